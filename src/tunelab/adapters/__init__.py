@@ -1,0 +1,1 @@
+"""Room of the adapters: LoRA and soft prompt behind the same verbs."""

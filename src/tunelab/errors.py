@@ -1,0 +1,84 @@
+"""The error tree. Every error a user can cause is a `UserError`: one message, exit code 2, no traceback.
+
+    TunelabError
+    └── UserError               the caller can mend it
+        ├── DataError           a row, a file of rows, a conversation
+        ├── RecipeError         a key or a value of a recipe
+        ├── ModelError          a base model or its tokenizer
+        ├── AdapterError        an adapter that does not fit
+        ├── RunError            a run folder: locked, unfinished, not found
+        ├── StorageError        disk full, permission refused
+        └── MissingExtraError   an optional dependency is not installed
+    Anything else that escapes is a bug of tunelab and keeps its traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class TunelabError(Exception):
+    """Root of everything tunelab raises on purpose."""
+
+
+class UserError(TunelabError):
+    """What was seen and where, what was expected, what to do.
+
+    Args:
+        what: the fault in one clause, e.g. ``message 3 has role "assistent"``.
+        where: the place, e.g. ``train.jsonl:214`` or ``recipe.yaml: training.learning_rate``.
+        expected: what would have been right, without a leading "expected".
+        remedy: the next thing to do, as a sentence.
+    """
+
+    def __init__(self, what: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.expected, self.remedy = what, where, expected, remedy
+        message = f"{where}: {what}" if where else what
+        if expected:
+            message += f"; expected {expected}"
+        message = message.rstrip(".") + "."
+        if remedy:
+            message += f" {remedy}"
+        super().__init__(message)
+
+
+class DataError(UserError):
+    """A file of rows, a row or a conversation is not what it should be."""
+
+
+class RecipeError(UserError):
+    """A recipe names an unknown key or an impossible value."""
+
+
+class ModelError(UserError):
+    """A base model or its tokenizer cannot be used."""
+
+
+class AdapterError(UserError):
+    """An adapter does not fit its base model or its settings."""
+
+
+class RunError(UserError):
+    """A run folder is in use, unfinished or missing."""
+
+
+class StorageError(UserError):
+    """The disk refused a write."""
+
+
+class MissingExtraError(UserError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        super().__init__(
+            f"this command needs {package}, which is not installed",
+            remedy=f'Install it with: pip install "tunelab[{extra}]"',
+        )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean "x"?`` for the nearest known name, or the sorted list of known names."""
+    names = sorted(known)
+    nearest = get_close_matches(name, names, n=1, cutoff=0.6)
+    if nearest:
+        return f'Did you mean "{nearest[0]}"?'
+    return f"Known names: {', '.join(names)}."

@@ -1,0 +1,94 @@
+"""The typed lines of a run: what happened, in order. Console, plots, studio and trackers read nothing else."""
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
+    """Root of the events; `time` is Unix time in seconds, set when the line is written."""
+
+    time: float = 0.0
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+    """Once per start of a run, resumed or not."""
+
+    run_id: str
+    total_steps: int
+    num_train_sequences: int
+    num_eval_sequences: int
+    num_train_tokens: int
+    """Prompt and completion tokens of one epoch, shared or not."""
+    num_distinct_tokens: int
+    """What is left of them after sharing inside micro-batches."""
+    num_trainable: int
+    """Trained weights of the adapter."""
+    resumed_from: int = 0
+    """Step of the checkpoint it continues from; 0 for a fresh start."""
+
+
+class Notice(Event, frozen=True, kw_only=True, tag="notice"):
+    """Something said aloud: a default resolved, rows cut, a fallback taken."""
+
+    text: str
+    level: str = "info"
+    """info or warning."""
+
+
+class StepDone(Event, frozen=True, kw_only=True, tag="step"):
+    """An optimizer step."""
+
+    step: int
+    """1-based."""
+    epoch: float
+    loss: float
+    """Mean loss of the trained tokens of this step (nats)."""
+    learning_rate: float
+    grad_norm: float
+    """Before clipping."""
+    trained_tokens: int
+    real_tokens: int
+    """Prompt and completion tokens of the step, as if nothing were shared; never padding."""
+    distinct_tokens: int
+    """Tokens that were run."""
+    duration_s: float
+
+
+class EvaluationDone(Event, frozen=True, kw_only=True, tag="evaluation"):
+    """A measurement of held-out loss."""
+
+    step: int
+    eval_loss: float
+    eval_tokens: int
+    best: bool
+    duration_s: float
+
+
+class CheckpointSaved(Event, frozen=True, kw_only=True, tag="checkpoint"):
+    """A checkpoint is complete on disk."""
+
+    step: int
+    name: str
+    duration_s: float
+
+
+class RunInterrupted(Event, frozen=True, kw_only=True, tag="run_interrupted"):
+    """A signal ended the run; it can be resumed."""
+
+    step: int
+    signal: str
+
+
+class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
+    """The adapter is in place."""
+
+    step: int
+    adapter_step: int
+    """The step whose weights were kept (the best one, or the last)."""
+    best_eval_loss: float | None
+    reason: str
+    """steps_done or early_stopping."""
+    adapter_sha256: str
+    adapter_bytes: int
+
+
+AnyEvent = RunStarted | Notice | StepDone | EvaluationDone | CheckpointSaved | RunInterrupted | RunFinished

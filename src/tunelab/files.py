@@ -1,0 +1,118 @@
+"""Files that are either whole or absent: atomic writes, content hashes, canonical JSON."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tunelab.errors import StorageError
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write a file aside, fsync it and rename it into place, so that a reader sees the old file or the new one."""
+    data = content.encode() if isinstance(content, str) else content
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+        _fsync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; on leaving, fsync its files and rename it to `path`.
+
+    A crash at any instant leaves either no `path` or a whole one. An existing `path` is replaced.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _explained(path):
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            yield aside
+            for file in sorted(aside.rglob("*")):
+                _fsync_folder(file) if file.is_dir() else _fsync_file(file)
+            _fsync_folder(aside)
+            if path.exists():
+                outgoing = path.with_name(f".{path.name}.{os.getpid()}.old")
+                path.rename(outgoing)
+                aside.rename(path)
+                shutil.rmtree(outgoing, ignore_errors=True)
+            else:
+                aside.rename(path)
+            _fsync_folder(path.parent)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what an interrupted `write_file` or `new_folder` left in `folder`."""
+    for left in [*folder.glob(".*.tmp"), *folder.glob(".*.old")]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented UTF-8 JSON, atomically. NaN and infinity are refused."""
+    write_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_text(text: str) -> str:
+    """Return the hexadecimal SHA-256 of `text` in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_folder(folder: Path) -> dict[str, str]:
+    """Return relative path -> SHA-256 for every file below `folder`, sorted by path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "Nothing that was complete was touched. Free some space and run the same command again."
+            raise StorageError("the disk is full", where=str(path), remedy=remedy) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            remedy = "Choose a folder you may write to."
+            raise StorageError("writing here is not permitted", where=str(path), remedy=remedy) from error
+        raise
+
+
+def _fsync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _fsync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

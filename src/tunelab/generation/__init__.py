@@ -1,0 +1,1 @@
+"""Room of generation: prompt ids in, streamed tokens out."""

@@ -1,0 +1,52 @@
+"""Where the files of a base model lie: embedded name, local folder or Hub id. Imports no torch."""
+
+from pathlib import Path
+
+from tunelab.errors import MissingExtraError, ModelError
+from tunelab.models.config import ModelConfig
+from tunelab.starter import NANO_FOLDER
+
+EMBEDDED_MODELS = {"nano": NANO_FOLDER}
+
+_WANTED = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
+
+
+def locate_model(config: ModelConfig, *, base: Path) -> Path:
+    """Return the local folder of a base model.
+
+    Args:
+        config: names the model; relative folders start from `base`.
+        base: the folder of the recipe.
+
+    Raises:
+        ModelError: no such folder, a Hub id without revision, or the Hub cannot be reached.
+    """
+    name = config.base_model
+    if name in EMBEDDED_MODELS:
+        return EMBEDDED_MODELS[name]
+    folder = (base / Path(name).expanduser()).resolve()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError("this folder holds no config.json", where=str(folder), expected="a model saved by transformers")
+        return folder
+    looks_like_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
+    if not looks_like_hub_id:
+        embedded = ", ".join(EMBEDDED_MODELS)
+        expected = f"an embedded model ({embedded}), a folder, or a Hub id such as owner/name"
+        raise ModelError(f'there is no model "{name}"', where="model.base_model", expected=expected)
+    if config.revision is None:
+        remedy = "Set model.revision to the commit you have looked at, so that the base cannot change under your adapter."
+        raise ModelError(f"the Hub model {name} has no pinned revision", where="model.revision", remedy=remedy)
+    return _download(name, config.revision)
+
+
+def _download(name: str, revision: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtraError("huggingface_hub", extra="train") from error
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED))
+    except Exception as error:  # the Hub's client raises many kinds, all of them mean: not to be had now
+        remedy = "Check the id, the revision and the network, or point model.base_model at a local folder."
+        raise ModelError(f"could not fetch {name} at {revision} ({type(error).__name__})", where="model.base_model", remedy=remedy) from error

@@ -1,0 +1,40 @@
+"""A rendered sequence: what the model sees, and what it must write."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunelab.sources.row import Origin
+
+TokenIds = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rendered:
+    """One trained sequence: prompt, then completion. Loss falls on the completion only."""
+
+    prompt_ids: TokenIds
+    """(P,) what serving would send; empty for plain text."""
+    completion_ids: TokenIds
+    """(C,) what the model must write, its end-of-turn token included unless it was cut away."""
+    origin: Origin
+    conversation: int
+    """Index of the conversation in its data set; the sequences of one conversation stay together."""
+    turn: int
+    """Index of the trained message in the conversation; -1 for plain text."""
+    group: str
+    """Sequences with equal group should meet in one optimizer step: the session id, or the conversation's own key."""
+    cut_prompt: int = 0
+    """Prompt tokens removed to fit max_length."""
+    cut_completion: int = 0
+    """Completion tokens removed to fit max_length (the end-of-turn token among them)."""
+    seam: bool = False
+    """True where tokenizing prompt and completion together gave no extension of the prompt's own ids."""
+    ends: bool = True
+    """True where the last completion token ends the turn, so that the model learns to stop."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of prompt and completion."""
+        return len(self.prompt_ids) + len(self.completion_ids)
