@@ -1,0 +1,113 @@
+"""The command line: finds the verb, imports only its module, turns errors into one message and an exit code.
+
+A verb is a module of this folder with a `command`: a function annotated for typer, or a typer app where the verb has
+verbs of its own. Exit codes: 0 done, 1 findings, 2 could not run, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from tunelab import __version__
+from tunelab.errors import MissingExtraError, UserError, did_you_mean
+
+VERBS = {
+    "quickstart": "The whole story on the embedded model, in about two minutes on two CPU cores.",
+    "check": "Read data as training would, show what would be trained, say what is wrong.",
+    "train": "Train an adapter from a recipe; resume an interrupted run.",
+    "compare": "Base model against tuned model on the same held-out rows.",
+    "chat": "Talk to a tuned model, or to its base.",
+    "recipe": "Explain a recipe: each value and where it came from.",
+}
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read our output has gone; without this, Python complains once more while it shuts down
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; errors of the user become one message on standard error."""
+    try:
+        try:
+            return _dispatch(list(arguments))
+        except ModuleNotFoundError as error:
+            raise _missing_extra(error) from error
+    except UserError as error:
+        from tunelab.cli.output import print_error
+
+        print_error(error)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(_help())
+        return 0
+    if arguments[0] in ("--version", "-V"):
+        print(f"tunelab {__version__}")
+        return 0
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise UserError(f'there is no command "{verb}"', remedy=f"{did_you_mean(verb, VERBS)} See tunelab --help.")
+    return _call(verb, rest)
+
+
+def _call(verb: str, arguments: list[str]) -> int:
+    command = import_module(f"tunelab.cli.{verb}").command
+    import typer
+
+    if isinstance(command, typer.Typer):
+        app = command
+    else:
+        settings = {"help_option_names": ["-h", "--help"]}
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command(help=command.__doc__ or VERBS[verb], context_settings=settings)(command)
+    try:
+        app(args=arguments, prog_name=f"tunelab {verb}")
+    except SystemExit as end:  # typer ends every command so
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items())
+    return f"""Usage: tunelab COMMAND [OPTIONS]
+
+Turns conversations into a fine-tuned, measured adapter for a small language model.
+
+Commands:
+{verbs}
+
+Options:
+  --help     This text; tunelab COMMAND --help shows a command's own.
+  --version  The version.
+
+Start with: tunelab quickstart"""
+
+
+def _missing_extra(error: ModuleNotFoundError) -> Exception:
+    """Return what to raise for a module that is not there: a word on the extra that brings it, or the error itself."""
+    from importlib.metadata import requires
+
+    package = (error.name or "").partition(".")[0]
+    for requirement in requires("tunelab") or ():
+        name, _, extra = requirement.partition("; extra ==")
+        if extra and re.split("[^A-Za-z0-9_]", name.replace("-", "_"))[0] == package:
+            return MissingExtraError(package, extra=extra.strip(" '\""))
+    return error

@@ -1,0 +1,57 @@
+"""What the commands print with: one console, one shape of table, one shape of error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tunelab.errors import UserError
+
+if TYPE_CHECKING:  # rich costs a tenth of a second: only commands that draw pay it
+    from rich.console import Console
+
+
+@cache
+def console(*, stderr: bool = False) -> Console:
+    """Return the console of standard output (or standard error); colours only where a terminal shows them."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(text: str = "", *, style: str | None = None) -> None:
+    """Print a line of plain text; brackets in it stay brackets."""
+    console().print(text, style=style)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+    """Print rows under their column names; a column whose cells are all numbers stands to the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        numbers = bool(cells) and all(isinstance(row[index], int | float) for row in cells)
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    console().print(table, soft_wrap=False)
+
+
+def print_error(error: UserError) -> None:
+    """Print the one message of an error that the user can mend, on standard error."""
+    print(f"tunelab: {error}", file=sys.stderr)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
