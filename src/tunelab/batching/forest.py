@@ -1,0 +1,161 @@
+"""Sequences merged into a forest, so that a shared token is one node.
+
+Letters in names: N nodes (tokens that are run), M trained nodes, S segments.
+
+Nodes are laid out depth-first. A node's depth is its position; it attends to its ancestors and itself, which is to say to
+every k with ``k <= q < subtree_end[k]``. A segment is a stretch of nodes without a branch; its ancestors are whole segments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunelab.rendering.rendered import Rendered
+
+Indices = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Forest:
+    """The tokens of one micro-batch, each once."""
+
+    token_ids_N: Indices
+    """Vocabulary ids; the virtual token k of a soft prompt stands as -1 - k."""
+    depths_N: Indices
+    """Position of each node in the sequences that run through it, virtual tokens included."""
+    subtree_ends_N: Indices
+    """One past the last descendant of each node."""
+    segment_starts_S: Indices
+    """First node of each segment; a segment ends where the next one starts."""
+    segment_parents_S: Indices
+    """The segment that holds the parent of a segment's first node; -1 at a root."""
+    segment_parent_ends_S: Indices
+    """One past the parent node of a segment's first node; 0 at a root."""
+    sources_M: Indices
+    """The node whose output predicts a trained node: its parent."""
+    targets_M: Indices
+    """Vocabulary id of each trained node."""
+    weights_M: NDArray[np.float32]
+    """How many sequences train this node."""
+    num_real_tokens: int
+    """Tokens of all sequences as if nothing were shared; virtual tokens and padding never count."""
+
+    @property
+    def num_nodes(self) -> int:
+        """Tokens that are run."""
+        return len(self.token_ids_N)
+
+    @property
+    def num_trained(self) -> float:
+        """Trained tokens of all sequences, shared or not: what the loss is divided by."""
+        return float(self.weights_M.sum())
+
+    def segment_bounds(self) -> list[tuple[int, int]]:
+        """Return (start, end) of each segment."""
+        starts = self.segment_starts_S.tolist()
+        return list(zip(starts, [*starts[1:], self.num_nodes], strict=True))
+
+    def ancestors(self, segment: int) -> list[tuple[int, int]]:
+        """Return the (start, end) stretches of nodes that the segment's tokens attend to before their own, root first."""
+        stretches: list[tuple[int, int]] = []
+        parent, end = int(self.segment_parents_S[segment]), int(self.segment_parent_ends_S[segment])
+        while parent >= 0:
+            stretches.append((int(self.segment_starts_S[parent]), end))
+            parent, end = int(self.segment_parents_S[parent]), int(self.segment_parent_ends_S[parent])
+        return stretches[::-1]
+
+
+def plant(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: bool = True) -> Forest:
+    """Return the forest of `sequences`: a trie over their token ids, or separate chains when `share` is off.
+
+    Virtual tokens, if any, are the root of every sequence. The result does not depend on the order of `sequences`
+    when they are shared.
+    """
+    if not sequences:
+        raise ValueError("a forest needs at least one sequence")
+    virtual = -1 - np.arange(num_virtual_tokens, dtype=np.int32)
+    ids = [np.concatenate([virtual, each.prompt_ids, each.completion_ids]).astype(np.int32) for each in sequences]
+    first_trained = [num_virtual_tokens + len(each.prompt_ids) for each in sequences]
+    order = sorted(range(len(ids)), key=lambda index: _sort_key(ids[index])) if share else range(len(ids))
+    trunk = _Trunk(sum(map(len, ids)), max(map(len, ids)))
+    for index in order:
+        trunk.add(ids[index], first_trained[index], share=share)
+    return trunk.forest(num_real_tokens=sum(map(len, ids)) - num_virtual_tokens * len(ids))
+
+
+def count_distinct(sequences: Sequence[Rendered]) -> int:
+    """Return how many tokens are left of `sequences` when each shared prefix counts once."""
+    ids = [np.concatenate([each.prompt_ids, each.completion_ids]).astype(np.int32) for each in sequences]
+    ids.sort(key=_sort_key)
+    shared = sum(_common_prefix(one, other) for one, other in zip(ids, ids[1:], strict=False))
+    return sum(map(len, ids)) - shared
+
+
+def _sort_key(ids: Indices) -> bytes:
+    # Big-endian bytes of the shifted ids compare as the id sequences do: prefixes first, equal prefixes side by side.
+    return (ids.astype(np.int64) + 2**31).astype(">u4").tobytes()
+
+
+def _common_prefix(one: Indices, other: Indices) -> int:
+    length = min(len(one), len(other))
+    differs = one[:length] != other[:length]
+    return int(differs.argmax()) if differs.any() else length
+
+
+class _Trunk:
+    """The forest while it grows: nodes laid out so far and the path to the latest leaf."""
+
+    def __init__(self, capacity: int, longest: int) -> None:
+        self.size = 0
+        self.token_ids = np.empty(capacity, dtype=np.int32)
+        self.depths = np.empty(capacity, dtype=np.int32)
+        self.parents = np.empty(capacity, dtype=np.int32)
+        self.subtree_ends = np.empty(capacity, dtype=np.int32)
+        self.weights = np.zeros(capacity, dtype=np.float32)
+        self.starts: set[int] = set()
+        self.path = np.empty(longest, dtype=np.int32)  # path[d] is the node at depth d on the way to the latest leaf
+        self.path_length = 0
+
+    def add(self, ids: Indices, first_trained: int, *, share: bool) -> None:
+        """Lay out what `ids` does not share with the latest leaf's path, and train it from depth `first_trained` on."""
+        latest = self.token_ids[self.path[: self.path_length]]
+        shared = _common_prefix(latest, ids) if share else 0
+        self._close(shared)
+        start, new = self.size, len(ids) - shared
+        if new:
+            nodes = np.arange(start, start + new, dtype=np.int32)
+            self.token_ids[nodes] = ids[shared:]
+            self.depths[nodes] = np.arange(shared, len(ids), dtype=np.int32)
+            self.parents[nodes] = nodes - 1
+            self.parents[start] = self.path[shared - 1] if shared else -1
+            self.starts.add(start)
+            if shared and self.parents[start] + 1 != start:
+                self.starts.add(int(self.parents[start]) + 1)  # the parent's first child now begins a segment, too
+            self.path[shared : len(ids)] = nodes
+            self.size += new
+        self.path_length = len(ids)
+        self.weights[self.path[max(first_trained, 1) : len(ids)]] += 1
+
+    def _close(self, depth: int) -> None:
+        self.subtree_ends[self.path[depth : self.path_length]] = self.size
+
+    def forest(self, *, num_real_tokens: int) -> Forest:
+        self._close(0)
+        starts = np.array(sorted(self.starts), dtype=np.int32)
+        first_parents = self.parents[starts]
+        segment_of = np.searchsorted(starts, first_parents, side="right") - 1
+        trained = np.flatnonzero(self.weights[: self.size]).astype(np.int32)
+        return Forest(
+            token_ids_N=self.token_ids[: self.size].copy(),
+            depths_N=self.depths[: self.size].copy(),
+            subtree_ends_N=self.subtree_ends[: self.size].copy(),
+            segment_starts_S=starts,
+            segment_parents_S=np.where(first_parents < 0, -1, segment_of).astype(np.int32),
+            segment_parent_ends_S=(first_parents + 1).astype(np.int32),
+            sources_M=self.parents[trained],
+            targets_M=self.token_ids[trained],
+            weights_M=self.weights[trained],
+            num_real_tokens=num_real_tokens,
+        )
