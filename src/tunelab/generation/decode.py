@@ -1,0 +1,213 @@
+"""The one loop that writes tokens. A batch of answers and a streamed one are both read from it.
+
+Shapes: B rows that still write, T positions of this pass, L positions so far, V virtual tokens, H hidden, N vocabulary.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.errors import ModelError
+from tunelab.generation.completion import Sampling
+from tunelab.rendering.rendered import TokenIds
+
+# A pass over the network has a fixed price: shorter common beginnings are not worth a pass of their own.
+SHARED_FROM = 32
+
+
+def decode(
+    network: PreTrainedModel,
+    adapter: Adapter | None,
+    prompts: Sequence[TokenIds],
+    *,
+    indices: Sequence[int],
+    sampling: Sampling,
+    stop_ids: Sequence[int],
+) -> Iterator[tuple[int, int | None, bool]]:
+    """Yield `(row, token, last)` as the tokens of a batch are written, rows in order within each step.
+
+    A stop token is yielded as None. A row leaves the batch, and its cache with it, once it is done.
+
+    Args:
+        indices: names each prompt's stream of random draws, so that regrouping prompts changes no answer.
+
+    Raises:
+        ModelError: a prompt does not fit, or the network computes no numbers.
+    """
+    room = positions_left(network, adapter, prompts)
+    budgets = [min(sampling.max_new_tokens, left) for left in room]
+    choose = _chooser(sampling, indices)
+    batch = _Batch(network)
+    logits_BN = batch.read(adapter, prompts)
+    rows, num_written = list(range(len(prompts))), 0
+    while rows:
+        tokens = choose(logits_BN, rows)
+        num_written += 1
+        stay = []
+        for place, (row, token) in enumerate(zip(rows, tokens, strict=True)):
+            stopped = token in stop_ids
+            last = stopped or num_written >= budgets[row]
+            if not last:
+                stay.append(place)
+            yield row, None if stopped else token, last
+        if not stay:
+            return
+        if len(stay) < len(rows):
+            batch.keep(stay)
+        rows = [rows[place] for place in stay]
+        logits_BN = batch.step([tokens[place] for place in stay])
+
+
+def positions_left(network: PreTrainedModel, adapter: Adapter | None, prompts: Sequence[TokenIds]) -> list[int]:
+    """Return how many tokens may follow each prompt within the positions of the network.
+
+    Raises:
+        ModelError: a prompt is empty, or leaves no position for an answer.
+    """
+    limit = longest_prompt(network, adapter) + 1
+    for prompt in prompts:
+        if len(prompt) == 0:
+            raise ModelError("a prompt holds no token", expected="at least one token to answer to")
+        if len(prompt) >= limit:
+            raise ModelError(
+                f"a prompt of {len(prompt):,} tokens leaves no room for an answer",
+                expected=f"at most {limit - 1:,} tokens (the model has {_positions(network):,} positions)",
+                remedy="Shorten the conversation or the tool catalogue, or choose a base model with more positions.",
+            )
+    return [limit - len(prompt) for prompt in prompts]
+
+
+def longest_prompt(network: PreTrainedModel, adapter: Adapter | None) -> int:
+    """Return the tokens of the longest prompt that leaves a position for an answer."""
+    return _positions(network) - (adapter.num_virtual_tokens if adapter is not None else 0) - 1
+
+
+class _Batch:
+    """The rows that still write: their keys and values, and which positions of each are real.
+
+    Padding stands on the left of each row, or between a beginning that all rows share and the rest; the mask hides it
+    and positions do not count it.
+    """
+
+    def __init__(self, network: PreTrainedModel) -> None:
+        self.network = network
+        self.device: torch.device = network.device
+        self.cache = DynamicCache(config=network.config)
+        self.mask_BL = torch.ones(1, 0, dtype=torch.long, device=self.device)
+
+    def read(self, adapter: Adapter | None, prompts: Sequence[TokenIds]) -> torch.Tensor:
+        """Run the prompts, what they share only once, and return the logits (B, N) of each row's next token."""
+        rows = [torch.as_tensor(prompt, dtype=torch.long, device=self.device) for prompt in prompts]
+        with torch.inference_mode():
+            virtual_VH = adapter.virtual_embeddings() if adapter is not None else torch.empty(0, 0)
+        num_shared = self._num_shared(prompts)
+        if len(rows) > 1 and num_shared + len(virtual_VH) >= SHARED_FROM and self._can_share():
+            self._run([rows[0][:num_shared]], virtual_VH)
+            self.cache.batch_repeat_interleave(len(rows))
+            self.mask_BL = self.mask_BL.expand(len(rows), -1)
+            rows, virtual_VH = [row[num_shared:] for row in rows], virtual_VH[:0]
+        else:
+            self.mask_BL = self.mask_BL.expand(len(rows), -1)
+        return self._run(rows, virtual_VH)
+
+    def step(self, tokens: Sequence[int]) -> torch.Tensor:
+        """Append one token to each row and return the logits (B, N) of the next."""
+        ids_BT = torch.tensor(tokens, dtype=torch.long, device=self.device)[:, None]
+        return self._run(list(ids_BT), torch.empty(0, 0))
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Let go of all rows but those at `places`."""
+        places_B = torch.tensor(places, device=self.device)
+        with torch.inference_mode():
+            self.cache.batch_select_indices(places_B)
+        self.mask_BL = self.mask_BL[places_B]
+
+    def _run(self, rows: list[torch.Tensor], virtual_VH: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), _in_eval_mode(self.network):
+            real_BT = _left_padded([torch.ones(len(virtual_VH) + len(row), dtype=torch.long) for row in rows])
+            real_BT = real_BT.to(self.device)
+            self.mask_BL = torch.cat([self.mask_BL, real_BT], dim=1)
+            positions_BT = (self.mask_BL.cumsum(1) - 1).clamp(min=0)[:, -real_BT.shape[1] :]
+            if len(virtual_VH):
+                embed = self.network.get_input_embeddings()
+                embedded = [embed(row) for row in rows]
+                inputs = {"inputs_embeds": _left_padded([torch.cat([virtual_VH.to(row), row]) for row in embedded])}
+            else:
+                inputs = {"input_ids": _left_padded(rows)}
+            output = self.network(
+                **inputs,
+                attention_mask=self.mask_BL,
+                position_ids=positions_BT,
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+                return_dict=True,
+            )
+            logits_BN: torch.Tensor = output.logits[:, -1].float()
+            return logits_BN
+
+    def _can_share(self) -> bool:
+        # Windows and running states count places, not positions: padding in the middle would shift them.
+        return all(type(layer) is DynamicLayer for layer in self.cache.layers)
+
+    @staticmethod
+    def _num_shared(prompts: Sequence[TokenIds]) -> int:
+        shortest = min(len(prompt) for prompt in prompts)
+        prompts_BT = np.stack([prompt[:shortest] for prompt in prompts])
+        differs = np.flatnonzero((prompts_BT != prompts_BT[0]).any(axis=0))
+        # Each row keeps a token of its own, for its logits.
+        return min(int(differs[0]) if len(differs) else shortest, shortest - 1)
+
+
+def _chooser(sampling: Sampling, indices: Sequence[int]) -> Callable[[torch.Tensor, list[int]], list[int]]:
+    """Return the function from logits (B, N) and rows to the next token of each row."""
+    generators = [torch.Generator().manual_seed(_seed(sampling.seed, index)) for index in indices]
+
+    def choose(logits_BN: torch.Tensor, rows: list[int]) -> list[int]:
+        with torch.inference_mode():
+            if logits_BN.amax(dim=-1).isnan().any():
+                remedy = (
+                    "Try model.torch_dtype: float32; if it stays, the adapter has diverged and must be trained again."
+                )
+                raise ModelError("the network computes NaN instead of logits", remedy=remedy)
+            if sampling.temperature == 0:
+                return [int(token) for token in logits_BN.argmax(dim=-1)]
+            cumulative_BN = (logits_BN.double() / sampling.temperature).softmax(dim=-1).cumsum(dim=-1)
+            drawn = [torch.rand((), generator=generators[row], dtype=torch.float64) for row in rows]
+            # Scaled by the sum, which rounding keeps from being 1: a draw always lies below it.
+            drawn_B1 = torch.stack(drawn)[:, None].to(logits_BN.device) * cumulative_BN[:, -1:]
+            return [int(token) for token in torch.searchsorted(cumulative_BN, drawn_B1, right=True)[:, 0]]
+
+    return choose
+
+
+def _seed(seed: int, index: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:7])
+
+
+def _left_padded(rows: list[torch.Tensor]) -> torch.Tensor:
+    return pad_sequence(rows, batch_first=True, padding_side="left")
+
+
+def _positions(network: PreTrainedModel) -> int:
+    positions = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    return int(positions) if positions else 2**31
+
+
+@contextmanager
+def _in_eval_mode(network: PreTrainedModel) -> Iterator[None]:
+    training = [module for module in network.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
