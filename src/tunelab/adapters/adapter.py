@@ -14,15 +14,17 @@ class Adapter(Protocol):
     the input (the forest in training, `tunelab.generation` when answering).
     """
 
-    num_virtual_tokens: int
-    """Virtual tokens in front of every sequence; 0 for LoRA."""
+    @property
+    def num_virtual_tokens(self) -> int:
+        """Virtual tokens in front of every sequence; 0 for LoRA and while switched off."""
+        ...
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name, in a fixed order."""
         ...
 
     def virtual_embeddings(self) -> torch.Tensor:
-        """Return the (num_virtual_tokens, hidden) vectors of the virtual tokens; zero rows while switched off."""
+        """Return the (num_virtual_tokens, hidden) vectors of the virtual tokens; no rows while switched off."""
         ...
 
     def disabled(self) -> AbstractContextManager[None]:

@@ -11,7 +11,9 @@ class LoraConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     r: int = Field(16, ge=1, le=1024, description="Rank of the update.")
-    lora_alpha: float = Field(32, gt=0, description="The update is scaled by lora_alpha / r (by lora_alpha / sqrt(r) with use_rslora).")
+    lora_alpha: float = Field(
+        32, gt=0, description="The update is scaled by lora_alpha / r (by lora_alpha / sqrt(r) with use_rslora)."
+    )
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the input of the update.")
     target_modules: str | tuple[str, ...] = Field(
         "all-linear", description="Layers by role (attention, mlp, all-linear, embeddings) or by name; each must match."
@@ -28,7 +30,11 @@ class SoftPromptConfig(BaseModel):
 
     number_of_virtual_tokens: int = Field(64, ge=1, le=4096, description="Virtual tokens in front of every prompt.")
     init_prompt: str | None = Field(
-        None, description="Text whose embeddings the virtual tokens start from, repeated or cut to fit; null starts from random vocabulary."
+        None,
+        description=(
+            "Text whose embeddings the virtual tokens start from, repeated or cut to fit; null starts from "
+            "random vocabulary."
+        ),
     )
 
 

@@ -12,11 +12,17 @@ class BatchingConfig(BaseModel):
 
     varied_seqlen: bool = Field(
         True,
-        description="true: a batch counts examples, each of its own length. false: a batch counts rows filled with whole sequences up to max_length.",
+        description=(
+            "true: a batch counts examples, each of its own length. false: a batch counts rows filled with "
+            "whole sequences up to max_length."
+        ),
     )
     order: Literal["grouped", "shuffled"] = Field(
         "grouped",
-        description="grouped keeps the sequences of one session or conversation in one step, where they share tokens; shuffled draws each alone.",
+        description=(
+            "grouped keeps the sequences of one session or conversation in one step, where they share "
+            "tokens; shuffled draws each alone."
+        ),
     )
     share_prefixes: bool = Field(
         True,

@@ -11,8 +11,12 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     base_model: str = Field("nano", description="nano (embedded), a local folder, or a Hub id.")
-    revision: str | None = Field(None, description="Commit of a Hub model; required there, so that the base cannot change under an adapter.")
+    revision: str | None = Field(
+        None, description="Commit of a Hub model; required there, so that the base cannot change under an adapter."
+    )
     torch_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Precision of the base weights; auto is float32 on a CPU and the stored one on a GPU."
     )
-    device_map: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs; auto takes a GPU where there is one.")
+    device_map: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where the model runs; auto takes a GPU where there is one."
+    )

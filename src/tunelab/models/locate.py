@@ -27,7 +27,9 @@ def locate_model(config: ModelConfig, *, base: Path) -> Path:
     folder = (base / Path(name).expanduser()).resolve()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ModelError("this folder holds no config.json", where=str(folder), expected="a model saved by transformers")
+            raise ModelError(
+                "this folder holds no config.json", where=str(folder), expected="a model saved by transformers"
+            )
         return folder
     looks_like_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
     if not looks_like_hub_id:
@@ -35,7 +37,9 @@ def locate_model(config: ModelConfig, *, base: Path) -> Path:
         expected = f"an embedded model ({embedded}), a folder, or a Hub id such as owner/name"
         raise ModelError(f'there is no model "{name}"', where="model.base_model", expected=expected)
     if config.revision is None:
-        remedy = "Set model.revision to the commit you have looked at, so that the base cannot change under your adapter."
+        remedy = (
+            "Set model.revision to the commit you have looked at, so that the base cannot change under your adapter."
+        )
         raise ModelError(f"the Hub model {name} has no pinned revision", where="model.revision", remedy=remedy)
     return _download(name, config.revision)
 
@@ -49,4 +53,6 @@ def _download(name: str, revision: str) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED))
     except Exception as error:  # the Hub's client raises many kinds, all of them mean: not to be had now
         remedy = "Check the id, the revision and the network, or point model.base_model at a local folder."
-        raise ModelError(f"could not fetch {name} at {revision} ({type(error).__name__})", where="model.base_model", remedy=remedy) from error
+        raise ModelError(
+            f"could not fetch {name} at {revision} ({type(error).__name__})", where="model.base_model", remedy=remedy
+        ) from error

@@ -12,14 +12,26 @@ class SourceConfig(BaseModel):
 
     data_dir: str = Field(".", description="Folder that relative file names start from; itself relative to the recipe.")
     train_files: tuple[str, ...] = Field(
-        (), description="Training files: names, globs, folders with train.*/test.* inside, or name[split] of a Hub data set."
+        (),
+        description=(
+            "Training files: names, globs, folders with train.*/test.* inside, or name[split] of a Hub data set."
+        ),
     )
     eval_files: tuple[str, ...] = Field(
         (), description="Held-out files; when empty, a share of the training rows is held out (eval_fraction)."
     )
-    train_samples: int | None = Field(None, ge=1, description="At most this many training rows, drawn by seed; null takes all.")
-    eval_samples: int | None = Field(None, ge=1, description="At most this many held-out rows, drawn by seed; null takes all.")
-    eval_fraction: float = Field(
-        0.05, ge=0, le=0.9, description="Share of training conversations held out when eval_files is empty; whole sessions on one side."
+    train_samples: int | None = Field(
+        None, ge=1, description=("At most this many training rows, drawn by seed; null takes all.")
     )
-    bad_rows: Literal["refuse", "skip"] = Field("refuse", description="What an unreadable row does: end the command, or be counted and listed.")
+    eval_samples: int | None = Field(
+        None, ge=1, description=("At most this many held-out rows, drawn by seed; null takes all.")
+    )
+    eval_fraction: float = Field(
+        0.05,
+        ge=0,
+        le=0.9,
+        description=("Share of training conversations held out when eval_files is empty; whole sessions on one side."),
+    )
+    bad_rows: Literal["refuse", "skip"] = Field(
+        "refuse", description=("What an unreadable row does: end the command, or be counted and listed.")
+    )

@@ -13,14 +13,22 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     output_dir: str | None = Field(None, description="Folder of the run; null makes runs/<run id> in the workspace.")
-    num_train_epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the training rows; a fraction is allowed.")
-    num_training_steps: int | None = Field(None, ge=1, description="Optimizer steps; null computes them from num_train_epochs.")
-    per_device_train_batch_size: int = Field(8, ge=1, description="Examples (or filled rows) in a training micro-batch.")
+    num_train_epochs: float = Field(
+        1.0, gt=0, le=1000, description="Passes over the training rows; a fraction is allowed."
+    )
+    num_training_steps: int | None = Field(
+        None, ge=1, description="Optimizer steps; null computes them from num_train_epochs."
+    )
+    per_device_train_batch_size: int = Field(
+        8, ge=1, description="Examples (or filled rows) in a training micro-batch."
+    )
     per_device_eval_batch_size: int = Field(8, ge=1, description="Examples (or filled rows) in an evaluation batch.")
     gradient_accumulation_steps: int = Field(1, ge=1, description="Micro-batches summed into one optimizer step.")
     learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
     lr_scheduler_type: SchedulerName = Field("linear", description="Course of the learning rate.")
-    num_warmup_steps: int = Field(0, ge=0, description="Steps of rising learning rate; used by the _with_warmup schedulers.")
+    num_warmup_steps: int = Field(
+        0, ge=0, description="Steps of rising learning rate; used by the _with_warmup schedulers."
+    )
     weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's decoupled weight decay.")
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay of the first moment.")
     adam_beta2: float = Field(0.95, ge=0, lt=1, description="AdamW's decay of the second moment.")
@@ -28,18 +36,31 @@ class TrainingConfig(BaseModel):
     max_grad_norm: float = Field(1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them.")
     eval_strategy: Literal["steps", "epoch", "no"] = Field("steps", description="When held-out loss is measured.")
     eval_steps: int = Field(64, ge=1, description="Optimizer steps between evaluations.")
-    eval_delay: float = Field(0, ge=0, description="Steps (or epochs, with eval_strategy epoch) before the first evaluation.")
+    eval_delay: float = Field(
+        0, ge=0, description="Steps (or epochs, with eval_strategy epoch) before the first evaluation."
+    )
     eval_accumulation_steps: int | None = Field(
-        None, ge=1, description="Evaluation batches whose losses stay on the device before they move to the CPU; null moves them once, at the end."
+        None,
+        ge=1,
+        description=(
+            "Evaluation batches whose losses stay on the device before they move to the CPU; null moves them"
+            " once, at the end."
+        ),
     )
     save_steps: int = Field(64, ge=1, description="Optimizer steps between checkpoints; a multiple of eval_steps.")
     save_total_limit: int = Field(2, ge=1, description="Newest checkpoints kept; the best one is kept besides.")
     early_stopping_patience: int | None = Field(
         5, ge=1, description="Evaluations without improvement after which training ends; null never ends early."
     )
-    load_best_model_at_end: bool = Field(True, description="The finished adapter is the one with the lowest held-out loss, not the last.")
-    gradient_checkpointing: bool = Field(False, description="Recompute activations in the backward pass: less memory, more time.")
+    load_best_model_at_end: bool = Field(
+        True, description="The finished adapter is the one with the lowest held-out loss, not the last."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Recompute activations in the backward pass: less memory, more time."
+    )
     bf16: bool = Field(False, description="Compute in bfloat16 (autocast).")
     fp16: bool = Field(False, description="Compute in float16 (autocast with loss scaling).")
-    seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of sampling, order, initial adapter weights and dropout.")
+    seed: int = Field(
+        42, ge=0, le=2**32 - 1, description="Seed of sampling, order, initial adapter weights and dropout."
+    )
     logging_steps: int = Field(1, ge=1, description="Optimizer steps between training events.")

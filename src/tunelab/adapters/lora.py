@@ -1,0 +1,95 @@
+"""LoRA, rsLoRA and DoRA through peft, on layers found by role or name."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import peft
+import torch
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from tunelab.adapters.config import LoraConfig
+from tunelab.adapters.peft_folder import write_peft_folder
+from tunelab.errors import AdapterError
+from tunelab.models.layers import Target, find_targets
+
+
+class LoraAdapter:
+    """Low-rank updates on the layers of a network."""
+
+    num_virtual_tokens = 0
+
+    def __init__(self, wrapped: peft.PeftModel, targets: Sequence[Target] = ()) -> None:
+        self._wrapped = wrapped
+        self.targets = tuple(targets)
+        """What each wish of the recipe matched; empty for an adapter read from a folder."""
+
+    def named_parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Return the trained weights by name, sorted."""
+        return {name: weight for name, weight in sorted(self._wrapped.named_parameters()) if weight.requires_grad}
+
+    def virtual_embeddings(self) -> torch.Tensor:
+        """Return (0, hidden): LoRA puts nothing in front of a prompt."""
+        embeddings: torch.Tensor = self._wrapped.get_input_embeddings().weight
+        return embeddings.new_zeros((0, embeddings.shape[1]))
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        """Let the network answer as the base model within the context."""
+        with self._wrapped.disable_adapter():
+            yield
+
+    def save(self, folder: Path) -> None:
+        """Write adapter_config.json and adapter_model.safetensors into an existing folder."""
+        weights = peft.get_peft_model_state_dict(self._wrapped, save_embedding_layers=False)
+        write_peft_folder(folder, self._wrapped.peft_config["default"], weights)
+
+
+def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str, seed: int) -> LoraAdapter:
+    """Attach a fresh LoRA adapter to `network`, in place; its initial weights depend on `seed` alone.
+
+    Raises:
+        AdapterError: a target matches no layer, or a setting does not fit the layers.
+    """
+    targets = find_targets(network, config.target_modules)
+    settings = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.r,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        bias=config.bias,
+        use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
+        target_modules=_peft_targets(network, targets),
+        fan_in_fan_out=any(
+            isinstance(module, Conv1D) for module in network.modules()
+        ),  # GPT-2 stores its weights turned
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        wrapped = peft.get_peft_model(network, settings, autocast_adapter_dtype=True)
+    settings.base_model_name_or_path = base_model  # peft writes the network's own path, a folder of this machine
+    return LoraAdapter(wrapped, targets)
+
+
+def load_lora(network: PreTrainedModel, folder: Path) -> LoraAdapter:
+    """Attach the LoRA adapter saved in `folder`, ready to answer."""
+    try:
+        wrapped = peft.PeftModel.from_pretrained(network, str(folder), is_trainable=True, use_safetensors=True)
+    except (RuntimeError, ValueError, KeyError) as error:
+        remedy = "Use the base model that adapter_config.json names."
+        first_line = str(error).strip().splitlines()[0]
+        raise AdapterError(
+            f"the adapter does not fit this base model: {first_line}", where=str(folder), remedy=remedy
+        ) from error
+    wrapped.eval()
+    return LoraAdapter(wrapped)
+
+
+def _peft_targets(network: PreTrainedModel, targets: Sequence[Target]) -> list[str]:
+    """Return short names, which every engine understands, where they select just what is wanted; full names else."""
+    wanted = {module for target in targets for module in target.modules}
+    short = sorted({name for target in targets for name in target.names})
+    reached = {name for name, _ in network.named_modules() if name in short or name.rsplit(".", 1)[-1] in short}
+    return short if reached == wanted else sorted(wanted)

@@ -1,0 +1,123 @@
+"""Layers by role: which modules of a network an adapter trains, each wish matched or refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from tunelab.errors import AdapterError, did_you_mean
+
+ROLES = ("attention", "mlp", "all-linear", "embeddings")
+
+_ATTENTION_WORDS = ("attn", "attention")
+_MLP_WORDS = ("mlp", "ffn", "feed_forward", "feedforward", "experts")
+# Names that other models split and this one may have fused.
+_FUSED = {
+    "q_proj": ("qkv_proj", "query_key_value", "Wqkv", "c_attn", "qkv"),
+    "k_proj": ("qkv_proj", "query_key_value", "Wqkv", "c_attn", "qkv"),
+    "v_proj": ("qkv_proj", "query_key_value", "Wqkv", "c_attn", "qkv"),
+    "o_proj": ("out_proj", "dense", "c_proj"),
+    "gate_proj": ("gate_up_proj", "c_fc"),
+    "up_proj": ("gate_up_proj", "c_fc"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One wish and the modules it matched."""
+
+    wish: str
+    """The role or name as the recipe gave it."""
+    modules: tuple[str, ...]
+    """Full names of the modules, e.g. ``model.layers.0.self_attn.qkv_proj``."""
+    shapes: tuple[tuple[int, int], ...]
+    """(inputs, outputs) of each module."""
+    num_layers: int
+    """Layers of the network, to see whether a wish reaches all of them."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The last parts of the modules' names, each once."""
+        return tuple(dict.fromkeys(module.rsplit(".", 1)[-1] for module in self.modules))
+
+    def num_lora_weights(self, rank: int) -> int:
+        """Trainable weights of LoRA at `rank` over these modules."""
+        return sum(rank * (inputs + outputs) for inputs, outputs in self.shapes)
+
+
+def find_targets(network: PreTrainedModel, wishes: str | Sequence[str]) -> list[Target]:
+    """Return what each wish matches.
+
+    Args:
+        network: may lie on the meta device.
+        wishes: a role (`attention`, `mlp`, `all-linear`, `embeddings`), a module name, or several of them.
+
+    Raises:
+        AdapterError: a wish matches nothing; the message proposes the fused or nearest name and the roles.
+    """
+    modules = _adaptable(network)
+    wanted = [wishes] if isinstance(wishes, str) else list(wishes)
+    unmatched = [wish for wish in wanted if not _match(wish, modules)]
+    if unmatched:
+        _refuse(network, unmatched, modules)
+    num_layers = int(getattr(network.config.get_text_config(), "num_hidden_layers", 0))
+    return [
+        Target(
+            wish=wish,
+            modules=tuple(names := _match(wish, modules)),
+            shapes=tuple(modules[name] for name in names),
+            num_layers=num_layers,
+        )
+        for wish in wanted
+    ]
+
+
+def _adaptable(network: PreTrainedModel) -> dict[str, tuple[int, int]]:
+    shapes: dict[str, tuple[int, int]] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            shapes[name] = (module.in_features, module.out_features)
+        elif isinstance(module, Conv1D):
+            shapes[name] = (module.nx, module.nf)
+        elif isinstance(module, torch.nn.Embedding):
+            shapes[name] = (module.num_embeddings, module.embedding_dim)
+    head = network.get_output_embeddings()
+    for name, module in network.named_modules():
+        if module is head:
+            shapes.pop(name, None)  # training the output layer belongs to full training, not to an adapter of layers
+    return shapes
+
+
+def _match(wish: str, modules: dict[str, tuple[int, int]]) -> list[str]:
+    if wish in ROLES:
+        return [
+            name for name in modules if _role(name) == wish or (wish == "all-linear" and _role(name) != "embeddings")
+        ]
+    return [name for name in modules if name == wish or name.endswith(f".{wish}")]
+
+
+def _role(name: str) -> str:
+    parts = name.lower().split(".")
+    if any("embed" in part or part in ("wte", "wpe") for part in parts):
+        return "embeddings"
+    if any(word in part for part in parts[:-1] for word in _ATTENTION_WORDS):
+        return "attention"
+    if any(word in part for part in parts[:-1] for word in _MLP_WORDS):
+        return "mlp"
+    return "linear"
+
+
+def _refuse(network: PreTrainedModel, unmatched: Sequence[str], modules: dict[str, tuple[int, int]]) -> None:
+    names = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in modules))
+    fused = sorted({here for wish in unmatched for here in _FUSED.get(wish, ()) if here in names})
+    hints = [did_you_mean(wish, names) for wish in unmatched if not any(here in names for here in _FUSED.get(wish, ()))]
+    remedy = f"In this model they are fused: use {', '.join(fused)}. " if fused else ""
+    remedy += " ".join(dict.fromkeys(hints))
+    remedy = f"{remedy.strip()} Or name a role: {', '.join(ROLES)}."
+    kind = getattr(network.config, "model_type", "this model")
+    what = f"{', '.join(unmatched)} match{'es' if len(unmatched) == 1 else ''} no layer of {kind}"
+    raise AdapterError(
+        what, where="lora.target_modules", expected=f"names among {', '.join(names)}", remedy=remedy.strip()
+    )

@@ -1,0 +1,137 @@
+"""Base weights into memory: safetensors only, no remote code, the attention implementation said explicitly."""
+
+import json
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from tunelab.errors import ModelError
+from tunelab.models.config import ModelConfig
+from tunelab.models.loaded import LoadedModel
+from tunelab.models.precision import Precision
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Keys through which a config.json could name code or a kernel of its own.
+_CODE_KEYS = (
+    "auto_map",
+    "trust_remote_code",
+    "_attn_implementation",
+    "attn_implementation",
+    "kernel_config",
+    "quantization_config",
+)
+
+
+def load_model(folder: Path, config: ModelConfig, *, precision: Precision = "fp32") -> LoadedModel:
+    """Return the frozen base model in `folder`.
+
+    Raises:
+        ModelError: no weights, weights that are not safetensors, an unknown kind of model, no GPU where one was
+            asked for, or a precision that clashes with the stored weights.
+    """
+    model_config = read_model_config(folder)
+    _require_weights(folder)
+    device = choose_device(config.device_map)
+    stored = stored_dtype(model_config)
+    dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        network = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=model_config,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ModelError(f"the weights could not be loaded: {first_line}", where=str(folder)) from error
+    network = network.to(device)
+    network.requires_grad_(False)
+    network.eval()
+    return LoadedModel(network=network, folder=folder, device=device, dtype=dtype)
+
+
+def read_model_config(folder: Path) -> transformers.PretrainedConfig:
+    """Return the model's config, stripped of everything that could load code.
+
+    Raises:
+        ModelError: config.json is missing, is no JSON, or names a kind of model that transformers does not know.
+    """
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError("this folder holds no config.json", where=str(folder)) from error
+    except ValueError as error:
+        raise ModelError(f"config.json is no JSON ({error})", where=str(folder)) from error
+    kind = values.pop("model_type", None)
+    if kind is None or kind not in transformers.CONFIG_MAPPING:
+        remedy = "Code that a model folder brings along is never run."
+        raise ModelError(f'transformers knows no model type "{kind}"', where=str(folder / "config.json"), remedy=remedy)
+    for key in _CODE_KEYS:
+        values.pop(key, None)
+    return AutoConfig.for_model(kind, **values)
+
+
+def empty_model(config: transformers.PretrainedConfig) -> PreTrainedModel:
+    """Return the network without weights, on the meta device: enough to name and count its layers."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+
+
+def choose_device(wish: str) -> torch.device:
+    """Return the device for `auto`, `cpu` or `cuda`."""
+    if wish == "cuda" and not torch.cuda.is_available():
+        remedy = "Set model.device_map to auto or cpu."
+        raise ModelError("a GPU was asked for and none can be used here", where="model.device_map", remedy=remedy)
+    return torch.device("cuda" if wish == "cuda" or (wish == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def stored_dtype(config: transformers.PretrainedConfig) -> torch.dtype:
+    """Return the precision that the weights were saved in, float32 where the config does not say."""
+    dtype = getattr(config, "dtype", None)
+    return dtype if isinstance(dtype, torch.dtype) else _DTYPES.get(str(dtype), torch.float32)
+
+
+def choose_dtype(wish: str, *, stored: torch.dtype, precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the precision of the base weights in memory.
+
+    Raises:
+        ModelError: float16 computation over bfloat16 weights, whose range float16 cannot hold.
+    """
+    if wish == "auto":
+        dtype = torch.float32 if device.type == "cpu" and precision == "fp32" else stored
+        if device.type == "cpu" and precision == "bf16":
+            dtype = torch.bfloat16
+    else:
+        dtype = _DTYPES[wish]
+    if precision == "fp16" and dtype == torch.bfloat16:
+        raise ModelError(
+            "fp16 cannot train over bfloat16 weights: float16 ends at 65,504, so their activations overflow",
+            where="training.fp16",
+            remedy="Use training.bf16: true, or set model.torch_dtype to float32.",
+        )
+    if precision == "bf16" and dtype == torch.float16:
+        remedy = "Use training.fp16: true, or set model.torch_dtype to bfloat16 or float32."
+        raise ModelError(
+            "bf16 cannot train over float16 weights: two half precisions would mix",
+            where="training.bf16",
+            remedy=remedy,
+        )
+    return dtype
+
+
+def _require_weights(folder: Path) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    if any(folder.glob("*.bin")):
+        remedy = (
+            "Save the model again with save_pretrained(..., safe_serialization=True); pickled weights are never read."
+        )
+        raise ModelError("the weights are pickled (.bin)", where=str(folder), expected="*.safetensors", remedy=remedy)
+    raise ModelError("this model folder holds no weights", where=str(folder), expected="model.safetensors")

@@ -1,0 +1,54 @@
+"""Held-out loss of a network with its adapter."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers import PreTrainedModel
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.batching import Batch, plant
+from tunelab.models.attention import forest_attention
+from tunelab.rendering.rendered import Rendered
+from tunelab.training.forward import forest_loss
+
+
+def held_out_loss(
+    network: PreTrainedModel,
+    adapter: Adapter,
+    sequences: Sequence[Rendered],
+    batches: Sequence[Batch],
+    *,
+    share: bool = True,
+    accumulation: int | None = None,
+    on_batch: Callable[[int], None] | None = None,
+) -> tuple[float, int]:
+    """Return the mean loss (nats per trained token) and the number of trained tokens.
+
+    Args:
+        network: the base model with the adapter attached.
+        adapter: switched on or off as the caller left it.
+        sequences: the held-out sequences.
+        batches: indices into `sequences`, one micro-batch each.
+        share: run tokens that a batch shares once.
+        accumulation: batches whose losses stay on the device before they move to the CPU; None moves them once.
+        on_batch: called with the number of batches done.
+    """
+    in_training_mode = [module for module in network.modules() if module.training]
+    network.eval()
+    total, tokens = 0.0, 0.0
+    waiting: list[torch.Tensor] = []
+    with torch.inference_mode(), forest_attention(network):
+        for done, batch in enumerate(batches, start=1):
+            forest = plant(
+                [sequences[index] for index in batch], num_virtual_tokens=adapter.num_virtual_tokens, share=share
+            )
+            waiting.append(forest_loss(network, adapter, forest))
+            tokens += forest.num_trained
+            if len(waiting) == accumulation or done == len(batches):
+                total += float(torch.stack(waiting).double().sum())
+                waiting.clear()
+            if on_batch is not None:
+                on_batch(done)
+    for module in in_training_mode:
+        module.training = True
+    return (total / tokens if tokens else float("nan")), int(tokens)

@@ -1,0 +1,101 @@
+"""The training loop: forests in, adapter and events out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.batching import BatchingConfig, Forest, Schedule, Step, plant
+from tunelab.events import EventLog
+from tunelab.models.attention import refuse_if_it_cannot_branch
+from tunelab.models.loaded import LoadedModel
+from tunelab.models.precision import Precision
+from tunelab.rendering.rendered import Rendered
+from tunelab.training.checkpoint import latest_checkpoint
+from tunelab.training.config import TrainingConfig
+from tunelab.training.trainer import Score, Trainer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How a run ended; the network holds the adapter that is kept."""
+
+    step: int
+    adapter_step: int
+    best_loss: float | None
+    reason: str
+    """steps_done, early_stopping or interrupted."""
+
+
+def fit(
+    model: LoadedModel,
+    adapter: Adapter,
+    sequences: Sequence[Rendered],
+    schedule: Schedule,
+    *,
+    config: TrainingConfig,
+    batching: BatchingConfig,
+    precision: Precision,
+    checkpoints: Path,
+    fingerprint: str,
+    events: EventLog,
+    score: Score | None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Fit:
+    """Train `adapter` from its newest checkpoint, or from the start, to the end of `schedule`.
+
+    Args:
+        model: the frozen base with `adapter` attached.
+        adapter: what is trained.
+        sequences: the training sequences that `schedule` speaks of.
+        schedule: which sequences meet in which step.
+        config: the training section of the recipe.
+        batching: whether shared tokens run once.
+        precision: what the forward pass computes in.
+        checkpoints: folder of the checkpoints.
+        fingerprint: of recipe, data, template and base; a checkpoint with another one is refused.
+        events: where steps, evaluations and checkpoints are told.
+        score: held-out loss; None evaluates nothing.
+        should_stop: asked after each step; True saves a checkpoint and ends with reason `interrupted`.
+    """
+    refuse_if_it_cannot_branch(model.network)
+    trainer = Trainer(model, adapter, config, precision, total_steps=schedule.total_steps)
+    trainer.resume(latest_checkpoint(checkpoints, fingerprint=fingerprint))
+    make_forest = partial(_plant_all, sequences, adapter.num_virtual_tokens, batching.share_prefixes)
+
+    with trainer.ready():
+        while trainer.progress.step < schedule.total_steps and not trainer.progress.stopped_early:
+            step = schedule.step(trainer.progress.step)
+            done = trainer.train_step(make_forest(step), step)
+            if done.step % config.logging_steps == 0 or done.step == schedule.total_steps:
+                events.emit(done)
+            is_last = done.step == schedule.total_steps
+            if score is not None and _is_due(config, step, done.step, is_last=is_last):
+                trainer.evaluate(score, events)
+            stopping = should_stop() and not is_last
+            if stopping or is_last or trainer.progress.stopped_early or done.step % config.save_steps == 0:
+                trainer.save(checkpoints, fingerprint, events)
+            if stopping:
+                return Fit(
+                    step=done.step, adapter_step=done.step, best_loss=trainer.progress.best_loss, reason="interrupted"
+                )
+    progress = trainer.progress
+    reason = "early_stopping" if progress.stopped_early else "steps_done"
+    return Fit(step=progress.step, adapter_step=trainer.keep_best(), best_loss=progress.best_loss, reason=reason)
+
+
+def _plant_all(sequences: Sequence[Rendered], num_virtual_tokens: int, share: bool, step: Step) -> list[Forest]:
+    return [
+        plant([sequences[index] for index in batch], num_virtual_tokens=num_virtual_tokens, share=share)
+        for batch in step.batches
+    ]
+
+
+def _is_due(config: TrainingConfig, step: Step, number: int, *, is_last: bool) -> bool:
+    """Tell whether an evaluation follows; the last step is always measured, so that no weights go unmeasured."""
+    if config.eval_strategy == "epoch":
+        return (step.ends_epoch or is_last) and step.epoch >= config.eval_delay
+    if config.eval_strategy == "steps":
+        return (number % config.eval_steps == 0 or is_last) and number >= config.eval_delay
+    return False

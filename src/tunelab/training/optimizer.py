@@ -1,0 +1,61 @@
+"""AdamW and the course of the learning rate."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+import transformers
+
+from tunelab.training.config import TrainingConfig
+
+
+def make_optimizer(parameters: Iterable[torch.nn.Parameter], config: TrainingConfig) -> torch.optim.AdamW:
+    """Return AdamW over the adapter's weights."""
+    return torch.optim.AdamW(
+        parameters,
+        lr=config.learning_rate,
+        betas=(config.adam_beta1, config.adam_beta2),
+        eps=config.adam_epsilon,
+        weight_decay=config.weight_decay,
+        foreach=True,
+    )
+
+
+def learning_rates(config: TrainingConfig, *, total_steps: int) -> Callable[[int], float]:
+    """Return the learning rate of each 0-based optimizer step, a pure function of the step."""
+    name, _, warmup = config.lr_scheduler_type.partition("_with_")
+    course = transformers.get_scheduler(
+        name,
+        torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=1.0),
+        num_warmup_steps=config.num_warmup_steps if warmup else 0,
+        num_training_steps=total_steps,
+    )
+    (factor,) = course.lr_lambdas
+    return lambda step: config.learning_rate * float(factor(step))
+
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def optimizer_state(optimizer: torch.optim.AdamW, names: Iterable[str]) -> dict[str, torch.Tensor]:
+    """Return copies of AdamW's state as `exp_avg.<name>` and so on, in the order the parameters were given."""
+    (group,) = optimizer.param_groups
+    return {
+        f"{moment}.{name}": optimizer.state[weight][moment].detach().cpu().clone()
+        for name, weight in zip(names, group["params"], strict=True)
+        if weight in optimizer.state
+        for moment in _MOMENTS
+    }
+
+
+def restore_optimizer(
+    optimizer: torch.optim.AdamW, names: Iterable[str], saved: Callable[[str], dict[str, torch.Tensor]]
+) -> None:
+    """Put saved state back; `saved` gives the tensors of one moment by parameter name."""
+    (group,) = optimizer.param_groups
+    moments = {moment: saved(moment) for moment in _MOMENTS}
+    for name, weight in zip(names, group["params"], strict=True):
+        if name in moments["step"]:
+            state = {moment: moments[moment][name].clone() for moment in _MOMENTS}
+            optimizer.state[weight] = {
+                moment: each if moment == "step" else each.to(weight.device) for moment, each in state.items()
+            }

@@ -1,0 +1,184 @@
+"""The state of a run: weights, moments and progress, and the acts that change them."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.batching import Forest, Step
+from tunelab.errors import RunError
+from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
+from tunelab.models.attention import forest_attention
+from tunelab.models.loaded import LoadedModel
+from tunelab.models.precision import Precision
+from tunelab.training.checkpoint import Checkpoint, Progress, save_checkpoint
+from tunelab.training.config import TrainingConfig
+from tunelab.training.forward import forest_loss
+from tunelab.training.optimizer import learning_rates, make_optimizer, optimizer_state, restore_optimizer
+
+Score = Callable[[], tuple[float, int]]
+"""Measures the adapter as it stands: mean held-out loss (nats per token) and the number of tokens."""
+
+
+class Trainer:
+    """The state of a run: weights, moments, progress."""
+
+    def __init__(
+        self, model: LoadedModel, adapter: Adapter, config: TrainingConfig, precision: Precision, *, total_steps: int
+    ) -> None:
+        self.network, self.adapter, self.config, self.device = model.network, adapter, config, model.device
+        self.weights = adapter.named_parameters()
+        self.optimizer = make_optimizer(self.weights.values(), config)
+        self.learning_rate = learning_rates(config, total_steps=total_steps)
+        self.autocast = _autocast(precision, model.device)
+        self.scaler = torch.amp.GradScaler(model.device.type, enabled=precision == "fp16")
+        self.progress = Progress()
+        self.best: dict[str, torch.Tensor] = {}
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Put the network into the state that trains, and back when done."""
+        self.network.train()
+        for module in self.network.modules():
+            # Dropout belongs to the adapter; the frozen base computes as it will when it serves.
+            if isinstance(module, torch.nn.Dropout):
+                module.eval()
+        for module in self.network.modules():
+            if isinstance(module, BaseTunerLayer):
+                module.train()
+        if self.config.gradient_checkpointing:
+            self.network.gradient_checkpointing_enable({"use_reentrant": False})
+        try:
+            with forest_attention(self.network):
+                yield
+        finally:
+            if self.config.gradient_checkpointing:
+                self.network.gradient_checkpointing_disable()
+            self.network.eval()
+
+    def train_step(self, forests: Sequence[Forest], step: Step) -> StepDone:
+        """Run one optimizer step over its micro-batches; the loss is divided once by all its trained tokens."""
+        started = time.perf_counter()
+        trained = sum(forest.num_trained for forest in forests)
+        total = torch.zeros((), device=self.device)
+        for place, forest in enumerate(forests):
+            # Each micro-batch seeds its own dropout, so that a resumed run draws what the undisturbed one drew.
+            torch.manual_seed(_seed(self.config.seed, self.progress.step, place))
+            with self.autocast():
+                loss = forest_loss(self.network, self.adapter, forest)
+            torch.autograd.backward(self.scaler.scale(loss / trained))
+            total += loss.detach()
+        loss_value = float(total) / trained
+        if not np.isfinite(loss_value):
+            self._refuse_divergence(loss_value)
+        grad_norm, rate = self._descend()
+        self.progress = replace(self.progress, step=self.progress.step + 1)
+        return StepDone(
+            step=self.progress.step,
+            epoch=step.epoch,
+            loss=loss_value,
+            learning_rate=rate,
+            grad_norm=grad_norm,
+            trained_tokens=int(trained),
+            real_tokens=sum(forest.num_real_tokens for forest in forests),
+            distinct_tokens=sum(forest.num_nodes for forest in forests),
+            duration_s=time.perf_counter() - started,
+        )
+
+    def _descend(self) -> tuple[float, float]:
+        """Clip, step, clear; return the gradient's norm before clipping and the learning rate."""
+        rate = self.learning_rate(self.progress.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.scaler.unscale_(self.optimizer)
+        limit = self.config.max_grad_norm or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return float(norm), rate
+
+    def _refuse_divergence(self, loss: float) -> None:
+        raise RunError(
+            f"the loss became {loss} at step {self.progress.step + 1}",
+            where="training",
+            remedy="Lower training.learning_rate or set training.max_grad_norm; the last checkpoint stands.",
+        )
+
+    def evaluate(self, score: Score, events: EventLog) -> None:
+        """Measure held-out loss, remember the best weights, count evaluations without gain."""
+        started = time.perf_counter()
+        loss, tokens = score()
+        progress = self.progress
+        is_best = progress.best_loss is None or loss < progress.best_loss
+        if is_best:
+            self.progress = replace(progress, best_loss=loss, best_step=progress.step, evaluations_without_gain=0)
+            if self.config.load_best_model_at_end:
+                self.best = {name: weight.detach().cpu().clone() for name, weight in self.weights.items()}
+        else:
+            self.progress = replace(progress, evaluations_without_gain=progress.evaluations_without_gain + 1)
+        patience = self.config.early_stopping_patience
+        if patience is not None and self.progress.evaluations_without_gain >= patience:
+            self.progress = replace(self.progress, stopped_early=True)
+            events.emit(Notice(text=f"early stopping: {patience} evaluations without a lower held-out loss"))
+        duration_s = time.perf_counter() - started
+        events.emit(
+            EvaluationDone(step=progress.step, eval_loss=loss, eval_tokens=tokens, best=is_best, duration_s=duration_s)
+        )
+
+    def save(self, checkpoints: Path, fingerprint: str, events: EventLog) -> None:
+        """Write a checkpoint."""
+        started = time.perf_counter()
+        if self.scaler.is_enabled():
+            state = self.scaler.state_dict()
+            self.progress = replace(self.progress, loss_scale=state["scale"], growth_tracker=state["_growth_tracker"])
+        tensors = {f"adapter.{name}": weight.detach().cpu() for name, weight in self.weights.items()}
+        tensors |= optimizer_state(self.optimizer, self.weights)
+        tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
+        checkpoint = Checkpoint(progress=self.progress, fingerprint=fingerprint, tensors=tensors)
+        path = save_checkpoint(checkpoints, checkpoint, keep=self.config.save_total_limit)
+        duration_s = time.perf_counter() - started
+        events.emit(CheckpointSaved(step=self.progress.step, name=path.name, duration_s=duration_s))
+
+    def resume(self, checkpoint: Checkpoint | None) -> None:
+        """Take up a checkpoint; None starts afresh."""
+        if checkpoint is None:
+            return
+        self.progress = checkpoint.progress
+        self.best = checkpoint.group("best")
+        self._load(checkpoint.group("adapter"))
+        restore_optimizer(self.optimizer, self.weights, checkpoint.group)
+        if self.scaler.is_enabled() and checkpoint.progress.loss_scale is not None:
+            state = self.scaler.state_dict()
+            state |= {"scale": checkpoint.progress.loss_scale, "_growth_tracker": checkpoint.progress.growth_tracker}
+            self.scaler.load_state_dict(state)
+
+    def keep_best(self) -> int:
+        """Put the best weights in place, where they are wanted and known; return the step they come from."""
+        if not self.best:
+            return self.progress.step
+        self._load(self.best)
+        return self.progress.best_step
+
+    def _load(self, weights: dict[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(weights[name])
+
+
+def _seed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def _autocast(precision: Precision, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    if precision == "fp32":
+        return nullcontext
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    return partial(torch.autocast, device.type, dtype=dtype)
