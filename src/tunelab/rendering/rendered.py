@@ -1,6 +1,7 @@
 """A rendered sequence: what the model sees, and what it must write."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +39,37 @@ class Rendered:
     def num_tokens(self) -> int:
         """Tokens of prompt and completion."""
         return len(self.prompt_ids) + len(self.completion_ids)
+
+
+DropReason = Literal["answer cut away", "too long", "no assistant turn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A turn that is not trained because of its length or shape."""
+
+    origin: Origin
+    turn: int
+    """Index of the message in the conversation; -1 where it is the whole conversation."""
+    reason: DropReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A part of a trained message that the chat template does not write, so that it is not trained."""
+
+    origin: Origin
+    turn: int
+    part: Literal["content", "reasoning"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RenderedSet:
+    """The sequences of a data set, and an account of everything that is not in them."""
+
+    sequences: tuple[Rendered, ...]
+    num_cut: int
+    """Sequences that lost tokens to max_length."""
+    num_cut_tokens: int
+    dropped: tuple[Dropped, ...]
+    left_out: tuple[LeftOut, ...] = ()
