@@ -1,0 +1,121 @@
+"""Rows of tables: CSV, TSV and parquet. The columns of the header name the fields."""
+
+import csv
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tunelab.errors import DataError
+from tunelab.sources.opening import MAX_LINE_BYTES, OnBad, open_bytes, read_head, read_lines, refuse
+from tunelab.sources.row import Origin, Row
+
+MAX_UNPACKED_BYTES = 16 * 2**30
+"""A packed parquet file that grows beyond this is refused; other formats are read as a stream."""
+_PARQUET_BATCH_ROWS = 1000
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+
+
+def read_csv(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
+    """Yield the rows of a CSV file; of comma, semicolon, tab and bar, the one that the header has most of separates."""
+    header = read_head(path, name).lstrip("\r\n").partition("\n")[0]
+    return _read_separated(path, name, on_bad, max(",;\t|", key=header.count))
+
+
+def read_tsv(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
+    """Yield the rows of a table separated by tabs."""
+    read_head(path, name)
+    return _read_separated(path, name, on_bad, "\t")
+
+
+def read_parquet(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
+    """Yield the rows of a parquet file, a thousand held at a time; their lines are row numbers. None of them is bad."""
+    import polars as pl
+
+    with open_bytes(path, name) as stream, tempfile.NamedTemporaryFile(suffix=".parquet") as unpacked:
+        plain = path
+        if path.suffix.lower() in (".gz", ".zst", ".zstd"):
+            while chunk := stream.read(2**20):
+                unpacked.write(chunk)
+                if unpacked.tell() > MAX_UNPACKED_BYTES:
+                    raise DataError(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB", where=name)
+            unpacked.flush()
+            plain = Path(unpacked.name)
+        try:
+            line = 0
+            for batch in pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=_PARQUET_BATCH_ROWS, lazy=True):
+                for value in batch.iter_rows(named=True):
+                    line += 1
+                    yield Row(value=value, origin=Origin(path=name, line=line))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            what = f"not a parquet file, or a damaged one ({str(error).splitlines()[0]})"
+            raise DataError(what, where=name) from error
+
+
+def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Iterator[Row]:
+    csv.field_size_limit(MAX_LINE_BYTES)
+    lines = _Lines(_parts(path, name, on_bad))
+    records = csv.reader(lines, delimiter=separator, strict=True)
+    header: list[str] | None = None
+    while True:
+        opens = lines.next_number()
+        where = str(Origin(path=name, line=opens))
+        try:
+            fields = next(records)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            remedy = 'Put text that holds quotes or line breaks in double quotes, and write a quote inside it as "".'
+            on_bad(DataError(f"the row that opens here is broken ({error})", where=where, remedy=remedy))
+            continue
+        if len(fields) < 2 and not "".join(fields).strip():
+            continue  # a blank line
+        if header is None:
+            header = [field.strip() for field in fields]
+            twice = sorted({column for column in header if header.count(column) > 1 or not column})
+            if twice:
+                what = (
+                    f'the header names the column "{twice[0]}" {header.count(twice[0])} times'
+                    if twice[0]
+                    else "a column has no name"
+                )
+                raise DataError(what, where=where, expected="a first line with one name per column")
+        elif len(fields) != len(header):
+            expected = f"{len(header)} ({', '.join(header)})"
+            on_bad(DataError(f"the row has {len(fields)} fields", where=where, expected=expected))
+        else:
+            yield Row(value=dict(zip(header, fields, strict=True)), origin=Origin(path=name, line=opens))
+
+
+def _parts(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:
+    """Yield numbered lines, parted at lone carriage returns too. A bad line before all others is refused: the header."""
+    started = False
+
+    def bad(error: DataError) -> None:
+        (on_bad if started else refuse)(error)
+
+    for number, text in read_lines(path, name, bad):
+        started = True
+        for part in _LINE.findall(text):
+            yield number, part
+
+
+class _Lines:
+    """Lines for the csv reader, with the number of the next one."""
+
+    def __init__(self, numbered: Iterator[tuple[int, str]]) -> None:
+        self._numbered = numbered
+        self._ahead = next(numbered, None)
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def next_number(self) -> int:
+        """Return the line that the next record opens on; 0 at the end."""
+        return self._ahead[0] if self._ahead else 0
+
+    def __next__(self) -> str:
+        if self._ahead is None:
+            raise StopIteration
+        text, self._ahead = self._ahead[1], next(self._numbered, None)
+        return text
