@@ -1,0 +1,166 @@
+"""A YAML file as it stands: each value with the line it was written on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunelab.errors import RecipeError, did_you_mean
+
+MAX_RECIPE_BYTES = 1 << 20
+"""A recipe is a page of settings; what is larger is some other file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A value that somebody gave, and where."""
+
+    value: Any
+    source: str
+    """Such as ``recipe.yaml:7``, ``--set`` or ``environment LLM_LORA__R``."""
+
+
+Layer = dict[str, Setting]
+"""Dotted canonical key -> setting. A bare section name stands for an empty section."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to say of a file."""
+
+    about: str
+    """The canonical key it concerns: the note falls away when something else sets that key. Empty: always said."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One key of the file."""
+
+    section: str
+    """The mapping it stands in; empty at the top."""
+    key: str
+    value: Any
+    """A scalar, or a list or mapping of scalars."""
+    where: str
+    """``recipe.yaml:7``."""
+
+    @property
+    def dotted(self) -> str:
+        """`section.key`, or the key alone at the top."""
+        return f"{self.section}.{self.key}" if self.section else self.key
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Return the keys of a YAML file, two levels deep, in the order of the file.
+
+    Raises:
+        RecipeError: no such file, not UTF-8, no YAML, no mapping, a duplicate key, nesting that no setting has.
+    """
+    document = _parse(path, _read_text(path))
+    if document is None:
+        remedy = "An empty recipe says nothing about the data: set at least data.train_files."
+        raise RecipeError("the recipe is empty", where=str(path), remedy=remedy)
+    if not isinstance(document, dict):
+        raise RecipeError(
+            f"this is a {_kind(document)}", where=str(path), expected="sections with settings, such as data:"
+        )
+    return list(_entries(document, path))
+
+
+def _entries(document: Any, path: Path) -> Iterator[Entry]:
+    for key, value in document.items():
+        where = _place(document, key, path)
+        if isinstance(value, dict) and value:
+            for inner, given in value.items():
+                place = _place(value, inner, path)
+                yield Entry(section=str(key), key=str(inner), value=_plain(given, place, depth=1), where=place)
+        else:
+            yield Entry(section="", key=str(key), value=_plain(value, where, depth=1), where=where)
+
+
+def _place(mapping: Any, key: Any, path: Path) -> str:
+    try:
+        return f"{path}:{mapping.lc.key(key)[0] + 1}"
+    except KeyError:  # a key that came in by a merge (<<) has no line of its own
+        return str(path)
+
+
+def _plain(value: Any, where: str, *, depth: int) -> Any:
+    """Return `value` in Python's own types; depth bounds what aliases can blow up to."""
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    if depth and isinstance(value, list):
+        return [_plain(item, where, depth=depth - 1) for item in value]
+    if depth and isinstance(value, dict):
+        return {str(key): _plain(item, where, depth=depth - 1) for key, item in value.items()}
+    raise RecipeError(
+        f"a {_kind(value)} stands here", where=where, expected="text, a number, true, false, null, or a list of these"
+    )
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list):
+        return "list"
+    if isinstance(value, dict):
+        return "mapping"
+    tag = getattr(getattr(value, "tag", None), "value", None)
+    return (
+        f"value tagged {tag}"
+        if tag
+        else {"str": "text", "int": "number", "float": "number"}.get(type(value).__name__, "date")
+    )
+
+
+def _read_text(path: Path) -> str:
+    if path.is_dir():
+        found = ", ".join(sorted(file.name for file in path.glob("*.y*ml"))) or "none"
+        raise RecipeError(
+            "this is a folder", where=str(path), expected="a recipe file", remedy=f"YAML files in it: {found}."
+        )
+    if not path.is_file():
+        beside = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        remedy = did_you_mean(path.name, beside) if beside else "There is no YAML file in that folder."
+        raise RecipeError("there is no such recipe", where=str(path), remedy=remedy)
+    if path.stat().st_size > MAX_RECIPE_BYTES:
+        raise RecipeError(
+            f"{path.stat().st_size:,} bytes are no recipe", where=str(path), expected="at most 1 MiB of YAML"
+        )
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        remedy = "Save the file as UTF-8."
+        what = f"byte {content[error.start]:#04x} is not UTF-8"
+        raise RecipeError(what, where=f"{path}:{line}", expected="UTF-8 text", remedy=remedy) from error
+
+
+def _parse(path: Path, text: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = str(error.problem or error.context)
+        if isinstance(error, DuplicateKeyError):
+            what = problem.partition(" with value")[0].replace("found duplicate key", "a second value for the key")
+            raise RecipeError(what, where=where, expected="each key once", remedy="Delete one of the two.") from error
+        if "'\\t'" in problem:
+            raise RecipeError(
+                "a tab stands here", where=where, expected="spaces", remedy="Replace tabs by spaces."
+            ) from error
+        raise RecipeError(f"this is not YAML ({problem})", where=where) from error
+    except YAMLError as error:
+        raise RecipeError("this is not YAML (it holds a control character)", where=str(path)) from error
+    except (ValueError, IndexError) as error:  # a value behind !!float or !!int that is none
+        raise RecipeError("a tag such as !!float stands before a value of another kind", where=str(path)) from error

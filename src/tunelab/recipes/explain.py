@@ -1,0 +1,30 @@
+"""A recipe laid open: each value and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tunelab.recipes.recipe import FIELDS, settings_of
+from tunelab.recipes.resolve import ResolvedRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One setting of a resolved recipe."""
+
+    key: str
+    """Dotted canonical key."""
+    value: Any
+    source: str
+    """Where the value came from."""
+    meaning: str
+    """What the setting does."""
+
+
+def explain(resolved: ResolvedRecipe) -> list[Explanation]:
+    """Return every setting of a recipe in its fixed order."""
+    return [
+        Explanation(key=key, value=value, source=resolved.sources[key], meaning=FIELDS[key].description or "")
+        for key, value in settings_of(resolved.recipe).items()
+    ]

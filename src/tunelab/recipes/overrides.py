@@ -1,0 +1,83 @@
+"""Settings from outside the file: `--set section.key=value`, `LLM_<SECTION>__<KEY>` variables, `.env` files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunelab.errors import RecipeError
+from tunelab.recipes.document import Layer, Setting
+from tunelab.recipes.keys import check_key, kinds
+from tunelab.recipes.recipe import FIELDS
+
+_VARIABLE = re.compile(r"LLM_([A-Z0-9_]+?)__([A-Z0-9_]+)")
+_LIST_COMMA = re.compile(r",(?![^\[{]*[\]}])")  # not the commas of name[a,b] or {a,b}.jsonl
+
+
+def from_command_line(overrides: Sequence[str]) -> Layer:
+    """Return the settings of `--set section.key=value` arguments; a later one wins."""
+    layer: Layer = {}
+    for text in overrides:
+        dotted, equals, value = text.partition("=")
+        if not equals:
+            raise RecipeError(f'"{text}" has no equals sign', where="--set", expected="--set section.key=value")
+        layer[dotted.strip()] = _setting(dotted.strip(), value, "--set")
+    return layer
+
+
+def from_environment(environment: Mapping[str, str]) -> Layer:
+    """Return the settings of `LLM_<SECTION>__<KEY>` variables; other variables are none of ours."""
+    return {
+        dotted: _setting(dotted, text, f"environment {name}")
+        for name, text in sorted(environment.items())
+        if (dotted := _dotted(name))
+    }
+
+
+def from_dotenv(file: Path) -> Layer:
+    """Return the settings of a `.env` file: lines NAME=value, `export` and quotes allowed; empty without the file."""
+    layer: Layer = {}
+    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines() if file.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        name, _, text = line.strip().removeprefix("export ").partition("=")
+        if dotted := _dotted(name.strip()):
+            layer[dotted] = _setting(dotted, _unquoted(text.strip()), f"{file.name}:{number}")
+    return layer
+
+
+def _dotted(variable: str) -> str:
+    match = _VARIABLE.fullmatch(variable)
+    return f"{match[1].lower()}.{match[2].lower()}" if match else ""
+
+
+def _unquoted(text: str) -> str:
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    return re.sub(r"\s+#.*$", "", text)
+
+
+def _setting(dotted: str, text: str, source: str) -> Setting:
+    check_key(dotted, source)
+    if dotted not in FIELDS:
+        raise RecipeError(f'"{dotted}" is a section', where=source, expected=f"one of its settings, as in {dotted}.key")
+    return Setting(value=_parsed(dotted, text), source=source)
+
+
+def _parsed(dotted: str, text: str) -> Any:
+    """Return the value that `text` stands for: YAML, except that text settings may hold any text."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    wanted = kinds(dotted)
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError):
+        value = text
+    if str in wanted and not (value is None or isinstance(value, str) or (tuple in wanted and isinstance(value, list))):
+        value = text  # a prompt with a colon, a revision of digits only
+    if tuple in wanted and isinstance(value, str):
+        parts = [part.strip() for part in _LIST_COMMA.split(value)]
+        return parts if len(parts) > 1 or str not in wanted else value
+    return value

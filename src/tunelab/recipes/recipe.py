@@ -1,0 +1,104 @@
+"""A recipe: one frozen tree of the rooms' settings, its text and its hash."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
+from tunelab.batching.config import BatchingConfig
+from tunelab.checks.config import ChecksConfig
+from tunelab.conversations.config import ConversationConfig
+from tunelab.evaluation.config import EvaluationConfig
+from tunelab.files import sha256_text
+from tunelab.models.config import ModelConfig
+from tunelab.rendering.config import RenderingConfig
+from tunelab.sources.config import SourceConfig
+from tunelab.training.config import TrainingConfig
+
+ADAPTERS: dict[str, type[AdapterConfig]] = {"lora": LoraConfig, "soft_prompt": SoftPromptConfig}
+
+
+class DataConfig(RenderingConfig, ConversationConfig, SourceConfig):  # pydantic lists the last base's fields first
+    """Which rows are read, how they become conversations, and how those become tokens."""
+
+
+class Recipe(BaseModel):
+    """Everything that decides what comes out of a run, except the data themselves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: ModelConfig = Field(default_factory=ModelConfig, description="The base model.")
+    data: DataConfig = Field(default_factory=DataConfig, description="The rows, and how they are read.")
+    lora: LoraConfig | None = Field(
+        None, description="A LoRA adapter; the one that is trained where no method is named."
+    )
+    soft_prompt: SoftPromptConfig | None = Field(None, description="A soft prompt, instead of LoRA.")
+    batching: BatchingConfig = Field(default_factory=BatchingConfig, description="How sequences meet in steps.")
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the adapter is trained.")
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="What is measured afterwards.")
+    checks: ChecksConfig = Field(default_factory=ChecksConfig, description="Which findings stop a run.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lora_where_no_method_is_named(cls, tree: Any) -> Any:
+        if isinstance(tree, Mapping) and all(tree.get(name) is None for name in ADAPTERS):
+            return {**tree, "lora": {}}
+        return tree
+
+    @model_validator(mode="after")
+    def _one_method(self) -> Recipe:
+        if self.lora is not None and self.soft_prompt is not None:
+            raise ValueError("a recipe trains one adapter: lora or soft_prompt")
+        return self
+
+    @property
+    def adapter(self) -> AdapterConfig:
+        """The settings of the adapter that is trained."""
+        return cast(AdapterConfig, self.lora or self.soft_prompt)
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    name: ADAPTERS.get(name) or cast(type[BaseModel], field.annotation) for name, field in Recipe.model_fields.items()
+}
+"""Section name -> the class of its settings, in the order of a recipe."""
+
+FIELDS = {f"{name}.{key}": field for name, config in SECTIONS.items() for key, field in config.model_fields.items()}
+"""Dotted key -> the declaration of every setting there is."""
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Return dotted key -> value for every setting of `recipe`, in a fixed order; plain values only."""
+    sections = recipe.model_dump(mode="json", exclude_none=False)
+    return {
+        f"{name}.{key}": sections[name][key]
+        for name, config in SECTIONS.items()
+        if sections[name] is not None
+        for key in config.model_fields
+    }
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """Return the canonical text of `recipe`: every setting, in a fixed order; it reads back as an equal recipe."""
+    from ruamel.yaml import YAML
+
+    tree: dict[str, dict[str, Any]] = {}
+    for dotted, value in settings_of(recipe).items():
+        section, _, key = dotted.partition(".")
+        tree.setdefault(section, {})[key] = value
+    yaml = YAML(typ="safe", pure=True)
+    # declared as None, documented as a switch
+    yaml.default_flow_style = False  # type: ignore[assignment]
+    yaml.width = 1 << 20
+    yaml.sort_base_mapping_type_on_output = False
+    text = io.StringIO()
+    yaml.dump(tree, text)
+    return text.getvalue()
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """Return the SHA-256 of the canonical text, in hexadecimal."""
+    return sha256_text(to_yaml(recipe))

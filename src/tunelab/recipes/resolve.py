@@ -1,0 +1,188 @@
+"""Where a recipe's values come from: command line, environment, file, defaults, in this order."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tunelab.errors import RecipeError, did_you_mean
+from tunelab.recipes import modellab, nested
+from tunelab.recipes.document import Entry, Layer, Note, Setting, read_entries
+from tunelab.recipes.keys import check_key, expected, kinds
+from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
+from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, Recipe, settings_of
+
+_FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedRecipe:
+    """A recipe, and what is known about how it came to be."""
+
+    recipe: Recipe
+    file: Path | None
+    """The file it was read from; None where the environment alone was the recipe."""
+    base: Path
+    """Folder that relative names start from: the file's, or the current one."""
+    sources: Mapping[str, str]
+    """Dotted key -> where the value came from, for every setting."""
+    dialect: str
+    """``canonical``, ``ModelLab LoRA``, ``ModelLab soft prompt``, ``nested``, or ``environment``."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know: defaults taken, oddities of the file."""
+
+    @property
+    def anchored(self) -> Recipe:
+        """The recipe with its relative names made absolute, so that it means the same from any folder."""
+        settings = settings_of(self.recipe)
+        data_dir = self.base / Path(settings["data.data_dir"]).expanduser()
+        changed: dict[str, Any] = {"data.data_dir": str(data_dir.resolve())}
+        for dotted in _FILE_SETTINGS:
+            if name := settings[dotted]:
+                beside_data, beside_recipe = data_dir / name, self.base / Path(name).expanduser()
+                chosen = beside_data if beside_data.exists() and not beside_recipe.exists() else beside_recipe
+                changed[dotted] = str(chosen.resolve())
+        if output_dir := settings["training.output_dir"]:
+            changed["training.output_dir"] = str((self.base / Path(output_dir).expanduser()).resolve())
+        model = self.base / Path(settings["model.base_model"]).expanduser()
+        if model.is_dir():
+            changed["model.base_model"] = str(model.resolve())
+        return Recipe.model_validate(_tree(settings | changed))
+
+
+def resolve_recipe(
+    path: Path | None, *, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ
+) -> ResolvedRecipe:
+    """Return the recipe that a file, the environment and the command line make together.
+
+    Args:
+        path: the recipe in any of its dialects; None takes environment and defaults alone.
+        overrides: `section.key=value` texts; they win over everything.
+        environment: variables; `LLM_<SECTION>__<KEY>` win over a `.env` file, and that over the recipe file.
+
+    Raises:
+        RecipeError: an unknown key, an impossible value, a file that is no recipe; it names the place.
+    """
+    base = path.parent if path else Path()
+    dialect, in_file, notes = _read_file(path) if path else ("environment", {}, [])
+    layer = dict(in_file)
+    for folder in dict.fromkeys((Path.cwd(), base.absolute())):
+        layer |= from_dotenv(folder / ".env")
+    layer |= from_environment(environment)
+    layer |= from_command_line(overrides)
+    _refuse_clashes(layer)
+    recipe = _validated(layer)
+    sources = {key: layer[key].source if key in layer else "default" for key in settings_of(recipe)}
+    return ResolvedRecipe(
+        recipe=recipe,
+        file=path,
+        base=base.absolute(),
+        sources=sources,
+        dialect=dialect,
+        notes=(*(note.text for note in notes if _stands(note, in_file, layer)), *_remarks(recipe, layer)),
+    )
+
+
+def _stands(note: Note, in_file: Layer, layer: Layer) -> bool:
+    return layer.get(note.about) is in_file.get(note.about)
+
+
+def _read_file(path: Path) -> tuple[str, Layer, list[Note]]:
+    entries = read_entries(path)
+    if nested.speaks(entries):
+        return nested.read(entries)
+    if modellab.speaks(entries):
+        return modellab.read(entries, path)
+    return "canonical", _canonical(entries), []
+
+
+def _canonical(entries: Sequence[Entry]) -> Layer:
+    layer: Layer = {}
+    for entry in entries:
+        check_key(entry.dotted, entry.where)
+        if entry.dotted in SECTIONS and entry.value not in (None, {}):
+            what = f"the section {entry.key} holds {_shown(entry.value)}"
+            raise RecipeError(
+                what, where=entry.where, expected=f"settings such as {_first_key(entry.key)}, indented below it"
+            )
+        layer[entry.dotted] = Setting(value=entry.value, source=entry.where)
+    return layer
+
+
+def _first_key(section: str) -> str:
+    return next(iter(SECTIONS[section].model_fields)) + ":"
+
+
+def _tree(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    tree: dict[str, dict[str, Any]] = {}
+    for dotted, value in values.items():
+        section, _, key = dotted.partition(".")
+        tree.setdefault(section, {})
+        if key:
+            tree[section][key] = value
+    return tree
+
+
+def _validated(layer: Layer) -> Recipe:
+    values: dict[str, Any] = {}
+    for dotted, setting in layer.items():
+        value = setting.value
+        if dotted in FIELDS:
+            wanted = kinds(dotted)
+            if (isinstance(value, bool) and bool not in wanted) or (
+                isinstance(value, float) and not math.isfinite(value)
+            ):
+                raise _impossible(dotted, value, setting.source)
+            if isinstance(value, str) and tuple in wanted and str not in wanted:
+                value = [value]  # one file name where a list may stand
+        values[dotted] = value
+    try:
+        return Recipe.model_validate(_tree(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        dotted = ".".join(str(part) for part in first["loc"][:2])
+        raise _impossible(dotted, values[dotted], layer[dotted].source) from error
+
+
+def _impossible(dotted: str, value: object, where: str) -> RecipeError:
+    wanted = expected(dotted)
+    remedy = did_you_mean(value, wanted.replace(" or ", ", ").split(", ")) if isinstance(value, str) else ""
+    remedy = remedy if remedy.startswith("Did") else ""
+    return RecipeError(f"{dotted} is {_shown(value)}", where=where, expected=wanted, remedy=remedy)
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | list | dict | bool | None) else f"{value:g}"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _refuse_clashes(layer: Layer) -> None:
+    """Raise a RecipeError for settings that cannot hold together, with the place of each."""
+    given = {
+        name: next((s.source for key, s in layer.items() if key.partition(".")[0] == name), "") for name in ADAPTERS
+    }
+    if all(given.values()):
+        what = f"lora (at {given['lora']}) and soft_prompt (at {given['soft_prompt']}) are both set"
+        raise RecipeError(what, expected="one method", remedy="Delete the settings of the other one.")
+    halves = [layer.get(f"training.{name}") for name in ("bf16", "fp16")]
+    if all(half is not None and half.value is True for half in halves):
+        places = " and ".join(half.source for half in halves if half is not None)
+        raise RecipeError("training.bf16 and training.fp16 are both true", where=places, expected="one of them at most")
+
+
+def _remarks(recipe: Recipe, layer: Layer) -> list[str]:
+    remarks = []
+    if not any(key.partition(".")[0] in ADAPTERS for key in layer):
+        remarks.append("No method is named: a LoRA adapter with its defaults is trained.")
+    training = recipe.training
+    if training.num_warmup_steps and not training.lr_scheduler_type.endswith("_with_warmup"):
+        steps, name = training.num_warmup_steps, training.lr_scheduler_type
+        remarks.append(f"training.num_warmup_steps {steps} has no effect: the scheduler {name} has no warm-up.")
+    return remarks
