@@ -90,10 +90,9 @@ def to_yaml(recipe: Recipe) -> str:
         section, _, key = dotted.partition(".")
         tree.setdefault(section, {})[key] = value
     yaml = YAML(typ="safe", pure=True)
-    # declared as None, documented as a switch
-    yaml.default_flow_style = False  # type: ignore[assignment]
+    yaml.default_flow_style = False
     yaml.width = 1 << 20
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # it is declared None
     text = io.StringIO()
     yaml.dump(tree, text)
     return text.getvalue()

@@ -1,0 +1,101 @@
+"""A run: one folder that holds everything that came of one training."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunelab.errors import RunError
+from tunelab.files import sha256_folder, write_file, write_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The places in a run's folder. A folder is a run once its recipe stands in it, finished once its manifest does."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """Name of the folder, such as ``taxonomy-20261121-053000``."""
+        return self.path.name
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def events_file(self) -> Path:
+        """What happened, line by line."""
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """Folder of the finished adapter."""
+        return self.path / "adapter"
+
+    @property
+    def report_file(self) -> Path:
+        """The comparison of base and tuned model."""
+        return self.path / "report.json"
+
+    @property
+    def plot_file(self) -> Path:
+        """The course of the loss."""
+        return self.path / "loss.png"
+
+    @property
+    def manifest_file(self) -> Path:
+        """Written last: its presence means that the run is whole."""
+        return self.path / "manifest.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return self.recipe_file.is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run is whole."""
+        return self.manifest_file.is_file()
+
+    def write_recipe(self, text: str) -> None:
+        """Write the resolved recipe; from here on the folder is a run."""
+        write_file(self.recipe_file, text)
+
+    def write_manifest(self, facts: Mapping[str, object]) -> None:
+        """Write `facts` with the run's id and the SHA-256 of every file of the adapter; the run is then finished."""
+        write_json(self.manifest_file, {**facts, "run_id": self.id, "files": sha256_folder(self.adapter)})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the lock goes with the process, however that ends.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                holder = file.read().strip() or "of unknown id"
+                remedy = "Wait until it ends, or end it; its run can then be resumed."
+                raise RunError(
+                    f"this run is in use by process {holder}", where=str(self.path), remedy=remedy
+                ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield

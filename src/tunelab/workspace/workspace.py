@@ -1,0 +1,128 @@
+"""The folder on disk that holds the runs: makes them, finds them again."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, count
+from pathlib import Path
+
+from tunelab.errors import RunError, did_you_mean
+from tunelab.files import sha256_file
+from tunelab.workspace.run import Run
+
+MARKER = "finetuning.workspace.config"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_SAYS_NOTHING = ("recipe", "config", "finetune", "finetuning")
+
+
+def find_workspace(start: Path) -> Workspace:
+    """Return the workspace around `start`: the nearest folder upwards that is marked as one, else `start` itself."""
+    start = start.resolve()
+    marked = (folder for folder in (start, *start.parents) if (folder / MARKER).is_file())
+    return Workspace(path=next(marked, start))
+
+
+def name_of_run(recipe_file: Path | None) -> str:
+    """Return what runs of a recipe are called: its file's stem, or its folder where the stem says nothing."""
+    if recipe_file is None:
+        return "run"
+    recipe_file = recipe_file.resolve()
+    name = recipe_file.parent.name if recipe_file.stem in _SAYS_NOTHING else recipe_file.stem
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("._-")[:60] or "run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A folder with runs in it."""
+
+    path: Path
+
+    def new_run(self, name: str, *, output_dir: Path | None = None) -> Run:
+        """Return a run in a folder of its own, made now.
+
+        Args:
+            name: how the folder's name begins; the time follows.
+            output_dir: the folder itself, instead.
+
+        Raises:
+            RunError: `output_dir` holds something already, or the name is none.
+        """
+        if output_dir is not None:
+            return _in_folder(output_dir)
+        if not _NAME.fullmatch(name):
+            raise RunError(f'"{name}" is no name for a run', expected="small letters, digits, dot, dash and underscore")
+        stem = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+        for run_id in chain([stem], (f"{stem}-{number}" for number in count(2))):
+            folder = self._runs / run_id
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return Run(path=folder)
+        raise AssertionError("count() has no end")
+
+    def runs(self) -> list[Run]:
+        """Return the runs of this workspace, the newest last."""
+        folders = self._runs.iterdir() if self._runs.is_dir() else ()
+        runs = (Run(path=folder) for folder in folders)
+        return sorted((run for run in runs if run.exists), key=_age)
+
+    def find_run(self, reference: str) -> Run:
+        """Return the run that a user names: a folder, a run id, the unique beginning of one, or `latest`.
+
+        Raises:
+            RunError: none or several match; the runs are listed.
+        """
+        if "/" in reference or reference in (".", ".."):
+            run = Run(path=Path(reference).expanduser().resolve())
+            if not run.exists:
+                raise RunError(
+                    "this folder holds no run", where=reference, expected="a folder with a recipe.yaml in it"
+                )
+            return run
+        runs = self.runs()
+        if not runs:
+            remedy = "Make one with tunelab train RECIPE, or name the run's folder (./folder)."
+            raise RunError("there is no run here yet", where=str(self._runs), remedy=remedy)
+        if reference == "latest":
+            return runs[-1]
+        matches = [run for run in runs if run.id == reference] or [run for run in runs if run.id.startswith(reference)]
+        if len(matches) == 1:
+            return matches[0]
+        ids = [run.id for run in (matches or runs)]
+        if matches:
+            raise RunError(f'"{reference}" is the beginning of {len(ids)} runs', expected=f"one of {', '.join(ids)}")
+        raise RunError(f'there is no run "{reference}"', where=str(self._runs), remedy=did_you_mean(reference, ids))
+
+    def resumable(self, recipe_hash: str, *, output_dir: Path | None = None) -> Run | None:
+        """Return the latest unfinished run whose recipe has this hash; with `output_dir`, look only there."""
+        runs = [Run(path=output_dir.resolve())] if output_dir is not None else self.runs()
+        unfinished = (run for run in reversed(runs) if run.exists and not run.is_finished)
+        return next((run for run in unfinished if sha256_file(run.recipe_file) == recipe_hash), None)
+
+    @property
+    def _runs(self) -> Path:
+        return self.path / "runs"
+
+
+def _in_folder(folder: Path) -> Run:
+    run = Run(path=folder.expanduser().resolve())
+    remedy = "Choose another folder"
+    if run.exists:
+        state = "a finished run" if run.is_finished else "an unfinished run"
+        raise RunError(
+            f"this folder holds {state}", where=str(folder), remedy=f"{remedy}, or continue it with --resume."
+        )
+    if run.path.exists() and (not run.path.is_dir() or any(file.name != ".lock" for file in run.path.iterdir())):
+        raise RunError("this is not an empty folder", where=str(folder), remedy=f"{remedy} for the run.")
+    run.path.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def _age(run: Run) -> tuple[int, str]:
+    return run.recipe_file.stat().st_mtime_ns, run.id
