@@ -1,9 +1,15 @@
-"""What a check found."""
+"""What the checks found."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from tunelab.checks.config import ChecksConfig
+
 Severity = Literal["error", "warning", "note"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+"""From the gravest down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +29,33 @@ class Finding:
     """Up to three places, file:line first."""
     why: str = ""
     remedy: str = ""
+    ignored: str = ""
+    """The reason the recipe gives for not stopping here (`checks.ignore`); empty where it gives none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Findings, the gravest first; within a severity in the order in which the checks ran."""
+
+    items: tuple[Finding, ...] = ()
+
+    @classmethod
+    def sorted(cls, findings: Iterable[Finding], config: ChecksConfig) -> "Findings":
+        """Return `findings` in order of severity, those that the recipe waves through marked with its reason."""
+        marked = [replace(finding, ignored=config.ignore.get(finding.code, "")) for finding in findings]
+        return cls(tuple(sorted(marked, key=lambda finding: SEVERITIES.index(finding.severity))))
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def blocking(self, config: ChecksConfig) -> "Findings":
+        """Return those that stop a run: as grave as `fail_on` or graver, and not ignored with a reason."""
+        stops = SEVERITIES[: SEVERITIES.index(config.fail_on) + 1]
+        return Findings(tuple(f for f in self.items if f.severity in stops and f.code not in config.ignore))
+
+    def codes(self) -> tuple[str, ...]:
+        """Return the code of each finding, in order."""
+        return tuple(finding.code for finding in self.items)

@@ -1,0 +1,18 @@
+"""The checks: each looks at the material and says what is wrong with it. None changes anything."""
+
+from collections.abc import Callable, Iterator
+
+from tunelab.checks.finding import Finding, Findings
+from tunelab.checks.material import Material
+from tunelab.checks.on_conversations import CONVERSATION_CHECKS
+from tunelab.checks.on_plan import PLAN_CHECKS
+from tunelab.checks.on_tokens import TOKEN_CHECKS
+
+Check = Callable[[Material], Iterator[Finding]]
+
+CHECKS: tuple[Check, ...] = (*CONVERSATION_CHECKS, *TOKEN_CHECKS, *PLAN_CHECKS)
+
+
+def check(material: Material) -> Findings:
+    """Return what is wrong, the gravest first; empty where all is well."""
+    return Findings.sorted((finding for look in CHECKS for finding in look(material)), material.config)

@@ -1,0 +1,96 @@
+"""What the checks look at: everything that was read, and the run that is planned with it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tunelab.checks.config import ChecksConfig
+from tunelab.conversations.conversation import Conversation, Message
+from tunelab.errors import DataError
+from tunelab.files import canonical_json
+from tunelab.rendering.rendered import Rendered, RenderedSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """The course of a run as far as it can be known before it."""
+
+    total_steps: int
+    """Optimizer steps."""
+    examples_per_step: int | None
+    """Training conversations that an optimizer step takes; None where it takes filled rows."""
+    num_warmup_steps: int = 0
+    uses_warmup: bool = False
+    """True where the scheduler is one that warms up."""
+    evaluates: bool = False
+    """True where held-out loss is measured every `eval_steps`."""
+    eval_steps: int = 1
+    save_steps: int = 1
+    keeps_best: bool = False
+    """True where the best checkpoint is the one that is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Data as they were read, rendered where a tokenizer is at hand. Checks change none of it."""
+
+    train: Sequence[Conversation]
+    held_out: Sequence[Conversation] = ()
+    rendered_train: RenderedSet | None = None
+    """None where there is no tokenizer."""
+    rendered_held_out: RenderedSet | None = None
+    bad_rows: Sequence[DataError] = ()
+    bos_id: int | None = None
+    """The tokenizer's beginning-of-sequence id, where it has one."""
+    num_train_found: int | None = None
+    """Training conversations in the files, before `train_samples` drew from them; None where nothing was drawn."""
+    train_samples: int | None = None
+    """How many were asked for."""
+    planned: PlannedRun | None = None
+    """None where no run is planned (a data file is checked)."""
+    config: ChecksConfig = field(default_factory=ChecksConfig)
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Both sides, training first."""
+        return [*self.train, *self.held_out]
+
+    @property
+    def rendered_sets(self) -> list[RenderedSet]:
+        """The sides that were rendered, training first."""
+        return [side for side in (self.rendered_train, self.rendered_held_out) if side is not None]
+
+    @property
+    def sequences(self) -> list[Rendered]:
+        """The rendered sequences of both sides, training first."""
+        return [sequence for side in self.rendered_sets for sequence in side.sequences]
+
+
+def trained_turns(conversation: Conversation) -> list[int]:
+    """Return the indices of the assistant messages that are trained; empty for plain text."""
+    turns = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
+    return turns if conversation.train == "all" else turns[-1:]
+
+
+def prompt_keys(conversation: Conversation) -> list[bytes]:
+    """Return, for each trained answer, a digest of all that stands before it; empty for plain text."""
+    turns = set(trained_turns(conversation))
+    keys, digest = [], hashlib.blake2b(digest_size=16)
+    for index, message in enumerate(conversation.messages):
+        if index in turns:
+            keys.append(digest.digest())
+        digest.update(_bytes(message))
+    return keys
+
+
+def answer_key(conversation: Conversation) -> bytes:
+    """Return a digest of the last trained answer, or of a plain text."""
+    turns = trained_turns(conversation)
+    content = _bytes(conversation.messages[turns[-1]]) if turns else (conversation.text or "").encode(errors="replace")
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _bytes(message: Message) -> bytes:
+    calls = [[call.name, call.arguments] for call in message.tool_calls]
+    words = [" ".join((part or "").split()) for part in (message.content, message.reasoning)]
+    return canonical_json([message.role, words, calls]).encode(errors="replace")

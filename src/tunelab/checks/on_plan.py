@@ -1,0 +1,82 @@
+"""Checks of the planned run: settings that cannot do what they say on this data."""
+
+from collections.abc import Iterator
+
+from tunelab.checks.finding import Finding
+from tunelab.checks.material import Material
+
+
+def warmup_longer_than_run(material: Material) -> Iterator[Finding]:
+    """The learning rate would rise to the end and never reach its peak."""
+    run = material.planned
+    if run and run.uses_warmup and run.num_warmup_steps >= run.total_steps:
+        yield Finding(
+            code="warmup_longer_than_run",
+            severity="error",
+            summary=f"the learning rate rises for {run.num_warmup_steps:,} steps, and the run has {run.total_steps:,}",
+            count=run.num_warmup_steps,
+            total=run.total_steps,
+            why="The peak learning rate is never reached: the adapter stays near where it began.",
+            remedy=f"Set training.num_warmup_steps to about {max(1, run.total_steps // 20)}, or train longer.",
+        )
+
+
+def save_steps_not_multiple(material: Material) -> Iterator[Finding]:
+    """Checkpoints would be written at steps without a held-out loss, so that the best one cannot be known."""
+    run = material.planned
+    if run and run.evaluates and run.keeps_best and run.save_steps % run.eval_steps:
+        nearest = max(1, round(run.save_steps / run.eval_steps)) * run.eval_steps
+        yield Finding(
+            code="save_steps_not_multiple",
+            severity="error",
+            summary=f"save_steps {run.save_steps} is no multiple of eval_steps {run.eval_steps}",
+            count=run.save_steps,
+            total=run.eval_steps,
+            why="The best checkpoint is to be kept, and most checkpoints would have no held-out loss of their own.",
+            remedy=f"Set training.save_steps to {nearest}, or training.load_best_model_at_end to false.",
+        )
+
+
+def too_few_for_settings(material: Material) -> Iterator[Finding]:
+    """One optimizer step wants more conversations than there are."""
+    run, rendered = material.planned, material.rendered_train
+    if run is None or rendered is None or run.examples_per_step is None:
+        return
+    count = len({sequence.conversation for sequence in rendered.sequences})
+    if 0 < count < run.examples_per_step:
+        yield Finding(
+            code="too_few_for_settings",
+            severity="warning",
+            summary=f"an optimizer step takes {run.examples_per_step} conversations, and there are {count}",
+            count=count,
+            total=run.examples_per_step,
+            why="Each epoch is a single, smaller step.",
+            remedy="Lower training.per_device_train_batch_size or training.gradient_accumulation_steps.",
+        )
+
+
+def never_evaluated(material: Material) -> Iterator[Finding]:
+    """Held-out loss is wanted and cannot be measured during the run."""
+    run = material.planned
+    if run is None or not run.evaluates:
+        return
+    if not material.held_out:
+        summary = "held-out loss is to be measured, and no row is held out"
+        remedy = "Name data.eval_files, raise data.eval_fraction, or set training.eval_strategy to no."
+    elif run.eval_steps > run.total_steps:
+        summary = f"held-out loss is measured every {run.eval_steps} steps, and the run has {run.total_steps}"
+        remedy = f"Lower training.eval_steps to about {max(1, run.total_steps // 4)}."
+    else:
+        return
+    yield Finding(
+        code="never_evaluated",
+        severity="note",
+        summary=summary,
+        count=0,
+        total=run.total_steps,
+        why="Early stopping and the choice of the best checkpoint have nothing to go by.",
+        remedy=remedy,
+    )
+
+
+PLAN_CHECKS = (warmup_longer_than_run, save_steps_not_multiple, too_few_for_settings, never_evaluated)

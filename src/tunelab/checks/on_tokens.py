@@ -1,0 +1,208 @@
+"""Checks that look at rendered ids: what is trained, what was cut, whether the model learns to stop."""
+
+from collections.abc import Iterator
+
+from tunelab.checks.finding import Finding
+from tunelab.checks.material import Material
+from tunelab.checks.words import examples, how_many
+from tunelab.rendering.rendered import Dropped, DropReason, Rendered
+
+
+def nothing_trained(material: Material) -> Iterator[Finding]:
+    """Sequences without a single trained token; or no sequence at all."""
+    sequences = material.sequences
+    empty = [item for item in sequences if not len(item.completion_ids)]
+    if material.rendered_sets and not sequences:
+        yield _nothing(0, 0, "not one trained token is left of the whole data set", ())
+    elif empty:
+        summary = f"{how_many(len(empty), len(sequences), 'sequence')} hold no trained token"
+        yield _nothing(len(empty), len(sequences), summary, examples(empty))
+
+
+def _nothing(count: int, total: int, summary: str, places: tuple[str, ...]) -> Finding:
+    return Finding(
+        code="nothing_trained",
+        severity="error",
+        summary=summary,
+        count=count,
+        total=total,
+        examples=places,
+        why="Such a sequence costs time and teaches nothing; a step made of them divides by zero.",
+        remedy="Look at one with --show; give it an answer or remove it.",
+    )
+
+
+def answer_cut_away(material: Material) -> Iterator[Finding]:
+    """Answers of which cutting left nothing."""
+    gone, total = _dropped(material, "answer cut away")
+    if gone:
+        yield Finding(
+            code="answer_cut_away",
+            severity="error",
+            summary=f"{how_many(len(gone), total, 'answer')} are cut away whole: the prompt alone fills max_length",
+            count=len(gone),
+            total=total,
+            examples=examples(gone),
+            why="Nothing of these answers is left to learn from.",
+            remedy="Raise data.max_length, shorten the prompts, or leave such rows out (data.on_too_long: drop).",
+        )
+
+
+def too_long(material: Material) -> Iterator[Finding]:
+    """Sequences above max_length that were left out."""
+    gone, total = _dropped(material, "too long")
+    if gone:
+        allowed = material.config.max_cut
+        yield Finding(
+            code="too_long",
+            severity="warning" if len(gone) > allowed * total else "note",
+            summary=f"{how_many(len(gone), total, 'answer')} are left out: prompt and answer do not fit max_length",
+            count=len(gone),
+            total=total,
+            examples=examples(gone),
+            why="What is long is often of one kind, and that kind is then missing.",
+            remedy="Raise data.max_length, or shorten the prompts.",
+        )
+
+
+def answer_cut(material: Material) -> Iterator[Finding]:
+    """Answers that lost their end to max_length."""
+    cut = [item for item in material.sequences if item.cut_completion]
+    total, allowed = len(material.sequences), material.config.max_cut
+    if cut:
+        lost = sum(item.cut_completion for item in cut)
+        yield Finding(
+            code="answer_cut",
+            severity="warning" if len(cut) > allowed * total else "note",
+            summary=f"{how_many(len(cut), total, 'answer')} lose their end to max_length ({lost:,} tokens)",
+            count=len(cut),
+            total=total,
+            examples=_with_lengths(cut),
+            why="A cut answer does not end its turn: the model is not shown where to stop.",
+            remedy=f"Raise data.max_length (the longest needs {_longest(cut):,}), or set data.on_too_long to drop.",
+        )
+
+
+def prompt_cut(material: Material) -> Iterator[Finding]:
+    """Prompts that lost tokens to max_length."""
+    cut = [item for item in material.sequences if item.cut_prompt]
+    total, allowed = len(material.sequences), material.config.max_cut
+    if cut:
+        lost = sum(item.cut_prompt for item in cut)
+        yield Finding(
+            code="prompt_cut",
+            severity="warning" if len(cut) > allowed * total else "note",
+            summary=f"{how_many(len(cut), total, 'prompt')} lose tokens to max_length ({lost:,} tokens)",
+            count=len(cut),
+            total=total,
+            examples=_with_lengths(cut),
+            why="The model is trained on a prompt that it will not be asked with.",
+            remedy=f"Raise data.max_length (the longest needs {_longest(cut):,}), or set data.on_too_long to drop.",
+        )
+
+
+def end_never_trained(material: Material) -> Iterator[Finding]:
+    """Answers that do not end their turn."""
+    answers = [item for item in material.sequences if item.turn >= 0]
+    endless = [item for item in answers if not item.ends]
+    if endless:
+        never = len(endless) == len(answers)
+        share = how_many(len(endless), len(answers), "answer")
+        yield Finding(
+            code="eos_never_trained",
+            severity="error" if never else "note",
+            summary="no answer ends with the end-of-turn token" if never else f"{share} do not end their turn",
+            count=len(endless),
+            total=len(answers),
+            examples=examples(endless),
+            why="A model that never saw the end of a turn does not stop.",
+            remedy="Raise data.max_length where answers are cut; else see that the chat template closes the turn.",
+        )
+
+
+def doubled_bos(material: Material) -> Iterator[Finding]:
+    """Sequences that begin twice."""
+    twice = [item for item in material.sequences if _begins_twice(item, material.bos_id)]
+    total = len(material.sequences)
+    if twice:
+        yield Finding(
+            code="doubled_bos",
+            severity="error",
+            summary=f"{how_many(len(twice), total, 'sequence')} begin with the beginning-of-sequence token twice",
+            count=len(twice),
+            total=total,
+            examples=examples(twice),
+            why="Serving sends it once: the model is trained on a prompt it will not be asked with.",
+            remedy="Take the token out of the rows, or out of the chat template: the tokenizer writes it already.",
+        )
+
+
+def seams(material: Material) -> Iterator[Finding]:
+    """Prompts whose ids change when the answer is tokenized behind them."""
+    torn = [item for item in material.sequences if item.seam]
+    total = len(material.sequences)
+    if torn:
+        yield Finding(
+            code="seam",
+            severity="note",
+            summary=f"{how_many(len(torn), total, 'prompt')} would tokenize otherwise with the answer behind",
+            count=len(torn),
+            total=total,
+            examples=examples(torn),
+            why="The prompt's own ids are kept, as serving sends them; the first trained token may be a rare one.",
+            remedy="Nothing needs to be done; a prompt that ends at a word or line end avoids it.",
+        )
+
+
+def parts_left_out(material: Material) -> Iterator[Finding]:
+    """Parts of a trained answer that the chat template does not write."""
+    left = [part for rendered in material.rendered_sets for part in rendered.left_out]
+    total = len(material.sequences)
+    for name in sorted({part.part for part in left}):
+        items = [part for part in left if part.part == name]
+        yield Finding(
+            code=f"{name}_left_out",
+            severity="warning",
+            summary=f"the chat template leaves the {name} out of {how_many(len(items), total, 'answer')}",
+            count=len(items),
+            total=total,
+            examples=examples(items),
+            why="It stands in the row, and the model is not trained on it.",
+            remedy="Name another data.chat_template, or set the template's own switch in data.chat_template_kwargs.",
+        )
+
+
+TOKEN_CHECKS = (
+    nothing_trained,
+    answer_cut_away,
+    end_never_trained,
+    doubled_bos,
+    answer_cut,
+    prompt_cut,
+    too_long,
+    parts_left_out,
+    seams,
+)
+
+
+def _dropped(material: Material, reason: DropReason) -> tuple[list[Dropped], int]:
+    """Return what was dropped for `reason`, and out of how many answers."""
+    dropped = [item for rendered in material.rendered_sets for item in rendered.dropped]
+    return [item for item in dropped if item.reason == reason], len(material.sequences) + len(dropped)
+
+
+def _begins_twice(item: Rendered, bos_id: int | None) -> bool:
+    first = [*item.prompt_ids[:2], *item.completion_ids[:2]][:2]
+    return bos_id is not None and first == [bos_id, bos_id]
+
+
+def _full_length(item: Rendered) -> int:
+    return item.num_tokens + item.cut_prompt + item.cut_completion
+
+
+def _longest(items: list[Rendered]) -> int:
+    return max(map(_full_length, items))
+
+
+def _with_lengths(items: list[Rendered]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{item.origin} ({_full_length(item):,} tokens)" for item in items))[:3]

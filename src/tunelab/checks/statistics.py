@@ -1,0 +1,169 @@
+"""Statistics of a data set: what it holds, how long it is, how much of it is trained, how much of it repeats."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunelab.checks.material import Material, trained_turns
+from tunelab.conversations.conversation import Conversation
+from tunelab.rendering.rendered import Rendered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How an amount spreads over rows; zeros where there are none."""
+
+    mean: float
+    p50: int
+    p95: int
+    p99: int
+    max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenStatistics:
+    """Tokens of the rendered sequences."""
+
+    num_sequences: int
+    total: int
+    trained: int
+    """Completion tokens: the ones that carry loss."""
+    trained_share: float
+    """0 to 1."""
+    distinct: int
+    """Tokens left when each shared prefix is counted once over the whole data set."""
+    sharing: float
+    """total / distinct: what sharing can save at best."""
+    prompt: Spread
+    completion: Spread
+    sequence: Spread
+    histogram: tuple[tuple[int, int], ...]
+    """(longest length in the bin, sequences in it); the lengths double from bin to bin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """What a data set holds; both sides of the split together."""
+
+    num_rows: int
+    """Rows that were read, bad ones included."""
+    num_conversations: int
+    num_train: int
+    num_held_out: int
+    num_bad_rows: int
+    num_sessions: int
+    """Different session ids; 0 where rows name none."""
+    messages_by_role: dict[str, int]
+    responses: dict[str, int]
+    """Trained answers by kind: text, tool_calls, text_and_tool_calls, empty, plain_text."""
+    num_with_tools: int
+    """Conversations that offer tools."""
+    mean_prompt_chars: float
+    """Characters of all messages before the last trained answer."""
+    mean_answer_chars: float
+    tokens: TokenStatistics | None
+    """None where there is no tokenizer."""
+
+    def in_words(self) -> str:
+        """Return how much repeats, in one sentence; empty where there is no tokenizer."""
+        if self.tokens is None:
+            return ""
+        t = self.tokens
+        rows = f"{self.num_conversations:,} row{'' if self.num_conversations == 1 else 's'}"
+        distinct = f"of which {short(t.distinct)} are distinct: sharing saves {t.sharing:.1f} times"
+        return f"{rows} hold {short(t.total)} tokens, {distinct}"
+
+
+def statistics(material: Material, *, count_distinct: Callable[[Sequence[Rendered]], int]) -> Statistics:
+    """Return what the material holds, in figures.
+
+    Args:
+        material: what was read and rendered.
+        count_distinct: how many tokens are left of sequences when each shared prefix counts once.
+    """
+    items = material.conversations
+    rendered = bool(material.rendered_sets)
+    return Statistics(
+        num_rows=len(items) + len(material.bad_rows),
+        num_conversations=len(items),
+        num_train=len(material.train),
+        num_held_out=len(material.held_out),
+        num_bad_rows=len(material.bad_rows),
+        num_sessions=len({item.session_id for item in items} - {None}),
+        messages_by_role=dict(Counter(message.role for item in items for message in item.messages)),
+        responses=dict(Counter(kind for item in items for kind in response_types(item))),
+        num_with_tools=sum(bool(item.tools) for item in items),
+        mean_prompt_chars=_mean(_chars(item, answer=False) for item in items),
+        mean_answer_chars=_mean(_chars(item, answer=True) for item in items),
+        tokens=_tokens(material.sequences, count_distinct) if rendered else None,
+    )
+
+
+def response_types(item: Conversation) -> list[str]:
+    """Return the kind of each trained answer: text, tool_calls, text_and_tool_calls, empty; plain_text for a text."""
+    if item.text is not None:
+        return ["plain_text"]
+    kinds = {(True, False): "text", (False, True): "tool_calls", (True, True): "text_and_tool_calls"}
+    answers = [item.messages[turn] for turn in trained_turns(item)]
+    return [kinds.get((bool(answer.content), bool(answer.tool_calls)), "empty") for answer in answers]
+
+
+def short(number: int) -> str:
+    """Return e.g. ``930``, ``44.8 k``, ``2.4 M``."""
+    if number >= 100_000:
+        return f"{number / 1e6:.2g} M" if number < 10_000_000 else f"{number / 1e6:,.0f} M"
+    return f"{number / 1e3:.3g} k" if number >= 1_000 else str(number)
+
+
+def _tokens(sequences: Sequence[Rendered], count_distinct: Callable[[Sequence[Rendered]], int]) -> TokenStatistics:
+    prompts = np.array([len(item.prompt_ids) for item in sequences], dtype=np.int64)
+    completions = np.array([len(item.completion_ids) for item in sequences], dtype=np.int64)
+    lengths = prompts + completions
+    total, trained, distinct = int(lengths.sum()), int(completions.sum()), count_distinct(sequences)
+    return TokenStatistics(
+        num_sequences=len(sequences),
+        total=total,
+        trained=trained,
+        trained_share=trained / max(total, 1),
+        distinct=distinct,
+        sharing=total / max(distinct, 1),
+        prompt=_spread(prompts),
+        completion=_spread(completions),
+        sequence=_spread(lengths),
+        histogram=_histogram(lengths),
+    )
+
+
+def _spread(values: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Spread:
+    if not len(values):
+        return Spread(mean=0.0, p50=0, p95=0, p99=0, max=0)
+    p50, p95, p99 = (int(value) for value in np.percentile(values, (50, 95, 99), method="higher"))
+    return Spread(mean=float(values.mean()), p50=p50, p95=p95, p99=p99, max=int(values.max()))
+
+
+def _histogram(lengths: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> tuple[tuple[int, int], ...]:
+    bins = Counter(1 << max(int(length) - 1, 0).bit_length() for length in lengths)
+    if not bins:
+        return ()
+    edges, edge = [], min(bins)
+    while edge <= max(bins):
+        edges.append((edge, bins[edge]))
+        edge *= 2
+    return tuple(edges)
+
+
+def _chars(item: Conversation, *, answer: bool) -> int:
+    if item.text is not None:
+        return len(item.text) if answer else 0
+    turns = trained_turns(item)
+    if not turns:
+        return 0
+    messages = item.messages[turns[-1] : turns[-1] + 1] if answer else item.messages[: turns[-1]]
+    return sum(len(message.content or "") for message in messages)
+
+
+def _mean(values: Iterable[int]) -> float:
+    found = list(values)
+    return sum(found) / len(found) if found else 0.0
