@@ -88,7 +88,7 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
 
 
 def _parts(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines, parted at lone carriage returns too. A bad line before all others is refused: the header."""
+    """Yield numbered lines, parted at lone carriage returns too; a bad line before all others is refused."""
     started = False
 
     def bad(error: DataError) -> None:

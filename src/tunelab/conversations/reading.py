@@ -1,0 +1,152 @@
+"""Rows become conversations; the shape of the rows is found by looking at them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+
+from tunelab.conversations.config import ConversationConfig, FormatName
+from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.format import Format, fields_of
+from tunelab.conversations.messages import Messages, PromptCompletion
+from tunelab.conversations.pairs import Instruction, Pair
+from tunelab.conversations.session import Session
+from tunelab.conversations.sharegpt import ShareGpt
+from tunelab.conversations.tables import Table, Text
+from tunelab.conversations.tools import Tool, read_catalog
+from tunelab.errors import DataError, RecipeError, did_you_mean
+from tunelab.sources import Row, refuse
+from tunelab.sources.opening import OnBad
+
+FORMATS: tuple[Format, ...] = (
+    Session(),
+    ShareGpt(),
+    Messages(),
+    PromptCompletion(),
+    Instruction(),
+    Pair(name="query_response", question="query", answer="response"),
+    Pair(name="input_output", question="input", answer="output"),
+    Text(),
+    Table(),
+)
+"""In the order in which they are asked: the first that recognises a row has its vote."""
+
+_LOOKED_AT = 1000
+_KNOWN_FIELDS = (
+    "messages",
+    "conversations",
+    "prompt",
+    "completion",
+    "instruction",
+    "input",
+    "output",
+    "query",
+    "response",
+    "request",
+    "text",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversations:
+    """Conversations, and how their rows were understood."""
+
+    items: tuple[Conversation, ...]
+    format: FormatName
+    evidence: str
+    """Such as ``messages: 999 of the first 999 rows have a "messages" list``."""
+
+
+def read_conversations(
+    rows: Iterable[Row], config: ConversationConfig, *, base: Path, on_bad: OnBad = refuse
+) -> Conversations:
+    """Return the conversations of the rows.
+
+    Args:
+        base: the folder that `tool_catalog` is relative to.
+        on_bad: receives the error of each row that cannot be converted; the default raises it.
+
+    Raises:
+        DataError: rows of no known shape, preference pairs, or a tool catalogue that cannot be read.
+        RecipeError: a table without its templates, or templates for what is no table.
+    """
+    catalog = read_catalog(base / Path(config.tool_catalog).expanduser()) if config.tool_catalog else None
+    stream = iter(rows)
+    first = list(islice(stream, _LOOKED_AT))
+    format, evidence = _found(first, config)
+    items = []
+    for row in chain(first, stream):
+        try:
+            if not format.recognises(row):
+                raise _stranger(row, format, evidence)
+            items.append(_with_settings(format.convert(row, config), config, catalog))
+        except DataError as error:
+            on_bad(error)
+    return Conversations(items=tuple(items), format=format.name, evidence=evidence)
+
+
+def _found(rows: list[Row], config: ConversationConfig) -> tuple[Format, str]:
+    templates = [name for name in ("prompt_template", "completion_template") if getattr(config, name) is not None]
+    named = "table" if templates and config.format == "auto" else config.format
+    if templates and named != "table":
+        raise RecipeError(
+            f"data.{templates[0]} is for tables, and data.format says {named}", where="data.format", expected="table"
+        )
+    if named != "auto":
+        why = f"data.{templates[0]} is set" if config.format == "auto" else "named by data.format"
+        return next(format for format in FORMATS if format.name == named), f"{named}: {why}"
+    if not rows:
+        raise DataError("there is no readable row", expected="at least one")
+    votes = Counter(next((format.name for format in FORMATS if format.recognises(row)), "none") for row in rows)
+    name, count = votes.most_common(1)[0]
+    pairs = sum({"chosen", "rejected"} <= fields_of(row).keys() for row in rows)
+    if pairs * 2 > len(rows):
+        remedy = 'Keep "prompt" and "chosen", and name the latter "completion".'
+        raise DataError(
+            "the rows are preference pairs (chosen, rejected)",
+            where=str(rows[0].origin),
+            expected="one answer to train on",
+            remedy=remedy,
+        )
+    if name in ("table", "none"):
+        raise _unknown(rows[0])
+    format = next(format for format in FORMATS if format.name == name)
+    return format, f"{name}: {count} of the first {len(rows)} rows have {format.shape}"
+
+
+def _stranger(row: Row, format: Format, evidence: str) -> DataError:
+    other = next((each for each in FORMATS[:-1] if each.recognises(row)), None)
+    seen = (
+        f"looks like {other.name} ({other.shape})"
+        if other
+        else f"has the fields {', '.join(fields_of(row)) or 'of none'}"
+    )
+    return DataError(f"the row {seen}", where=str(row.origin), expected=f"{format.shape} ({evidence})")
+
+
+def _unknown(row: Row) -> DataError:
+    fields = fields_of(row)
+    guesses = (did_you_mean(name, _KNOWN_FIELDS) for name in fields if name not in _KNOWN_FIELDS)
+    guess = next((f"{each} " for each in guesses if each.startswith("Did")), "")
+    shapes = "; ".join(f"{format.name} ({format.shape})" for format in FORMATS[:-1])
+    remedy = f"{guess}For a table of other columns, set data.prompt_template and data.completion_template."
+    return DataError(
+        f"the row has the fields {', '.join(fields) or '(none)'}",
+        where=str(row.origin),
+        expected=f"one of: {shapes}",
+        remedy=remedy,
+    )
+
+
+def _with_settings(
+    conversation: Conversation, config: ConversationConfig, catalog: tuple[Tool, ...] | None
+) -> Conversation:
+    if conversation.text is not None:
+        return conversation
+    messages = conversation.messages
+    if config.system_prompt is not None:
+        system = [Message(role="system", content=config.system_prompt)] if config.system_prompt else []
+        messages = (*system, *(message for message in messages if message.role != "system"))
+    tools = conversation.tools if catalog is None else catalog
+    return replace(conversation, messages=messages, tools=tools if config.inject_tool_catalog else ())

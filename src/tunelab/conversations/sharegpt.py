@@ -1,0 +1,57 @@
+"""Turns with from and value."""
+
+from tunelab.conversations.config import ConversationConfig, FormatName
+from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.format import build, fields_of
+from tunelab.conversations.messages import list_field
+from tunelab.conversations.tools import read_call
+from tunelab.conversations.values import fault, fields, items, text
+from tunelab.errors import did_you_mean
+from tunelab.sources import Origin, Row
+
+_SPEAKERS = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "function_call": "call",
+    "tool_call": "call",
+    "observation": "tool",
+    "tool": "tool",
+    "function_response": "tool",
+    "tool_response": "tool",
+    "system": "system",
+}
+
+
+class ShareGpt:
+    """``{"conversations": [{"from", "value"}, …], "tools"?, "system"?}``."""
+
+    name: FormatName = "sharegpt"
+    shape = 'a "conversations" list of "from" and "value"'
+
+    def recognises(self, row: Row) -> bool:
+        return list_field(row, "from") is not None
+
+    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
+        turns = items(fields_of(row)[list_field(row, "from") or "conversations"], "conversations", row.origin)
+        return build(
+            row, config, [_message(turn, f"message {number}", row.origin) for number, turn in enumerate(turns, start=1)]
+        )
+
+
+def _message(value: object, path: str, origin: Origin) -> Message:
+    turn = fields(value, path, origin)
+    speaker = turn.get("from")
+    if speaker not in _SPEAKERS:
+        expected = "human, gpt, system, function_call or observation"
+        raise fault(origin, f'{path} is from "{speaker}"', expected, did_you_mean(str(speaker), _SPEAKERS))
+    role, said = _SPEAKERS[str(speaker)], turn.get("value")
+    if role == "call":
+        calls = items(said, path, origin) if isinstance(said, list) or str(said).lstrip().startswith("[") else [said]
+        named = (f"{path}: tool call {number}" for number in range(1, len(calls) + 1))
+        return Message(
+            role="assistant",
+            tool_calls=tuple(read_call(call, name, origin) for call, name in zip(calls, named, strict=True)),
+        )
+    return Message(role=role, content=text(said, f"{path}: value", origin))  # type: ignore[arg-type]

@@ -1,0 +1,80 @@
+"""Tables of any columns, made conversations by two templates; and plain text."""
+
+import json
+from collections.abc import Iterator
+from math import isfinite
+from string import Formatter
+
+from tunelab.conversations.config import ConversationConfig, FormatName
+from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.format import build, fields_of
+from tunelab.conversations.values import fault, text
+from tunelab.errors import RecipeError, did_you_mean
+from tunelab.sources import Row
+
+
+class Table:
+    """Columns, put into `prompt_template` and `completion_template`."""
+
+    name: FormatName = "table"
+    shape = "named columns"
+
+    def recognises(self, row: Row) -> bool:
+        return bool(fields_of(row))
+
+    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
+        columns = ", ".join(fields_of(row))
+        prompt, completion = config.prompt_template, config.completion_template
+        if prompt is None or completion is None:
+            missing = "prompt_template" if prompt is None else "completion_template"
+            raise RecipeError(
+                f"the table has the columns {columns}; which of them make the {missing.partition('_')[0]}",
+                where=f"data.{missing}",
+                remedy=f'Set data.{missing}, with columns in braces, such as "{{{next(iter(fields_of(row)))}}}".',
+            )
+        user = Message(role="user", content="".join(_filled(prompt, "prompt_template", row)))
+        return build(
+            row,
+            config,
+            [user, Message(role="assistant", content="".join(_filled(completion, "completion_template", row)))],
+        )
+
+
+class Text:
+    """Plain text to continue: a paragraph of a text file, or ``{"text"}``."""
+
+    name: FormatName = "text"
+    shape = "plain text"
+
+    def recognises(self, row: Row) -> bool:
+        return isinstance(row.value, str) or "text" in row.value
+
+    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
+        value = row.value if isinstance(row.value, str) else row.value["text"]
+        return Conversation(text=text(value, "text", row.origin), origin=row.origin)
+
+
+def _filled(template: str, name: str, row: Row) -> Iterator[str]:
+    """Yield the pieces of a template. A column is looked up by its whole name: no attribute is."""
+    try:
+        pieces = list(Formatter().parse(template))
+    except ValueError as error:
+        raise RecipeError(
+            f"the template is broken ({error})",
+            where=f"data.{name}",
+            remedy="Write a brace that is text twice: {{ or }}.",
+        ) from None
+    for literal, column, specification, conversion in pieces:
+        yield literal
+        if column is None:
+            continue
+        known = fields_of(row)
+        if column not in known or specification or conversion:
+            remedy = f"{did_you_mean(column, known)} Write a brace that is text twice: {{{{ or }}}}."
+            raise fault(row.origin, f'{name} names the column "{column}", which the row does not have', remedy=remedy)
+        value = known[column]
+        if value is None or (isinstance(value, float) and not isfinite(value)):
+            raise fault(
+                row.origin, f'the column "{column}" is {"null" if value is None else value}', f"a value for the {name}"
+            )
+        yield value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,51 @@
+"""Values of a row, read with their type checked and their path named."""
+
+from collections.abc import Mapping
+
+from tunelab.errors import DataError
+from tunelab.sources import Origin, kind_of, parse_json
+
+Fields = Mapping[str, object]
+
+
+def fault(origin: Origin, what: str, expected: str = "", remedy: str = "") -> DataError:
+    """Return the error of a row."""
+    return DataError(what, where=str(origin), expected=expected, remedy=remedy)
+
+
+def text(value: object, path: str, origin: Origin) -> str:
+    """Return a value that must be text."""
+    if not isinstance(value, str):
+        raise fault(origin, f"{path} is {kind_of(value)}", "text")
+    return value
+
+
+def optional_text(value: object, path: str, origin: Origin) -> str | None:
+    """Return text, or None for null; a list of text parts counts as their text."""
+    if isinstance(value, list):
+        parts = [fields(part, f"{path}: part {number}", origin) for number, part in enumerate(value, start=1)]
+        return "".join(
+            text(part.get("text"), f"{path}: part {number}: text", origin) for number, part in enumerate(parts, start=1)
+        )
+    return None if value is None else text(value, path, origin)
+
+
+def fields(value: object, path: str, origin: Origin) -> Fields:
+    """Return a value that must be an object, or the JSON text of one."""
+    value = _unfolded(value, path, origin)
+    if not isinstance(value, dict):
+        raise fault(origin, f"{path} is {kind_of(value)}", "an object")
+    return value
+
+
+def items(value: object, path: str, origin: Origin) -> list[object]:
+    """Return a value that must be a list, or the JSON text of one."""
+    value = _unfolded(value, path, origin)
+    if not isinstance(value, list):
+        raise fault(origin, f"{path} is {kind_of(value)}", "a list")
+    return value
+
+
+def _unfolded(value: object, path: str, origin: Origin) -> object:
+    is_json = isinstance(value, str) and value.lstrip().startswith(("{", "["))
+    return parse_json(value, origin, subject=path) if is_json else value  # type: ignore[arg-type]
