@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -40,6 +41,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
     for row in cells:
         table.add_row(*(Text(_cell(value)) for value in row))
     console().print(table, soft_wrap=False)
+
+
+def harmless(text: str) -> str:
+    """Return text of data or models without control characters, which could move the cursor or rewrite the screen."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
 
 
 def print_error(error: UserError) -> None:

@@ -50,6 +50,11 @@ class Run:
         return self.path / "report.json"
 
     @property
+    def html_report_file(self) -> Path:
+        """The same comparison as a page to read."""
+        return self.path / "report.html"
+
+    @property
     def plot_file(self) -> Path:
         """The course of the loss."""
         return self.path / "loss.png"
