@@ -50,6 +50,11 @@ def test_pain_13_an_unreadable_row_is_listed_with_file_line_and_what_was_expecte
     assert finding.examples == ("train.jsonl:7: this line is no JSON; expected one object per line.",)
 
 
+def test_bad_rows_that_are_knowingly_skipped_are_still_counted_and_do_not_block() -> None:
+    finding = the("unreadable_row", clean(bad_rows=(DataError("broken"),), skips_bad_rows=True))
+    assert (finding.severity, finding.count) == ("note", 1)
+
+
 def test_a_conversation_without_an_assistant_blocks() -> None:
     lonely = Conversation(messages=(Message(role="user", content="anyone?"),), origin=Origin(path="a.jsonl", line=9))
     finding = the("no_assistant_turn", clean(train=[*chats(20), lonely]))

@@ -3,7 +3,7 @@
 from tunelab.checks.check import CHECKS, check
 from tunelab.checks.config import ChecksConfig
 from tunelab.checks.finding import Finding, Findings, Severity
-from tunelab.checks.material import Material, PlannedRun
+from tunelab.checks.material import Material, PlannedRun, questions
 from tunelab.checks.statistics import Statistics, response_types, statistics
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Severity",
     "Statistics",
     "check",
+    "questions",
     "response_types",
     "statistics",
 ]

@@ -40,6 +40,8 @@ class Material:
     """None where there is no tokenizer."""
     rendered_held_out: RenderedSet | None = None
     bad_rows: Sequence[DataError] = ()
+    skips_bad_rows: bool = False
+    """True where the user knows of them and wants to go on without."""
     bos_id: int | None = None
     """The tokenizer's beginning-of-sequence id, where it has one."""
     num_train_found: int | None = None
@@ -81,6 +83,11 @@ def prompt_keys(conversation: Conversation) -> list[bytes]:
             keys.append(digest.digest())
         digest.update(_bytes(message))
     return keys
+
+
+def questions(conversation: Conversation) -> list[bytes]:
+    """Return what a conversation asks, in order: its prompt keys; a plain text is its own question."""
+    return prompt_keys(conversation) or [answer_key(conversation)]
 
 
 def answer_key(conversation: Conversation) -> bytes:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material, answer_key, prompt_keys, trained_turns
+from tunelab.checks.material import Material, answer_key, prompt_keys, questions, trained_turns
 from tunelab.checks.words import examples, how_many
 from tunelab.conversations.conversation import Conversation, Message
 
@@ -16,11 +16,12 @@ def unreadable_rows(material: Material) -> Iterator[Finding]:
     """Rows that could not be read, or that are no conversation."""
     bad = material.bad_rows
     total = len(material.conversations) + len(bad)
+    left_out = " and are left out" if material.skips_bad_rows else ""
     if bad:
         yield Finding(
             code="unreadable_row",
-            severity="error",
-            summary=f"{how_many(len(bad), total, 'row')} cannot be read as a conversation",
+            severity="note" if material.skips_bad_rows else "error",
+            summary=f"{how_many(len(bad), total, 'row')} cannot be read as a conversation{left_out}",
             count=len(bad),
             total=total,
             examples=tuple(str(error) for error in bad[:3]),
@@ -126,8 +127,8 @@ def conflicting_answers(material: Material) -> Iterator[Finding]:
 
 def train_eval_overlap(material: Material) -> Iterator[Finding]:
     """Held-out conversations whose prompt (or, for plain text, whose text) stands in the training rows too."""
-    trained = {question for item in material.train for question in _questions(item)}
-    both = [item for item in material.held_out if _questions(item)[-1] in trained]
+    trained = {question for item in material.train for question in questions(item)}
+    both = [item for item in material.held_out if questions(item)[-1] in trained]
     if both:
         count, total, allowed = len(both), len(material.held_out), material.config.max_overlap
         yield Finding(
@@ -167,10 +168,6 @@ CONVERSATION_CHECKS = (
     duplicates,
     samples_above_rows,
 )
-
-
-def _questions(item: Conversation) -> list[bytes]:
-    return prompt_keys(item) or [answer_key(item)]
 
 
 def _is_empty(message: Message) -> bool:
