@@ -1,5 +1,6 @@
 """LoRA, rsLoRA and DoRA through peft, on layers found by role or name."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +67,7 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
             isinstance(module, Conv1D) for module in network.modules()
         ),  # GPT-2 stores its weights turned
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _peft_without_noise():
         torch.manual_seed(seed)
         wrapped = peft.get_peft_model(network, settings, autocast_adapter_dtype=True)
     settings.base_model_name_or_path = base_model  # peft writes the network's own path, a folder of this machine
@@ -76,7 +77,8 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
 def load_lora(network: PreTrainedModel, folder: Path) -> LoraAdapter:
     """Attach the LoRA adapter saved in `folder`, ready to answer."""
     try:
-        wrapped = peft.PeftModel.from_pretrained(network, str(folder), is_trainable=True, use_safetensors=True)
+        with _peft_without_noise():
+            wrapped = peft.PeftModel.from_pretrained(network, str(folder), is_trainable=True, use_safetensors=True)
     except (RuntimeError, ValueError, KeyError) as error:
         remedy = "Use the base model that adapter_config.json names."
         first_line = str(error).strip().splitlines()[0]
@@ -93,3 +95,11 @@ def _peft_targets(network: PreTrainedModel, targets: Sequence[Target]) -> list[s
     short = sorted({name for target in targets for name in target.names})
     reached = {name for name, _ in network.named_modules() if name in short or name.rsplit(".", 1)[-1] in short}
     return short if reached == wanted else sorted(wanted)
+
+
+@contextmanager
+def _peft_without_noise() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # peft 0.21 asks transformers 5.23 by a name that is going away; nothing a user could mend.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        yield

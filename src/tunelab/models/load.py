@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tunelab.errors import ModelError
@@ -48,7 +49,7 @@ def load_model(folder: Path, config: ModelConfig, *, precision: Precision = "fp3
             trust_remote_code=False,
             local_files_only=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise ModelError(f"the weights could not be loaded: {first_line}", where=str(folder)) from error
     network = network.to(device)

@@ -54,13 +54,13 @@ class Trainer:
             if isinstance(module, BaseTunerLayer):
                 module.train()
         if self.config.gradient_checkpointing:
-            self.network.gradient_checkpointing_enable({"use_reentrant": False})
+            self.network.activation_checkpointing_enable({"use_reentrant": False})
         try:
             with forest_attention(self.network):
                 yield
         finally:
             if self.config.gradient_checkpointing:
-                self.network.gradient_checkpointing_disable()
+                self.network.activation_checkpointing_disable()
             self.network.eval()
 
     def train_step(self, forests: Sequence[Forest], step: Step) -> StepDone:

@@ -1,0 +1,71 @@
+"""Every wish for layers is matched, or refused with what to write instead."""
+
+import pytest
+from networks import FAMILIES
+from transformers import Phi3Config
+
+from tunelab.errors import AdapterError
+from tunelab.models.layers import find_targets
+from tunelab.models.load import empty_model
+
+PHI_4_MINI = Phi3Config(
+    vocab_size=200064,
+    hidden_size=3072,
+    num_hidden_layers=32,
+    num_attention_heads=24,
+    num_key_value_heads=8,
+    intermediate_size=8192,
+    tie_word_embeddings=True,
+    pad_token_id=199999,
+)
+
+
+def test_pain_07_a_target_that_matches_nothing_is_refused() -> None:
+    network = empty_model(PHI_4_MINI)
+    with pytest.raises(AdapterError) as refusal:
+        find_targets(network, ["q_proj", "k_proj", "v_proj", "o_proj"])
+    message = str(refusal.value)
+    assert "q_proj, k_proj, v_proj match no layer of phi3" in message
+    assert "fused: use qkv_proj" in message
+    assert "attention, mlp, all-linear, embeddings" in message
+
+
+def test_pain_07_the_attention_of_phi_4_mini_counts_its_fused_projection() -> None:
+    (target,) = find_targets(empty_model(PHI_4_MINI), "attention")
+    assert set(target.names) == {"qkv_proj", "o_proj"}
+    assert len(target.modules) == 64
+    assert target.num_lora_weights(16) == 7_340_032
+
+
+@pytest.mark.parametrize(
+    ("family", "role", "names"),
+    [
+        ("llama", "attention", {"q_proj", "k_proj", "v_proj", "o_proj"}),
+        ("llama", "mlp", {"gate_proj", "up_proj", "down_proj"}),
+        ("phi3", "all-linear", {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"}),
+        ("gpt2", "attention", {"c_attn", "c_proj"}),
+        ("gpt2", "mlp", {"c_fc", "c_proj"}),
+        ("gpt2", "embeddings", {"wte", "wpe"}),
+        ("gemma3", "embeddings", {"embed_tokens"}),
+        ("qwen3", "all-linear", {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}),
+    ],
+)
+def test_a_role_finds_its_layers_in_every_family(family: str, role: str, names: set[str]) -> None:
+    (target,) = find_targets(empty_model(FAMILIES[family]), role)
+    assert set(target.names) == names
+    assert "lm_head" not in target.names
+
+
+def test_the_two_projections_of_one_name_are_told_apart_by_role() -> None:
+    attention, mlp = find_targets(empty_model(FAMILIES["gpt2"]), ["attention", "mlp"])
+    assert not set(attention.modules) & set(mlp.modules)
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(AdapterError, match='Did you mean "gate_proj"'):
+        find_targets(empty_model(FAMILIES["llama"]), ["gate_projj"])
+
+
+def test_a_name_that_reaches_some_layers_only_shows_in_its_coverage() -> None:
+    (target,) = find_targets(empty_model(FAMILIES["llama"]), ["layers.0.self_attn.q_proj"])
+    assert (len(target.modules), target.num_layers) == (1, 2)

@@ -1,0 +1,118 @@
+"""Base models are loaded without surprises, or refused with the reason."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from networks import tiny_network
+
+from tunelab.errors import ModelError
+from tunelab.models.attention import refuse_if_it_cannot_branch
+from tunelab.models.config import ModelConfig
+from tunelab.models.load import choose_dtype, empty_model, load_model, read_model_config
+from tunelab.models.locate import locate_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("base")
+    tiny_network(dtype=torch.bfloat16).save_pretrained(path)
+    return path
+
+
+def _changed(folder: Path, into: Path, **changes: object) -> Path:
+    into.mkdir(parents=True)
+    for file in folder.iterdir():
+        (into / file.name).write_bytes(file.read_bytes())
+    config = json.loads((into / "config.json").read_text()) | changes
+    (into / "config.json").write_text(json.dumps(config))
+    return into
+
+
+def test_a_base_model_is_frozen_and_in_float32_on_a_cpu(folder: Path) -> None:
+    loaded = load_model(folder, ModelConfig())
+    assert loaded.dtype == torch.float32
+    assert not any(weight.requires_grad for weight in loaded.network.parameters())
+    assert not loaded.network.training
+
+
+def test_a_config_can_load_no_code_and_choose_no_kernel(folder: Path, tmp_path: Path) -> None:
+    hostile = _changed(
+        folder,
+        tmp_path / "hostile",
+        auto_map={"AutoModelForCausalLM": "evil.Model"},
+        _attn_implementation="someone/kernel",
+        attn_implementation="someone/kernel",
+    )
+    config = read_model_config(hostile)
+    assert not hasattr(config, "auto_map")
+    assert load_model(hostile, ModelConfig()).network.config._attn_implementation == "sdpa"
+
+
+def test_an_unknown_model_type_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match='knows no model type "evil"'):
+        load_model(_changed(folder, tmp_path / "evil", model_type="evil"), ModelConfig())
+
+
+def test_a_folder_without_weights_is_refused(folder: Path, tmp_path: Path) -> None:
+    bare = _changed(folder, tmp_path / "bare")
+    (bare / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="holds no weights"):
+        load_model(bare, ModelConfig())
+    (bare / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(ModelError, match="pickled"):
+        load_model(bare, ModelConfig())
+
+
+def test_damaged_weights_are_one_message(folder: Path, tmp_path: Path) -> None:
+    torn = _changed(folder, tmp_path / "torn")
+    (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:500])
+    with pytest.raises(ModelError, match="could not be loaded"):
+        load_model(torn, ModelConfig())
+
+
+def test_fp16_over_a_bfloat16_base_is_refused_with_the_reason() -> None:
+    with pytest.raises(ModelError, match="65,504"):
+        choose_dtype("auto", stored=torch.bfloat16, precision="fp16", device=CPU)
+    assert choose_dtype("float32", stored=torch.bfloat16, precision="fp16", device=CPU) == torch.float32
+    with pytest.raises(ModelError, match="bf16 cannot train over float16"):
+        choose_dtype("float16", stored=torch.float32, precision="bf16", device=CPU)
+
+
+def test_a_gpu_that_is_not_there_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="none can be used here"):
+        load_model(folder, ModelConfig(device_map="cuda"))
+
+
+def test_layers_that_cannot_branch_are_refused() -> None:
+    from transformers import Qwen3NextConfig
+
+    config = Qwen3NextConfig(
+        vocab_size=50,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=32,
+        layer_types=["linear_attention", "full_attention"],
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    with pytest.raises(ModelError, match="linear_attention"):
+        refuse_if_it_cannot_branch(empty_model(config))
+
+
+def test_a_model_is_located_or_the_ways_to_name_one_are_told(folder: Path, tmp_path: Path) -> None:
+    assert locate_model(ModelConfig(base_model=str(folder)), base=tmp_path) == folder.resolve()
+    assert locate_model(ModelConfig(), base=tmp_path).name == "nano"
+    with pytest.raises(ModelError, match='there is no model "no-such"'):
+        locate_model(ModelConfig(base_model="no-such"), base=tmp_path)
+    with pytest.raises(ModelError, match="no pinned revision"):
+        locate_model(ModelConfig(base_model="owner/name"), base=tmp_path)
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        locate_model(ModelConfig(base_model="."), base=tmp_path)

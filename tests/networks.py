@@ -1,0 +1,82 @@
+"""Small networks and sequences that tests of several rooms build on the spot."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    Phi3Config,
+    PretrainedConfig,
+    PreTrainedModel,
+    Qwen3Config,
+)
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.rendering.rendered import Rendered
+from tunelab.sources.row import Origin
+
+_SIZES = {
+    "vocab_size": 50,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 128,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+FAMILIES: dict[str, PretrainedConfig] = {
+    "llama": LlamaConfig(**_SIZES),
+    "phi3": Phi3Config(**_SIZES),
+    "qwen3": Qwen3Config(**_SIZES, head_dim=8),
+    "mistral": MistralConfig(**_SIZES, sliding_window=4),
+    "gemma3": Gemma3TextConfig(**_SIZES, head_dim=8, sliding_window=4),
+    "gpt2": GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=4, n_positions=128, bos_token_id=1, eos_token_id=2),
+}
+
+
+def tiny_network(family: str = "llama", *, dtype: torch.dtype = torch.float32, seed: int = 0) -> PreTrainedModel:
+    """Return a frozen random network of a few thousand weights."""
+    torch.manual_seed(seed)
+    network = AutoModelForCausalLM.from_config(FAMILIES[family], attn_implementation="sdpa").to(dtype)
+    return network.requires_grad_(False).eval()
+
+
+def sequence(prompt: Sequence[int], completion: Sequence[int], *, conversation: int = 0, group: str = "") -> Rendered:
+    """Return a rendered sequence of given ids."""
+    return Rendered(
+        prompt_ids=np.array(prompt, dtype=np.int32),
+        completion_ids=np.array(completion, dtype=np.int32),
+        origin=Origin(path="made.jsonl", line=conversation + 1),
+        conversation=conversation,
+        turn=1,
+        group=group or f"made:{conversation}",
+    )
+
+
+def padded_unshared_loss(network: PreTrainedModel, adapter: Adapter, sequences: Sequence[Rendered]) -> torch.Tensor:
+    """Return the summed loss the plain way: one padded row per sequence, stock attention, loss on completions only."""
+    virtual, longest = adapter.num_virtual_tokens, max(each.num_tokens for each in sequences)
+    ids = torch.zeros(len(sequences), longest, dtype=torch.long)
+    labels = torch.full((len(sequences), virtual + longest), -100)
+    mask = torch.zeros(len(sequences), virtual + longest, dtype=torch.long)
+    for row, each in enumerate(sequences):
+        tokens = torch.from_numpy(np.concatenate([each.prompt_ids, each.completion_ids])).long()
+        ids[row, : len(tokens)] = tokens
+        labels[row, virtual + len(each.prompt_ids) : virtual + len(tokens)] = tokens[len(each.prompt_ids) :]
+        mask[row, : virtual + len(tokens)] = 1
+    embeddings = network.get_input_embeddings()(ids)
+    prefix = adapter.virtual_embeddings().to(embeddings.dtype)[None].expand(len(sequences), -1, -1)
+    embeddings = torch.cat([prefix, embeddings], dim=1)
+    logits = network(inputs_embeds=embeddings, attention_mask=mask, use_cache=False).logits
+    return torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum"
+    )
