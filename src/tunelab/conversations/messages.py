@@ -67,7 +67,7 @@ class PromptCompletion:
 
 def read_messages(value: object, origin: Origin, *, path: str = "") -> list[Message]:
     """Return the messages of a list; errors count them from 1."""
-    numbered = enumerate(items(value, path.removesuffix(": ") or "messages", origin), start=1)
+    numbered = enumerate(items(value, f"{path}messages", origin), start=1)
     return [message for number, item in numbered for message in read_message(item, f"{path}message {number}", origin)]
 
 
@@ -75,7 +75,7 @@ def read_message(value: object, path: str, origin: Origin, *, default_role: str 
     """Return one message; tool results among its content blocks become tool messages before it."""
     message = fields(value, path, origin)
     role = _role(message.get("role", default_role), path, origin)
-    if any(message.get(key) in (0, False) and message.get(key) is not None for key in ("weight", "train")):
+    if any(message.get(key) == 0 for key in ("weight", "train")):
         raise fault(
             origin,
             f"{path} asks not to be trained (weight 0)",

@@ -130,7 +130,9 @@ def _unknown(row: Row) -> DataError:
     guesses = (did_you_mean(name, _KNOWN_FIELDS) for name in fields if name not in _KNOWN_FIELDS)
     guess = next((f"{each} " for each in guesses if each.startswith("Did")), "")
     shapes = "; ".join(f"{format.name} ({format.shape})" for format in FORMATS[:-1])
-    remedy = f"{guess}For a table of other columns, set data.prompt_template and data.completion_template."
+    first, *_, last = [*fields, "answer"] if len(fields) == 1 else fields or ("question", "answer")
+    remedy = f'{guess}For other columns, set data.prompt_template (such as "{{{first}}}") '
+    remedy += f'and data.completion_template (such as "{{{last}}}").'
     return DataError(
         f"the row has the fields {', '.join(fields) or '(none)'}",
         where=str(row.origin),

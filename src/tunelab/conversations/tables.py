@@ -32,12 +32,10 @@ class Table:
                 where=f"data.{missing}",
                 remedy=f'Set data.{missing}, with columns in braces, such as "{{{next(iter(fields_of(row)))}}}".',
             )
-        user = Message(role="user", content="".join(_filled(prompt, "prompt_template", row)))
-        return build(
-            row,
-            config,
-            [user, Message(role="assistant", content="".join(_filled(completion, "completion_template", row)))],
-        )
+        question = "".join(_filled(prompt, "prompt_template", row))
+        answer = "".join(_filled(completion, "completion_template", row))
+        messages = [Message(role="user", content=question), Message(role="assistant", content=answer)]
+        return build(row, config, messages, fields={})  # columns called system or tools are columns
 
 
 class Text:
@@ -77,4 +75,6 @@ def _filled(template: str, name: str, row: Row) -> Iterator[str]:
             raise fault(
                 row.origin, f'the column "{column}" is {"null" if value is None else value}', f"a value for the {name}"
             )
-        yield value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        if isinstance(value, bool | int | float | list | dict):
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        yield str(value)

@@ -16,7 +16,7 @@ _WRAPPED_ARRAY = re.compile(
 )
 _PRETTY_OBJECT = re.compile(r"\s*\{[^\S\n]*\n|\s*\{[^\n]*[\[{,]\s*\n(?!\s*\{)")
 _OUTSIDE_TEXT = re.compile(r'["\[\]{},]')
-_INSIDE_TEXT = re.compile(r'["\\]')
+_INSIDE_TEXT = re.compile(r'["\\\n]')
 
 
 def read_json(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
@@ -56,24 +56,14 @@ def _row(value: object, origin: Origin) -> Row:
 
 
 def _elements(path: Path, name: str, on_bad: OnBad, *, opening: str) -> Iterator[Row]:
-    for element in _split(read_chunks(path, name), name, opening):
-        if isinstance(element, DataError):
-            on_bad(element)
-            continue
-        origin = Origin(path=name, line=element.line)
+    for text, line, column in _split(read_chunks(path, name), name, opening):
+        origin = Origin(path=name, line=line)
         try:
-            row = _row(parse_json(element.text, origin, column=element.column), origin)
+            row = _row(parse_json(text, origin, column=column), origin)
         except DataError as error:
             on_bad(error)
         else:
             yield row
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Element:
-    text: str
-    line: int
-    column: int
 
 
 @dataclass(slots=True)
@@ -89,65 +79,58 @@ class _Place:
         self.column = len(text) - text.rindex("\n") if breaks else self.column + len(text)
 
 
-def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[_Element | DataError]:
-    """Cut a stream into the texts of its elements; only the one being read is held in memory.
+def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str, int, int]]:
+    """Cut a stream into (text, line, column) of its elements; only the one being read is held in memory.
 
     `opening` is what stands in front of the first element; empty for objects that follow each other without an array.
+
+    Raises:
+        DataError: the end is missing, or more follows it. Rows may be lost then, so this is no fault of one row.
     """
     in_array = bool(opening)
-    text, start, at, depth, in_text, closed = "", len(opening), len(opening), int(in_array), False, False
+    text, start, at, depth = "", len(opening), len(opening), int(in_array)
+    in_text = closed = behind_comma = False
     place = _Place()
     place.pass_over(opening)
 
-    def cut(end: int) -> _Element:
+    def cut(end: int) -> tuple[str, int, int]:
         body = text[start:end]
         lead = len(body) - len(body.lstrip())
         place.pass_over(body[:lead])
-        element = _Element(text=body[lead:].rstrip(), line=place.line, column=place.column)
+        element = (body.strip(), place.line, place.column)
         place.pass_over(body[lead:])
         return element
 
-    comma = False
     for chunk in chunks:
         text += chunk
         while not closed and (mark := (_INSIDE_TEXT if in_text else _OUTSIDE_TEXT).search(text, at)):
             sign, at = mark[0], mark.end()
             if in_text:
-                in_text = sign == "\\"
+                in_text = sign == "\\"  # a line break inside text is a fault of this element, not of those behind it
                 at += in_text  # the escaped character, which may be the first of the next chunk
-            elif sign == '"':
-                in_text = True
-            elif sign in "[{":
-                depth += 1
-            elif sign in "]}":
-                depth -= 1
-                closed = in_array and depth == 0
-                if closed:
-                    last = cut(at - 1)
-                    if last.text or comma:
-                        yield last
-                    place.pass_over(sign)
-                    start = at
-                elif depth <= 0:
-                    depth = 0
-                    yield cut(at)
-                    start = at
-            elif depth == 1 and in_array:
-                comma = True
-                yield cut(at - 1)
+                continue
+            in_text = sign == '"'
+            depth += (sign in "[{") - (sign in "]}")
+            ends_array = in_array and depth == 0
+            if ends_array or (in_array and depth == 1 and sign == ","):
+                element = cut(at - 1)
+                if element[0] or behind_comma or sign == ",":
+                    yield element
                 place.pass_over(sign)
+                start, closed, behind_comma = at, ends_array, True
+            elif depth <= 0 and sign in "]}":
+                depth = 0
+                yield cut(at)
                 start = at
         if len(text) - start > MAX_LINE_BYTES:
             raise too_long(f"{name}:{place.line}", "element")
-        at = max(at, len(text)) - start if not closed else 0
-        text, start = text[start:], 0
-    rest = cut(len(text))
-    if not closed:
-        if rest.text:
-            yield rest
-        if in_array:
-            yield DataError(
-                "the array is never closed", where=f"{name}:{place.line}", expected='"]" at the end of the file'
-            )
-    elif rest.text and not ("{" in opening and rest.text == "}"):
-        yield DataError("text behind the array", where=f"{name}:{rest.line}", expected="the end of the file")
+        text, at, start = text[start:], max(at, len(text)) - start, 0
+    rest, line, column = cut(len(text))
+    if not closed and rest:
+        parse_json(rest, Origin(path=name, line=line), column=column)
+    if not closed and in_array:
+        raise DataError(
+            "the array is never closed", where=f"{name}:{place.line}", expected='"]" at the end of the file'
+        )
+    if closed and rest and not ("{" in opening and rest == "}"):
+        raise DataError("text behind the array", where=f"{name}:{line}", expected="the end of the file")

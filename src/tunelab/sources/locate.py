@@ -73,9 +73,11 @@ def _expand(name: str, folder: Path, *, held_out: bool) -> _Found:
     if path.exists():
         return _Found(files=[_file(path, folder)])
     matches = _glob(path)
-    if matches:
-        return _Found(files=[_file(match, folder) for match in matches])
-    if looks_like_hub(name) and unpacked_suffix(Path(name)) not in DATA_SUFFIXES and not path.parent.is_dir():
+    if files := [_file(match, folder) for match in matches if _holds_rows(match)]:
+        left = [match.name for match in matches if not _holds_rows(match)]
+        return _Found(files=files, notes=[f"{name}: left aside {_listed(left)}"] if left else [])
+    is_local = unpacked_suffix(Path(name)) in DATA_SUFFIXES or ("/" in name and path.parent.is_dir())
+    if looks_like_hub(name) and not is_local:
         train, beside = locate_splits(name)
         return _Found(files=beside or train) if held_out else _Found(files=train, beside=beside)
     raise _nothing(path, name)

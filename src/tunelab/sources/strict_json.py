@@ -16,7 +16,7 @@ _EXPECTED = {
     "Expecting value": 'a value ("text", number, true, false, null, [ or {)',
     "Extra data": "nothing behind the value (one object per line)",
     "Unterminated string starting at": "a closing double quote",
-    "Invalid control character at": "a line break or tab inside text written as \\n or \\t",
+    "Invalid control character at": "a closing quote on this line; a line break or tab inside text is written \\n or \\t",
     "Invalid \\escape": 'one of \\n \\t \\" \\\\ \\/ \\b \\f \\r \\uXXXX behind a backslash',
     "Invalid \\uXXXX escape": "four hexadecimal digits behind \\u",
 }
@@ -54,8 +54,10 @@ def parse_json(text: str, origin: Origin, *, subject: str = "", column: int = 1)
         raise _fault(origin, subject, "a \\uD8xx escape stands alone", "both halves of a surrogate pair") from None
     except RecursionError:
         raise _fault(origin, subject, "the JSON is nested too deep", "fewer brackets inside brackets") from None
-    except ValueError as error:
+    except _NotStrictError as error:
         raise _fault(origin, subject, str(error), "strict JSON") from None
+    except ValueError:  # Python's own limit on the digits of an integer
+        raise _fault(origin, subject, "a number has thousands of digits", "a shorter one, or text") from None
     return value
 
 
@@ -63,6 +65,10 @@ def kind_of(value: object) -> str:
     """Return the plain name of a JSON value's type, with its article: ``a list``, ``null``."""
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
+
+
+class _NotStrictError(ValueError):
+    pass
 
 
 def _fault(origin: Origin, subject: str, what: str, expected: str) -> DataError:
@@ -74,19 +80,19 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(fields) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f'the field "{twice}" stands twice in one object')
+        raise _NotStrictError(f'the field "{twice}" stands twice in one object')
     return fields
 
 
 def _float(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError("a number is too large for a 64-bit float")
+        raise _NotStrictError("a number is too large for a 64-bit float")
     return number
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON value (write null, or leave the field out)")
+    raise _NotStrictError(f"{name} is no JSON value (write null, or leave the field out)")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_no_constant)

@@ -3,6 +3,7 @@
 import csv
 import re
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,16 +59,18 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
     records = csv.reader(lines, delimiter=separator, strict=True)
     header: list[str] | None = None
     while True:
-        opens = lines.next_number()
-        where = str(Origin(path=name, line=opens))
         try:
             fields = next(records)
         except StopIteration:
             return
         except csv.Error as error:
+            where = str(Origin(path=name, line=lines.opening_line()))
+            lines.close_record(broken=True)
             remedy = 'Put text that holds quotes or line breaks in double quotes, and write a quote inside it as "".'
             on_bad(DataError(f"the row that opens here is broken ({error})", where=where, remedy=remedy))
             continue
+        origin = Origin(path=name, line=lines.opening_line())
+        lines.close_record(broken=False)
         if len(fields) < 2 and not "".join(fields).strip():
             continue  # a blank line
         if header is None:
@@ -79,12 +82,12 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
                     if twice[0]
                     else "a column has no name"
                 )
-                raise DataError(what, where=where, expected="a first line with one name per column")
+                raise DataError(what, where=str(origin), expected="a first line with one name per column")
         elif len(fields) != len(header):
             expected = f"{len(header)} ({', '.join(header)})"
-            on_bad(DataError(f"the row has {len(fields)} fields", where=where, expected=expected))
+            on_bad(DataError(f"the row has {len(fields)} fields", where=str(origin), expected=expected))
         else:
-            yield Row(value=dict(zip(header, fields, strict=True)), origin=Origin(path=name, line=opens))
+            yield Row(value=dict(zip(header, fields, strict=True)), origin=origin)
 
 
 def _parts(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:
@@ -94,28 +97,35 @@ def _parts(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:
     def bad(error: DataError) -> None:
         (on_bad if started else refuse)(error)
 
+    breaks = 0  # lone carriage returns so far, which the file's line numbers do not count
     for number, text in read_lines(path, name, bad):
         started = True
-        for part in _LINE.findall(text):
-            yield number, part
+        parts = _LINE.findall(text)
+        for place, part in enumerate(parts, start=number + breaks):
+            yield place, part
+        breaks += len(parts) - 1
 
 
 class _Lines:
-    """Lines for the csv reader, with the number of the next one."""
+    """Numbered lines for the csv reader; those of the present record are kept, so that a broken one costs one line."""
 
     def __init__(self, numbered: Iterator[tuple[int, str]]) -> None:
         self._numbered = numbered
-        self._ahead = next(numbered, None)
+        self._again = deque[tuple[int, str]]()
+        self._record: list[tuple[int, str]] = []
 
     def __iter__(self) -> "_Lines":
         return self
 
-    def next_number(self) -> int:
-        """Return the line that the next record opens on; 0 at the end."""
-        return self._ahead[0] if self._ahead else 0
-
     def __next__(self) -> str:
-        if self._ahead is None:
-            raise StopIteration
-        text, self._ahead = self._ahead[1], next(self._numbered, None)
-        return text
+        self._record.append(self._again.popleft() if self._again else next(self._numbered))
+        return self._record[-1][1]
+
+    def opening_line(self) -> int:
+        """Return the line that the present record opens on."""
+        return self._record[0][0]
+
+    def close_record(self, *, broken: bool) -> None:
+        """Begin another record: behind this one, or on its second line where it is broken."""
+        self._again.extendleft(reversed(self._record[1:] if broken else []))
+        self._record.clear()
