@@ -141,6 +141,14 @@ def test_pain_02_long_rows_that_were_dropped_are_counted_with_their_places() -> 
     assert the("too_long", clean(rendered_train=rendering, config=ChecksConfig(max_cut=0))).severity == "warning"
 
 
+def test_pain_11_an_answer_that_the_template_refuses_is_listed_with_the_templates_own_words() -> None:
+    error = DataError('the chat template refuses: "No user query found"', where="train.jsonl:3: message 2")
+    finding = the("unrenderable_turn", clean(bad_turns=(error,)))
+    assert (finding.severity, finding.count, finding.total) == ("error", 1, 21)
+    assert "No user query" in finding.examples[0]
+    assert the("unrenderable_turn", clean(bad_turns=(error,), skips_bad_rows=True)).severity == "note"
+
+
 def test_pain_10_reasoning_that_the_template_does_not_write_is_said() -> None:
     left = (LeftOut(origin=Origin(path="train.jsonl", line=3), turn=1, part="reasoning"),)
     finding = the("reasoning_left_out", clean(rendered_train=a_set([rendered(1), rendered(3)], left_out=left)))
@@ -238,13 +246,14 @@ def test_every_finding_says_why_and_what_to_do() -> None:
             left_out=(LeftOut(origin=Origin(path="train.jsonl", line=3), turn=1, part="content"),),
         ),
         bad_rows=(DataError("broken"),),
+        bad_turns=(DataError("refused"),),
         bos_id=1,
         num_train_found=5,
         train_samples=6,
         planned=replace(RUN, num_warmup_steps=200, save_steps=30, eval_steps=128, examples_per_step=99),
     )
     found = check(of)
-    assert len(set(found.codes())) == len(found) == 21
+    assert len(set(found.codes())) == len(found) == 22
     for finding in found:
         assert finding.summary, finding.code
         assert finding.why.endswith("."), finding.code

@@ -40,6 +40,9 @@ class Material:
     """None where there is no tokenizer."""
     rendered_held_out: RenderedSet | None = None
     bad_rows: Sequence[DataError] = ()
+    """Rows that could not be read as conversations."""
+    bad_turns: Sequence[DataError] = ()
+    """Answers that the chat template refused, or did not write as a continuation of their prompt."""
     skips_bad_rows: bool = False
     """True where the user knows of them and wants to go on without."""
     bos_id: int | None = None

@@ -32,6 +32,23 @@ def _nothing(count: int, total: int, summary: str, places: tuple[str, ...]) -> F
     )
 
 
+def unrenderable_turns(material: Material) -> Iterator[Finding]:
+    """Answers that the chat template refuses, or writes otherwise than a prompt for them goes on."""
+    bad, total = material.bad_turns, len(material.sequences) + len(material.bad_turns)
+    left_out = " and are left out" if material.skips_bad_rows else ""
+    if bad:
+        yield Finding(
+            code="unrenderable_turn",
+            severity="note" if material.skips_bad_rows else "error",
+            summary=f"{how_many(len(bad), total, 'answer')} cannot be written as this model's template wants{left_out}",
+            count=len(bad),
+            total=total,
+            examples=tuple(str(error) for error in bad[:3]),
+            why="Training such an answer would teach what serving can never ask for.",
+            remedy="Mend these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
+        )
+
+
 def answer_cut_away(material: Material) -> Iterator[Finding]:
     """Answers of which cutting left nothing."""
     gone, total = _dropped(material, "answer cut away")
@@ -173,6 +190,7 @@ def parts_left_out(material: Material) -> Iterator[Finding]:
 
 
 TOKEN_CHECKS = (
+    unrenderable_turns,
     nothing_trained,
     answer_cut_away,
     end_never_trained,
