@@ -8,7 +8,7 @@ from pathlib import Path
 from tunelab.checks import questions
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.errors import DataError
-from tunelab.recipes import DataConfig, Recipe
+from tunelab.recipes import DataConfig, ResolvedRecipe
 from tunelab.rendering import RenderedSet, Renderer, render_all
 from tunelab.sources import SourceFile, locate_data, read_rows, refuse, sample
 from tunelab.sources.opening import OnBad
@@ -36,18 +36,17 @@ class Gathered:
     """What was decided on the way, to be said aloud."""
 
 
-def gather(recipe: Recipe, *, base: Path, renderer: Renderer, on_bad: OnBad | None = None) -> Gathered:
+def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None = None) -> Gathered:
     """Return the training and held-out data of a recipe.
 
     Args:
-        recipe: with anchored names (`ResolvedRecipe.anchored`, or the recipe of a run).
-        base: the folder that names would be relative to, were they not anchored.
         renderer: makes the token ids.
         on_bad: receives the error of each bad row and turn, and work goes on; None does what `data.bad_rows` says.
 
     Raises:
         DataError: files that are missing, empty or of no known shape; a bad row where they are refused.
     """
+    recipe, base = resolved.anchored, resolved.base
     data, seed = recipe.data, recipe.training.seed
     answer = on_bad or (refuse if data.bad_rows == "refuse" else _go_on)
     bad_rows, bad_turns = _Counted(answer), _Counted(answer)
