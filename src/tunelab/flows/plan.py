@@ -1,0 +1,70 @@
+"""The course of a run as far as data and recipe decide it: which steps, how many, how much they share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunelab.batching import Schedule, count_distinct
+from tunelab.checks.material import PlannedRun
+from tunelab.recipes import Recipe
+from tunelab.rendering.rendered import Rendered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """What one epoch runs."""
+
+    real_tokens: int
+    """Prompt and completion tokens, as if nothing were shared."""
+    distinct_tokens: int
+    """What is left when each micro-batch runs its shared tokens once."""
+    largest_batch: int
+    """Distinct tokens of the largest micro-batch."""
+    most_trained: int
+    """Trained tokens of the micro-batch that trains most."""
+
+
+def make_schedule(recipe: Recipe, sequences: Sequence[Rendered]) -> Schedule:
+    """Return the optimizer steps that `recipe` makes of its training sequences."""
+    training = recipe.training
+    return Schedule(
+        sequences,
+        recipe.batching,
+        batch_size=training.per_device_train_batch_size,
+        accumulation=training.gradient_accumulation_steps,
+        max_length=recipe.data.max_length,
+        num_epochs=training.num_train_epochs,
+        num_steps=training.num_training_steps,
+        seed=training.seed,
+    )
+
+
+def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> PlannedRun:
+    """Return what the checks need to know of the run."""
+    training = recipe.training
+    examples = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    return PlannedRun(
+        total_steps=schedule.total_steps,
+        examples_per_step=examples if recipe.batching.varied_seqlen else None,
+        num_warmup_steps=training.num_warmup_steps,
+        uses_warmup=training.lr_scheduler_type.endswith("_with_warmup"),
+        evaluates=training.eval_strategy == "steps" and num_held_out > 0,
+        eval_steps=training.eval_steps,
+        save_steps=training.save_steps,
+        keeps_best=training.load_best_model_at_end,
+    )
+
+
+def sharing_of(recipe: Recipe, sequences: Sequence[Rendered], schedule: Schedule) -> Sharing:
+    """Return what the first epoch (or the run, where it is shorter) shares inside its micro-batches."""
+    real = distinct = largest = most_trained = 0
+    for index in range(schedule.total_steps):
+        step = schedule.step(index)
+        for batch in step.batches:
+            chosen = [sequences[place] for place in batch]
+            tokens = sum(each.num_tokens for each in chosen)
+            run = count_distinct(chosen) if recipe.batching.share_prefixes else tokens
+            real, distinct, largest = real + tokens, distinct + run, max(largest, run)
+            most_trained = max(most_trained, sum(len(each.completion_ids) for each in chosen))
+        if step.ends_epoch:
+            break
+    return Sharing(real_tokens=real, distinct_tokens=distinct, largest_batch=largest, most_trained=most_trained)
