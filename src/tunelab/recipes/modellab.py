@@ -160,7 +160,7 @@ def read(entries: Sequence[Entry], path: Path) -> tuple[str, Layer, list[Note]]:
         if value is not None or entry.key not in _PATHS:
             layer[keys[entry.key]] = Setting(value=value, source=_source(entry))
     _choose_model(given, layer, path.parent)
-    notes = [*_disagreements(given, soft_prompt), *_oddities(given, path.parent)]
+    notes = [*_disagreements(given, soft_prompt), *_oddities(given, layer, path.parent)]
     return f"ModelLab {'soft prompt' if soft_prompt else 'LoRA'}", layer, notes
 
 
@@ -205,7 +205,7 @@ def _disagreements(given: Mapping[str, Entry], soft_prompt: bool) -> Iterator[No
             yield Note(about=_KEYS[key], text=text)
 
 
-def _oddities(given: Mapping[str, Entry], folder: Path) -> Iterator[Note]:
+def _oddities(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Iterator[Note]:
     for key, (low, high) in _FORM_RANGES.items():
         entry = given.get(key)
         if entry is not None and isinstance(entry.value, int | float) and not low <= entry.value <= high:
@@ -217,7 +217,7 @@ def _oddities(given: Mapping[str, Entry], folder: Path) -> Iterator[Note]:
         yield Note(
             about=_KEYS[entry.key], text=f"{entry.where}: evaluation_strategy is read as training.eval_strategy."
         )
-    if (entry := given.get("model")) and entry.value == _PRIVATE_MODEL:
+    if (entry := given.get("model")) and layer["model.base_model"].value == _PRIVATE_MODEL:
         text = f"{entry.where}: {_PRIVATE_MODEL} is not public. Name a model you have: --set model.base_model=nano"
         yield Note(about="model.base_model", text=text)
     if (entry := given.get("adapter_path")) and entry.value:

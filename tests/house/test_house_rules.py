@@ -1,0 +1,132 @@
+"""What holds for the whole house: settings declared once, no torch where none is needed, nothing dangerous imported."""
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import tunelab
+from tunelab.cli.main import VERBS, run
+from tunelab.conversations.config import ConversationConfig
+from tunelab.recipes.recipe import FIELDS, SECTIONS, Recipe
+from tunelab.rendering.config import RenderingConfig
+from tunelab.sources.config import SourceConfig
+
+SOURCE = Path(tunelab.__file__).parent
+HEAVY = ("torch", "transformers", "peft", "accelerate", "matplotlib")
+
+PROBE = """
+import sys
+from tunelab.cli.main import run
+code = run(sys.argv[1:])
+print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["check", "--help"], ["train", "--help"], ["recipe", "explain", "{recipe}"]],
+)
+def test_pain_24_what_needs_no_weights_imports_no_torch(tmp_path: Path, arguments: list[str]) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("data:\n  train_files: a.jsonl\n")
+    command = [sys.executable, "-c", PROBE.format(heavy=HEAVY), *(word.format(recipe=recipe) for word in arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    assert done.stderr.strip() == "0 []"
+    assert done.stdout
+
+
+def test_help_names_every_verb_and_each_verb_has_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    printed = capsys.readouterr().out
+    for verb, summary in VERBS.items():
+        assert f"  {verb} " in printed
+        assert summary in printed
+        assert (SOURCE / "cli" / f"{verb}.py").is_file()
+
+
+def test_an_error_of_the_user_is_one_message_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["trian"]) == 2
+    assert 'Did you mean "train"?' in capsys.readouterr().err
+    assert run(["recipe", "explain", str(tmp_path / "no.yaml")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "no such recipe" in printed.err
+    assert run(["recipe", "explain", "--no-such-option"]) == 2
+
+
+def test_explain_prints_key_value_and_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "lora.yaml"
+    recipe.write_text("finetune_dataset: mount/<run_id>/dataset\nseed: 7\n")
+    assert run(["recipe", "explain", str(recipe), "--set", "lora.r=4"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["training.seed", "7", f"{recipe}:2", "(ModelLab", "seed)"] in lines
+    assert ["lora.r", "4", "--set"] in lines
+
+
+def test_a_missing_extra_names_the_pip_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(_: list[str]) -> int:
+        raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
+
+    monkeypatch.setattr("tunelab.cli.main._dispatch", absent)
+    assert run(["train"]) == 2
+    assert 'pip install "tunelab[train]"' in capsys.readouterr().err
+
+
+def test_a_module_of_our_own_that_is_missing_stays_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(_: list[str]) -> int:
+        raise ModuleNotFoundError("No module named 'tunelab.nothing'", name="tunelab.nothing")
+
+    monkeypatch.setattr("tunelab.cli.main._dispatch", absent)
+    with pytest.raises(ModuleNotFoundError):
+        run(["train"])
+
+
+def test_every_setting_says_what_it_does() -> None:
+    assert len(FIELDS) > 60
+    assert not [key for key, field in FIELDS.items() if not (field.description or "").rstrip().endswith((".", ")"))]
+    assert not [name for name, field in Recipe.model_fields.items() if not field.description]
+
+
+def test_pain_23_a_setting_is_declared_once_and_unknown_ones_are_forbidden() -> None:
+    rooms = (SourceConfig, ConversationConfig, RenderingConfig)
+    counts = Counter(key for room in rooms for key in room.model_fields)
+    assert not [key for key, count in counts.items() if count > 1]
+    for config in (*SECTIONS.values(), *rooms):
+        assert config.model_config.get("extra") == "forbid"
+        assert config.model_config.get("frozen") is True
+
+
+def _trees() -> list[tuple[Path, ast.Module]]:
+    files = sorted(SOURCE.rglob("*.py"))
+    assert len(files) > 50
+    return [(file, ast.parse(file.read_text())) for file in files]
+
+
+def test_no_file_reads_pickle_runs_a_shell_or_evaluates_text() -> None:
+    faults = []
+    for file, tree in _trees():
+        for node in ast.walk(tree):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if {name.partition(".")[0] for name in names} & {"pickle", "dill", "shelve", "marshal", "joblib", "yaml"}:
+                faults.append(f"{file}:{node.lineno} imports {names}")
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                if called in ("eval", "exec", "os.system", "os.popen", "torch.load", "yaml.load"):
+                    faults.append(f"{file}:{node.lineno} calls {called}")
+                for keyword in node.keywords:
+                    if keyword.arg in ("shell", "trust_remote_code") and ast.unparse(keyword.value) != "False":
+                        faults.append(f"{file}:{node.lineno} sets {keyword.arg}")
+    assert faults == []

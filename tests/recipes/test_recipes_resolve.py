@@ -1,0 +1,292 @@
+"""Values come from the command line, the environment, the file and the defaults, in this order, each with its place."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunelab.errors import RecipeError
+from tunelab.recipes import Recipe, explain, recipe_hash, resolve_recipe, to_yaml
+from tunelab.recipes.keys import FOREIGN
+from tunelab.recipes.recipe import FIELDS, SECTIONS
+
+
+def _recipe(folder: Path, text: str | bytes, name: str = "recipe.yaml") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def _refusal(path: Path, **how: object) -> str:
+    with pytest.raises(RecipeError) as caught:
+        resolve_recipe(path, environment={}, **how)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_each_value_names_the_place_it_came_from_and_the_nearer_place_wins(tmp_path: Path) -> None:
+    path = _recipe(
+        tmp_path, "data:\n  train_files: a.jsonl\nlora:\n  r: 4\n  lora_alpha: 8\n  lora_dropout: 0.1\n  bias: all\n"
+    )
+    (tmp_path / ".env").write_text("# ours\nexport LLM_LORA__LORA_ALPHA='9'\nLLM_LORA__BIAS=lora_only # why\nOTHER=1\n")
+    resolved = resolve_recipe(
+        path,
+        overrides=["lora.lora_dropout=0.3", "lora.lora_dropout=0.4"],
+        environment={"LLM_LORA__LORA_ALPHA": "10", "LLM_LORA__LORA_DROPOUT": "0.2", "LLM_API_KEY": "x"},
+    )
+    assert resolved.recipe.lora is not None
+    assert resolved.recipe.lora.model_dump(include={"r", "lora_alpha", "lora_dropout", "bias"}) == {
+        "r": 4,
+        "lora_alpha": 10,
+        "lora_dropout": 0.4,
+        "bias": "lora_only",
+    }
+    assert resolved.sources["lora.r"] == f"{path}:4"
+    assert resolved.sources["lora.bias"] == ".env:3"
+    assert resolved.sources["lora.lora_alpha"] == "environment LLM_LORA__LORA_ALPHA"
+    assert resolved.sources["lora.lora_dropout"] == "--set"
+    assert resolved.sources["training.seed"] == "default"
+    assert resolved.base == tmp_path
+
+
+def test_variables_alone_are_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {
+        "LLM_MODEL__TORCH_DTYPE": "bfloat16",
+        "LLM_DATA__TRAIN_FILES": "agent-*.jsonl",
+        "LLM_DATA__EVAL_FILES": '["x.jsonl", "y.jsonl"]',
+        "LLM_TRAINING__LEARNING_RATE": "2e-4",
+        "LLM_TRAINING__BF16": "true",
+    }
+    resolved = resolve_recipe(None, environment=environment)
+    assert resolved.recipe.model.torch_dtype == "bfloat16"
+    assert resolved.recipe.data.train_files == ("agent-*.jsonl",)
+    assert resolved.recipe.data.eval_files == ("x.jsonl", "y.jsonl")
+    assert resolved.recipe.training.learning_rate == 2e-4
+    assert resolved.recipe.training.bf16
+    assert resolved.dialect == "environment"
+    assert resolved.base == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lora.target_modules=attention", "attention"),
+        ("lora.target_modules=q_proj, v_proj", ("q_proj", "v_proj")),
+        ("lora.target_modules=[q_proj, v_proj]", ("q_proj", "v_proj")),
+        ("data.train_files=a.jsonl,name[train,test],{b,c}.json", ("a.jsonl", "name[train,test]", "{b,c}.json")),
+        ("data.system_prompt=Answer so: be brief", "Answer so: be brief"),
+        ("data.system_prompt=[sic", "[sic"),
+        ("data.system_prompt=null", None),
+        ("model.revision=1234567", "1234567"),
+        ("training.eval_strategy=no", "no"),
+        ("data.chat_template_kwargs={enable_thinking: false}", {"enable_thinking": False}),
+        ("training.num_train_epochs=0.5", 0.5),
+    ],
+)
+def test_an_override_is_yaml_unless_the_setting_is_text(text: str, expected: object) -> None:
+    section, _, key = text.partition("=")[0].partition(".")
+    recipe = resolve_recipe(None, overrides=[text], environment={}).recipe
+    assert getattr(getattr(recipe, section), key) == expected
+
+
+def test_without_a_method_lora_is_trained_and_said_so(tmp_path: Path) -> None:
+    resolved = resolve_recipe(_recipe(tmp_path, "data:\n  train_files: [a.jsonl]\n"), environment={})
+    assert resolved.recipe.adapter == resolved.recipe.lora
+    assert any("LoRA" in note for note in resolved.notes)
+    chosen = resolve_recipe(_recipe(tmp_path, "soft_prompt:\n"), environment={})
+    assert chosen.recipe.adapter == chosen.recipe.soft_prompt
+    assert chosen.notes == ()
+
+
+def test_two_methods_are_refused_with_both_places(tmp_path: Path) -> None:
+    path = _recipe(tmp_path, "lora:\n  r: 4\n")
+    message = _refusal(path, overrides=["soft_prompt.number_of_virtual_tokens=8"])
+    assert f"{path}:2" in message
+    assert "--set" in message
+
+
+def test_bf16_and_fp16_together_are_refused(tmp_path: Path) -> None:
+    path = _recipe(tmp_path, "training:\n  bf16: true\n  fp16: true\n")
+    assert f"{path}:2 and {path}:3" in _refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("learning_rate: -1", "a number of more than 0 and at most 1"),
+        ("learning_rate: .nan", "a number of more than 0 and at most 1"),
+        ("max_grad_norm: .inf", "a number of at least 0"),
+        ("learning_rate: true", "a number"),
+        ("eval_steps: 1.5", "a whole number of at least 1"),
+        ("early_stopping_patience: 0", "at least 1, or null"),
+        ("lr_scheduler_type: linaer", 'Did you mean "linear"?'),
+        ("bf16: 3", "true or false"),
+        ("output_dir: [a]", "text, or null"),
+        ("seed: null", "a whole number"),
+    ],
+)
+def test_an_impossible_value_is_refused_with_its_line_and_its_range(tmp_path: Path, line: str, expected: str) -> None:
+    path = _recipe(tmp_path, f"training:\n  {line}\n")
+    message = _refusal(path)
+    assert message.startswith(f"{path}:2: training.{line.partition(':')[0]} is ")
+    assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "expected"),
+    [
+        ("training:\n  learning_rte: 1\n", 2, 'Did you mean "training.learning_rate"?'),
+        ("lora:\n  learning_rate: 1\n", 2, 'Did you mean "training.learning_rate"?'),
+        ("trainig:\n  seed: 1\n", 2, 'Did you mean "training.seed"?'),
+        ("trainig:\n  zzzz: 1\n", 2, 'Did you mean "training"?'),
+        ("data:\n  train_files: a\nmax_lenght: 3\n", 3, 'Did you mean "data.max_length"?'),
+        ("data:\n  train_files: a\nseed: 3\n", 3, 'Did you mean "training.seed"?'),
+        ("training:\n  evaluation_strategy: steps\n", 2, "training.eval_strategy"),
+        ("training:\n  dataloader_num_workers: 2\n", 2, "no loader process"),
+        ("model:\n  trust_remote_code: true\n", 2, "no such switch"),
+        ("model:\n  load_in_4bit: true\n", 2, "not available yet"),
+        ("data:\n  packing: true\n", 2, "batching.varied_seqlen"),
+        ("training:\n  max_steps: 3\n", 2, "training.num_training_steps"),
+        ("training:\n  zzzzqqqq: 3\n", 2, "Known names"),
+    ],
+)
+def test_pain_23_a_key_that_nothing_reads_is_refused_with_the_nearest(
+    tmp_path: Path, text: str, line: int, expected: str
+) -> None:
+    path = _recipe(tmp_path, text)
+    message = _refusal(path)
+    assert f":{line}: there is no" in message.replace(str(path), "")
+    assert expected in message
+
+
+def test_pain_23_an_unread_variable_or_override_is_refused_too() -> None:
+    for how in ({"environment": {"LLM_TRANING__SEED": "1"}}, {"environment": {}, "overrides": ["training.sed=1"]}):
+        with pytest.raises(RecipeError, match="Did you mean"):
+            resolve_recipe(None, **how)  # type: ignore[arg-type]
+
+
+def test_no_word_on_a_foreign_key_hides_a_setting_and_each_setting_it_names_exists() -> None:
+    words = {word.strip(".,;:") for text in FOREIGN.values() for word in text.split()}
+    named = {word for word in words if word.partition(".")[0] in SECTIONS and "." in word}
+    assert named
+    assert named <= set(FIELDS)
+    assert not {dotted.partition(".")[2] for dotted in FIELDS} & set(FOREIGN)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "empty"),
+        (b"# nothing\n", "empty"),
+        (b"- a\n", "this is a list"),
+        (b"just text\n", "this is a text"),
+        (b"data:\n  max_length: 8\n  max_length: 9\n", ':3: a second value for the key "max_length"'),
+        (b"data:\n\tmax_length: 8\n", ":2: a tab"),
+        (b"data: [1\n", "not YAML"),
+        (b"data:\n  system_prompt: caf\xe9\n", ":2: byte 0xe9 is not UTF-8"),
+        (b"data:\n  system_prompt: \x00\n", "not YAML"),
+        (b"data:\n  max_length: !!float x\n", "tag"),
+        (b"data:\n  max_length: !!python/object:os.system x\n", ":2: a value tagged"),
+        (b"data:\n  train_files: [[a]]\n", ":2: a list stands here"),
+        (b"data: 3\n", "the section data holds 3"),
+        (
+            b"model: nano\ndata:\n  train_files: a\n",
+            ':1: the section model holds "nano"; expected settings such as base_model:',
+        ),
+        (b"a: 1\n---\nb: 2\n", "not YAML"),
+        (b"training:\n  seed: 2024-01-01\n", ":2: a date stands here"),
+    ],
+)
+def test_a_file_that_is_no_recipe_says_why(tmp_path: Path, content: bytes, expected: str) -> None:
+    assert expected in _refusal(_recipe(tmp_path, content))
+
+
+def test_a_missing_file_a_folder_and_a_huge_file_are_told_apart(tmp_path: Path) -> None:
+    _recipe(tmp_path, "lora:\n", "taxonomy.yaml")
+    assert 'Did you mean "taxonomy.yaml"?' in _refusal(tmp_path / "taxonmy.yaml")
+    assert "YAML files in it: taxonomy.yaml" in _refusal(tmp_path)
+    assert "no recipe" in _refusal(_recipe(tmp_path, b"#" * (1 << 20) + b"\n", "big.yaml"))
+
+
+def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)
+    ]
+    assert "a list stands here" in _refusal(_recipe(tmp_path, "\n".join(lines)))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    assert (
+        resolve_recipe(_recipe(tmp_path, b"\xef\xbb\xbfseed: 7\nepochs: 2\n"), environment={}).recipe.training.seed == 7
+    )
+
+
+def test_a_warm_up_that_the_scheduler_ignores_is_said_aloud(tmp_path: Path) -> None:
+    path = _recipe(tmp_path, "training:\n  num_warmup_steps: 9\n")
+    assert any("no effect" in note for note in resolve_recipe(path, environment={}).notes)
+    warm = resolve_recipe(path, overrides=["training.lr_scheduler_type=cosine_with_warmup"], environment={})
+    assert not any("no effect" in note for note in warm.notes)
+
+
+def test_an_anchored_recipe_means_the_same_from_any_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tools.json").write_text("[]")
+    (tmp_path / "base").mkdir()
+    text = "model:\n  base_model: base\ndata:\n  data_dir: data\n  train_files: a.jsonl\n  tool_catalog: tools.json\n"
+    resolved = resolve_recipe(_recipe(tmp_path, text + "training:\n  output_dir: out\n"), environment={})
+    anchored = resolved.anchored
+    assert anchored.data.data_dir == str(tmp_path / "data")
+    assert anchored.data.tool_catalog == str(tmp_path / "data" / "tools.json")
+    assert anchored.model.base_model == str(tmp_path / "base")
+    assert anchored.training.output_dir == str(tmp_path / "out")
+    elsewhere = tmp_path / "runs" / "x"
+    elsewhere.mkdir(parents=True)
+    again = resolve_recipe(_recipe(elsewhere, to_yaml(anchored)), environment={})
+    assert again.anchored == anchored
+    assert recipe_hash(again.anchored) == recipe_hash(anchored)
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    data=st.fixed_dictionaries(
+        {},
+        optional={
+            "system_prompt": _TEXT,
+            "prompt_template": _TEXT,
+            "train_files": st.lists(_TEXT, max_size=3),
+            "chat_template_kwargs": st.dictionaries(_TEXT, st.booleans() | st.integers(-9, 9) | _TEXT, max_size=2),
+        },
+    ),
+    rate=st.floats(1e-12, 1, exclude_min=True),
+    soft=st.booleans(),
+)
+def test_the_canonical_text_reads_back_as_the_same_recipe(
+    tmp_path_factory: pytest.TempPathFactory, data: dict[str, object], rate: float, soft: bool
+) -> None:
+    tree = {"data": data, "training": {"learning_rate": rate}} | ({"soft_prompt": {}} if soft else {})
+    recipe = Recipe.model_validate(tree)
+    text = to_yaml(recipe)
+    path = _recipe(tmp_path_factory.mktemp("r"), text)
+    again = resolve_recipe(path, environment={})
+    assert again.recipe == recipe
+    assert to_yaml(again.recipe) == text
+    assert recipe_hash(again.recipe) == recipe_hash(recipe)
+    assert math.isclose(again.recipe.training.learning_rate, rate, rel_tol=0)
+
+
+def test_the_hash_changes_with_a_value() -> None:
+    changed = Recipe.model_validate({"training": {"seed": 43}})
+    assert recipe_hash(Recipe()) != recipe_hash(changed)
+
+
+def test_every_setting_is_explained_once_with_its_meaning(tmp_path: Path) -> None:
+    rows = explain(resolve_recipe(_recipe(tmp_path, "training:\n  seed: 3\n"), environment={}))
+    keys = [row.key for row in rows]
+    assert keys == [key for key in FIELDS if not key.startswith("soft_prompt.")]
+    assert all(row.meaning for row in rows)
+    assert [row.source for row in rows if row.key == "training.seed"] == [f"{tmp_path / 'recipe.yaml'}:2"]

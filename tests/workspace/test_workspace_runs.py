@@ -1,0 +1,153 @@
+"""Runs are made in folders of their own, found again by any fair name, and held by one process at a time."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tunelab.errors import RunError
+from tunelab.files import sha256_file, sha256_text
+from tunelab.workspace import MARKER, Run, Workspace, find_workspace, name_of_run
+
+
+def _run(workspace: Workspace, name: str, recipe: str = "seed: 1\n") -> Run:
+    run = workspace.new_run(name)
+    run.write_recipe(recipe)
+    os.utime(run.recipe_file, ns=(time.time_ns(), time.time_ns()))
+    return run
+
+
+def test_the_workspace_is_the_nearest_marked_folder_or_the_start_itself(tmp_path: Path) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    assert find_workspace(inner).path == inner
+    (tmp_path / MARKER).write_text("{}")
+    assert find_workspace(inner).path == tmp_path
+    (tmp_path / "a" / MARKER).write_text("{}")
+    assert find_workspace(inner).path == tmp_path / "a"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("tasks/taxonomy.yaml", "taxonomy"),
+        ("Taxonomy Task/recipe.yaml", "taxonomy-task"),
+        ("Ação É.yaml", "acao-e"),
+        ("---.yaml", "run"),
+        ("中文.yaml", "run"),
+    ],
+)
+def test_a_run_is_named_after_its_recipe(tmp_path: Path, file: str, name: str) -> None:
+    assert name_of_run(tmp_path / file) == name
+    assert name_of_run(None) == "run"
+
+
+def test_runs_made_in_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
+    workspace = Workspace(path=tmp_path)
+    runs = [workspace.new_run("taxonomy") for _ in range(3)]
+    assert len({run.path for run in runs}) == 3
+    assert all(run.path.parent == tmp_path / "runs" for run in runs)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".x", "A", "x y"])
+def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match="is no name"):
+        Workspace(path=tmp_path).new_run(name)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_without_recipe_is_no_run(tmp_path: Path) -> None:
+    workspace = Workspace(path=tmp_path)
+    assert workspace.runs() == []
+    workspace.new_run("half")
+    assert workspace.runs() == []
+    run = _run(workspace, "whole")
+    assert workspace.runs() == [run]
+
+
+def test_a_run_is_found_by_folder_id_beginning_and_latest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace(path=tmp_path)
+    first, second, third = (_run(workspace, name) for name in ("zeta", "alpha", "alto"))
+    assert workspace.find_run(first.id) == first
+    assert workspace.find_run("zet") == first
+    assert workspace.find_run("latest") == third
+    assert workspace.find_run(str(second.path)) == second
+    monkeypatch.chdir(tmp_path / "runs")
+    assert workspace.find_run(f"./{second.id}") == second
+    for reference, words in [("al", [second.id, third.id]), ("zetta", [first.id]), ("./nothing", ["recipe.yaml"])]:
+        with pytest.raises(RunError) as caught:
+            workspace.find_run(reference)
+        assert all(word in str(caught.value) for word in words)
+    with pytest.raises(RunError, match="no run here yet"):
+        Workspace(path=tmp_path / "empty").find_run("latest")
+
+
+def test_the_latest_unfinished_run_of_the_same_recipe_is_resumable(tmp_path: Path) -> None:
+    workspace = Workspace(path=tmp_path)
+    recipe_hash = sha256_text("seed: 1\n")
+    assert workspace.resumable(recipe_hash) is None
+    older, newer, other = _run(workspace, "a"), _run(workspace, "b"), _run(workspace, "c", "seed: 2\n")
+    assert workspace.resumable(recipe_hash) == newer
+    newer.write_manifest({})
+    assert workspace.resumable(recipe_hash) == older
+    assert workspace.resumable(recipe_hash, output_dir=other.path) is None
+    assert workspace.resumable(sha256_text("seed: 2\n"), output_dir=other.path) == other
+
+
+def test_a_chosen_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:
+    workspace = Workspace(path=tmp_path)
+    run = workspace.new_run("x", output_dir=tmp_path / "out")
+    assert run.path == tmp_path / "out"
+    assert workspace.new_run("x", output_dir=tmp_path / "out") == run
+    run.write_recipe("seed: 1\n")
+    with pytest.raises(RunError, match=r"unfinished run.*--resume"):
+        workspace.new_run("x", output_dir=tmp_path / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    with pytest.raises(RunError, match="not an empty folder"):
+        workspace.new_run("x", output_dir=tmp_path / "mine")
+
+
+def test_the_manifest_names_every_file_of_the_adapter_with_its_hash(tmp_path: Path) -> None:
+    run = _run(Workspace(path=tmp_path), "x")
+    (run.adapter / "deep").mkdir(parents=True)
+    (run.adapter / "adapter_config.json").write_text("{}")
+    (run.adapter / "deep" / "w.safetensors").write_bytes(b"\x00\x01")
+    assert not run.is_finished
+    run.write_manifest({"loss": 1.5})
+    assert run.is_finished
+    assert json.loads(run.manifest_file.read_text()) == {
+        "loss": 1.5,
+        "run_id": run.id,
+        "files": {
+            "adapter_config.json": sha256_text("{}"),
+            "deep/w.safetensors": sha256_file(run.adapter / "deep" / "w.safetensors"),
+        },
+    }
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from tunelab.workspace import Run
+with Run(path=Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_in_use_by_another_process_is_refused_at_once_and_free_when_that_is_killed(tmp_path: Path) -> None:
+    run = _run(Workspace(path=tmp_path), "x")
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(run.path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match=f"in use by process {holder.pid}"), run.locked():
+            pass
+        holder.kill()
+        holder.wait()
+    with run.locked():
+        assert (run.path / ".lock").read_text() == str(os.getpid())
