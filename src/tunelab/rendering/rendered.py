@@ -73,3 +73,5 @@ class RenderedSet:
     num_cut_tokens: int
     dropped: tuple[Dropped, ...]
     left_out: tuple[LeftOut, ...] = ()
+    look_alikes: tuple[Origin, ...] = ()
+    """Conversations with words that look like control tokens (`<|im_end|>` typed by a user); they stay words."""

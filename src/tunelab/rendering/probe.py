@@ -1,0 +1,102 @@
+"""What a chat template can do, found by rendering small conversations with it."""
+
+from collections.abc import Mapping, Sequence
+from os.path import commonprefix
+
+from tunelab.conversations.conversation import Message, ToolCall
+from tunelab.errors import ModelError
+from tunelab.rendering.messages import Abilities, for_template
+from tunelab.rendering.template import ChatTemplate
+from tunelab.rendering.tokens import Tokens
+
+_USER, _SYSTEM, _ANSWER, _TOOL, _ARGUMENT, _RESULT = "Uq7u", "Sq7s", "Aq7a", "tq7t", "Gq7g", "Rq7r"
+_ID = "call12345"  # nine characters, as Mistral's templates want them
+
+_QUESTION = Message(role="user", content=_USER)
+_CALL = Message(role="assistant", tool_calls=(ToolCall(name=_TOOL, arguments={"a": _ARGUMENT}, id=_ID),))
+_PROPERTIES = {"a": {"type": "string", "description": "a"}}
+_TOOLS: tuple[Mapping[str, object], ...] = (
+    {
+        "type": "function",
+        "function": {
+            "name": _TOOL,
+            "description": "d",
+            "parameters": {"type": "object", "properties": _PROPERTIES, "required": ["a"]},
+        },
+    },
+)
+
+
+def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, where: str) -> Abilities:
+    """Return what the templates do with a system message, tools, calls and the end of a turn.
+
+    Raises:
+        ModelError: not even one question can be rendered.
+    """
+    default, for_tools = templates["default"], templates.get("tool_use", templates["default"])
+    parts = _USER not in _text(default, [_QUESTION], Abilities())
+    plain = Abilities(parts=parts, tool_calls=True)
+    if parts and _USER not in _text(default, [_QUESTION], plain):
+        raise _useless(default, where)
+    tools = _TOOL in _text(for_tools, [_QUESTION], plain, _TOOLS)
+    catalogue = _TOOLS if tools else ()
+    result = Message(role="tool", content=_RESULT, tool_call_id=_ID, name=_TOOL)
+    text_arguments = _TOOL not in _text(for_tools, [_QUESTION, _CALL], plain, catalogue)
+    calling = Abilities(parts=parts, tool_calls=True, text_arguments=text_arguments)
+    calls = _text(for_tools, [_QUESTION, _CALL, result], calling, catalogue)
+    closing = _behind(_ANSWER, _text(default, [_QUESTION, Message(role="assistant", content=_ANSWER)], plain))
+    tool_calls = all(word in calls for word in (_TOOL, _ARGUMENT, _RESULT))
+    ends = [_end_of_answer(default, plain, closing, tokens)]
+    if tool_calls:
+        behind_call = _behind(_ARGUMENT, _text(for_tools, [_QUESTION, _CALL], calling, catalogue))
+        ends += [end for end in _specials(behind_call, tokens)[-1:] if behind_call.rstrip().endswith(end)]
+    return Abilities(
+        parts=parts,
+        system=_SYSTEM in _text(default, [Message(role="system", content=_SYSTEM), _QUESTION], plain),
+        tools=tools,
+        tool_calls=tool_calls,
+        text_arguments=text_arguments and tool_calls,
+        closing=closing,
+        end_of_turn=tuple(dict.fromkeys(end for end in ends if end)),
+    )
+
+
+def _end_of_answer(template: ChatTemplate, abilities: Abilities, closing: str, tokens: Tokens) -> str | None:
+    """Return the control token that ends an answer: the last that stands there whether or not a question follows."""
+    history = [_QUESTION, Message(role="assistant", content=_ANSWER), _QUESTION]
+    with_question = _behind(_ANSWER, _text(template, history, abilities))
+    always = commonprefix([closing, with_question])  # noqa: RUF071 - characters, not paths
+    return next(iter(_specials(always, tokens)[-1:] or _specials(closing, tokens)[:1]), None)
+
+
+def _specials(text: str, tokens: Tokens) -> list[str]:
+    found = [match.group() for match in tokens.control.finditer(text)]
+    return [token for token in found if tokens.is_special(tokens.id_of[token])]
+
+
+def _behind(marker: str, text: str) -> str:
+    return text.rpartition(marker)[2] if marker in text else ""
+
+
+def _text(
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    abilities: Abilities,
+    tools: Sequence[Mapping[str, object]] = (),
+) -> str:
+    """Return the rendered text, or an empty one where the template refuses."""
+    try:
+        dicts = for_template(messages, (), abilities, with_preamble=False)
+        return template.render(dicts, tools, add_generation_prompt=messages[-1].role == "user")
+    except Exception:  # a refusal is an answer here
+        return ""
+
+
+def _useless(template: ChatTemplate, where: str) -> ModelError:
+    try:
+        template.render([{"role": "user", "content": _USER}], add_generation_prompt=True)
+        reason = "it does not write it"
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+    remedy = "Name a jinja file of your own in data.chat_template."
+    return ModelError(f"the chat template cannot render a single question: {reason}", where=where, remedy=remedy)

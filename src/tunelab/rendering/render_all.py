@@ -1,0 +1,127 @@
+"""A whole data set rendered, and an account of what was cut, left out or refused."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from tunelab.conversations.conversation import Conversation
+from tunelab.errors import DataError
+from tunelab.rendering.rendered import Dropped, DropReason, LeftOut, Rendered, RenderedSet
+from tunelab.rendering.renderer import Renderer, Turn
+from tunelab.sources import Origin, refuse
+
+_TOGETHER = 64  # conversations whose texts are encoded in one batch
+
+
+def render_all(
+    conversations: Sequence[Conversation],
+    renderer: Renderer,
+    *,
+    max_length: int,
+    on_too_long: Literal["cut", "drop", "refuse"] = "cut",
+    on_bad: Callable[[DataError], None] = refuse,
+) -> RenderedSet:
+    """Return the sequences of a data set, in its order.
+
+    A sequence above `max_length` loses its last tokens; an answer that would lose all of them is left out and counted.
+
+    Args:
+        conversations: messages or plain text, mixed at will.
+        renderer: of the base model.
+        max_length: of a sequence, prompt and completion, in tokens.
+        on_too_long: cut it, leave it out (counted), or refuse the data set.
+        on_bad: told of each turn that the chat template refuses or does not write as a continuation of its prompt;
+            the other turns go on. By default the first one ends the rendering.
+
+    Raises:
+        DataError: from `on_bad`, or a sequence is too long and `on_too_long` says refuse.
+    """
+    book = _Book(max_length, on_too_long)
+    for start in range(0, len(conversations), _TOGETHER):
+        together = [
+            (index, conversations[index], _turns(conversations[index], renderer, on_bad))
+            for index in range(start, min(start + _TOGETHER, len(conversations)))
+        ]
+        renderer.tokens.prepare(
+            text for _, _, turns in together for turn in turns for text in (turn.prompt, turn.whole)
+        )
+        for index, conversation, turns in together:
+            _enter(book, renderer, index, conversation, turns, on_bad)
+    return book.closed()
+
+
+class _Book:
+    """The sequences so far, and the account."""
+
+    def __init__(self, max_length: int, on_too_long: str) -> None:
+        self.max_length, self._on_too_long = max_length, on_too_long
+        self.sequences: list[Rendered] = []
+        self.dropped: list[Dropped] = []
+        self.left_out: list[LeftOut] = []
+        self.look_alikes: list[Origin] = []
+
+    def enter(self, sequence: Rendered) -> bool:
+        """Enter a sequence, or the reason why it is left out; whether it was entered."""
+        cut = sequence.cut_prompt + sequence.cut_completion
+        if cut and self._on_too_long == "refuse":
+            raise DataError(
+                f"message {sequence.turn + 1} and what precedes it have {sequence.num_tokens + cut:,} tokens",
+                where=str(sequence.origin),
+                expected=f"at most {self.max_length:,} (data.max_length)",
+                remedy="Raise data.max_length, or set data.on_too_long to cut or drop.",
+            )
+        if cut and self._on_too_long == "drop":
+            return self.drop(sequence.origin, sequence.turn, "too long")
+        if cut and not len(sequence.completion_ids):
+            return self.drop(sequence.origin, sequence.turn, "answer cut away")
+        self.sequences.append(sequence)
+        return True
+
+    def drop(self, origin: Origin, turn: int, reason: DropReason) -> bool:
+        self.dropped.append(Dropped(origin=origin, turn=turn, reason=reason))
+        return False
+
+    def closed(self) -> RenderedSet:
+        cuts = [cut for item in self.sequences if (cut := item.cut_prompt + item.cut_completion)]
+        return RenderedSet(
+            sequences=tuple(self.sequences),
+            num_cut=len(cuts),
+            num_cut_tokens=sum(cuts),
+            dropped=tuple(self.dropped),
+            left_out=tuple(self.left_out),
+            look_alikes=tuple(dict.fromkeys(self.look_alikes)),
+        )
+
+
+def _turns(conversation: Conversation, renderer: Renderer, on_bad: Callable[[DataError], None]) -> list[Turn]:
+    turns = []
+    for turn in renderer.turns(conversation):
+        if isinstance(turn, DataError):
+            on_bad(turn)
+        else:
+            turns.append(turn)
+    return turns
+
+
+def _enter(
+    book: _Book,
+    renderer: Renderer,
+    index: int,
+    conversation: Conversation,
+    turns: list[Turn],
+    on_bad: Callable[[DataError], None],
+) -> None:
+    if conversation.text is not None:
+        for sequence in renderer.text_sequences(conversation, index=index, max_length=book.max_length):
+            book.enter(sequence)
+    elif not any(message.role == "assistant" for message in conversation.messages):
+        book.drop(conversation.origin, -1, "no assistant turn")
+    for turn in turns:
+        try:
+            sequence = renderer.sequence(turn, conversation, index=index, max_length=book.max_length)
+        except DataError as fault:
+            on_bad(fault)
+            continue
+        if book.enter(sequence):
+            book.left_out += turn.left_out
+            if turn.whole.literals:
+                book.look_alikes.append(conversation.origin)

@@ -1,0 +1,256 @@
+"""One rule for training and serving: the prompt is the template's, the completion is what the model must write."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tunelab.conversations.conversation import Conversation, Message
+from tunelab.errors import DataError
+from tunelab.rendering.marking import render_marked
+from tunelab.rendering.messages import Abilities, for_template
+from tunelab.rendering.rendered import LeftOut, Rendered, TokenIds
+from tunelab.rendering.template import ChatTemplate
+from tunelab.rendering.tokens import ControlTokenError, Marked, Tokens
+from tunelab.sources import Origin
+
+_NO_CONTINUATION = (
+    "Let the template open the turn as the data do: data.chat_template_kwargs (often {enable_thinking: false}), "
+    "another data.chat_template, or a reasoning_content in the row where the prompt opens a reasoning block."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A trained assistant turn as text, before it becomes ids."""
+
+    index: int
+    prompt: Marked
+    whole: Marked
+    """Prompt and completion; ends with the end-of-turn token where the template writes one."""
+    lacks_end: bool
+    """True where the template writes no end-of-turn token, so that the end-of-text token is put behind."""
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renderer:
+    """A tokenizer and a chat template. Make one with `load_renderer`."""
+
+    tokens: Tokens
+    templates: Mapping[str, ChatTemplate]
+    """Named templates; `default`, and `tool_use` where the model has one for conversations with tools."""
+    abilities: Abilities
+    with_preamble: bool
+    """Whether tools are put into the system text where the template knows none."""
+    bos_id: int | None
+    adds_bos: bool
+    """Whether plain text begins with the beginning-of-sequence token."""
+    eos_id: int | None
+    stop_ids: tuple[int, ...]
+    """Tokens that end an answer."""
+    template_hash: str
+    """Changes with all that can change an id: template, tokenizer, variables, preamble, the day if it is written."""
+    notes: tuple[str, ...]
+    """What a user should know of how this model's conversations are rendered."""
+
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the chat template writes a tool catalogue."""
+        return self.abilities.tools
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the largest token id."""
+        return self.tokens.vocab_size
+
+    def encode(self, text: str) -> TokenIds:
+        """Return the ids of plain text: nothing is added, and nothing in it is a control token."""
+        return self.tokens.ids(self.tokens.plain(text))
+
+    def decode(self, ids: Sequence[int] | TokenIds, *, skip_special_tokens: bool = False) -> str:
+        """Return the text of ids."""
+        return self.tokens.decode(ids, skip_special_tokens=skip_special_tokens)
+
+    def prompt_ids(self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]] = ()) -> TokenIds:
+        """Return what serving sends: the history and the opening of the assistant's turn.
+
+        Raises:
+            DataError: the template refuses these messages, in its own words.
+        """
+        try:
+            return self.tokens.ids(self._text(messages, tools, add_generation_prompt=True))
+        except Exception as error:
+            raise _refused(error, where="prompt") from error
+
+    def turns(self, conversation: Conversation) -> Iterator[Turn | DataError]:
+        """Yield each trained turn as text, or the fault that keeps it from being trained."""
+        assistants = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
+        for index in assistants if conversation.train == "all" else assistants[-1:]:
+            try:
+                yield self._turn(conversation, index)
+            except DataError as fault:
+                yield fault
+            except Exception as error:  # a template is foreign code: it may raise anything
+                yield _refused(error, where=f"{conversation.origin}: message {index + 1}")
+
+    def render(self, conversation: Conversation, *, index: int, max_length: int) -> list[Rendered]:
+        """Return the sequences of one conversation, each cut to `max_length` tokens.
+
+        An answer that is cut away whole comes back with an empty completion.
+
+        Args:
+            conversation: messages, or plain text, which becomes consecutive sequences of at most `max_length`.
+            index: the conversation's place in its data set.
+            max_length: in tokens.
+
+        Raises:
+            DataError: the first fault of a turn.
+        """
+        if conversation.text is not None:
+            return self.text_sequences(conversation, index=index, max_length=max_length)
+        sequences = []
+        for turn in self.turns(conversation):
+            if isinstance(turn, DataError):
+                raise turn
+            sequences.append(self.sequence(turn, conversation, index=index, max_length=max_length))
+        return sequences
+
+    def sequence(self, turn: Turn, conversation: Conversation, *, index: int, max_length: int) -> Rendered:
+        """Return a turn as ids; what exceeds `max_length` is cut from the end."""
+        try:
+            prompt_ids, whole_ids = self.tokens.ids(turn.prompt), self.tokens.ids(turn.whole)
+            seam = not np.array_equal(whole_ids[: len(prompt_ids)], prompt_ids)
+            if seam:
+                completion_ids = self.tokens.ids_behind(turn.whole.part(len(turn.prompt.text), len(turn.whole.text)))
+            else:
+                completion_ids = whole_ids[len(prompt_ids) :]
+        except ControlTokenError as error:
+            raise _refused(error, where=f"{conversation.origin}: message {turn.index + 1}") from error
+        ends = not turn.lacks_end or self.eos_id is not None
+        if turn.lacks_end and self.eos_id is not None:
+            completion_ids = np.append(completion_ids, np.int32(self.eos_id))
+        kept_prompt, room = prompt_ids[:max_length], max(max_length - len(prompt_ids), 0)
+        cut_completion = max(len(completion_ids) - room, 0)
+        return Rendered(
+            prompt_ids=kept_prompt,
+            completion_ids=completion_ids[:room],
+            origin=conversation.origin,
+            conversation=index,
+            turn=turn.index,
+            group=conversation.session_id or str(conversation.origin),
+            cut_prompt=len(prompt_ids) - len(kept_prompt),
+            cut_completion=cut_completion,
+            seam=seam,
+            ends=ends and not cut_completion,
+        )
+
+    def text_sequences(self, conversation: Conversation, *, index: int, max_length: int) -> list[Rendered]:
+        """Return plain text as consecutive sequences, nothing lost, an end-of-text token behind the last."""
+        parts: list[Any] = [self.encode(conversation.text or "")]
+        if self.adds_bos and self.bos_id is not None:
+            parts.insert(0, [self.bos_id])
+        if self.eos_id is not None:
+            parts.append([self.eos_id])
+        ids = np.concatenate(parts).astype(np.int32)
+        return [
+            Rendered(
+                prompt_ids=ids[:0],
+                completion_ids=ids[start : start + max_length],
+                origin=conversation.origin,
+                conversation=index,
+                turn=-1,
+                group=conversation.session_id or str(conversation.origin),
+                ends=self.eos_id is not None and start + max_length >= len(ids),
+            )
+            for start in range(0, len(ids), max_length)
+        ]
+
+    def _turn(self, conversation: Conversation, index: int) -> Turn:
+        messages, tools = conversation.messages, conversation.tools
+        prompt = self._text(messages[:index], tools, add_generation_prompt=True)
+        whole = self._text(messages[: index + 1], tools, add_generation_prompt=False)
+        where = f"{conversation.origin}: message {index + 1}"
+        start = len(prompt.text)
+        if not whole.text.startswith(prompt.text):
+            agreed = next(
+                i for i, (a, b) in enumerate(zip(prompt.text + "\0", whole.text + "\1", strict=False)) if a != b
+            )
+            what = (
+                f"the chat template writes this answer as {_shown(whole.text[agreed:])} "
+                f"where a prompt for it goes on with {_shown(prompt.text[agreed:])}"
+            )
+            raise DataError(what, where=where, expected="a continuation of the prompt", remedy=_NO_CONTINUATION)
+        end = self._end_of_turn(whole, start)
+        written = whole.text[start:]
+        if self.abilities.tool_calls and any(call.name not in written for call in messages[index].tool_calls):
+            remedy = "Use a data.chat_template that writes them, or one call a message."
+            raise DataError(
+                "the chat template does not write all tool calls of this answer", where=where, remedy=remedy
+            )
+        return Turn(
+            index=index,
+            prompt=prompt,
+            whole=whole.part(
+                0, max(start, len(whole.text.removesuffix(self.abilities.closing))) if end is None else end
+            ),
+            lacks_end=end is None,
+            left_out=tuple(_left_out(messages[index], written, conversation.origin, index)),
+        )
+
+    def _text(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]], *, add_generation_prompt: bool
+    ) -> Marked:
+        template = self.templates["tool_use" if tools and "tool_use" in self.templates else "default"]
+        shown = tools if self.abilities.tools else ()
+        dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
+        return render_marked(
+            lambda messages, tools: template.render(messages, tools, add_generation_prompt=add_generation_prompt),
+            dicts,
+            shown,
+            self.tokens.control,
+        )
+
+    def _end_of_turn(self, whole: Marked, start: int) -> int | None:
+        """Return where the answer's end-of-turn token ends; None where the template writes none.
+
+        It is looked for in the white space and control tokens with which the text closes: the first of them that stops
+        a generation, else the last if it is special.
+        """
+        closing: list[tuple[int, int]] = []
+        position = len(whole.text.rstrip())
+        for match in reversed([*self.tokens.control.finditer(whole.text, start)]):
+            literal = any(a <= match.start() < b for a, b in whole.literals)
+            if literal or whole.text[match.end() : position].strip():
+                break
+            closing.insert(0, (match.end(), self.tokens.id_of[match.group()]))
+            position = match.start()
+        stops = [end for end, token in closing if token in self.stop_ids]
+        specials = [end for end, token in closing if self.tokens.is_special(token)]
+        return next(iter(stops[:1] or specials[-1:]), None)
+
+
+def _left_out(message: Message, written: str, origin: Origin, turn: int) -> Iterator[LeftOut]:
+    if message.content and not _holds(written, message.content):
+        yield LeftOut(origin=origin, turn=turn, part="content")
+    if message.reasoning and not _holds(written, message.reasoning):
+        yield LeftOut(origin=origin, turn=turn, part="reasoning")
+
+
+def _holds(written: str, text: str) -> bool:
+    """Whether a text stands in what the template wrote; what it does to reasoning in front and to quotes is allowed."""
+    words = text.rpartition("</think>")[2].strip()
+    return words in written or words.replace("\n", "\\n").replace('"', '\\"') in written
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}…")
+
+
+def _refused(error: Exception, *, where: str) -> DataError:
+    if isinstance(error, ControlTokenError):
+        return DataError(str(error), where=where, remedy="Take it out of the row.")
+    kind = "" if type(error).__name__ == "TemplateRefusalError" else f"{type(error).__name__}: "
+    what = f'the chat template refuses this conversation up to here: "{kind}{error}"'
+    return DataError(what, where=where, remedy="Mend the row, or name a data.chat_template that takes it.")

@@ -1,0 +1,206 @@
+"""Text to token ids and back: control tokens only where the template wrote them, each stretch of text encoded once.
+
+Added tokens cut a text before anything else happens to it, so the ids of a text are the ids of its units one after
+another (a unit is an added token and what follows it, up to the next one). Units are cached: the history that a turn
+repeats costs a look-up.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from tunelab.rendering.rendered import TokenIds
+
+_MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
+_CACHED_UNITS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A rendered text, and which stretches of it look like control tokens but are a message's own words."""
+
+    text: str
+    literals: tuple[tuple[int, int], ...] = ()
+    """Start and end of each such stretch, in order."""
+
+    def part(self, start: int, end: int) -> "Marked":
+        """Return the text from `start` to `end`."""
+        inside = [(a - start, b - start) for a, b in self.literals if a >= start and b <= end]
+        return Marked(self.text[start:end], tuple(inside))
+
+
+class ControlTokenError(ValueError):
+    """The tokenizer makes a control token out of plain text; the words of the message name it."""
+
+
+class Tokens:
+    """A tokenizer that never takes a message's own words for control tokens.
+
+    Args:
+        tokenizer_json: the bytes of `tokenizer.json`.
+        template_source: the chat template; bracketed added tokens that stand in it count as control tokens.
+    """
+
+    def __init__(self, tokenizer_json: bytes, template_source: str) -> None:
+        self._json = tokenizer_json
+        self.tokenizer = Tokenizer.from_buffer(tokenizer_json)
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self._added = {token.content: (id_, token) for id_, token in self.tokenizer.get_added_tokens_decoder().items()}
+        control = [text for text in self._added if self._is_control(text, template_source)]
+        self.control = _any_of(control)
+        self.id_of: Mapping[str, int] = {text: self._added[text][0] for text in control}
+        self._control_ids = frozenset(self.id_of.values())
+        self._special_ids = frozenset(id_ for id_, token in self._added.values() if token.special)
+        self._boundary = _any_of(
+            text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)
+        )
+        self._units: dict[Marked, TokenIds] = {}
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the largest token id."""
+        return max(self.tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether the tokenizer flags an id as special."""
+        return int(token_id) in self._special_ids
+
+    def is_control(self, token_id: int) -> bool:
+        """Whether an id is a token that no message's own words become."""
+        return int(token_id) in self._control_ids
+
+    def begins_with(self, token_id: int) -> bool:
+        """Whether the tokenizer puts a token in front of plain text."""
+        return [int(id_) for id_ in self.tokenizer.encode("a").ids][:1] == [token_id]
+
+    def plain(self, text: str) -> Marked:
+        """Return a text of which every stretch that looks like a control token is meant as words."""
+        return Marked(text, tuple(match.span() for match in self.control.finditer(text)))
+
+    def ids(self, marked: Marked) -> TokenIds:
+        """Return the ids of a text, nothing added in front or behind.
+
+        Raises:
+            ControlTokenError: words of a message cannot be told from a control token in this tokenizer.
+        """
+        parts = []
+        for unit in self._cut(marked):
+            if (known := self._units.get(unit)) is None:
+                known = self._units[unit] = self._encode(unit)
+            parts.append(known)
+        return np.concatenate(parts) if parts else _no_ids()
+
+    def prepare(self, texts: Iterable[Marked]) -> None:
+        """Encode the units of many texts in one batch, so that `ids` finds them."""
+        if len(self._units) > _CACHED_UNITS:
+            self._units.clear()
+        units = dict.fromkeys(unit for marked in texts for unit in self._cut(marked) if not unit.literals)
+        missing = [unit for unit in units if unit not in self._units]
+        encodings = self.tokenizer.encode_batch_fast([unit.text for unit in missing], add_special_tokens=False)
+        for unit, encoding in zip(missing, encodings, strict=True):
+            self._units[unit] = np.array(encoding.ids, dtype=np.int32)
+
+    def ids_behind(self, marked: Marked) -> TokenIds:
+        """Return the ids of a text that continues another one, so that no space is put in front of it."""
+        for before in ("\n", ".", "a"):
+            shifted = tuple((a + len(before), b + len(before)) for a, b in marked.literals)
+            alone, joined = self.ids(Marked(before)), self.ids(Marked(before + marked.text, shifted))
+            if np.array_equal(joined[: len(alone)], alone):
+                return joined[len(alone) :]
+        return self.ids(marked)
+
+    def decode(self, ids: Sequence[int] | TokenIds, *, skip_special_tokens: bool = False) -> str:
+        """Return the text of ids."""
+        return str(self.tokenizer.decode([int(id_) for id_ in ids], skip_special_tokens=skip_special_tokens))
+
+    def _is_control(self, text: str, template_source: str) -> bool:
+        """Special tokens, and bracketed ones that the template writes; not added words, white space or HTML tags."""
+        bracketed = text[:1] in "<[" and text[-1:] in ">]"
+        piped = text[1:2] in ("|", "｜")
+        return self._added[text][1].special or (bracketed and (piped or text in template_source))
+
+    def _cut(self, marked: Marked) -> Iterator[Marked]:
+        """Yield the units of a text."""
+        start = 0
+        for match in self._boundary.finditer(marked.text):
+            cut = match.start()
+            if any(a <= cut < b for a, b in marked.literals):
+                continue
+            if self._added[match.group()][1].lstrip:
+                cut = len(marked.text[:cut].rstrip())
+            if cut > start:
+                yield marked.part(start, cut)
+                start = cut
+        if start < len(marked.text):
+            yield marked.part(start, len(marked.text))
+
+    def _encode(self, unit: Marked) -> TokenIds:
+        if unit.literals:
+            return self._spelt_out(unit)
+        return np.array(self.tokenizer.encode(unit.text, add_special_tokens=False).ids, dtype=np.int32)
+
+    def _spelt_out(self, unit: Marked) -> TokenIds:
+        """Encode a unit that holds words which look like control tokens."""
+        ids: list[int] = []
+        start, lead = 0, None
+        real = [m for m in self.control.finditer(unit.text) if not any(a <= m.start() < b for a, b in unit.literals)]
+        for match in [*real, None]:
+            words = unit.text[start : match.start() if match else None]
+            ids += self._words(words, lead, match.group() if match else None)
+            if match:
+                start, lead = match.end(), match.group()
+        return np.array(ids, dtype=np.int32)
+
+    def _words(self, words: str, lead: str | None, following: str | None) -> list[int]:
+        """Return the ids of the control token `lead` and of the words behind it, which hold no control token."""
+        if lead is not None and self._added[lead][1].rstrip:
+            words = words.lstrip()
+        if following is not None and self._added[following][1].lstrip:
+            words = words.rstrip()
+        wordy, back = self._without_control_tokens
+        ids = wordy.encode(words if lead is None else _MARK + words, add_special_tokens=False).ids
+        ids = [back.get(id_, id_) for id_ in (ids if lead is None else ids[1:])]
+        if taken := self._control_ids.intersection(ids):
+            raise ControlTokenError(f'this tokenizer makes "{self.tokenizer.id_to_token(min(taken))}" of plain text')
+        return ids if lead is None else [self._added[lead][0], *ids]
+
+    @cached_property
+    def _without_control_tokens(self) -> tuple[Tokenizer, dict[int, int]]:
+        """The tokenizer to which control tokens are plain text, and the true ids of the added words it keeps."""
+        document = json.loads(self._json)
+        kept = [token for token in document["added_tokens"] if not self.control.fullmatch(token["content"])]
+        flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+        mark = {"id": self.vocab_size, "content": _MARK, "special": True, **flags}
+        document |= {"added_tokens": [*kept, mark], "truncation": None, "padding": None}
+        wordy = Tokenizer.from_str(json.dumps(document))
+        decoder = wordy.get_added_tokens_decoder()
+        return wordy, {id_: self._added[t.content][0] for id_, t in decoder.items() if t.content in self._added}
+
+
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern for the longest of some texts; a tree of characters, as a tokenizer may have thousands."""
+    tree: dict[str, Any] = {}
+    for text in filter(None, texts):
+        node = tree
+        for character in text:
+            node = node.setdefault(character, {})
+        node[""] = {}
+    return re.compile(_branches(tree) if tree else "(?!)")
+
+
+def _branches(node: dict[str, Any]) -> str:
+    longer = [re.escape(character) + _branches(below) for character, below in node.items() if character]
+    if not longer:
+        return ""
+    return f"(?:{'|'.join(longer)}){'?' if '' in node else ''}"
+
+
+def _no_ids() -> TokenIds:
+    return np.empty(0, dtype=np.int32)
