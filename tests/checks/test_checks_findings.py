@@ -164,10 +164,6 @@ def test_pain_01_cut_answers_are_counted_and_warned_of_above_the_threshold() -> 
     assert the("answer_cut", replace(few, config=ChecksConfig(max_cut=0.04))).severity == "warning"
 
 
-def test_a_cut_prompt_is_counted() -> None:
-    assert "40 tokens" in the("prompt_cut", of_sequences([rendered(1, cut_prompt=40)])).summary
-
-
 def test_pain_03_a_set_whose_answers_never_end_blocks() -> None:
     finding = the("eos_never_trained", of_sequences([rendered(1, ends=False), rendered(2, ends=False)]))
     assert (finding.severity, finding.count) == ("error", 2)
@@ -184,6 +180,11 @@ def test_pain_09_a_doubled_bos_blocks(prompt: tuple[int, ...], completion: tuple
     assert the("doubled_bos", of).severity == "error"
     assert "doubled_bos" not in check(replace(of, bos_id=None)).codes()
     assert "doubled_bos" not in check(replace(of, bos_id=5)).codes()
+
+
+def test_words_that_look_like_control_tokens_are_counted() -> None:
+    there = a_set([rendered(1)], look_alikes=(Origin(path="train.jsonl", line=3),))
+    assert the("control_token_in_text", clean(rendered_train=there)).examples == ("train.jsonl:3",)
 
 
 def test_a_torn_seam_is_counted() -> None:
@@ -240,10 +241,11 @@ def test_every_finding_says_why_and_what_to_do() -> None:
             [
                 rendered(1, (1, 1), seam=True, ends=False, cut_completion=1),
                 rendered(2, completion=()),
-                rendered(3, cut_prompt=1),
+                rendered(3),
             ],
             dropped=(dropped(4, "answer cut away"), dropped(5, "too long")),
             left_out=(LeftOut(origin=Origin(path="train.jsonl", line=3), turn=1, part="content"),),
+            look_alikes=(Origin(path="train.jsonl", line=3),),
         ),
         bad_rows=(DataError("broken"),),
         bad_turns=(DataError("refused"),),

@@ -4,7 +4,7 @@ from tunelab.checks.check import CHECKS, check
 from tunelab.checks.config import ChecksConfig
 from tunelab.checks.finding import Finding, Findings, Severity
 from tunelab.checks.material import Material, PlannedRun, questions
-from tunelab.checks.statistics import Statistics, response_types, statistics
+from tunelab.checks.statistics import Statistics, response_type, statistics
 
 __all__ = [
     "CHECKS",
@@ -17,6 +17,6 @@ __all__ = [
     "Statistics",
     "check",
     "questions",
-    "response_types",
+    "response_type",
     "statistics",
 ]

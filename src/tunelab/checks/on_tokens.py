@@ -100,24 +100,6 @@ def answer_cut(material: Material) -> Iterator[Finding]:
         )
 
 
-def prompt_cut(material: Material) -> Iterator[Finding]:
-    """Prompts that lost tokens to max_length."""
-    cut = [item for item in material.sequences if item.cut_prompt]
-    total, allowed = len(material.sequences), material.config.max_cut
-    if cut:
-        lost = sum(item.cut_prompt for item in cut)
-        yield Finding(
-            code="prompt_cut",
-            severity="warning" if len(cut) > allowed * total else "note",
-            summary=f"{how_many(len(cut), total, 'prompt')} lose tokens to max_length ({lost:,} tokens)",
-            count=len(cut),
-            total=total,
-            examples=_with_lengths(cut),
-            why="The model is trained on a prompt that it will not be asked with.",
-            remedy=f"Raise data.max_length (the longest needs {_longest(cut):,}), or set data.on_too_long to drop.",
-        )
-
-
 def end_never_trained(material: Material) -> Iterator[Finding]:
     """Answers that do not end their turn."""
     answers = [item for item in material.sequences if item.turn >= 0]
@@ -189,6 +171,23 @@ def parts_left_out(material: Material) -> Iterator[Finding]:
         )
 
 
+def look_alikes(material: Material) -> Iterator[Finding]:
+    """Conversations whose own words look like the tokenizer's control tokens."""
+    places = [origin for rendered in material.rendered_sets for origin in rendered.look_alikes]
+    total = len(material.conversations)
+    if places:
+        yield Finding(
+            code="control_token_in_text",
+            severity="note",
+            summary=f"{how_many(len(places), total, 'conversation')} hold words that look like control tokens",
+            count=len(places),
+            total=total,
+            examples=tuple(str(origin) for origin in places[:3]),
+            why="They stay words here; a program that renders text and tokenizes it afterwards would obey them.",
+            remedy="Look at one with --show; if they are the remains of another rendering, take them out of the rows.",
+        )
+
+
 TOKEN_CHECKS = (
     unrenderable_turns,
     nothing_trained,
@@ -196,9 +195,9 @@ TOKEN_CHECKS = (
     end_never_trained,
     doubled_bos,
     answer_cut,
-    prompt_cut,
     too_long,
     parts_left_out,
+    look_alikes,
     seams,
 )
 

@@ -102,12 +102,17 @@ def statistics(material: Material, *, count_distinct: Callable[[Sequence[Rendere
 
 
 def response_types(item: Conversation) -> list[str]:
-    """Return the kind of each trained answer: text, tool_calls, text_and_tool_calls, empty; plain_text for a text."""
-    if item.text is not None:
-        return ["plain_text"]
+    """Return the kind of each trained answer; plain_text for a text."""
+    return ["plain_text"] if item.text is not None else [response_type(item, turn) for turn in trained_turns(item)]
+
+
+def response_type(item: Conversation, turn: int) -> str:
+    """Return the kind of one answer: text, tool_calls, text_and_tool_calls, empty; plain_text for turn -1."""
+    if turn < 0:
+        return "plain_text"
+    answer = item.messages[turn]
     kinds = {(True, False): "text", (False, True): "tool_calls", (True, True): "text_and_tool_calls"}
-    answers = [item.messages[turn] for turn in trained_turns(item)]
-    return [kinds.get((bool(answer.content), bool(answer.tool_calls)), "empty") for answer in answers]
+    return kinds.get((bool(answer.content), bool(answer.tool_calls)), "empty")
 
 
 def short(number: int) -> str:

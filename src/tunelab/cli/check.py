@@ -1,0 +1,173 @@
+"""`tunelab check DATA|RECIPE`: what would be trained, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunelab.cli.output import console, harmless, print_table, say
+
+if TYPE_CHECKING:
+    from tunelab.checks import Finding, Statistics
+    from tunelab.flows.check import CheckResult, Example
+
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_LISTED_BAD_ROWS = 20
+
+
+def command(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA|RECIPE]",
+            help="A file, folder or glob of rows; or a recipe (.yaml); without one, LLM_* variables are the recipe.",
+        ),
+    ] = None,
+    num_examples: Annotated[
+        int, typer.Option("--show", "--num-examples", min=0, help="Show this many conversations as they are trained.")
+    ] = 0,
+    stats: Annotated[bool, typer.Option("--stats", help="Show statistics of rows and tokens.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead (docs/check.md).")] = False,
+    pattern: Annotated[str | None, typer.Option("--pattern", help="Glob of the files inside the data folder.")] = None,
+    no_catalog: Annotated[bool, typer.Option("--no-catalog", help="Leave tool definitions out.")] = False,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Count bad rows and go on without.")] = False,
+    system_prompt: Annotated[str | None, typer.Option("--system-prompt", help="Replaces the data's own.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Whose tokenizer and chat template: nano, a folder, a Hub id.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value. Repeatable.")] = None,
+) -> None:
+    """Read data as training would, show what would be trained, say what is wrong.
+
+    Ends with 0 where nothing blocks a run, with 1 where something does, with 2 where the check could not run.
+    """
+    from tunelab.flows.check import check_data_or_recipe
+
+    result = check_data_or_recipe(
+        target,
+        pattern=pattern,
+        overrides=[
+            *(["data.inject_tool_catalog=false"] if no_catalog else []),
+            *(["data.bad_rows=skip"] if skip_bad_rows else []),
+            *([f"data.system_prompt={json.dumps(system_prompt)}"] if system_prompt is not None else []),
+            *([f"model.base_model={json.dumps(model)}"] if model is not None else []),
+            *(overrides or []),
+        ],
+        num_examples=num_examples,
+    )
+    if as_json:
+        print(_document(result))
+    else:
+        _print(result, stats=stats)
+    raise typer.Exit(1 if result.blocking.items else 0)
+
+
+def _document(result: CheckResult) -> str:
+    import msgspec
+
+    gathered, blocking = result.gathered, result.blocking.codes()
+    document = {
+        "recipe": None if result.resolved.file is None else str(result.resolved.file),
+        "model": result.resolved.recipe.model.base_model,
+        "format": gathered.format,
+        "evidence": gathered.evidence,
+        "notes": result.notes,
+        "findings": [
+            msgspec.to_builtins(finding) | {"blocking": finding.code in blocking} for finding in result.findings
+        ],
+        "bad_rows": [str(error) for error in (*gathered.bad_rows, *gathered.bad_turns)],
+        "statistics": msgspec.to_builtins(result.statistics),
+        "planned": msgspec.to_builtins(result.planned),
+        "examples": [msgspec.to_builtins(example) for example in result.examples],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def _print(result: CheckResult, *, stats: bool) -> None:
+    say(harmless(result.gathered.evidence), style="bold")
+    for note in result.notes:
+        say(harmless(f"  {note}"), style="dim")
+    say(f"{result.statistics.in_words()}.")
+    if stats:
+        _print_statistics(result.statistics)
+    for example in result.examples:
+        _print_example(example)
+    blocking = result.blocking.codes()
+    for finding in result.findings:
+        _print_finding(finding, blocks=finding.code in blocking)
+    _print_bad_rows(result)
+    say()
+    if blocking:
+        say(f"{len(blocking)} of {len(result.findings)} findings block a run.", style="bold red")
+    else:
+        others = len(result.findings)
+        say(f"Nothing blocks a run{f'; {others} findings to know of' if others else ''}.", style="bold green")
+
+
+def _print_finding(finding: Finding, *, blocks: bool) -> None:
+    style = _STYLES[finding.severity]
+    say(f"\n{finding.severity} {finding.code}{' (blocks a run)' if blocks else ''}: {finding.summary}", style=style)
+    for example in finding.examples:
+        say(harmless(f"    {example}"))
+    say(f"  why:    {finding.why}")
+    say(f"  remedy: {finding.remedy}")
+    if finding.ignored:
+        say(harmless(f"  ignored, the recipe says: {finding.ignored}"))
+
+
+def _print_bad_rows(result: CheckResult) -> None:
+    bad = [*result.gathered.bad_rows, *result.gathered.bad_turns]
+    if len(bad) > 3:  # the findings show three already
+        say(f"\nBad rows, {min(len(bad), _LISTED_BAD_ROWS)} of {len(bad):,}:")
+        for error in bad[:_LISTED_BAD_ROWS]:
+            say(harmless(f"    {error}"))
+        if len(bad) > _LISTED_BAD_ROWS:
+            say("    … --json lists them all")
+
+
+def _print_statistics(found: Statistics) -> None:
+    rows = [
+        ("rows", found.num_rows),
+        ("conversations", found.num_conversations),
+        ("  to train on", found.num_train),
+        ("  held out", found.num_held_out),
+        ("bad rows", found.num_bad_rows),
+        ("sessions", found.num_sessions),
+        ("conversations with tools", found.num_with_tools),
+        *((f"{role} messages", count) for role, count in found.messages_by_role.items()),
+        *((f"answers: {kind}", count) for kind, count in found.responses.items()),
+        ("characters of a prompt, mean", round(found.mean_prompt_chars)),
+        ("characters of an answer, mean", round(found.mean_answer_chars)),
+    ]
+    print_table(("data set", "count"), rows)
+    if (t := found.tokens) is None:
+        return
+    spreads = (("prompt", t.prompt), ("trained", t.completion), ("sequence", t.sequence))
+    columns = ("tokens of a", "mean", "median", "95 %", "99 %", "longest")
+    print_table(columns, [(name, round(s.mean), s.p50, s.p95, s.p99, s.max) for name, s in spreads])
+    share = f"{100 * t.trained_share:.1f} %"
+    say(f"{t.num_sequences:,} sequences, {t.total:,} tokens, {t.trained:,} of them trained ({share}).\n")
+    most = max((count for _, count in t.histogram), default=1)
+    for longest, count in t.histogram:
+        say(f"  up to {longest:>7,} tokens  {'█' * round(40 * count / most):<40} {count:,}")
+
+
+def _print_example(example: Example) -> None:
+    from tunelab.rendering import to_rich
+
+    say(f"\n── {harmless(example.origin)} " + "─" * 40, style="bold")
+    facts = [
+        f"{example.num_prompt_tokens:,} tokens seen, {example.num_trained_tokens:,} trained",
+        f"{example.num_cut_tokens:,} cut" if example.num_cut_tokens else "",
+        f"answer: {example.response_type}",
+        f"{example.num_messages} messages",
+        f"{example.num_tools} tools" if example.num_tools else "",
+        f"the last of {example.num_answers} trained answers" if example.num_answers > 1 else "",
+        harmless(f"session {example.session_id}") if example.session_id else "",
+    ]
+    say("; ".join(filter(None, facts)), style="dim")
+    for title, trained in (("seen", False), ("trained", True)):
+        say(f"── {title} ──", style="bold")
+        console().print(to_rich([span for span in example.spans if span.trained == trained]))

@@ -1,0 +1,174 @@
+"""`check`: read data as training would, and say what is wrong with them before anything is trained."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunelab.batching import Schedule, count_distinct
+from tunelab.checks import Findings, Material, PlannedRun, Statistics, check, response_type, statistics
+from tunelab.flows.data import Gathered, gather
+from tunelab.models.locate import locate_model
+from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
+from tunelab.rendering import Renderer, Span, load_renderer, preview
+
+RECIPE_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """The longest trained sequence of a conversation, to look at."""
+
+    origin: str
+    response_type: str
+    """Kind of the trained answer: text, tool_calls, text_and_tool_calls, empty, plain_text."""
+    num_prompt_tokens: int
+    num_trained_tokens: int
+    num_cut_tokens: int
+    """Tokens that max_length took."""
+    num_messages: int
+    num_tools: int
+    num_answers: int
+    """Trained answers of this conversation; each is a sequence of its own, and the last one is shown."""
+    session_id: str | None
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What a check found."""
+
+    resolved: ResolvedRecipe
+    gathered: Gathered
+    planned: PlannedRun | None
+    """None where data were checked and no run is planned."""
+    findings: Findings
+    statistics: Statistics
+    examples: tuple[Example, ...]
+    notes: tuple[str, ...]
+    """What was decided on the way, to be said aloud."""
+
+    @property
+    def blocking(self) -> Findings:
+        """The findings that stop a run."""
+        return self.findings.blocking(self.resolved.recipe.checks)
+
+
+def check_data_or_recipe(
+    target: str | None,
+    *,
+    pattern: str | None = None,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+    num_examples: int = 0,
+) -> CheckResult:
+    """Read and render what a recipe would train on, and return what is wrong with it. Bad rows do not end it.
+
+    Args:
+        target: a recipe (.yaml), or data: a file, a folder, a glob; None lets `LLM_*` variables be the recipe.
+        pattern: glob of the training files, inside the data folder.
+        overrides: `section.key=value` texts.
+        num_examples: how many rendered conversations to return.
+
+    Raises:
+        UserError: the recipe, the model's tokenizer or a whole file cannot be read.
+    """
+    is_data = target is not None and Path(target).suffix.lower() not in RECIPE_SUFFIXES
+    resolved = resolve_recipe(
+        Path(target) if target is not None and not is_data else None,
+        overrides=[*_data_settings(target if is_data else None, pattern), *overrides],
+        environment=environment,
+    )
+    recipe = resolved.anchored
+    renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
+    gathered = gather(resolved, renderer=renderer, on_bad=lambda error: None)
+    planned = None if is_data else plan(recipe, gathered)
+    material = material_of(recipe, gathered, renderer, planned=planned)
+    return CheckResult(
+        resolved=resolved,
+        gathered=gathered,
+        planned=planned,
+        findings=check(material),
+        statistics=statistics(material, count_distinct=count_distinct),
+        examples=_examples(gathered, renderer, num_examples),
+        notes=(*(() if is_data else resolved.notes), *gathered.notes, *renderer.notes),
+    )
+
+
+def material_of(recipe: Recipe, gathered: Gathered, renderer: Renderer, *, planned: PlannedRun | None) -> Material:
+    """Return what the checks look at; `train` hands them the same."""
+    return Material(
+        train=gathered.train,
+        held_out=gathered.held_out,
+        rendered_train=gathered.rendered_train,
+        rendered_held_out=gathered.rendered_held_out,
+        bad_rows=gathered.bad_rows,
+        bad_turns=gathered.bad_turns,
+        skips_bad_rows=recipe.data.bad_rows == "skip",
+        bos_id=renderer.bos_id,
+        num_train_found=gathered.num_train_found,
+        train_samples=recipe.data.train_samples,
+        planned=planned,
+        config=recipe.checks,
+    )
+
+
+def plan(recipe: Recipe, gathered: Gathered) -> PlannedRun | None:
+    """Return the course of the run that a recipe would take on these data; None where nothing is left to train."""
+    training, batching = recipe.training, recipe.batching
+    if not gathered.rendered_train.sequences:
+        return None
+    batch_size, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
+    schedule = Schedule(
+        gathered.rendered_train.sequences,
+        batching,
+        batch_size=batch_size,
+        accumulation=accumulation,
+        max_length=recipe.data.max_length,
+        num_epochs=training.num_train_epochs,
+        num_steps=training.num_training_steps,
+        seed=training.seed,
+    )
+    return PlannedRun(
+        total_steps=schedule.total_steps,
+        examples_per_step=batch_size * accumulation if batching.varied_seqlen else None,
+        num_warmup_steps=training.num_warmup_steps,
+        uses_warmup=training.lr_scheduler_type.endswith("_with_warmup"),
+        evaluates=training.eval_strategy == "steps",
+        eval_steps=training.eval_steps,
+        save_steps=training.save_steps,
+        keeps_best=training.load_best_model_at_end,
+    )
+
+
+def _data_settings(data: str | None, pattern: str | None) -> list[str]:
+    """Return the settings of a recipe around bare data: all rows on the training side, files as the user named them."""
+    if data is None:
+        return [] if pattern is None else [f"data.train_files={json.dumps([pattern])}"]
+    name = data if pattern is None else str(Path(data) / pattern)
+    return ["data.data_dir=.", f"data.train_files={json.dumps([name])}", "data.eval_files=[]", "data.eval_fraction=0"]
+
+
+def _examples(gathered: Gathered, renderer: Renderer, count: int) -> tuple[Example, ...]:
+    last = {sequence.conversation: sequence for sequence in gathered.rendered_train.sequences}
+    shown = [last[index] for index in sorted(last)[:count]]
+    answers = [sequence.conversation for sequence in gathered.rendered_train.sequences]
+    examples = []
+    for sequence in shown:
+        conversation = gathered.train[sequence.conversation]
+        examples.append(
+            Example(
+                origin=str(sequence.origin),
+                response_type=response_type(conversation, sequence.turn),
+                num_prompt_tokens=len(sequence.prompt_ids),
+                num_trained_tokens=len(sequence.completion_ids),
+                num_cut_tokens=sequence.cut_prompt + sequence.cut_completion,
+                num_messages=len(conversation.messages),
+                num_tools=len(conversation.tools),
+                num_answers=answers.count(sequence.conversation),
+                session_id=conversation.session_id,
+                spans=tuple(preview(sequence, renderer)),
+            )
+        )
+    return tuple(examples)
