@@ -20,7 +20,7 @@ MAX_LINE_BYTES = 64 * 2**20
 """A line, a field of a table, a paragraph or an element of an array above this is refused."""
 _HEAD_BYTES = 2**16
 _CHUNK_BYTES = 2**18
-_PACKED_CHUNK_BYTES = 2**10  # zstandard can unpack a few bytes to 128 KiB: small bites bound what one read can yield
+_PACKED_CHUNK_BYTES = 2**9  # zstandard can unpack a few bytes to 128 KiB: small bites bound what one read can yield
 _PACKED = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".zstd": b"\x28\xb5\x2f\xfd"}
 _UTF8_MARK = codecs.BOM_UTF8
 _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}

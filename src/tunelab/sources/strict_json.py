@@ -16,7 +16,7 @@ _EXPECTED = {
     "Expecting value": 'a value ("text", number, true, false, null, [ or {)',
     "Extra data": "nothing behind the value (one object per line)",
     "Unterminated string starting at": "a closing double quote",
-    "Invalid control character at": "a closing quote on this line; a line break or tab inside text is written \\n or \\t",
+    "Invalid control character at": "a closing quote on this line, or the line break or tab as \\n or \\t",
     "Invalid \\escape": 'one of \\n \\t \\" \\\\ \\/ \\b \\f \\r \\uXXXX behind a backslash',
     "Invalid \\uXXXX escape": "four hexadecimal digits behind \\u",
 }

@@ -101,8 +101,7 @@ def _parts(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:
     for number, text in read_lines(path, name, bad):
         started = True
         parts = _LINE.findall(text)
-        for place, part in enumerate(parts, start=number + breaks):
-            yield place, part
+        yield from enumerate(parts, start=number + breaks)
         breaks += len(parts) - 1
 
 

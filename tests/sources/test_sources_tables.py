@@ -1,0 +1,89 @@
+"""CSV, TSV and parquet."""
+
+import csv
+import gzip
+import io
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tunelab.errors import DataError
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5), end=st.sampled_from(["\n", "\r\n"]))
+def test_what_the_csv_module_writes_is_read_back_whole(read, records, end):
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL).writerows([("title", "content"), *records])
+    rows = read("t.csv", text.getvalue())
+    assert [tuple(row.value.values()) for row in rows] == records
+
+
+def test_a_quoted_line_break_keeps_the_lines_of_the_rows_behind_it_right(read):
+    for name, comma in (("t.csv", ","), ("t.tsv", "\t")):
+        rows = read(name, f'title{comma}content\n"a ""q""\nb"{comma}x\n\np{comma}q\n')
+        assert [(row.value, row.origin.line) for row in rows] == [
+            ({"title": 'a "q"\nb', "content": "x"}, 2),
+            ({"title": "p", "content": "q"}, 5),
+        ]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_separator_of_a_csv_is_the_one_of_its_header(read, separator):
+    assert read("t.csv", f"a{separator}b\n1{separator}2: x\n")[0].value == {"a": "1", "b": "2: x"}
+
+
+def test_pain_13_lone_carriage_returns_end_lines_in_header_and_rows(read):
+    rows = read("t.csv", "a,b\r1,2\r3,4\r")
+    assert [(row.value, row.origin.line) for row in rows] == [({"a": "1", "b": "2"}, 2), ({"a": "3", "b": "4"}, 3)]
+
+
+def test_a_row_of_another_width_is_bad_and_names_the_columns(read):
+    bad: list[DataError] = []
+    rows = read("t.csv", "a,b\n1,2,3\n4\n5,6\n", bad)
+    assert [row.value for row in rows] == [{"a": "5", "b": "6"}]
+    assert [str(error) for error in bad] == [
+        "t.csv:2: the row has 3 fields; expected 2 (a, b).",
+        "t.csv:3: the row has 1 fields; expected 2 (a, b).",
+    ]
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_line_only(read):
+    bad: list[DataError] = []
+    rows = read("t.csv", 'a,b\n"x,y\n1,2\n3,4\n', bad)
+    assert [row.origin.line for row in rows] == [3, 4]
+    assert [error.where for error in bad] == ["t.csv:2"]
+
+
+@pytest.mark.parametrize("header", ["a,a\n1,2\n", "a,\n1,2\n"])
+def test_a_header_that_names_no_column_or_one_twice_is_refused(read, header):
+    with pytest.raises(DataError, match=r"^t\.csv:1: .*one name per column"):
+        read("t.csv", header, [])
+
+
+def test_a_header_that_cannot_be_read_is_never_skipped(read):
+    with pytest.raises(DataError, match=r"^t\.csv:1: byte 0"):
+        read("t.csv", b"\xff,b\n1,2\n3,4\n", [])
+
+
+def test_empty_fields_are_a_row_and_stay_empty(read):
+    assert [row.value for row in read("t.csv", "a,b\n,\n")] == [{"a": "", "b": ""}]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_parquet_rows_keep_nulls_and_nested_values_and_count_from_one(read, pack):
+    file = io.BytesIO()
+    pl.DataFrame({"a": [1, None] * 1500, "m": [[{"role": "user"}], []] * 1500}).write_parquet(file)
+    rows = read("t.parquet" if pack is bytes else "t.parquet.gz", pack(file.getvalue()))
+    assert rows[0].value == {"a": 1, "m": [{"role": "user"}]}
+    assert rows[1].value == {"a": None, "m": []}
+    assert [row.origin.line for row in rows] == list(range(1, 3001))
+
+
+def test_a_damaged_parquet_file_is_named(read):
+    with pytest.raises(DataError, match=r"^t\.parquet: not a parquet file"):
+        read("t.parquet", b"PAR1 nothing")
