@@ -56,14 +56,14 @@ def test_a_missing_sacrebleu_is_said_in_one_sentence(monkeypatch):
     metrics._chrf.cache_clear()
 
 
-def test_the_interval_covers_the_true_difference_about_95_times_in_100():
+def test_the_interval_covers_the_true_difference_about_as_often_as_it_says():
     draws = np.random.default_rng(0)
     covered = 0
-    for trial in range(100):
+    for trial in range(60):
         sample = draws.normal(0.3, 1.0, size=60)
         low, high = paired_interval(list(sample), [str(row) for row in range(60)], seed=trial)
         covered += low <= 0.3 <= high
-    assert 88 <= covered <= 99
+    assert 51 <= covered <= 59
 
 
 def test_rows_of_one_group_do_not_count_as_independent():

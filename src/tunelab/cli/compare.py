@@ -1,0 +1,115 @@
+"""`tunelab compare RUN`: base model against tuned model on the same held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunelab.cli.output import console, harmless, print_table, say
+from tunelab.workspace import find_workspace
+
+if TYPE_CHECKING:
+    from tunelab.evaluation.report import Report, ReportRow
+
+_SHOWN_CHARACTERS = 600
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="Run id, its beginning, latest, or the run's folder.")],
+    num_examples: Annotated[
+        int | None, typer.Option(min=1, help="Rows that are answered; default: evaluation.num_examples of the recipe.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=2, help="0 is greedy; default: evaluation.temperature of the recipe.")
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer, in tokens; default: the recipe's.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="Compare on these rows instead of the held-out ones.")] = None,
+    show: Annotated[int, typer.Option(min=0, help="Answers shown side by side.")] = 3,
+) -> None:
+    """Compare base and tuned model on the same held-out rows; write report.json and report.html into the run."""
+    from tunelab.flows.compare import compare_run  # brings torch: not before the arguments are known to be good
+
+    found = find_workspace(Path.cwd()).find_run(run)
+    with _progress() as on_progress:
+        report = compare_run(
+            found,
+            num_examples=num_examples,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            file=file,
+            on_progress=on_progress,
+        )
+    print_report(report, show=show)
+    say(f"Report: {found.html_report_file}")
+
+
+def print_report(report: Report, *, show: int) -> None:
+    """Print the verdict, the totals, what was left out, and `show` rows side by side."""
+    from tunelab.evaluation.words import headline, totals_table
+
+    rows = _spread(report.rows, show)
+    for row in rows:
+        _print_row(row)
+    if rows:
+        say(f"{len(rows)} of {len(report.rows):,} rows are shown; --show N shows more.\n", style="dim")
+    lines = totals_table(report)
+    print_table(
+        ["Measure", "Base", "Tuned", "Difference", "95 % interval"],
+        [(line.name, line.base, line.tuned, line.difference, line.interval) for line in lines],
+    )
+    for some in report.left_out:
+        say(f"Not answered: {some.count:,} × {some.reason} (first: {harmless(some.example)})", style="dim")
+    say(headline(report), style="bold")
+
+
+def _spread(rows: tuple[ReportRow, ...], count: int) -> list[ReportRow]:
+    count = min(count, len(rows))
+    return [rows[index * len(rows) // count] for index in range(count)]
+
+
+def _print_row(row: ReportRow) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.ROUNDED, expand=True, title_justify="left", title_style="", show_lines=False)
+    table.title = Text(f"{row.question.origin}\n{_cut(row.question.asked)}", style="dim")
+    cells = []
+    for name, text, right in (
+        ("reference", row.question.reference, None),
+        ("base", row.base.text, row.base.exact),
+        ("tuned", row.tuned.text, row.tuned.exact),
+    ):
+        mark = {None: "", True: " = equal", False: " ≠ differs"}[right]
+        style = {None: "", True: "green", False: "yellow"}[right]
+        table.add_column(Text(name + mark, style=style), ratio=1, overflow="fold")
+        cells.append(Text(_cut(text) or "(no text)"))
+    table.add_row(*cells)
+    console().print(table, soft_wrap=False)
+
+
+def _cut(text: str) -> str:
+    text = harmless(text.strip())
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as bars:
+        tasks: dict[str, object] = {}
+
+        def on_progress(side: str, done: int, total: int) -> None:
+            if side not in tasks:
+                tasks[side] = bars.add_task(f"{side} answers", total=total)
+            bars.update(tasks[side], completed=done)  # type: ignore[arg-type]
+
+        yield on_progress

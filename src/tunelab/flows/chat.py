@@ -1,0 +1,101 @@
+"""A conversation with a run's model, with the training template."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+from transformers import PreTrainedModel
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.conversations import Message
+from tunelab.conversations.tools import read_catalog
+from tunelab.flows.opened import open_run
+from tunelab.generation.completion import Sampling
+from tunelab.generation.generate import stream
+from tunelab.generation.pieces import text_pieces
+from tunelab.rendering import Renderer
+from tunelab.rendering.rendered import TokenIds
+from tunelab.workspace import Run
+
+
+def open_chat(run: Run, *, base: bool = False, temperature: float | None = None, max_new_tokens: int = 512) -> "Chat":
+    """Return a chat with the tuned model of a run, or with its base.
+
+    Args:
+        base: answer as the base model does, with the same template.
+        temperature: None takes the recipe's.
+        max_new_tokens: longest reply, in tokens.
+
+    Raises:
+        RunError, ModelError, AdapterError: as `open_run`.
+    """
+    opened = open_run(run)
+    data, evaluation = opened.recipe.data, opened.recipe.evaluation
+    tools = read_catalog(run.path / data.tool_catalog) if data.tool_catalog and data.inject_tool_catalog else ()
+    return Chat(
+        network=opened.model.network,
+        adapter=opened.adapter,
+        tuned=not base,
+        renderer=opened.renderer,
+        system_prompt=data.system_prompt,
+        tools=tools,
+        sampling=Sampling(
+            max_new_tokens=max_new_tokens,
+            temperature=evaluation.temperature if temperature is None else temperature,
+            seed=opened.recipe.training.seed,
+        ),
+    )
+
+
+class Chat:
+    """Messages that grow by a question and its streamed reply at a time."""
+
+    def __init__(
+        self,
+        *,
+        network: PreTrainedModel,
+        adapter: Adapter,
+        tuned: bool,
+        renderer: Renderer,
+        system_prompt: str | None,
+        tools: Sequence[Mapping[str, object]],
+        sampling: Sampling,
+    ) -> None:
+        self._network, self._adapter, self._tuned, self._renderer = network, adapter, tuned, renderer
+        self._tools, self._sampling = tuple(tools), sampling
+        self._opening = (Message(role="system", content=system_prompt),) if system_prompt else ()
+        self.messages: tuple[Message, ...] = self._opening
+
+    def reset(self) -> None:
+        """Forget everything but the system prompt."""
+        self.messages = self._opening
+
+    def reply(self, text: str) -> Iterator[str]:
+        """Yield the reply to `text` piece by piece; then both belong to the conversation.
+
+        A reply that is broken off counts as far as it came; a question that got no text is forgotten.
+
+        Raises:
+            ModelError: the conversation leaves no room for a reply.
+        """
+        messages = (*self.messages, Message(role="user", content=text))
+        prompt_ids = self._renderer.prompt_ids(messages, self._tools)
+        said = ""
+        try:
+            for piece in text_pieces(self._tokens(prompt_ids), self._decode):
+                said += piece
+                yield piece
+        finally:
+            if said:
+                self.messages = (*messages, Message(role="assistant", content=said))
+
+    def _tokens(self, prompt_ids: TokenIds) -> Iterator[int]:
+        # Each reply has draws of its own, and the whole chat can be repeated by its seed.
+        sampling = replace(self._sampling, seed=self._sampling.seed + len(self.messages))
+        with nullcontext() if self._tuned else self._adapter.disabled():
+            yield from stream(
+                self._network, self._adapter, prompt_ids, sampling=sampling, stop_ids=self._renderer.stop_ids
+            )
+
+    def _decode(self, token_ids: Sequence[int]) -> str:
+        return self._renderer.decode(token_ids, skip_special_tokens=True)

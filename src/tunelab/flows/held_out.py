@@ -1,0 +1,139 @@
+"""The rows that a run is compared on, and the questions among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunelab.conversations import Conversation
+from tunelab.errors import DataError, RunError
+from tunelab.evaluation.report import LeftOut, Question
+from tunelab.flows.data import gather, read_side
+from tunelab.flows.opened import OpenedRun
+from tunelab.rendering import Renderer, render_all
+from tunelab.rendering.rendered import Rendered, TokenIds
+from tunelab.sources import SourceFile, refuse
+
+_NO_TABLE = {"format": "auto", "prompt_template": None, "completion_template": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Rows to compare on."""
+
+    sequences: tuple[Rendered, ...]
+    conversations: tuple[Conversation, ...]
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The held-out sequences that are answered."""
+
+    prompts: tuple[TokenIds, ...]
+    questions: tuple[Question, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_held_out(opened: OpenedRun, file: Path | None) -> HeldOut:
+    """Return the rows of `file`, or those that the run held out.
+
+    Raises:
+        DataError: rows that cannot be read.
+        RunError: the run held out no rows.
+    """
+    return _of_the_run(opened) if file is None else _of_file(opened, file)
+
+
+def choose_questions(
+    sequences: Sequence[Rendered],
+    conversations: Sequence[Conversation],
+    renderer: Renderer,
+    *,
+    num_examples: int,
+    longest_prompt: int,
+) -> Chosen:
+    """Return at most `num_examples` questions, spread evenly over the held-out sequences.
+
+    Args:
+        sequences: the held-out sequences, in the order of the data.
+        conversations: what `Rendered.conversation` counts in.
+        longest_prompt: tokens; longer prompts are left out and counted.
+    """
+    reasons: dict[str, list[Rendered]] = {}
+    answerable = []
+    for sequence in sequences:
+        reason = _why_not(sequence, longest_prompt)
+        if reason is None:
+            answerable.append(sequence)
+        else:
+            reasons.setdefault(reason, []).append(sequence)
+    count = min(num_examples, len(answerable))
+    chosen = [answerable[index * len(answerable) // count] for index in range(count)]
+    if count < len(answerable):
+        taken = {id(sequence) for sequence in chosen}
+        reasons[f"not among the {count:,} examples that were asked for"] = [
+            sequence for sequence in answerable if id(sequence) not in taken
+        ]
+    return Chosen(
+        prompts=tuple(sequence.prompt_ids for sequence in chosen),
+        questions=tuple(_question(sequence, conversations[sequence.conversation], renderer) for sequence in chosen),
+        left_out=tuple(
+            LeftOut(reason=reason, count=len(some), example=str(some[0].origin)) for reason, some in reasons.items()
+        ),
+    )
+
+
+def _of_the_run(opened: OpenedRun) -> HeldOut:
+    gathered = gather(opened.resolved, renderer=opened.renderer)
+    if not gathered.rendered_held_out.sequences:
+        remedy = "Name rows to compare on with --file, or train with data.eval_fraction or data.eval_files."
+        raise RunError("this run held out no rows", where=str(opened.run.path), remedy=remedy)
+    return HeldOut(
+        sequences=gathered.rendered_held_out.sequences,
+        conversations=gathered.held_out,
+        description=f"{len(gathered.held_out):,} held-out rows of the run",
+    )
+
+
+def _of_file(opened: OpenedRun, file: Path) -> HeldOut:
+    data, base = opened.recipe.data, opened.run.path
+    source = SourceFile(name=str(file), path=file)
+    try:
+        items = read_side([source], data, base=base).items
+    except DataError as as_trained:
+        # Questions and answers may stand in another shape than the training rows did.
+        try:
+            items = read_side([source], data.model_copy(update=_NO_TABLE), base=base).items
+        except DataError:
+            raise as_trained from None
+    rendered = render_all(
+        items,
+        opened.renderer,
+        max_length=data.eval_max_length or data.max_length,
+        on_too_long=data.on_too_long,
+        on_bad=refuse,
+    )
+    return HeldOut(
+        sequences=rendered.sequences, conversations=tuple(items), description=f"{len(items):,} rows of {file.name}"
+    )
+
+
+def _why_not(sequence: Rendered, longest_prompt: int) -> str | None:
+    if len(sequence.prompt_ids) == 0:
+        return "plain text has no question to answer; its loss is measured"
+    if sequence.cut_completion:
+        return "the reference was cut to fit the longest sequence"
+    if len(sequence.prompt_ids) > longest_prompt:
+        return f"the prompt leaves no room for an answer (more than {longest_prompt:,} tokens)"
+    return None
+
+
+def _question(sequence: Rendered, conversation: Conversation, renderer: Renderer) -> Question:
+    asked = conversation.messages[sequence.turn - 1].content if sequence.turn > 0 else None
+    return Question(
+        origin=str(sequence.origin),
+        group=sequence.group,
+        asked=asked or "",
+        prompt=renderer.decode(sequence.prompt_ids.tolist(), skip_special_tokens=False),
+        reference=renderer.decode(sequence.completion_ids.tolist(), skip_special_tokens=True),
+    )

@@ -1,0 +1,93 @@
+"""A finished run, opened: its base model in memory with the adapter on it, and the rendering it was trained with."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.adapters.attach import load_adapter
+from tunelab.errors import RunError
+from tunelab.models.load import load_model
+from tunelab.models.loaded import LoadedModel
+from tunelab.models.locate import locate_model
+from tunelab.recipes import Recipe, ResolvedRecipe
+from tunelab.recipes.recipe import settings_of
+from tunelab.rendering import Renderer, load_renderer
+from tunelab.workspace import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRun:
+    """What answers as the run was trained."""
+
+    run: Run
+    resolved: ResolvedRecipe
+    model: LoadedModel
+    adapter: Adapter
+    renderer: Renderer
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as it was trained."""
+        return self.resolved.recipe
+
+
+def open_run(run: Run) -> OpenedRun:
+    """Return the run ready to answer.
+
+    Raises:
+        RunError: the run is unfinished or damaged, or its chat template is no longer the one it was trained with.
+        ModelError, AdapterError: base model or adapter cannot be loaded.
+    """
+    if not run.is_finished:
+        remedy = "Continue it with tunelab train --resume."
+        raise RunError("this run is not finished", where=str(run.path), remedy=remedy)
+    resolved = read_run_recipe(run)
+    recipe = resolved.recipe
+    folder = locate_model(recipe.model, base=run.path)
+    manifest = _read_manifest(run)
+    day = date.fromisoformat(manifest["rendered_on"]) if "rendered_on" in manifest else None
+    renderer = load_renderer(folder, recipe.data, base=run.path, today=day)
+    _refuse_another_template(run, manifest["template_sha256"], renderer.template_hash)
+    model = load_model(folder, recipe.model)
+    adapter = load_adapter(model.network, run.adapter, base_model=recipe.model.base_model)
+    return OpenedRun(run=run, resolved=resolved, model=model, adapter=adapter, renderer=renderer)
+
+
+def read_run_recipe(run: Run) -> ResolvedRecipe:
+    """Return the recipe of a run exactly as it stands in its folder: no environment and no `.env` changes it.
+
+    Raises:
+        RunError: the file is missing or was changed into something else.
+    """
+    try:
+        recipe = Recipe.model_validate(YAML(typ="safe", pure=True).load(run.recipe_file.read_text(encoding="utf-8")))
+    except (OSError, YAMLError, ValidationError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise RunError(f"the run's recipe cannot be read ({first_line})", where=str(run.recipe_file)) from error
+    sources = dict.fromkeys(settings_of(recipe), run.recipe_file.name)
+    return ResolvedRecipe(recipe=recipe, file=run.recipe_file, base=run.path, sources=sources, dialect="canonical")
+
+
+def _read_manifest(run: Run) -> dict[str, str]:
+    try:
+        manifest: dict[str, str] = json.loads(run.manifest_file.read_text(encoding="utf-8"))
+        manifest["template_sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        what = "the manifest is damaged: it does not say with which chat template the run was trained"
+        raise RunError(what, where=str(run.manifest_file), remedy="Train again.") from error
+    return manifest
+
+
+def _refuse_another_template(run: Run, trained: str, present: str) -> None:
+    if trained != present:
+        raise RunError(
+            f"the chat template is not the one this run was trained with ({trained[:12]} then, {present[:12]} now)",
+            where=str(run.path),
+            expected="the same rendering in training and in answering",
+            remedy="Put the base model's tokenizer and chat template back, or train again with the new ones.",
+        )

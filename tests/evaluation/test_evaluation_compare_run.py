@@ -1,0 +1,196 @@
+"""The flow over a run folder: a small random model with nano's tokenizer and template, its adapter untrained or not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tunelab.adapters.attach import attach
+from tunelab.errors import DataError, RunError
+from tunelab.evaluation.report import read_report
+from tunelab.files import sha256_folder
+from tunelab.flows.chat import open_chat
+from tunelab.flows.compare import compare_run
+from tunelab.models.load import load_model
+from tunelab.recipes import Recipe, to_yaml
+from tunelab.rendering import load_renderer
+from tunelab.starter import NANO_FOLDER
+from tunelab.workspace import Run
+
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    for name in _TOKENIZER:
+        (folder / name).write_bytes((NANO_FOLDER / name).read_bytes())
+    nano = json.loads((NANO_FOLDER / "config.json").read_text())
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=nano["vocab_size"],
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        initializer_range=0.2,
+        bos_token_id=nano.get("bos_token_id"),
+        eos_token_id=nano.get("eos_token_id"),
+        pad_token_id=nano.get("pad_token_id"),
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, model_folder: Path):
+    def make(*, trained: bool = True, **data: object) -> Run:
+        rows = [
+            {
+                "messages": [
+                    {"role": "user", "content": f"question {row}"},
+                    {"role": "assistant", "content": f"answer {row}"},
+                ]
+            }
+            for row in range(40)
+        ]
+        (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        settings = {"train_files": ["rows.jsonl"], "data_dir": str(tmp_path), "eval_fraction": 0.3, "max_length": 128}
+        recipe = Recipe.model_validate(
+            {
+                "model": {"base_model": str(model_folder), "device_map": "cpu"},
+                "data": settings | data,
+                "lora": {"r": 2},
+                "evaluation": {"num_examples": 6, "max_new_tokens": 5},
+            }
+        )
+        run = Run(path=tmp_path / "runs" / "one")
+        run.write_recipe(to_yaml(recipe))
+        network = load_model(model_folder, recipe.model).network
+        adapter = attach(
+            network, recipe.adapter, init_ids=np.array([], dtype=np.int32), base_model=str(model_folder), seed=1
+        )
+        if trained:
+            with torch.no_grad():
+                for weight in adapter.named_parameters().values():
+                    weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(4)) * 0.3)
+        run.adapter.mkdir()
+        adapter.save(run.adapter)
+        renderer = load_renderer(model_folder, recipe.data, base=run.path)
+        run.write_manifest({"template_sha256": renderer.template_hash})
+        return run
+
+    return make
+
+
+def test_a_comparison_is_written_into_the_run_and_can_be_read_again(make_run):
+    run = make_run()
+    before = sha256_folder(run.adapter)
+    seen = []
+    report = compare_run(run, on_progress=lambda side, done, total: seen.append((side, done, total)))
+    assert read_report(run.report_file.read_text(), where="report.json") == report
+    assert run.html_report_file.read_text().startswith("<!doctype html>")
+    assert len(report.rows) == 6
+    assert report.num_sequences == 12
+    assert report.left_out[0].count == 6
+    assert seen == [(side, done, 6) for side in ("base", "tuned") for done in range(1, 7)]
+    assert [row.question.asked for row in report.rows] == [
+        row.question.reference.replace("answer", "question") for row in report.rows
+    ]
+    assert all(row.question.origin.startswith("rows.jsonl:") for row in report.rows)
+    assert report.base.loss != report.tuned.loss
+    assert [row.base.text for row in report.rows] != [row.tuned.text for row in report.rows]
+    assert sha256_folder(run.adapter) == before
+
+
+def test_comparing_again_gives_the_same_bytes_greedy_and_sampled(make_run):
+    run = make_run()
+    for settings in ({}, {"temperature": 1.0}):
+        compare_run(run, **settings)
+        first = run.report_file.read_bytes()
+        compare_run(run, **settings)
+        assert run.report_file.read_bytes() == first
+
+
+def test_an_adapter_without_effect_gives_no_difference(make_run):
+    report = compare_run(make_run(trained=False))
+    assert report.base == report.tuned
+    assert report.chrf.value == 0.0
+    assert {row.outcome for row in report.rows} <= {"both", "neither"}
+
+
+def test_rows_of_another_shape_can_be_compared_on(make_run, tmp_path):
+    file = tmp_path / "questions.jsonl"
+    file.write_text('{"query": "question 1", "response": "answer 1"}\n{"query": "why?", "response": "because"}\n')
+    report = compare_run(make_run(), file=file, num_examples=50)
+    assert [row.question.reference for row in report.rows] == ["answer 1", "because"]
+    assert "questions.jsonl" in report.setting.data
+    assert report.exact_match.low is None
+    with pytest.raises(DataError, match=r"absent\.jsonl"):
+        compare_run(Run(path=tmp_path / "runs" / "one"), file=tmp_path / "absent.jsonl")
+
+
+def test_plain_text_is_judged_by_its_loss_alone(make_run, tmp_path):
+    (tmp_path / "text.txt").write_text("".join(f"The courier brought parcel {row}.\n" for row in range(30)))
+    report = compare_run(make_run(train_files=["text.txt"], eval_fraction=0.5))
+    assert report.rows == ()
+    assert report.exact_match is None
+    assert report.base.exact_match is None
+    assert report.tuned.loss is not None
+    assert "plain text" in report.left_out[0].reason
+
+
+def test_a_run_that_held_out_nothing_says_so(make_run):
+    with pytest.raises(RunError, match=r"held out no rows.*--file"):
+        compare_run(make_run(eval_fraction=0.0))
+
+
+def test_pain_08_a_template_that_is_not_the_trained_one_is_refused(make_run, model_folder):
+    run = make_run()
+    template = model_folder / "chat_template.jinja"
+    before = template.read_text()
+    try:
+        template.write_text(before + "\n")
+        for use in (compare_run, open_chat):
+            with pytest.raises(RunError, match="chat template is not the one this run was trained with"):
+                use(run)
+    finally:
+        template.write_text(before)
+    assert "".join(open_chat(run, max_new_tokens=4).reply("hi")) is not None
+
+
+def test_neither_environment_nor_a_dotenv_file_changes_what_a_run_was_trained_with(make_run, monkeypatch, tmp_path):
+    run = make_run()
+    plain = compare_run(run).to_json()
+    monkeypatch.setenv("LLM_EVALUATION__NUM_EXAMPLES", "2")
+    monkeypatch.setenv("LLM_DATA__SYSTEM_PROMPT", "be rude")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("LLM_EVALUATION__TEMPERATURE=2\n")
+    assert compare_run(run).to_json() == plain
+
+
+def test_an_unfinished_or_damaged_run_is_a_clear_error(make_run):
+    run = make_run()
+    manifest = run.manifest_file.read_text()
+    run.manifest_file.write_text("{}")
+    with pytest.raises(RunError, match="manifest is damaged"):
+        compare_run(run)
+    run.manifest_file.unlink()
+    with pytest.raises(RunError, match=r"not finished.*--resume"):
+        compare_run(run)
+    run.manifest_file.write_text(manifest)
+    run.recipe_file.write_text("lora: {r: none}\n")
+    with pytest.raises(RunError, match="recipe cannot be read"):
+        compare_run(run)
+
+
+def test_the_base_model_of_a_run_can_be_talked_to(make_run):
+    run = make_run()
+    tuned = "".join(open_chat(run, max_new_tokens=8).reply("question 3"))
+    base = "".join(open_chat(run, base=True, max_new_tokens=8).reply("question 3"))
+    assert base != tuned
