@@ -70,14 +70,14 @@ class _Book:
                 remedy="Raise data.max_length, or set data.on_too_long to cut or drop.",
             )
         if cut and self._on_too_long == "drop":
-            return self.drop(sequence.origin, sequence.turn, "too long")
+            return self.drop(sequence.origin, sequence.turn, "too long", sequence.num_tokens + cut)
         if cut and not len(sequence.completion_ids):
-            return self.drop(sequence.origin, sequence.turn, "answer cut away")
+            return self.drop(sequence.origin, sequence.turn, "answer cut away", sequence.num_tokens + cut)
         self.sequences.append(sequence)
         return True
 
-    def drop(self, origin: Origin, turn: int, reason: DropReason) -> bool:
-        self.dropped.append(Dropped(origin=origin, turn=turn, reason=reason))
+    def drop(self, origin: Origin, turn: int, reason: DropReason, num_tokens: int = 0) -> bool:
+        self.dropped.append(Dropped(origin=origin, turn=turn, reason=reason, num_tokens=num_tokens))
         return False
 
     def closed(self) -> RenderedSet:

@@ -52,6 +52,8 @@ class Dropped:
     turn: int
     """Index of the message in the conversation; -1 where it is the whole conversation."""
     reason: DropReason
+    num_tokens: int = 0
+    """Prompt and completion tokens before anything was cut; 0 where nothing was rendered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
