@@ -251,7 +251,7 @@ def test_an_anchored_recipe_means_the_same_from_any_folder(tmp_path: Path) -> No
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     data=st.fixed_dictionaries(
         {},

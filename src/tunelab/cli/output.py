@@ -22,9 +22,9 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
 
 
-def say(text: str = "", *, style: str | None = None) -> None:
+def say(text: str = "", *, style: str | None = None, stderr: bool = False) -> None:
     """Print a line of plain text; brackets in it stay brackets."""
-    console().print(text, style=style)
+    console(stderr=stderr).print(text, style=style)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
@@ -50,7 +50,7 @@ def harmless(text: str) -> str:
 
 def print_error(error: UserError) -> None:
     """Print the one message of an error that the user can mend, on standard error."""
-    print(f"tunelab: {error}", file=sys.stderr)
+    print(f"tunelab: {harmless(str(error))}", file=sys.stderr)
 
 
 def _cell(value: object) -> str:

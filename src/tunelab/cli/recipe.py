@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tunelab.cli.output import say
+from tunelab.cli.output import harmless, say
 from tunelab.recipes import ResolvedRecipe, explain, resolve_recipe, to_yaml
 
 command = typer.Typer(help="Look into a recipe.", add_completion=False, pretty_exceptions_enable=False)
@@ -62,4 +62,4 @@ def _print(resolved: ResolvedRecipe, changed: bool) -> None:
     for row, value in zip(rows, values, strict=True):
         say(f"{row.key:<{key_width}}  {value:<{value_width}}  {row.source}")
     for note in resolved.notes:
-        say(f"\nNote: {note}")
+        say(f"\nNote: {harmless(note)}")
