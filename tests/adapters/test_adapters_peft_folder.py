@@ -8,8 +8,8 @@ import numpy as np
 import peft
 import pytest
 import torch
-from networks import tiny_network
 
+from networks import tiny_network
 from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
 from tunelab.errors import AdapterError
@@ -17,7 +17,9 @@ from tunelab.files import sha256_file
 
 KINDS: dict[str, AdapterConfig] = {
     "lora": LoraConfig(r=4),
-    "lora on attention, rank-stabilised": LoraConfig(r=4, target_modules="attention", use_rslora=True, lora_dropout=0.5),
+    "lora on attention, rank-stabilised": LoraConfig(
+        r=4, target_modules="attention", use_rslora=True, lora_dropout=0.5
+    ),
     "lora on two full names": LoraConfig(
         r=2, target_modules=("model.layers.0.self_attn.q_proj", "model.layers.1.mlp.up_proj")
     ),
@@ -149,7 +151,9 @@ def _wider_network():  # type: ignore[no-untyped-def]
     return AutoModelForCausalLM.from_config(config)
 
 
-@pytest.mark.parametrize("damage", ["missing config", "broken config", "missing weights", "broken weights", "other kind"])
+@pytest.mark.parametrize(
+    "damage", ["missing config", "broken config", "missing weights", "broken weights", "other kind"]
+)
 def test_a_damaged_adapter_folder_is_told(damage: str, tmp_path: Path) -> None:
     _saved(SoftPromptConfig(number_of_virtual_tokens=2), tmp_path)
     config, weights = tmp_path / "adapter_config.json", tmp_path / "adapter_model.safetensors"

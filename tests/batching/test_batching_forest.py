@@ -1,8 +1,8 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import sequence
 
+from networks import sequence
 from tunelab.batching import Forest, count_distinct, plant
 from tunelab.rendering.rendered import Rendered
 
@@ -28,7 +28,7 @@ def test_each_shared_prefix_is_one_node_and_every_sequence_is_a_path(sequences: 
     forest = plant(sequences, num_virtual_tokens=virtual)
     paths = [_path(forest, node) for node in range(forest.num_nodes)]
     ids = [
-        tuple([*(-1 - np.arange(virtual)).tolist(), *each.prompt_ids.tolist(), *each.completion_ids.tolist()])
+        (*(-1 - np.arange(virtual)).tolist(), *each.prompt_ids.tolist(), *each.completion_ids.tolist())
         for each in sequences
     ]
     assert sorted(paths) == sorted({full[: depth + 1] for full in ids for depth in range(len(full))})

@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import sequence
 
+from networks import sequence
 from tunelab.batching import BatchingConfig, Schedule, evaluation_batches
 from tunelab.rendering.rendered import Rendered
 

@@ -1,9 +1,9 @@
 """Every wish for layers is matched, or refused with what to write instead."""
 
 import pytest
-from networks import FAMILIES
 from transformers import Phi3Config
 
+from networks import FAMILIES
 from tunelab.errors import AdapterError
 from tunelab.models.layers import find_targets
 from tunelab.models.load import empty_model

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import tiny_network
 
+from networks import tiny_network
 from tunelab.errors import ModelError
 from tunelab.models.attention import refuse_if_it_cannot_branch
 from tunelab.models.config import ModelConfig

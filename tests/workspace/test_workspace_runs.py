@@ -86,16 +86,15 @@ def test_a_run_is_found_by_folder_id_beginning_and_latest(tmp_path: Path, monkey
         Workspace(path=tmp_path / "empty").find_run("latest")
 
 
-def test_the_latest_unfinished_run_of_the_same_recipe_is_resumable(tmp_path: Path) -> None:
+def test_the_latest_run_of_the_same_recipe_is_found_again(tmp_path: Path) -> None:
     workspace = Workspace(path=tmp_path)
     recipe_hash = sha256_text("seed: 1\n")
-    assert workspace.resumable(recipe_hash) is None
+    assert workspace.latest_of(recipe_hash) is None
     older, newer, other = _run(workspace, "a"), _run(workspace, "b"), _run(workspace, "c", "seed: 2\n")
-    assert workspace.resumable(recipe_hash) == newer
-    newer.write_manifest({})
-    assert workspace.resumable(recipe_hash) == older
-    assert workspace.resumable(recipe_hash, output_dir=other.path) is None
-    assert workspace.resumable(sha256_text("seed: 2\n"), output_dir=other.path) == other
+    assert workspace.latest_of(recipe_hash) == newer
+    assert older != newer
+    assert workspace.latest_of(recipe_hash, output_dir=other.path) is None
+    assert workspace.latest_of(sha256_text("seed: 2\n"), output_dir=other.path) == other
 
 
 def test_a_chosen_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:

@@ -19,6 +19,11 @@ class Adapter(Protocol):
         """Virtual tokens in front of every sequence; 0 for LoRA and while switched off."""
         ...
 
+    @property
+    def description(self) -> tuple[str, ...]:
+        """What is trained, a line for each target, e.g. ``attention: 24 modules (q_proj, ...) in 6 of 6 layers``."""
+        ...
+
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name, in a fixed order."""
         ...

@@ -23,8 +23,16 @@ class LoraAdapter:
 
     def __init__(self, wrapped: peft.PeftModel, targets: Sequence[Target] = ()) -> None:
         self._wrapped = wrapped
-        self.targets = tuple(targets)
+        self._targets = tuple(targets)
+
+    @property
+    def description(self) -> tuple[str, ...]:
         """What each wish of the recipe matched; empty for an adapter read from a folder."""
+        return tuple(
+            f"{target.wish}: {len(target.modules)} modules ({', '.join(target.names)}) "
+            f"in {target.num_reached} of {target.num_layers} layers"
+            for target in self._targets
+        )
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name, sorted."""

@@ -30,6 +30,11 @@ class SoftPrompt:
         """Virtual tokens in front of every sequence; 0 while switched off."""
         return len(self._vectors) if self._on else 0
 
+    @property
+    def description(self) -> tuple[str, ...]:
+        """One line with the shape of the vectors."""
+        return (f"{len(self._vectors)} virtual tokens of width {self._vectors.shape[1]}",)
+
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the (num_virtual_tokens, hidden) vectors under their one name."""
         return {_WEIGHT: self._vectors}

@@ -2,12 +2,13 @@
 
 Letters in names: N nodes (tokens that are run), M trained nodes, S segments.
 
-Nodes are laid out depth-first. A node's depth is its position; it attends to its ancestors and itself, which is to say to
-every k with ``k <= q < subtree_end[k]``. A segment is a stretch of nodes without a branch; its ancestors are whole segments.
+Nodes are laid out depth-first. A node's depth is its position; it attends to its ancestors and itself, which is to say
+to every k with ``k <= q < subtree_end[k]``. A segment is a stretch of nodes without a branch.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Forest:
         return list(zip(starts, [*starts[1:], self.num_nodes], strict=True))
 
     def ancestors(self, segment: int) -> list[tuple[int, int]]:
-        """Return the (start, end) stretches of nodes that the segment's tokens attend to before their own, root first."""
+        """Return the (start, end) stretches of nodes above a segment, which its tokens attend to, root first."""
         stretches: list[tuple[int, int]] = []
         parent, end = int(self.segment_parents_S[segment]), int(self.segment_parent_ends_S[segment])
         while parent >= 0:
@@ -89,7 +90,7 @@ def count_distinct(sequences: Sequence[Rendered]) -> int:
     """Return how many tokens are left of `sequences` when each shared prefix counts once."""
     ids = [np.concatenate([each.prompt_ids, each.completion_ids]).astype(np.int32) for each in sequences]
     ids.sort(key=_sort_key)
-    shared = sum(_common_prefix(one, other) for one, other in zip(ids, ids[1:], strict=False))
+    shared = sum(_common_prefix(one, other) for one, other in pairwise(ids))
     return sum(map(len, ids)) - shared
 
 

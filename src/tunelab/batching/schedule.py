@@ -1,4 +1,4 @@
-"""Which sequences meet in which optimizer step: a function of data, settings and seed alone, so that a run can resume anywhere."""
+"""Which sequences meet in which optimizer step: a function of data, settings and seed, so that a run resumes anywhere."""
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
@@ -120,7 +120,7 @@ def _units(sequences: Sequence[Rendered], order: str) -> list[list[Batch]]:
 
 
 def _fill_rows(sequences: Sequence[Rendered], examples: Sequence[Batch], max_length: int) -> list[Batch]:
-    """Best fit: each example goes to the fullest row that still holds it; one longer than a row goes in by sequences."""
+    """Best fit: each example goes to the fullest row that still holds it; one longer than a row goes by sequences."""
     rows: list[list[int]] = []
     room: list[tuple[int, int]] = []  # (tokens left, row), sorted
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunelab.cli.output import console, harmless, print_table, say
+from tunelab.cli.output import console, harmless, named, print_table, say
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
     from tunelab.evaluation.report import Report, ReportRow
+    from tunelab.workspace import Run
 
 _SHOWN_CHARACTERS = 600
 
@@ -33,20 +34,20 @@ def command(
     show: Annotated[int, typer.Option(min=0, help="Answers shown side by side.")] = 3,
 ) -> None:
     """Compare base and tuned model on the same held-out rows; write report.json and report.html into the run."""
+    found = find_workspace(Path.cwd()).find_run(run)
+    settings = {"num_examples": num_examples, "temperature": temperature, "max_new_tokens": max_new_tokens}
+    compare_and_print(found, show=show, file=file, **settings)
+
+
+def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settings: Any) -> Report:
+    """Compare a run's base and tuned model, print the result and return it; `settings` as `compare_run` takes them."""
     from tunelab.flows.compare import compare_run  # brings torch: not before the arguments are known to be good
 
-    found = find_workspace(Path.cwd()).find_run(run)
     with _progress() as on_progress:
-        report = compare_run(
-            found,
-            num_examples=num_examples,
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            file=file,
-            on_progress=on_progress,
-        )
+        report = compare_run(run, file=file, on_progress=on_progress, **settings)
     print_report(report, show=show)
-    say(f"Report: {found.html_report_file}")
+    say(f"Report: {named(run.html_report_file)}")
+    return report
 
 
 def print_report(report: Report, *, show: int) -> None:

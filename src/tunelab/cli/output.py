@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunelab.errors import UserError
@@ -46,6 +47,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 def harmless(text: str) -> str:
     """Return text of data or models without control characters, which could move the cursor or rewrite the screen."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+
+
+def named(path: Path) -> str:
+    """Return a path as a user would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def print_error(error: UserError) -> None:

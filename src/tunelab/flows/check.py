@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.batching import Schedule, count_distinct
+from tunelab.batching import count_distinct
 from tunelab.checks import Findings, Material, PlannedRun, Statistics, check, response_type, statistics
 from tunelab.flows.data import Gathered, gather
+from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.models.locate import locate_model
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering import Renderer, Span, load_renderer, preview
@@ -83,7 +84,7 @@ def check_data_or_recipe(
     recipe = resolved.anchored
     renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
     gathered = gather(resolved, renderer=renderer, on_bad=lambda error: None)
-    planned = None if is_data else plan(recipe, gathered)
+    planned = None if is_data else _plan(recipe, gathered)
     material = material_of(recipe, gathered, renderer, planned=planned)
     return CheckResult(
         resolved=resolved,
@@ -114,32 +115,12 @@ def material_of(recipe: Recipe, gathered: Gathered, renderer: Renderer, *, plann
     )
 
 
-def plan(recipe: Recipe, gathered: Gathered) -> PlannedRun | None:
-    """Return the course of the run that a recipe would take on these data; None where nothing is left to train."""
-    training, batching = recipe.training, recipe.batching
-    if not gathered.rendered_train.sequences:
+def _plan(recipe: Recipe, gathered: Gathered) -> PlannedRun | None:
+    sequences = gathered.rendered_train.sequences
+    if not sequences:
         return None
-    batch_size, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
-    schedule = Schedule(
-        gathered.rendered_train.sequences,
-        batching,
-        batch_size=batch_size,
-        accumulation=accumulation,
-        max_length=recipe.data.max_length,
-        num_epochs=training.num_train_epochs,
-        num_steps=training.num_training_steps,
-        seed=training.seed,
-    )
-    return PlannedRun(
-        total_steps=schedule.total_steps,
-        examples_per_step=batch_size * accumulation if batching.varied_seqlen else None,
-        num_warmup_steps=training.num_warmup_steps,
-        uses_warmup=training.lr_scheduler_type.endswith("_with_warmup"),
-        evaluates=training.eval_strategy == "steps",
-        eval_steps=training.eval_steps,
-        save_steps=training.save_steps,
-        keeps_best=training.load_best_model_at_end,
-    )
+    schedule = make_schedule(recipe, sequences)
+    return planned_run(recipe, schedule, num_held_out=len(gathered.rendered_held_out.sequences))
 
 
 def _data_settings(data: str | None, pattern: str | None) -> list[str]:

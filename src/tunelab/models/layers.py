@@ -38,6 +38,12 @@ class Target:
     """Layers of the network, to see whether a wish reaches all of them."""
 
     @property
+    def num_reached(self) -> int:
+        """Layers in which at least one module was matched; modules outside the layers do not count."""
+        numbers = {part for module in self.modules for part in module.split(".") if part.isdigit()}
+        return len(numbers)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The last parts of the modules' names, each once."""
         return tuple(dict.fromkeys(module.rsplit(".", 1)[-1] for module in self.modules))

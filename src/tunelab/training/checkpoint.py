@@ -42,6 +42,8 @@ class Checkpoint:
     progress: Progress
     fingerprint: str
     """Hash of recipe, data, template and base: a checkpoint continues only the run it came from."""
+    environment: Mapping[str, str]
+    """Versions and threads it was computed with: equal bytes are promised where they are equal."""
     tensors: Weights
     """`adapter.*`, AdamW's `step.*`, `exp_avg.*`, `exp_avg_sq.*`, and `best.*`; all on the CPU."""
 
@@ -61,7 +63,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         tensors = {name: checkpoint.tensors[name].contiguous() for name in sorted(checkpoint.tensors)}
         write_file(aside / "state.safetensors", safetensors.torch.save(tensors))
         digest = sha256_file(aside / "state.safetensors")
-        state = {"fingerprint": checkpoint.fingerprint, "sha256": digest, "progress": asdict(checkpoint.progress)}
+        state = {
+            "fingerprint": checkpoint.fingerprint,
+            "environment": dict(checkpoint.environment),
+            "sha256": digest,
+            "progress": asdict(checkpoint.progress),
+        }
         write_json(aside / "state.json", state)
     for old in _folders(folder)[:-keep]:
         shutil.rmtree(old)
@@ -100,6 +107,11 @@ def _read(path: Path) -> Checkpoint | None:
         if sha256_file(path / "state.safetensors") != state["sha256"]:
             return None
         progress = replace(Progress(), **state["progress"])
-        return Checkpoint(progress=progress, fingerprint=state["fingerprint"], tensors=safetensors.torch.load(data))
+        return Checkpoint(
+            progress=progress,
+            fingerprint=state["fingerprint"],
+            environment=state["environment"],
+            tensors=safetensors.torch.load(data),
+        )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None

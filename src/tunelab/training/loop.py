@@ -61,7 +61,7 @@ def fit(
     """
     refuse_if_it_cannot_branch(model.network)
     trainer = Trainer(model, adapter, config, precision, total_steps=schedule.total_steps)
-    trainer.resume(latest_checkpoint(checkpoints, fingerprint=fingerprint))
+    trainer.resume(latest_checkpoint(checkpoints, fingerprint=fingerprint), events)
     make_forest = partial(_plant_all, sequences, adapter.num_virtual_tokens, batching.share_prefixes)
 
     with trainer.ready():

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import peft
 import torch
+import transformers
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from tunelab.adapters.adapter import Adapter
@@ -142,15 +144,22 @@ class Trainer:
         tensors = {f"adapter.{name}": weight.detach().cpu() for name, weight in self.weights.items()}
         tensors |= optimizer_state(self.optimizer, self.weights)
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
-        checkpoint = Checkpoint(progress=self.progress, fingerprint=fingerprint, tensors=tensors)
+        checkpoint = Checkpoint(
+            progress=self.progress, fingerprint=fingerprint, environment=environment(), tensors=tensors
+        )
         path = save_checkpoint(checkpoints, checkpoint, keep=self.config.save_total_limit)
         duration_s = time.perf_counter() - started
         events.emit(CheckpointSaved(step=self.progress.step, name=path.name, duration_s=duration_s))
 
-    def resume(self, checkpoint: Checkpoint | None) -> None:
+    def resume(self, checkpoint: Checkpoint | None, events: EventLog) -> None:
         """Take up a checkpoint; None starts afresh."""
         if checkpoint is None:
             return
+        before, now = checkpoint.environment, environment()
+        changed = [f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]]
+        if changed:
+            text = f"resumed under another environment ({', '.join(changed)}): the last digits may differ"
+            events.emit(Notice(text=text, level="warning"))
         self.progress = checkpoint.progress
         self.best = checkpoint.group("best")
         self._load(checkpoint.group("adapter"))
@@ -171,6 +180,16 @@ class Trainer:
         with torch.no_grad():
             for name, weight in self.weights.items():
                 weight.copy_(weights[name])
+
+
+def environment() -> dict[str, str]:
+    """Return what the last digits of a result depend on besides recipe and data."""
+    return {
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "peft": peft.__version__,
+        "threads": str(torch.get_num_threads()),
+    }
 
 
 def _seed(*parts: int) -> int:

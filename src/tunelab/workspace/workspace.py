@@ -99,11 +99,10 @@ class Workspace:
             raise RunError(f'"{reference}" is the beginning of {len(ids)} runs', expected=f"one of {', '.join(ids)}")
         raise RunError(f'there is no run "{reference}"', where=str(self._runs), remedy=did_you_mean(reference, ids))
 
-    def resumable(self, recipe_hash: str, *, output_dir: Path | None = None) -> Run | None:
-        """Return the latest unfinished run whose recipe has this hash; with `output_dir`, look only there."""
+    def latest_of(self, recipe_hash: str, *, output_dir: Path | None = None) -> Run | None:
+        """Return the latest run whose recipe has this hash; with `output_dir`, look only there."""
         runs = [Run(path=output_dir.resolve())] if output_dir is not None else self.runs()
-        unfinished = (run for run in reversed(runs) if run.exists and not run.is_finished)
-        return next((run for run in unfinished if sha256_file(run.recipe_file) == recipe_hash), None)
+        return next((run for run in reversed(runs) if run.exists and sha256_file(run.recipe_file) == recipe_hash), None)
 
     @property
     def _runs(self) -> Path:

@@ -1,0 +1,108 @@
+"""One line that tells how training goes; plain lines, fewer of them, where no terminal watches."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tunelab.cli.output import console, harmless, say
+from tunelab.events import (
+    AnyEvent,
+    EvaluationDone,
+    Listener,
+    Notice,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    StepDone,
+)
+
+_PLAIN_INTERVAL_S = 10.0
+
+
+@contextmanager
+def progress_line() -> Iterator[Listener]:
+    """Yield a listener that shows a run while it goes."""
+    from rich.live import Live
+    from rich.text import Text
+
+    state = _State()
+    if not console().is_terminal:
+        yield state.plain
+        return
+    with Live(console=console(), refresh_per_second=4, transient=True) as live:
+
+        def listener(event: AnyEvent) -> None:
+            for line, style in state.lines(event):
+                live.console.print(line, style=style)
+            live.update(Text(state.line, style="bold"))
+
+        yield listener
+
+
+class _State:
+    """What the line shows."""
+
+    def __init__(self) -> None:
+        self.line = ""
+        self._total = 0
+        self._recent: deque[StepDone] = deque(maxlen=20)
+        self._eval_loss: float | None = None
+        self._last_plain = 0.0
+
+    def plain(self, event: AnyEvent) -> None:
+        """Print what is worth keeping, and the line now and then."""
+        for line, style in self.lines(event):
+            say(line, style=style)
+        now = time.monotonic()
+        is_last = isinstance(event, StepDone) and event.step == self._total
+        if isinstance(event, StepDone) and (is_last or now - self._last_plain >= _PLAIN_INTERVAL_S):
+            self._last_plain = now
+            say(self.line)
+
+    def lines(self, event: AnyEvent) -> list[tuple[str, str | None]]:
+        """Take in an event; return the lines that stay on the screen, with their styles."""
+        if isinstance(event, Notice):
+            warning = event.level == "warning"
+            return [(("warning: " if warning else "") + harmless(event.text), "yellow" if warning else "dim")]
+        if isinstance(event, RunStarted):
+            self._total = event.total_steps
+            return [(_start(event), None)]
+        if isinstance(event, StepDone):
+            self._recent.append(event)
+            self.line = self._describe(event)
+        if isinstance(event, EvaluationDone):
+            self._eval_loss = event.eval_loss
+            best = "  best so far" if event.best else ""
+            return [(f"step {event.step:,}: held-out loss {event.eval_loss:.4f}{best}", None)]
+        if isinstance(event, RunFinished | RunInterrupted):
+            self.line = ""
+        return []
+
+    def _describe(self, event: StepDone) -> str:
+        seconds = sum(step.duration_s for step in self._recent)
+        speed = sum(step.real_tokens for step in self._recent) / seconds
+        remaining = (self._total - event.step) * seconds / len(self._recent)
+        held_out = f"  held out {self._eval_loss:.4f}" if self._eval_loss is not None else ""
+        return (
+            f"step {event.step:,}/{self._total:,}  loss {event.loss:.4f}{held_out}  lr {event.learning_rate:.2e}  "
+            f"{speed:,.0f} tokens/s  {_duration(remaining)} left"
+        )
+
+
+def _start(event: RunStarted) -> str:
+    saved = event.num_train_tokens / max(event.num_distinct_tokens, 1)
+    shared = f", {event.num_distinct_tokens:,} of them run (sharing saves {saved:.1f} times)" if saved >= 1.05 else ""
+    resumed = f"Resumed after step {event.resumed_from:,}: " if event.resumed_from else ""
+    return (
+        f"{resumed}{event.total_steps:,} steps over {event.num_train_sequences:,} sequences, "
+        f"{event.num_train_tokens:,} tokens an epoch{shared}; {event.num_eval_sequences:,} held out"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"

@@ -1,0 +1,72 @@
+"""`tunelab train RECIPE`: an adapter from a recipe; `--resume` continues an interrupted run."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunelab.cli.output import named, say
+from tunelab.cli.progress import progress_line
+from tunelab.events import RunFinished, read_events
+from tunelab.recipes import resolve_recipe
+from tunelab.workspace import find_workspace
+
+if TYPE_CHECKING:
+    from tunelab.flows.train import Trained
+
+
+def command(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe in any dialect; without one, LLM_* variables are the recipe.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value; wins over everything. Repeatable.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the latest run of exactly this recipe.")] = False,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave unreadable rows out, counted and listed; default: refuse.")
+    ] = False,
+) -> None:
+    """Train an adapter. Ctrl+C saves a checkpoint and says how to go on; a killed run resumes to the same bytes."""
+    settings = [*(overrides or ()), *(["data.bad_rows=skip"] if skip_bad_rows else [])]
+    resolved = resolve_recipe(recipe, overrides=settings)
+    from tunelab.flows.train import train  # brings torch: not before the recipe is known to be good
+
+    with progress_line() as listener:
+        trained = train(resolved, find_workspace(Path.cwd()), resume=resume, listeners=[listener])
+    end_of(trained)
+    if resolved.recipe.evaluation.compare and not trained.was_finished:
+        from tunelab.cli.compare import compare_and_print
+
+        compare_and_print(trained.run, show=3)
+
+
+def end_of(trained: Trained) -> None:
+    """Print how a run ended: curve, paths and what to do next; an interrupted one exits with its signal's code."""
+    run = trained.run
+    if trained.interrupted_by is not None:
+        say(f"Saved at step {trained.step:,}. Go on with:  tunelab train {named(run.recipe_file)} --resume")
+        raise typer.Exit(128 + signal.Signals[trained.interrupted_by])
+    if trained.was_finished:
+        say(f"This run is finished; nothing was done. Its adapter: {named(run.adapter)}")
+        return
+    from tunelab.events.plot import terminal_plot
+
+    events = read_events(run.events_file)
+    say(terminal_plot(events))
+    (finished,) = [event for event in events if isinstance(event, RunFinished)][-1:]
+    say()
+    say(f"Adapter  {named(run.adapter)}  ({finished.adapter_bytes / 1e6:,.1f} MB, {_kept(finished)})")
+    say(f"Plot     {named(run.plot_file)}")
+
+
+def _kept(finished: RunFinished) -> str:
+    if finished.best_eval_loss is None:
+        return f"the weights of step {finished.adapter_step}"
+    best = f"held-out loss {finished.best_eval_loss:.4f}"
+    if finished.adapter_step == finished.step:
+        return f"the weights of the last step, {finished.step}; best {best}"
+    return f"the weights of step {finished.adapter_step} of {finished.step}, {best}"

@@ -1,0 +1,228 @@
+"""Train: from a recipe to a finished run. The story of tunelab on one page."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.adapters.attach import attach
+from tunelab.adapters.config import LoraConfig
+from tunelab.batching import Schedule, evaluation_batches
+from tunelab.checks import check
+from tunelab.errors import DataError, RunError
+from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, read_events
+from tunelab.events.plot import write_loss_plot
+from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
+from tunelab.flows.announce import announce
+from tunelab.flows.check import material_of
+from tunelab.flows.data import Gathered, gather
+from tunelab.flows.plan import make_schedule, planned_run
+from tunelab.flows.stopping import stop_on_signals
+from tunelab.models.load import load_model
+from tunelab.models.loaded import LoadedModel
+from tunelab.models.locate import locate_model
+from tunelab.models.precision import choose_precision
+from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
+from tunelab.rendering import Renderer, load_renderer
+from tunelab.rendering.rendered import Rendered
+from tunelab.training.checkpoint import latest_checkpoint
+from tunelab.training.evaluate import held_out_loss
+from tunelab.training.loop import Fit, fit
+from tunelab.workspace import Run, Workspace, name_of_run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What `train` leaves behind."""
+
+    run: Run
+    step: int = 0
+    """Optimizer steps done."""
+    interrupted_by: str | None = None
+    """The signal that ended the run early; None where it is finished."""
+    was_finished: bool = False
+    """True where there was nothing left to do."""
+
+
+def train(
+    resolved: ResolvedRecipe, workspace: Workspace, *, resume: bool = False, listeners: Iterable[Listener] = ()
+) -> Trained:
+    """Train the adapter of a recipe.
+
+    Args:
+        resolved: the recipe and the folder its names start from.
+        workspace: where the run's folder is made, or found again with `resume`.
+        resume: continue the latest run of exactly this recipe; one that is finished is left as it is.
+        listeners: told of each event as it happens.
+
+    Raises:
+        UserError: anything about recipe, data, model or folder that keeps a run from starting; nothing is lost then.
+    """
+    recipe = resolved.anchored
+    run = _find(workspace, recipe) if resume else _make(workspace, resolved.file, recipe)
+    with run.locked():
+        if run.is_finished:
+            return Trained(run=run, was_finished=True)
+        if not run.exists:
+            run.write_recipe(to_yaml(recipe))
+        events = EventLog(run.events_file, listeners)
+        for note in resolved.notes:
+            events.emit(Notice(text=note))
+        fitted, signal_name = _train(recipe, resolved, run, events)
+        if fitted.reason == "interrupted":
+            events.emit(RunInterrupted(step=fitted.step, signal=signal_name or ""))
+    return Trained(run=run, step=fitted.step, interrupted_by=signal_name if fitted.reason == "interrupted" else None)
+
+
+def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog) -> tuple[Fit, str | None]:
+    folder = locate_model(recipe.model, base=resolved.base)
+    renderer = load_renderer(folder, recipe.data, base=resolved.base)
+    data = gather(resolved, renderer=renderer)
+    sequences, held_out = data.rendered_train.sequences, data.rendered_held_out.sequences
+    schedule = _refuse_what_blocks(recipe, data, renderer, events)
+
+    precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)
+    model = load_model(folder, recipe.model, precision=precision)
+    adapter = attach(
+        model.network,
+        recipe.adapter,
+        init_ids=_init_ids(recipe, renderer),
+        base_model=recipe.model.base_model,
+        seed=recipe.training.seed,
+    )
+    fingerprint = _fingerprint(recipe, folder, renderer, sequences, held_out)
+    checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint)
+    resumed_from = checkpoint.progress.step if checkpoint else 0
+    announce(recipe, run.id, model, adapter, data, schedule, events, resumed_from=resumed_from)
+    with stop_on_signals() as stopping:
+        fitted = fit(
+            model,
+            adapter,
+            sequences,
+            schedule,
+            config=recipe.training,
+            batching=recipe.batching,
+            precision=precision,
+            checkpoints=run.checkpoints,
+            fingerprint=fingerprint,
+            events=events,
+            score=_scorer(recipe, model, adapter, held_out),
+            should_stop=stopping,
+        )
+    if fitted.reason != "interrupted":
+        _finish(run, recipe, fitted, adapter, renderer, events)
+    return fitted, stopping.signal_name
+
+
+def _make(workspace: Workspace, file: Path | None, recipe: Recipe) -> Run:
+    output_dir = recipe.training.output_dir
+    return workspace.new_run(name_of_run(file), output_dir=Path(output_dir) if output_dir else None)
+
+
+def _find(workspace: Workspace, recipe: Recipe) -> Run:
+    output_dir = recipe.training.output_dir
+    run = workspace.latest_of(recipe_hash(recipe), output_dir=Path(output_dir) if output_dir else None)
+    if run is None:
+        remedy = (
+            "Leave out --resume to start one; to continue a run whose recipe file has changed since, "
+            "name the recipe.yaml in its folder."
+        )
+        raise RunError("there is no run of exactly this recipe to resume", where=str(workspace.path), remedy=remedy)
+    return run
+
+
+def _refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, events: EventLog) -> Schedule:
+    """Return the schedule of a run whose data and plan have no blocking finding; the others are said aloud."""
+    events.emit(Notice(text=f"rows read as {data.format}: {data.evidence}"))
+    for note in (*data.notes, *renderer.notes):
+        events.emit(Notice(text=note))
+    if not data.rendered_train.sequences:
+        first = next(iter((*data.bad_rows, *data.bad_turns)), None)
+        remedy = "Run tunelab check on the recipe: it lists why." + (f" The first reason: {first}" if first else "")
+        raise DataError("no row can be trained", where="data.train_files", remedy=remedy)
+    schedule = make_schedule(recipe, data.rendered_train.sequences)
+    plan = planned_run(recipe, schedule, num_held_out=len(data.rendered_held_out.sequences))
+    findings = check(material_of(recipe, data, renderer, planned=plan))
+    for finding in findings:
+        events.emit(Notice(text=finding.summary, level="info" if finding.severity == "note" else "warning"))
+    blocking = findings.blocking(recipe.checks)
+    if blocking:
+        told = " ".join(f"[{each.code}] {each.summary} {each.remedy}".strip() for each in blocking)
+        remedy = "Mend it, or say why it may stand: checks.ignore: {code: reason}. tunelab check shows the rows."
+        raise DataError(f"the checks found what would spoil this run: {told}", remedy=remedy)
+    return schedule
+
+
+def _init_ids(recipe: Recipe, renderer: Renderer) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    adapter = recipe.adapter
+    text = None if isinstance(adapter, LoraConfig) else adapter.init_prompt
+    return np.asarray(renderer.encode(text) if text else [], dtype=np.int32)
+
+
+def _fingerprint(
+    recipe: Recipe, folder: Path, renderer: Renderer, sequences: Sequence[Rendered], held_out: Sequence[Rendered]
+) -> str:
+    """Return a hash of all that decides the bytes of a run: recipe, base, template, and every token of the data."""
+    tokens = hashlib.sha256()
+    for side in (sequences, held_out):
+        for each in side:
+            tokens.update(b"%d %d " % (len(each.prompt_ids), len(each.completion_ids)))
+            tokens.update(each.prompt_ids.tobytes() + each.completion_ids.tobytes())
+        tokens.update(b"|")
+    base = {file.name: file.stat().st_size for file in sorted(folder.glob("*.safetensors"))}
+    parts = [recipe_hash(recipe), base, sha256_file(folder / "config.json"), renderer.template_hash, tokens.hexdigest()]
+    return sha256_text(canonical_json(parts))
+
+
+def _scorer(
+    recipe: Recipe, model: LoadedModel, adapter: Adapter, held_out: Sequence[Rendered]
+) -> Callable[[], tuple[float, int]] | None:
+    if not held_out or recipe.training.eval_strategy == "no":
+        return None
+    batches = evaluation_batches(
+        held_out,
+        recipe.batching,
+        batch_size=recipe.training.per_device_eval_batch_size,
+        max_length=recipe.data.eval_max_length or recipe.data.max_length,
+    )
+    return partial(
+        held_out_loss,
+        model.network,
+        adapter,
+        held_out,
+        batches,
+        share=recipe.batching.share_prefixes,
+        accumulation=recipe.training.eval_accumulation_steps,
+    )
+
+
+def _finish(run: Run, recipe: Recipe, fitted: Fit, adapter: Adapter, renderer: Renderer, events: EventLog) -> None:
+    """Put the adapter in place; the manifest comes last."""
+    with new_folder(run.adapter) as folder:
+        adapter.save(folder)
+    weights = run.adapter / "adapter_model.safetensors"
+    events.emit(
+        RunFinished(
+            step=fitted.step,
+            adapter_step=fitted.adapter_step,
+            best_eval_loss=fitted.best_loss,
+            reason=fitted.reason,
+            adapter_sha256=sha256_file(weights),
+            adapter_bytes=weights.stat().st_size,
+        )
+    )
+    write_loss_plot(read_events(run.events_file), run.plot_file, title=run.id)
+    run.write_manifest(
+        {
+            "recipe_sha256": sha256_file(run.recipe_file),
+            "template_sha256": renderer.template_hash,
+            "base_model": recipe.model.base_model,
+            "steps": fitted.step,
+            "adapter_step": fitted.adapter_step,
+            "held_out_loss": fitted.best_loss,
+        }
+    )
