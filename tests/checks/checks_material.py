@@ -33,7 +33,7 @@ def rendered(
 
 
 def dropped(line: int, reason: DropReason) -> Dropped:
-    return Dropped(origin=Origin(path="train.jsonl", line=line), turn=1, reason=reason)
+    return Dropped(origin=Origin(path="train.jsonl", line=line), turn=1, reason=reason, num_tokens=3000)
 
 
 def a_set(sequences: Sequence[Rendered], **fields: object) -> RenderedSet:

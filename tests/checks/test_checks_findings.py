@@ -131,13 +131,19 @@ def test_pain_01_an_answer_cut_to_nothing_blocks() -> None:
     rendering = a_set([rendered(1)], dropped=(dropped(2, "answer cut away"),))
     finding = the("answer_cut_away", clean(rendered_train=rendering))
     assert (finding.severity, finding.count, finding.total) == ("error", 1, 2)
-    assert finding.examples == ("train.jsonl:2",)
+    assert finding.examples == ("train.jsonl:2 (3,000 tokens)",)
+    assert "3,000" in finding.remedy
 
 
 def test_pain_02_long_rows_that_were_dropped_are_counted_with_their_places() -> None:
     rendering = a_set([rendered(n) for n in range(1, 20)], dropped=(dropped(20, "too long"),))
     finding = the("too_long", clean(rendered_train=rendering))
-    assert (finding.severity, finding.count, finding.total, finding.examples) == ("note", 1, 20, ("train.jsonl:20",))
+    assert (finding.severity, finding.count, finding.total, finding.examples) == (
+        "note",
+        1,
+        20,
+        ("train.jsonl:20 (3,000 tokens)",),
+    )
     assert the("too_long", clean(rendered_train=rendering, config=ChecksConfig(max_cut=0))).severity == "warning"
 
 
@@ -211,9 +217,9 @@ def test_a_step_larger_than_the_data_is_said() -> None:
     assert "too_few_for_settings" not in check(clean(planned=replace(RUN, examples_per_step=20))).codes()
 
 
-def test_a_run_that_ends_before_its_first_evaluation_is_said() -> None:
-    assert "100" in the("never_evaluated", clean(planned=replace(RUN, eval_steps=120, save_steps=120))).summary
-    assert "no row is held out" in the("never_evaluated", clean(held_out=())).summary
+def test_a_run_that_ends_before_its_second_evaluation_is_said() -> None:
+    assert "100" in the("evaluated_once", clean(planned=replace(RUN, eval_steps=120, save_steps=120))).summary
+    assert "evaluated_once" not in check(clean(planned=replace(RUN, evaluates=False, eval_steps=120))).codes()
 
 
 def test_findings_come_gravest_first_and_ignoring_needs_its_reason() -> None:

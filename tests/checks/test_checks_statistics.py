@@ -1,7 +1,7 @@
 """The statistics count what is there, and nothing twice."""
 
 import numpy as np
-from checks_material import a_set, chat, chats, material, rendered
+from checks_material import a_set, chat, chats, dropped, material, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,13 +63,21 @@ def test_a_prefix_that_all_share_counts_once() -> None:
 def test_redundancy_is_said_in_words() -> None:
     sequences = [rendered(n, prompt=[9] * 9_999, completion=[n]) for n in range(1, 21)]
     words = counted(material(rendered_train=a_set(sequences))).in_words()
-    assert words == "20 rows hold 0.2 M tokens, of which 10 k are distinct: sharing saves 20.0 times"
+    assert words == "20 rows hold 0.2 M tokens, of which 10 k are distinct: sharing saves 20.0 times."
     assert [short(n) for n in (930, 44_800, 2_400_000, 130_000)] == ["930", "44.8 k", "2.4 M", "0.13 M"]
 
 
 def test_no_tokenizer_gives_no_token_figures_instead_of_zeros() -> None:
     assert counted(material()).tokens is None
     assert counted(material()).in_words() == ""
+
+
+def test_pain_01_lengths_are_those_before_the_cut_and_what_was_left_out_is_among_them() -> None:
+    cut = rendered(1, (1, 2), (3,), cut_completion=997)
+    found = tokens(material(rendered_train=a_set([cut, rendered(2)], dropped=(dropped(3, "answer cut away"),))))
+    assert (found.sequence.max, found.completion.max, found.num_too_long) == (3000, 998, 2)
+    assert found.total == 7
+    assert found.histogram[-1] == (4096, 1)
 
 
 @settings(max_examples=40, deadline=None)

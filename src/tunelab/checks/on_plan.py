@@ -55,28 +55,19 @@ def too_few_for_settings(material: Material) -> Iterator[Finding]:
         )
 
 
-def never_evaluated(material: Material) -> Iterator[Finding]:
-    """Held-out loss is wanted and cannot be measured during the run."""
+def evaluated_once(material: Material) -> Iterator[Finding]:
+    """The run ends before its first evaluation but the one at the end."""
     run = material.planned
-    if run is None or not run.evaluates:
-        return
-    if not material.held_out:
-        summary = "held-out loss is to be measured, and no row is held out"
-        remedy = "Name data.eval_files, raise data.eval_fraction, or set training.eval_strategy to no."
-    elif run.eval_steps > run.total_steps:
-        summary = f"held-out loss is measured every {run.eval_steps} steps, and the run has {run.total_steps}"
-        remedy = f"Lower training.eval_steps to about {max(1, run.total_steps // 4)}."
-    else:
-        return
-    yield Finding(
-        code="never_evaluated",
-        severity="note",
-        summary=summary,
-        count=0,
-        total=run.total_steps,
-        why="Early stopping and the choice of the best checkpoint have nothing to go by.",
-        remedy=remedy,
-    )
+    if run and run.evaluates and run.eval_steps >= run.total_steps:
+        yield Finding(
+            code="evaluated_once",
+            severity="note",
+            summary=f"held-out loss is measured every {run.eval_steps:,} steps, and the run has {run.total_steps:,}",
+            count=run.eval_steps,
+            total=run.total_steps,
+            why="It is measured once, at the end: early stopping and the best checkpoint have no choice.",
+            remedy=f"Lower training.eval_steps to about {max(1, run.total_steps // 4)}.",
+        )
 
 
-PLAN_CHECKS = (warmup_longer_than_run, save_steps_not_multiple, too_few_for_settings, never_evaluated)
+PLAN_CHECKS = (warmup_longer_than_run, save_steps_not_multiple, too_few_for_settings, evaluated_once)

@@ -1,6 +1,6 @@
 """Checks that look at rendered ids: what is trained, what was cut, whether the model learns to stop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material
@@ -59,9 +59,9 @@ def answer_cut_away(material: Material) -> Iterator[Finding]:
             summary=f"{how_many(len(gone), total, 'answer')} are cut away whole: the prompt alone fills max_length",
             count=len(gone),
             total=total,
-            examples=examples(gone),
+            examples=_with_lengths(gone),
             why="Nothing of these answers is left to learn from.",
-            remedy="Raise data.max_length, shorten the prompts, or leave such rows out (data.on_too_long: drop).",
+            remedy=f"Raise data.max_length (the longest needs {_longest(gone):,}), or set data.on_too_long to drop.",
         )
 
 
@@ -76,9 +76,9 @@ def too_long(material: Material) -> Iterator[Finding]:
             summary=f"{how_many(len(gone), total, 'answer')} are left out: prompt and answer do not fit max_length",
             count=len(gone),
             total=total,
-            examples=examples(gone),
+            examples=_with_lengths(gone),
             why="What is long is often of one kind, and that kind is then missing.",
-            remedy="Raise data.max_length, or shorten the prompts.",
+            remedy=f"Raise data.max_length (the longest needs {_longest(gone):,}), or shorten the prompts.",
         )
 
 
@@ -213,13 +213,13 @@ def _begins_twice(item: Rendered, bos_id: int | None) -> bool:
     return bos_id is not None and first == [bos_id, bos_id]
 
 
-def _full_length(item: Rendered) -> int:
-    return item.num_tokens + item.cut_prompt + item.cut_completion
+def _full_length(item: Rendered | Dropped) -> int:
+    return item.num_tokens + (item.cut_prompt + item.cut_completion if isinstance(item, Rendered) else 0)
 
 
-def _longest(items: list[Rendered]) -> int:
+def _longest(items: Sequence[Rendered | Dropped]) -> int:
     return max(map(_full_length, items))
 
 
-def _with_lengths(items: list[Rendered]) -> tuple[str, ...]:
+def _with_lengths(items: Sequence[Rendered | Dropped]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{item.origin} ({_full_length(item):,} tokens)" for item in items))[:3]

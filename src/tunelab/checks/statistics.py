@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunelab.checks.material import Material, trained_turns
 from tunelab.conversations.conversation import Conversation
@@ -37,10 +38,14 @@ class TokenStatistics:
     sharing: float
     """total / distinct: what sharing can save at best."""
     prompt: Spread
+    """Of the sequences, before anything was cut; so are the next two."""
     completion: Spread
     sequence: Spread
+    """Of prompt and completion together, sequences that were left out for their length included."""
     histogram: tuple[tuple[int, int], ...]
-    """(longest length in the bin, sequences in it); the lengths double from bin to bin."""
+    """(longest length in the bin, sequences in it), lengths as in `sequence`; they double from bin to bin."""
+    num_too_long: int
+    """Sequences that were cut or left out for their length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +72,14 @@ class Statistics:
     """None where there is no tokenizer."""
 
     def in_words(self) -> str:
-        """Return how much repeats, in one sentence; empty where there is no tokenizer."""
-        if self.tokens is None:
+        """Return how much repeats, in one sentence; empty where there are no tokens."""
+        if self.tokens is None or not self.tokens.total:
             return ""
         t = self.tokens
         rows = f"{self.num_conversations:,} row{'' if self.num_conversations == 1 else 's'}"
-        distinct = f"of which {short(t.distinct)} are distinct: sharing saves {t.sharing:.1f} times"
+        if t.num_sequences != self.num_conversations:
+            rows = f"{t.num_sequences:,} sequences of {rows}"
+        distinct = f"of which {short(t.distinct)} are distinct: sharing saves {t.sharing:.1f} times."
         return f"{rows} hold {short(t.total)} tokens, {distinct}"
 
 
@@ -97,7 +104,7 @@ def statistics(material: Material, *, count_distinct: Callable[[Sequence[Rendere
         num_with_tools=sum(bool(item.tools) for item in items),
         mean_prompt_chars=_mean(_chars(item, answer=False) for item in items),
         mean_answer_chars=_mean(_chars(item, answer=True) for item in items),
-        tokens=_tokens(material.sequences, count_distinct) if rendered else None,
+        tokens=_tokens(material, count_distinct) if rendered else None,
     )
 
 
@@ -122,11 +129,14 @@ def short(number: int) -> str:
     return f"{number / 1e3:.3g} k" if number >= 1_000 else str(number)
 
 
-def _tokens(sequences: Sequence[Rendered], count_distinct: Callable[[Sequence[Rendered]], int]) -> TokenStatistics:
-    prompts = np.array([len(item.prompt_ids) for item in sequences], dtype=np.int64)
-    completions = np.array([len(item.completion_ids) for item in sequences], dtype=np.int64)
-    lengths = prompts + completions
-    total, trained, distinct = int(lengths.sum()), int(completions.sum()), count_distinct(sequences)
+def _tokens(material: Material, count_distinct: Callable[[Sequence[Rendered]], int]) -> TokenStatistics:
+    sequences = material.sequences
+    dropped = [item.num_tokens for rendered in material.rendered_sets for item in rendered.dropped if item.num_tokens]
+    prompts = np.array([len(item.prompt_ids) + item.cut_prompt for item in sequences], dtype=np.int64)
+    completions = np.array([len(item.completion_ids) + item.cut_completion for item in sequences], dtype=np.int64)
+    lengths = np.concatenate([prompts + completions, np.array(dropped, dtype=np.int64)])
+    total, distinct = sum(item.num_tokens for item in sequences), count_distinct(sequences)
+    trained = sum(len(item.completion_ids) for item in sequences)
     return TokenStatistics(
         num_sequences=len(sequences),
         total=total,
@@ -138,17 +148,18 @@ def _tokens(sequences: Sequence[Rendered], count_distinct: Callable[[Sequence[Re
         completion=_spread(completions),
         sequence=_spread(lengths),
         histogram=_histogram(lengths),
+        num_too_long=len(dropped) + sum(item.cut_prompt + item.cut_completion > 0 for item in sequences),
     )
 
 
-def _spread(values: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Spread:
+def _spread(values: NDArray[np.int64]) -> Spread:
     if not len(values):
         return Spread(mean=0.0, p50=0, p95=0, p99=0, max=0)
     p50, p95, p99 = (int(value) for value in np.percentile(values, (50, 95, 99), method="higher"))
     return Spread(mean=float(values.mean()), p50=p50, p95=p95, p99=p99, max=int(values.max()))
 
 
-def _histogram(lengths: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> tuple[tuple[int, int], ...]:
+def _histogram(lengths: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
     bins = Counter(1 << max(int(length) - 1, 0).bit_length() for length in lengths)
     if not bins:
         return ()

@@ -89,7 +89,8 @@ def _print(result: CheckResult, *, stats: bool) -> None:
     say(harmless(result.gathered.evidence), style="bold")
     for note in result.notes:
         say(harmless(f"  {note}"), style="dim")
-    say(f"{result.statistics.in_words()}.")
+    if words := result.statistics.in_words():
+        say(words)
     if stats:
         _print_statistics(result.statistics)
     for example in result.examples:
@@ -148,7 +149,8 @@ def _print_statistics(found: Statistics) -> None:
     columns = ("tokens of a", "mean", "median", "95 %", "99 %", "longest")
     print_table(columns, [(name, round(s.mean), s.p50, s.p95, s.p99, s.max) for name, s in spreads])
     share = f"{100 * t.trained_share:.1f} %"
-    say(f"{t.num_sequences:,} sequences, {t.total:,} tokens, {t.trained:,} of them trained ({share}).\n")
+    say(f"{t.num_sequences:,} sequences, {t.total:,} tokens, {t.trained:,} of them trained ({share}).")
+    say(f"Lengths before the cut; {t.num_too_long:,} sequences are longer than data.max_length.\n")
     most = max((count for _, count in t.histogram), default=1)
     for longest, count in t.histogram:
         say(f"  up to {longest:>7,} tokens  {'█' * round(40 * count / most):<40} {count:,}")
@@ -169,5 +171,6 @@ def _print_example(example: Example) -> None:
     ]
     say("; ".join(filter(None, facts)), style="dim")
     for title, trained in (("seen", False), ("trained", True)):
-        say(f"── {title} ──", style="bold")
-        console().print(to_rich([span for span in example.spans if span.trained == trained]))
+        if spans := [span for span in example.spans if span.trained == trained]:
+            say(f"── {title} ──", style="bold")
+            console().print(to_rich(spans))
