@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -83,19 +83,22 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
 
 def to_yaml(recipe: Recipe) -> str:
     """Return the canonical text of `recipe`: every setting, in a fixed order; it reads back as an equal recipe."""
-    from ruamel.yaml import YAML
-
-    tree: dict[str, dict[str, Any]] = {}
+    lines = []
+    section = ""
     for dotted, value in settings_of(recipe).items():
-        section, _, key = dotted.partition(".")
-        tree.setdefault(section, {})[key] = value
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.width = 1 << 20
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # it is declared None
-    text = io.StringIO()
-    yaml.dump(tree, text)
-    return text.getvalue()
+        name, _, key = dotted.partition(".")
+        if name != section:
+            section = name
+            lines.append(f"{section}:")
+        lines.append(f"  {key}: {_written(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _written(value: Any) -> str:
+    """Return `value` as JSON, which is YAML too; what it looks like does not change with a YAML library."""
+    text = json.dumps(value, ensure_ascii=False)
+    # YAML reads some characters that JSON leaves alone (U+0085, U+2028) as line ends
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in text)
 
 
 def recipe_hash(recipe: Recipe) -> str:
