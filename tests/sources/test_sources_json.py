@@ -113,7 +113,8 @@ def test_reading_goes_on_behind_a_bad_element_of_an_array(read):
 
 
 @pytest.mark.parametrize(
-    "content", ['[{"a": 1}, {"a": 2}', '[{"a": 1}, {"a": "cut he', '[{"a": 1}] {"a": 2}', '{\n"a": 1,\n"b": [2']
+    "content",
+    ['[{"a": 1}, {"a": 2}', '[{"a": 1}, {"a": "cut he', '[{"a": 1}] {"a": 2}', '[{"a": 1}]}', '{\n"a": 1,\n"b": [2'],
 )
 def test_an_array_that_may_have_lost_rows_is_refused_even_where_bad_rows_are_skipped(read, content):
     with pytest.raises(DataError, match=r"^train\.json:\d+: "):

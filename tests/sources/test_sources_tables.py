@@ -38,8 +38,9 @@ def test_the_separator_of_a_csv_is_the_one_of_its_header(read, separator):
 
 
 def test_pain_13_lone_carriage_returns_end_lines_in_header_and_rows(read):
-    rows = read("t.csv", "a,b\r1,2\r3,4\r")
-    assert [(row.value, row.origin.line) for row in rows] == [({"a": "1", "b": "2"}, 2), ({"a": "3", "b": "4"}, 3)]
+    for content in ("a,b\r1,2\r3,4\r", "a,b\r1,2\n3,4\r\n"):
+        rows = read("t.csv", content)
+        assert [(row.value, row.origin.line) for row in rows] == [({"a": "1", "b": "2"}, 2), ({"a": "3", "b": "4"}, 3)]
 
 
 def test_a_row_of_another_width_is_bad_and_names_the_columns(read):
