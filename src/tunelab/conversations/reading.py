@@ -16,8 +16,7 @@ from tunelab.conversations.sharegpt import ShareGpt
 from tunelab.conversations.tables import Table, Text
 from tunelab.conversations.tools import Tool, read_catalog
 from tunelab.errors import DataError, RecipeError, did_you_mean
-from tunelab.sources import Row, refuse
-from tunelab.sources.opening import OnBad
+from tunelab.sources import OnBad, Row, refuse
 
 FORMATS: tuple[Format, ...] = (
     Session(),

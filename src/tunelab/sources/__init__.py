@@ -3,7 +3,7 @@
 from tunelab.sources.config import SourceConfig
 from tunelab.sources.files import DataFiles, SourceFile
 from tunelab.sources.locate import locate_data
-from tunelab.sources.opening import refuse
+from tunelab.sources.opening import OnBad, refuse
 from tunelab.sources.reading import read_rows
 from tunelab.sources.row import Origin, Row
 from tunelab.sources.sampling import sample
@@ -11,6 +11,7 @@ from tunelab.sources.strict_json import kind_of, parse_json
 
 __all__ = [
     "DataFiles",
+    "OnBad",
     "Origin",
     "Row",
     "SourceConfig",
