@@ -43,11 +43,12 @@ def test_a_segment_sees_its_ancestors_and_itself_as_the_subtree_rule_says(
 ) -> None:
     forest = plant(sequences, share=share)
     seen = np.zeros((forest.num_nodes, forest.num_nodes), dtype=bool)
-    for index, (start, end) in enumerate(forest.segment_bounds()):
-        for node in range(start, end):
+    starts, lengths = forest.segment_starts_S.tolist(), forest.segment_lengths()
+    for index, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        for node in range(start, start + length):
             seen[node, start : node + 1] = True
-            for first, last in forest.ancestors(index):
-                seen[node, first:last] = True
+            for above in forest.ancestors(index):
+                seen[node, starts[above] : starts[above] + lengths[above]] = True
     assert (seen == _sees(forest)).all()
     assert (seen.sum(axis=1) == forest.depths_N + 1).all()
 

@@ -31,9 +31,7 @@ class Forest:
     segment_starts_S: Indices
     """First node of each segment; a segment ends where the next one starts."""
     segment_parents_S: Indices
-    """The segment that holds the parent of a segment's first node; -1 at a root."""
-    segment_parent_ends_S: Indices
-    """One past the parent node of a segment's first node; 0 at a root."""
+    """The segment whose last node is the parent of a segment's first node; -1 at a root."""
     sources_M: Indices
     """The node whose output predicts a trained node: its parent."""
     targets_M: Indices
@@ -53,19 +51,16 @@ class Forest:
         """Trained tokens of all sequences, shared or not: what the loss is divided by."""
         return float(self.weights_M.sum())
 
-    def segment_bounds(self) -> list[tuple[int, int]]:
-        """Return (start, end) of each segment."""
-        starts = self.segment_starts_S.tolist()
-        return list(zip(starts, [*starts[1:], self.num_nodes], strict=True))
+    def segment_lengths(self) -> list[int]:
+        """Return the number of nodes of each segment."""
+        return np.diff(self.segment_starts_S, append=self.num_nodes).tolist()  # type: ignore[no-any-return]
 
-    def ancestors(self, segment: int) -> list[tuple[int, int]]:
-        """Return the (start, end) stretches of nodes above a segment, which its tokens attend to, root first."""
-        stretches: list[tuple[int, int]] = []
-        parent, end = int(self.segment_parents_S[segment]), int(self.segment_parent_ends_S[segment])
-        while parent >= 0:
-            stretches.append((int(self.segment_starts_S[parent]), end))
-            parent, end = int(self.segment_parents_S[parent]), int(self.segment_parent_ends_S[parent])
-        return stretches[::-1]
+    def ancestors(self, segment: int) -> list[int]:
+        """Return the segments above a segment, which its tokens attend to whole, root first."""
+        above = []
+        while (segment := int(self.segment_parents_S[segment])) >= 0:
+            above.append(segment)
+        return above[::-1]
 
 
 def plant(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: bool = True) -> Forest:
@@ -154,7 +149,6 @@ class _Trunk:
             subtree_ends_N=self.subtree_ends[: self.size].copy(),
             segment_starts_S=starts,
             segment_parents_S=np.where(first_parents < 0, -1, segment_of).astype(np.int32),
-            segment_parent_ends_S=(first_parents + 1).astype(np.int32),
             sources_M=self.parents[trained],
             targets_M=self.token_ids[trained],
             weights_M=self.weights[trained],

@@ -1,4 +1,4 @@
-"""Which sequences meet in which optimizer step: a function of data, settings and seed, so that a run resumes anywhere."""
+"""Which sequences meet in which optimizer step: a function of data, settings and seed, so a run resumes anywhere."""
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence

@@ -60,7 +60,7 @@ def command(
     if as_json:
         print(_document(result))
     else:
-        _print(result, stats=stats)
+        print_check(result, stats=stats)
     raise typer.Exit(1 if result.blocking.items else 0)
 
 
@@ -85,7 +85,8 @@ def _document(result: CheckResult) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
 
 
-def _print(result: CheckResult, *, stats: bool) -> None:
+def print_check(result: CheckResult, *, stats: bool = False) -> None:
+    """Print evidence, notes, examples and findings as a reader wants them."""
     say(harmless(result.gathered.evidence), style="bold")
     for note in result.notes:
         say(harmless(f"  {note}"), style="dim")

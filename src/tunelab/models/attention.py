@@ -6,9 +6,10 @@ interface trains on forests unchanged.
 Letters in shapes: H heads, G key/value heads, N nodes, D head width, Q own nodes, K seen nodes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch.nn import functional
@@ -19,35 +20,14 @@ from tunelab.errors import ModelError
 IMPLEMENTATION = "tunelab_forest"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Segment:
-    """A stretch of nodes without a branch and what it sees."""
-
-    start: int
-    end: int
-    ancestors_K: torch.Tensor | None
-    """Indices of the nodes above the segment, root first; None at a root."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForestLayout:
     """What the attention of a forest needs to know; handed through the model's forward as `forest_layout`."""
 
-    segments: tuple[Segment, ...]
-    depths_N: torch.Tensor
-
-    def mask(self, segment: Segment, window: int | None) -> torch.Tensor | None:
-        """Return the (Q, K) mask of a segment, True where it may look; None means plainly causal."""
-        own = segment.end - segment.start
-        above = 0 if segment.ancestors_K is None else len(segment.ancestors_K)
-        if above == 0 and (window is None or own <= window):
-            return None
-        device = self.depths_N.device
-        depth_of_query = torch.arange(above, above + own, device=device)[:, None]
-        depth_of_key = torch.arange(above + own, device=device)[None, :]
-        allowed = depth_of_key <= depth_of_query
-        # A sliding window counts depth, which along one path is the position among ancestors and self.
-        return allowed if window is None else allowed & (depth_of_query - depth_of_key < window)
+    lengths_S: list[int]
+    """Nodes of each segment, in the order of the row."""
+    ancestors_S: Sequence[Sequence[int]]
+    """For each segment, the segments above it, root first."""
 
 
 @contextmanager
@@ -89,26 +69,36 @@ def _attend(
     if softcap is not None:
         raise ModelError("this model caps its attention logits, which the forest does not compute yet")
     grouped = query.shape[1] != key.shape[1]
+    # Split once, not slice by slice: the gradient of a slice is as long as the whole row.
+    queries, keys, values = (torch.split(each, forest_layout.lengths_S, dim=2) for each in (query, key, value))
     outputs = []
-    for segment in forest_layout.segments:
-        own = slice(segment.start, segment.end)
-        seen_key, seen_value = key[:, :, own], value[:, :, own]
-        if segment.ancestors_K is not None:
-            seen_key = torch.cat([key.index_select(2, segment.ancestors_K), seen_key], dim=2)
-            seen_value = torch.cat([value.index_select(2, segment.ancestors_K), seen_value], dim=2)
-        mask = forest_layout.mask(segment, sliding_window)
+    for own, above in enumerate(forest_layout.ancestors_S):
+        seen = (*above, own)
+        mask = _mask(sum(forest_layout.lengths_S[each] for each in above), forest_layout.lengths_S[own], sliding_window)
         outputs.append(
             functional.scaled_dot_product_attention(
-                query[:, :, own],
-                seen_key,
-                seen_value,
-                attn_mask=mask,
+                queries[own],
+                torch.cat([keys[each] for each in seen], dim=2) if above else keys[own],
+                torch.cat([values[each] for each in seen], dim=2) if above else values[own],
+                attn_mask=None if mask is None else mask.to(query.device),
                 is_causal=mask is None,
                 scale=scaling,
                 enable_gqa=grouped,
             )
         )
     return torch.cat(outputs, dim=2).transpose(1, 2), None
+
+
+@lru_cache(maxsize=1024)
+def _mask(above: int, own: int, window: int | None) -> torch.Tensor | None:
+    """Return the (Q, K) mask of `own` nodes under `above` others, True where one may look; None is causal."""
+    if above == 0 and (window is None or own <= window):
+        return None
+    # Along one path, depth is the place among ancestors and self; a sliding window counts depth.
+    query_depth = torch.arange(above, above + own)[:, None]
+    key_depth = torch.arange(above + own)[None, :]
+    allowed = key_depth <= query_depth
+    return allowed if window is None else allowed & (query_depth - key_depth < window)
 
 
 AttentionInterface.register(IMPLEMENTATION, _attend)

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching import Forest
-from tunelab.models.attention import ForestLayout, Segment
+from tunelab.models.attention import ForestLayout
 
 
 def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest) -> torch.Tensor:
@@ -42,22 +41,17 @@ class _Placed:
 
 
 def _place(forest: Forest, device: torch.device) -> _Placed:
-    depths_N = torch.from_numpy(forest.depths_N).long().to(device)
-    segments = []
-    for index, (start, end) in enumerate(forest.segment_bounds()):
-        stretches = forest.ancestors(index)
-        above = None
-        if stretches:
-            nodes = np.concatenate([np.arange(first, last) for first, last in stretches])
-            above = torch.from_numpy(nodes).long().to(device)
-        segments.append(Segment(start=start, end=end, ancestors_K=above))
+    layout = ForestLayout(
+        lengths_S=forest.segment_lengths(),
+        ancestors_S=[forest.ancestors(segment) for segment in range(len(forest.segment_starts_S))],
+    )
     return _Placed(
         token_ids_N=torch.from_numpy(forest.token_ids_N).long().to(device),
-        depths_N=depths_N,
+        depths_N=torch.from_numpy(forest.depths_N).long().to(device),
         sources_M=torch.from_numpy(forest.sources_M).long().to(device),
         targets_M=torch.from_numpy(forest.targets_M).long().to(device),
         weights_M=torch.from_numpy(forest.weights_M).to(device),
-        layout=ForestLayout(segments=tuple(segments), depths_N=depths_N),
+        layout=layout,
     )
 
 
