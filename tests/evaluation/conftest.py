@@ -1,4 +1,4 @@
-"""A finished run: a small random model with the tokenizer and template of nano, and an adapter with or without effect."""
+"""A finished run: a small random model with the tokenizer and template of nano, and an adapter over it."""
 
 import json
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""Room of the evaluation: answers scored, two models compared. No imports here: every recipe reads its config."""

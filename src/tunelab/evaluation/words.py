@@ -7,6 +7,7 @@ from typing import Literal
 from tunelab.evaluation.report import Difference, Report, Totals
 
 NO_RESULT = "–"
+_POINTS = "\N{NO-BREAK SPACE}points"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,8 @@ def _line(
             side = "same" if tuned == base else "better" if (tuned > base) == up else "worse"
     measured = {"exact_match": report.exact_match, "chrf": report.chrf}.get(field)
     if measured is not None and measured.low is not None and measured.high is not None:
-        interval = f"{_signed(measured.low, style)} to {_signed(measured.high, style)}"
+        low, high = _signed(measured.low, style), _signed(measured.high, style)
+        interval = f"{low.removesuffix(_POINTS)} to {high}"
     return Line(
         name=name,
         base=style(base),
