@@ -12,24 +12,18 @@ def nothing_trained(material: Material) -> Iterator[Finding]:
     """Sequences without a single trained token; or no sequence at all."""
     sequences = material.sequences
     empty = [item for item in sequences if not len(item.completion_ids)]
-    if material.rendered_sets and not sequences:
-        yield _nothing(0, 0, "not one trained token is left of the whole data set", ())
-    elif empty:
-        summary = f"{how_many(len(empty), len(sequences), 'sequence')} hold no trained token"
-        yield _nothing(len(empty), len(sequences), summary, examples(empty))
-
-
-def _nothing(count: int, total: int, summary: str, places: tuple[str, ...]) -> Finding:
-    return Finding(
-        code="nothing_trained",
-        severity="error",
-        summary=summary,
-        count=count,
-        total=total,
-        examples=places,
-        why="Such a sequence costs time and teaches nothing; a step made of them divides by zero.",
-        remedy="Look at one with --show; give it an answer or remove it.",
-    )
+    if empty or (material.rendered_sets and not sequences):
+        share = how_many(len(empty), len(sequences), "sequence")
+        yield Finding(
+            code="nothing_trained",
+            severity="error",
+            summary=f"{share} hold no trained token" if empty else "not one trained token is left of all rows",
+            count=len(empty),
+            total=len(sequences),
+            examples=examples(empty),
+            why="It costs time and teaches nothing.",
+            remedy="Look at one with --show." if empty else "The other findings say where the rows went.",
+        )
 
 
 def unrenderable_turns(material: Material) -> Iterator[Finding]:

@@ -1,0 +1,218 @@
+"""`tunelab check`: what would be trained, what is wrong with it, and the exit code."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flows_files import row, rows, write_recipe, write_rows
+
+from tunelab.cli.main import run
+from tunelab.flows.check import CheckResult, check_data_or_recipe
+
+
+def checked(target: Path | str | None, *settings: str, **options: Any) -> CheckResult:
+    return check_data_or_recipe(
+        None if target is None else str(target),
+        overrides=settings,
+        environment=options.pop("environment", {}),
+        **options,
+    )
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    run(["check", *arguments, "--json"])
+    return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write_rows(tmp_path / "train.jsonl", rows(20))
+
+
+def test_clean_data_end_with_0_and_say_so(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert 'messages: 20 of the first 20 rows have a "messages" list' in out
+    assert "20 rows hold " in out
+    assert "Nothing blocks a run" in out
+
+
+def test_a_blocking_finding_ends_with_1_and_names_place_reason_and_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_rows(tmp_path / "train.jsonl", [*rows(12), '{"messages": 3}', "{"])
+    assert run(["check", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert "error unreadable_row (blocks a run): 2 of 14 rows (14.3 %)" in out
+    assert "train.jsonl:13: " in out
+    assert "train.jsonl:14: " in out
+    assert "why: " in out
+    assert "remedy: " in out
+
+
+def test_bad_rows_that_are_skipped_knowingly_are_still_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_rows(tmp_path / "train.jsonl", [*rows(12), *["{"] * 5])
+    assert run(["check", str(file), "--skip-bad-rows"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"train.jsonl:{line}: " in out for line in range(13, 18))
+    assert len(document(capsys, str(file))["bad_rows"]) == 5
+
+
+@pytest.mark.parametrize("name", ["nowhere.jsonl", "nowhere.yaml", "empty.jsonl"])
+def test_what_cannot_be_read_ends_with_2_and_one_message(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    assert run(["check", str(tmp_path / name)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("tunelab: ")
+    assert captured.err.count("\n") == 1
+
+
+def test_pain_05_and_06_exactly_the_answer_and_its_end_are_trained(tmp_path: Path) -> None:
+    talk = row("Is it in stock?", "Yes, three of them.")
+    talk["messages"] += row("And in red?", "Only in blue.")["messages"]  # type: ignore[operator]
+    result = checked(write_rows(tmp_path / "train.jsonl", [talk, *rows(12)]), num_examples=1)
+    (example,) = result.examples
+    trained = "".join(span.text for span in example.spans if span.trained)
+    seen = "".join(span.text for span in example.spans if not span.trained)
+    assert trained == "Only in blue.<|im_end|>"
+    assert "Yes, three of them." in seen
+    assert seen.endswith("<|im_start|>assistant\n")
+    assert (example.num_answers, example.num_messages, example.response_type) == (2, 4, "text")
+
+
+def test_show_prints_what_is_seen_before_what_is_trained(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["check", str(file), "--show", "2"])
+    out = capsys.readouterr().out
+    assert out.count("── trained ──") == 2
+    assert out.index("row 0: is the lamp") < out.index("── trained ──") < out.index("Of course.")
+    assert "train.jsonl:1 ─" in out
+    assert "train.jsonl:2 ─" in out
+
+
+def test_a_row_cannot_write_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_rows(
+        tmp_path / "train.jsonl", [row("\x1b[2Jgone", "\x1b]0;title\x07"), *rows(12), '{"\\u001b[2J": 1}']
+    )
+    run(["check", str(file), "--show", "1"])
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_stats_print_lengths_and_kinds_of_answers(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["check", str(file), "--stats"])
+    out = capsys.readouterr().out
+    assert "answers: text" in out
+    assert "tokens of a" in out
+    assert "up to" in out
+
+
+def test_json_is_one_document_with_the_documented_keys(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, str(file), "--show", "1", "--set", "checks.min_rows=50")
+    text = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
+    assert [key for key in found if f"`{key}`" not in text] == []
+    (finding,) = found["findings"]
+    assert (finding["code"], finding["severity"], finding["blocking"]) == ("too_few_rows", "error", True)
+    assert found["statistics"]["tokens"]["num_sequences"] == 20
+    assert found["planned"] is None
+    assert [span["text"] for span in found["examples"][0]["spans"] if span["trained"]] == ["Of course.", "<|im_end|>"]
+
+
+def test_every_finding_code_is_documented() -> None:
+    folder = Path(__file__).parents[2]
+    sources = "".join(path.read_text() for path in (folder / "src/tunelab/checks").glob("on_*.py"))
+    codes = {part.split('"')[0] for part in sources.split('code="')[1:]}
+    assert len(codes) > 15
+    text = (folder / "docs" / "check.md").read_text(encoding="utf-8")
+    assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
+
+
+def test_the_references_own_spellings_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = {"role": "assistant", "content": "", "tool_calls": [{"name": "stock", "arguments": {"id": 3}}]}
+    tools = [{"type": "function", "function": {"name": "stock", "parameters": {"type": "object"}}}]
+    sessions = [
+        {
+            "request": {"system": f"Shop {n}.", "tools": tools, "messages": row(f"{n}?")["messages"][:1]},
+            "response": call,
+        }
+        for n in range(12)
+    ]
+    write_rows(tmp_path / "agent-session-1.jsonl", sessions)
+    write_rows(tmp_path / "other.jsonl", rows(3))
+    arguments = [str(tmp_path), "--pattern=agent-session-*.jsonl"]
+    found = document(capsys, *arguments, "--num-examples=3", "--stats")
+    assert (found["statistics"]["num_rows"], len(found["examples"])) == (12, 3)
+    assert found["statistics"]["responses"] == {"tool_calls": 12}
+    assert found["examples"][0]["num_tools"] == 1
+    bare = document(capsys, *arguments, "--num-examples=1", "--no-catalog", "--system-prompt", "Be: brief")
+    assert bare["examples"][0]["num_tools"] == 0
+    assert "Be: brief" in "".join(span["text"] for span in bare["examples"][0]["spans"])
+
+
+def test_without_a_target_the_environment_is_the_recipe(file: Path) -> None:
+    found = checked(None, environment={"LLM_DATA__DATA_DIR": str(file.parent), "LLM_DATA__TRAIN_FILES": "*.jsonl"})
+    assert found.statistics.num_rows == 20
+    assert found.planned is not None
+
+
+def test_bare_data_stay_whole_and_plan_no_run(file: Path) -> None:
+    result = checked(file)
+    assert (result.planned, len(result.gathered.train), len(result.gathered.held_out)) == (None, 20, 0)
+
+
+def test_a_folder_with_both_sides_is_looked_at_for_overlap(file: Path) -> None:
+    write_rows(file.parent / "test.jsonl", [row("row 3: is the lamp in stock?", "No."), row("new")])
+    result = checked(file.parent)
+    assert result.blocking.codes() == ("train_eval_overlap",)
+    assert [example.endswith("test.jsonl:1") for example in result.findings.items[0].examples] == [True]
+
+
+def test_a_recipe_is_checked_with_the_run_it_plans(file: Path) -> None:
+    recipe = write_recipe(file.parent, "data: {train_files: train.jsonl}\ntraining: {per_device_train_batch_size: 2}\n")
+    calm = checked(recipe)
+    assert calm.planned is not None
+    assert calm.planned.total_steps == 10
+    hasty = checked(recipe, "training.lr_scheduler_type=linear_with_warmup", "training.num_warmup_steps=400")
+    assert hasty.blocking.codes() == ("warmup_longer_than_run",)
+    odd = checked(recipe, "training.eval_steps=4", "training.save_steps=6")
+    assert odd.blocking.codes() == ("save_steps_not_multiple",)
+
+
+def test_pain_03_a_template_that_never_ends_a_turn_is_given_an_end_and_it_is_said(file: Path) -> None:
+    template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    (file.parent / "endless.jinja").write_text(template + "{% if add_generation_prompt %}assistant: {% endif %}")
+    recipe = write_recipe(file.parent, "data: {train_files: train.jsonl, chat_template: endless.jinja}\n")
+    result = checked(recipe)
+    last = {int(item.completion_ids[-1]) for item in result.gathered.rendered_train.sequences}
+    assert len(last) == 1
+    assert any("does not end an answer" in note for note in result.notes)
+    assert "eos_never_trained" not in result.findings.codes()
+
+
+def test_pain_10_a_reasoning_template_that_breaks_the_continuation_is_found_with_its_remedy(file: Path) -> None:
+    template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    template += "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+    (file.parent / "think.jinja").write_text(template)
+    recipe = write_recipe(file.parent, "data: {train_files: train.jsonl, chat_template: think.jinja}\n")
+    result = checked(recipe)
+    assert set(result.blocking.codes()) == {"unrenderable_turn", "nothing_trained"}
+    finding = next(finding for finding in result.findings if finding.code == "unrenderable_turn")
+    assert finding.count == 20
+    assert "chat_template_kwargs" in finding.examples[0]
+
+
+def test_pain_24_checking_brings_no_torch(file: Path) -> None:
+    code = (
+        "import sys; from tunelab.cli.main import run; "
+        f"run(['check', {str(file)!r}, '--show', '1', '--stats']); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "trained" in ended.stdout

@@ -1,0 +1,120 @@
+"""Data are gathered in one way, and every row is on one side, left out aloud, or refused."""
+
+from pathlib import Path
+
+import pytest
+from flows_files import row, rows, write_recipe, write_rows
+
+from tunelab.errors import DataError
+from tunelab.flows.data import Gathered, gather
+from tunelab.models.locate import locate_model
+from tunelab.recipes import resolve_recipe
+from tunelab.rendering import load_renderer
+from tunelab.sources.opening import OnBad
+
+
+def gathered(folder: Path, *settings: str, on_bad: OnBad | None = None) -> Gathered:
+    resolved = resolve_recipe(
+        write_recipe(folder, "data:\n  train_files: train.jsonl\n"), overrides=settings, environment={}
+    )
+    recipe = resolved.anchored
+    renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
+    return gather(resolved, renderer=renderer, on_bad=on_bad)
+
+
+def lines(side: object) -> list[int]:
+    return [item.origin.line for item in side]  # type: ignore[attr-defined]
+
+
+def test_a_share_is_held_out_by_seed_and_no_row_is_lost(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(40))
+    first = gathered(tmp_path, "data.eval_fraction=0.25")
+    again = gathered(tmp_path, "data.eval_fraction=0.25")
+    other = gathered(tmp_path, "data.eval_fraction=0.25", "training.seed=7")
+    assert (len(first.train), len(first.held_out)) == (30, 10)
+    assert sorted(lines(first.train) + lines(first.held_out)) == list(range(1, 41))
+    assert lines(first.held_out) == lines(again.held_out) != lines(other.held_out)
+    assert "10 rows held out of 40" in first.notes
+
+
+def test_rows_that_stand_twice_never_measure_what_was_trained(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", [*rows(30), *rows(30)])
+    found = gathered(tmp_path, "data.eval_fraction=0.3")
+    asked = {item.messages[0].content for item in found.train}
+    assert not asked & {item.messages[0].content for item in found.held_out}
+    drawn = 18
+    left_out = drawn - len(found.held_out)
+    assert left_out
+    assert f"{left_out} of {drawn} held-out rows ask what a training row asks and were left out" in found.notes[-1]
+
+
+def test_rows_of_a_test_file_are_held_out_as_they_stand(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(12))
+    write_rows(tmp_path / "test.jsonl", [row("row 3: is the lamp in stock?")])
+    found = gathered(tmp_path, "data.eval_files=test.jsonl")
+    assert (len(found.train), len(found.held_out)) == (12, 1)
+
+
+def test_samples_are_drawn_by_seed_before_the_split_and_said(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(40))
+    found = gathered(tmp_path, "data.train_samples=20", "data.eval_samples=2", "data.eval_fraction=0.25")
+    assert (len(found.train), len(found.held_out), found.num_train_found) == (15, 2, 40)
+    assert "20 training rows drawn out of 40" in found.notes
+    assert "2 held-out rows drawn out of 5" in found.notes
+
+
+def test_a_held_out_side_of_another_shape_is_read_and_said(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(12))
+    write_rows(tmp_path / "test.jsonl", [{"query": "how much?", "response": "ten"}])
+    found = gathered(tmp_path, "data.eval_files=test.jsonl")
+    assert found.held_out[0].messages[-1].content == "ten"
+    assert any("another shape" in note and "query_response" in note for note in found.notes)
+
+
+def test_each_side_has_its_own_longest_sequence(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", [row(f"{n}?", "a long answer, " * 40) for n in range(20)])
+    both = gathered(tmp_path, "data.max_length=64", "data.eval_fraction=0.2")
+    assert {item.num_tokens for item in both.rendered_train.sequences} == {64}
+    assert {item.num_tokens for item in both.rendered_held_out.sequences} == {64}
+    longer = gathered(tmp_path, "data.max_length=64", "data.eval_max_length=80", "data.eval_fraction=0.2")
+    assert {item.num_tokens for item in longer.rendered_train.sequences} == {64}
+    assert {item.num_tokens for item in longer.rendered_held_out.sequences} == {80}
+
+
+def test_pain_13_a_broken_line_is_refused_by_file_and_line_unless_the_recipe_skips(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", [*rows(6), '{"messages": [', *rows(6, word="more")])
+    with pytest.raises(DataError, match=r"^train\.jsonl:7: "):
+        gathered(tmp_path)
+    found = gathered(tmp_path, "data.bad_rows=skip", "data.eval_fraction=0")
+    assert [error.where for error in found.bad_rows] == ["train.jsonl:7"]
+    assert len(found.train) == 12
+
+
+def test_whoever_takes_the_errors_decides_and_all_are_kept(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", ["{broken", *rows(3), "[broken too"])
+    told: list[DataError] = []
+    found = gathered(tmp_path, on_bad=told.append)
+    assert tuple(told) == found.bad_rows
+    assert len(told) == 2
+
+
+def test_a_file_of_which_no_row_can_be_read_gives_its_errors_and_no_conversation(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", ["{broken"] * 3)
+    found = gathered(tmp_path, on_bad=lambda error: None)
+    assert (len(found.bad_rows), found.train, found.held_out) == (3, (), ())
+
+
+def test_a_turn_that_the_template_refuses_is_kept_apart_from_rows_that_cannot_be_read(tmp_path: Path) -> None:
+    template = "{% if messages[0].content == 'no' %}{{ raise_exception('never!') }}{% endif %}"
+    template += "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    template += "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    (tmp_path / "own.jinja").write_text(template)
+    write_rows(tmp_path / "train.jsonl", [row("no"), *rows(3)])
+    settings = ("data.chat_template=own.jinja", "data.eval_fraction=0")
+    found = gathered(tmp_path, *settings, on_bad=lambda error: None)
+    assert found.bad_rows == ()
+    assert [("never!" in str(error), error.where.startswith("train.jsonl:1")) for error in found.bad_turns] == [
+        (True, True)
+    ]
+    with pytest.raises(DataError, match="never!"):
+        gathered(tmp_path, *settings)
