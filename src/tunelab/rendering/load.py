@@ -57,6 +57,11 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
     if not sources:
         sources = {"default": ("{{ bos_token }}" if adds_bos else "") + PLAIN_TEMPLATE}
         notes.append("the model has no chat template: messages stand on lines, an end-of-text token behind each answer")
+    notes += [
+        f'tokenizer_config.json names "{specials[name]}" as {name}, which tokenizer.json does not hold: plain text'
+        for name in ("bos_token", "eos_token")
+        if name in specials and ids[name] is None
+    ]
     today = today or date.today()
     variables = specials | config.chat_template_kwargs
     templates = {

@@ -7,7 +7,7 @@ Where both texts agree but for those characters, they show where the look-alikes
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tunelab.rendering.tokens import ControlTokenError, Marked
+from tunelab.rendering.tokens import ControlTokenError, Marked, Tokens
 
 Render = Callable[[Sequence[Mapping[str, object]], Sequence[Mapping[str, object]]], str]
 
@@ -19,33 +19,33 @@ def render_marked(
     render: Render,
     messages: Sequence[Mapping[str, object]],
     tools: Sequence[Mapping[str, object]],
-    control: re.Pattern[str],
+    tokens: Tokens,
 ) -> Marked:
     """Return the text of `render(messages, tools)` with the words in it that look like control tokens.
 
-    A look-alike that the template itself reads (`</think>`, by which some templates find the reasoning) is the
-    template's: it stands in the text only where the template wrote it.
+    Markup in an answer that the template reads itself (`</think>`, by which some find the reasoning) is the template's.
 
     Raises:
         ControlTokenError: the template moved such words in a way that cannot be followed.
     """
+    control = tokens.control
     text = render(messages, tools)
     found = set(_look_alikes([messages, tools], control))
     if not found:
         return Marked(text)
-    whole = _located(text, render(*_with_stand_ins(messages, tools, control, found)))
+    whole = _located(text, _rendered(render, *_with_stand_ins(messages, tools, control, found)))
     if whole is not None:
         return Marked(text, whole)
     spans: list[tuple[int, int]] = []
     for token in sorted(found):
+        markup = not tokens.is_special(tokens.id_of[token])
         for index in [*range(len(messages)), None]:
-            spans += _one_by_one(text, render, messages, tools, control, token, index)
+            one = _one_by_one(text, render, messages, tools, control, token, index)
+            read = markup and index is not None and messages[index]["role"] == "assistant"
+            if one is None and not read:
+                raise ControlTokenError(f'the words "{token}" in a message cannot be kept apart from the control token')
+            spans += one or ()
     return Marked(text, tuple(sorted(spans)))
-
-
-def holds_look_alikes(messages: Sequence[Mapping[str, object]], tools: object, control: re.Pattern[str]) -> bool:
-    """Whether any words of a conversation look like a control token."""
-    return next(_look_alikes([messages, tools], control), None) is not None
 
 
 def _one_by_one(
@@ -56,26 +56,32 @@ def _one_by_one(
     control: re.Pattern[str],
     token: str,
     index: int | None,
-) -> tuple[tuple[int, int], ...]:
-    """Locate one look-alike of one message, or of the tools where `index` is None."""
+) -> tuple[tuple[int, int], ...] | None:
+    """Locate one look-alike of one message, or of the tools where `index` is None; None where it cannot be followed."""
     some = [messages[index]] if index is not None else []
     if token not in _look_alikes([some, tools if index is None else ()], control):
         return ()
     changed, changed_tools = _with_stand_ins(some, tools if index is None else (), control, {token})
     if index is None:
-        other = render(messages, changed_tools)
+        other = _rendered(render, messages, changed_tools)
     else:
-        other = render([*messages[:index], *changed, *messages[index + 1 :]], tools)
+        other = _rendered(render, [*messages[:index], *changed, *messages[index + 1 :]], tools)
     spans = _located(text, other)
-    if spans is not None:
-        return spans
-    if text.count(token) > other.count(token):
-        raise ControlTokenError(f'the words "{token}" in a message cannot be kept apart from the control token')
-    return ()
+    return () if spans is None and other is not None and text.count(token) <= other.count(token) else spans
 
 
-def _located(text: str, other: str) -> tuple[tuple[int, int], ...] | None:
-    if len(text) != len(other):
+def _rendered(
+    render: Render, messages: Sequence[Mapping[str, object]], tools: Sequence[Mapping[str, object]]
+) -> str | None:
+    """Return the text, or None where the template cannot do without the markup that was replaced."""
+    try:
+        return render(messages, tools)
+    except Exception:  # whatever it raises, it read the markup
+        return None
+
+
+def _located(text: str, other: str | None) -> tuple[tuple[int, int], ...] | None:
+    if other is None or len(text) != len(other):
         return None
     spans = [match.span() for match in _STAND_INS.finditer(other)]
     restored, end = [], 0

@@ -15,9 +15,9 @@ from tunelab.rendering.template import ChatTemplate
 from tunelab.rendering.tokens import ControlTokenError, Marked, Tokens
 from tunelab.sources import Origin
 
-_NO_CONTINUATION = (
-    "Let the template open the turn as the data do: data.chat_template_kwargs (often {enable_thinking: false}), "
-    "another data.chat_template, or a reasoning_content in the row where the prompt opens a reasoning block."
+_OPENS_OTHERWISE = (
+    "Let the template open the turn as the data do: data.chat_template_kwargs (often {enable_thinking: %s}), "
+    "another data.chat_template, or rows with reasoning_content where the prompt opens a reasoning block."
 )
 
 
@@ -34,7 +34,7 @@ class Turn:
     left_out: tuple[LeftOut, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Renderer:
     """A tokenizer and a chat template. Make one with `load_renderer`."""
 
@@ -181,7 +181,8 @@ class Renderer:
                 f"the chat template writes this answer as {_shown(whole.text[agreed:])} "
                 f"where a prompt for it goes on with {_shown(prompt.text[agreed:])}"
             )
-            raise DataError(what, where=where, expected="a continuation of the prompt", remedy=_NO_CONTINUATION)
+            remedy = _OPENS_OTHERWISE % ("true" if messages[index].reasoning else "false")
+            raise DataError(what, where=where, expected="a continuation of the prompt", remedy=remedy)
         end = self._end_of_turn(whole, start)
         written = whole.text[start:]
         if self.abilities.tool_calls and any(call.name not in written for call in messages[index].tool_calls):
@@ -209,7 +210,7 @@ class Renderer:
             lambda messages, tools: template.render(messages, tools, add_generation_prompt=add_generation_prompt),
             dicts,
             shown,
-            self.tokens.control,
+            self.tokens,
         )
 
     def _end_of_turn(self, whole: Marked, start: int) -> int | None:

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from tunelab.rendering.rendered import TokenIds
 
 _MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
-_CACHED_UNITS = 50_000
+_CACHED_TOKENS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class Tokens:
             text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)
         )
         self._units: dict[Marked, TokenIds] = {}
+        self._num_cached = 0
 
     @property
     def vocab_size(self) -> int:
@@ -93,19 +94,17 @@ class Tokens:
         parts = []
         for unit in self._cut(marked):
             if (known := self._units.get(unit)) is None:
-                known = self._units[unit] = self._encode(unit)
+                known = self._remember(unit, self._encode(unit))
             parts.append(known)
         return np.concatenate(parts) if parts else _no_ids()
 
     def prepare(self, texts: Iterable[Marked]) -> None:
         """Encode the units of many texts in one batch, so that `ids` finds them."""
-        if len(self._units) > _CACHED_UNITS:
-            self._units.clear()
         units = dict.fromkeys(unit for marked in texts for unit in self._cut(marked) if not unit.literals)
         missing = [unit for unit in units if unit not in self._units]
         encodings = self.tokenizer.encode_batch_fast([unit.text for unit in missing], add_special_tokens=False)
         for unit, encoding in zip(missing, encodings, strict=True):
-            self._units[unit] = np.array(encoding.ids, dtype=np.int32)
+            self._remember(unit, np.array(encoding.ids, dtype=np.int32))
 
     def ids_behind(self, marked: Marked) -> TokenIds:
         """Return the ids of a text that continues another one, so that no space is put in front of it."""
@@ -140,6 +139,14 @@ class Tokens:
                 start = cut
         if start < len(marked.text):
             yield marked.part(start, len(marked.text))
+
+    def _remember(self, unit: Marked, ids: TokenIds) -> TokenIds:
+        if self._num_cached > _CACHED_TOKENS:
+            self._units.clear()
+            self._num_cached = 0
+        self._units[unit] = ids
+        self._num_cached += len(ids)
+        return ids
 
     def _encode(self, unit: Marked) -> TokenIds:
         if unit.literals:
