@@ -176,6 +176,12 @@ def test_pain_03_a_set_whose_answers_never_end_blocks() -> None:
     assert the("eos_never_trained", of_sequences([rendered(1, ends=False), rendered(2)])).severity == "note"
 
 
+def test_an_answer_that_was_cut_is_told_of_once_while_others_end() -> None:
+    cut = rendered(1, ends=False, cut_completion=3)
+    assert "eos_never_trained" not in check(of_sequences([cut, rendered(2)])).codes()
+    assert the("eos_never_trained", of_sequences([cut])).severity == "error"
+
+
 def test_plain_text_that_does_not_end_is_no_finding() -> None:
     assert "eos_never_trained" not in check(of_sequences([rendered(1, prompt=(), turn=-1, ends=False)])).codes()
 

@@ -10,6 +10,7 @@ import pytest
 from flows_files import row, rows, write_recipe, write_rows
 
 from tunelab.cli.main import run
+from tunelab.errors import DataError
 from tunelab.flows.check import CheckResult, check_data_or_recipe
 
 
@@ -182,6 +183,28 @@ def test_a_recipe_is_checked_with_the_run_it_plans(file: Path) -> None:
     assert hasty.blocking.codes() == ("warmup_longer_than_run",)
     odd = checked(recipe, "training.eval_steps=4", "training.save_steps=6")
     assert odd.blocking.codes() == ("save_steps_not_multiple",)
+
+
+@pytest.mark.parametrize(("on_too_long", "code", "kept"), [("drop", "too_long", 12), ("cut", "answer_cut", 13)])
+def test_pain_01_and_02_a_row_that_is_too_long_is_counted_whatever_becomes_of_it(
+    on_too_long: str, code: str, kept: int, tmp_path: Path
+) -> None:
+    file = write_rows(tmp_path / "train.jsonl", [*rows(12), row("tell me", "a lamp is a lamp " * 60)])
+    result = checked(file, "data.max_length=64", f"data.on_too_long={on_too_long}")
+    (finding,) = result.findings
+    assert (finding.code, finding.count) == (code, 1)
+    assert "train.jsonl:13" in finding.examples[0]
+    assert len(result.gathered.rendered_train.sequences) == kept
+    tokens = result.statistics.tokens
+    assert tokens is not None
+    assert tokens.num_too_long == 1
+    assert tokens.sequence.max > 200
+
+
+def test_a_row_that_is_too_long_can_end_the_command(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "train.jsonl", [*rows(12), row("tell me", "a lamp is a lamp " * 60)])
+    with pytest.raises(DataError, match=r"train\.jsonl:13"):
+        checked(file, "data.max_length=64", "data.on_too_long=refuse")
 
 
 def test_pain_03_a_template_that_never_ends_a_turn_is_given_an_end_and_it_is_said(file: Path) -> None:
