@@ -253,7 +253,7 @@ def test_every_finding_says_why_and_what_to_do() -> None:
             [
                 rendered(1, (1, 1), seam=True, ends=False, cut_completion=1),
                 rendered(2, completion=()),
-                rendered(3),
+                rendered(3, ends=False),
             ],
             dropped=(dropped(4, "answer cut away"), dropped(5, "too long")),
             left_out=(LeftOut(origin=Origin(path="train.jsonl", line=3), turn=1, part="content"),),

@@ -102,10 +102,10 @@ def print_check(result: CheckResult, *, stats: bool = False) -> None:
     _print_bad_rows(result)
     say()
     if blocking:
-        say(f"{len(blocking)} of {len(result.findings)} findings block a run.", style="bold red")
+        say(f"Findings that block a run: {len(blocking)} of {len(result.findings)}.", style="bold red")
     else:
-        others = len(result.findings)
-        say(f"Nothing blocks a run{f'; {others} findings to know of' if others else ''}.", style="bold green")
+        others = f"; findings to know of: {len(result.findings)}" if result.findings.items else ""
+        say(f"Nothing blocks a run{others}.", style="bold green")
 
 
 def _print_finding(finding: Finding, *, blocks: bool) -> None:
