@@ -1,3 +1,4 @@
+import dataclasses
 from collections import Counter
 
 import pytest
@@ -97,6 +98,13 @@ def test_turns_of_a_conversation_and_rows_of_a_session_stay_together_when_groupe
     shuffled = _schedule(data, order="shuffled")
     groups = [{data[each].group for each in shuffled.step(index).batches[0]} for index in range(6)]
     assert any(len(group) == 2 for group in groups)
+
+
+def test_each_piece_of_a_long_text_is_an_example_of_its_own() -> None:
+    text = [dataclasses.replace(each, turn=-1, conversation=0) for each in _data([5] * 6)]
+    assert _schedule(text).total_steps == 3
+    chat = [dataclasses.replace(each, conversation=0) for each in _data([5] * 6)]
+    assert _schedule(chat).total_steps == 1
 
 
 def test_evaluation_keeps_the_order_of_the_data() -> None:

@@ -273,3 +273,12 @@ def test_every_finding_says_why_and_what_to_do() -> None:
         assert finding.why.endswith("."), finding.code
         assert finding.remedy.endswith("."), finding.code
         assert len(finding.examples) <= 3
+
+
+def test_a_sequence_beyond_the_positions_of_the_model_blocks() -> None:
+    long = of_sequences([rendered(1, range(30)), rendered(2)], max_positions=16)
+    (finding,) = [each for each in check(long) if each.code == "beyond_positions"]
+    assert (finding.severity, finding.count) == ("error", 1)
+    assert "32 tokens" in finding.examples[0]
+    assert "beyond_positions" not in check(of_sequences([rendered(1)], max_positions=16)).codes()
+    assert "beyond_positions" not in check(of_sequences([rendered(1, range(30))])).codes()

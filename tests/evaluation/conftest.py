@@ -1,6 +1,7 @@
 """A finished run: a small random model with the tokenizer and template of nano, and an adapter over it."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunelab.adapters.attach import attach
+from tunelab.flows.facts import RunFacts
 from tunelab.models.load import load_model
 from tunelab.recipes import Recipe, to_yaml
 from tunelab.rendering import load_renderer
@@ -77,7 +79,8 @@ def make_run(tmp_path: Path, model_folder: Path):
         run.adapter.mkdir()
         adapter.save(run.adapter)
         renderer = load_renderer(model_folder, recipe.data, base=run.path)
-        run.write_manifest({"template_sha256": renderer.template_hash})
+        facts = RunFacts(base_model="base", template_sha256=renderer.template_hash, rendered_on=date.today())
+        run.write_manifest(facts.to_json())
         return run
 
     return make

@@ -3,7 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from math import ceil
 
@@ -108,15 +108,19 @@ def gather_batches(
 
 def _units(sequences: Sequence[Rendered], order: str) -> list[list[Batch]]:
     """Return what is shuffled as one: sessions of conversations (`grouped`), or single conversations."""
-    examples = [
-        tuple(indices) for _, indices in groupby(range(len(sequences)), key=lambda index: sequences[index].conversation)
-    ]
+    examples = [tuple(indices) for _, indices in groupby(range(len(sequences)), key=partial(_example_of, sequences))]
     if order == "shuffled":
         return [[example] for example in examples]
     groups: dict[str, list[Batch]] = {}
     for example in examples:
         groups.setdefault(sequences[example[0]].group, []).append(example)
     return list(groups.values())
+
+
+def _example_of(sequences: Sequence[Rendered], index: int) -> tuple[int, int]:
+    """Return what is equal for sequences that count as one example: a conversation, or one piece of a plain text."""
+    is_text = sequences[index].turn < 0
+    return sequences[index].conversation, index if is_text else -1
 
 
 def _fill_rows(sequences: Sequence[Rendered], examples: Sequence[Batch], max_length: int) -> list[Batch]:

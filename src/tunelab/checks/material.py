@@ -47,6 +47,8 @@ class Material:
     """True where the user knows of them and wants to go on without."""
     bos_id: int | None = None
     """The tokenizer's beginning-of-sequence id, where it has one."""
+    max_positions: int | None = None
+    """Longest sequence the base model has positions for, virtual tokens taken off; None where its config sets none."""
     num_train_found: int | None = None
     """Training conversations in the files, before `train_samples` drew from them; None where nothing was drawn."""
     train_samples: int | None = None

@@ -66,6 +66,23 @@ def answer_cut_away(material: Material) -> Iterator[Finding]:
     )
 
 
+def beyond_positions(material: Material) -> Iterator[Finding]:
+    """Sequences longer than the base model has positions for."""
+    limit = material.max_positions
+    beyond = [item for item in material.sequences if limit is not None and item.num_tokens > limit]
+    yield from found(
+        beyond,
+        len(material.sequences),
+        "sequence",
+        f"are longer than the {limit:,} positions of the base model" if limit is not None else "",
+        code="beyond_positions",
+        severity="error",
+        examples=_with_lengths(beyond),
+        why="The model never learnt what stands there means, or has no weights for it at all.",
+        remedy=f"Lower data.max_length to {limit}, or choose a base model with more positions.",
+    )
+
+
 def end_never_trained(material: Material) -> Iterator[Finding]:
     """Answers that do not end their turn; while others do, those that were cut are told of as cut."""
     answers = [item for item in material.sequences if item.turn >= 0]
@@ -186,6 +203,7 @@ TOKEN_CHECKS = (
     unrenderable_turns,
     nothing_trained,
     answer_cut_away,
+    beyond_positions,
     end_never_trained,
     doubled_bos,
     answer_cut,

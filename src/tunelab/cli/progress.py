@@ -1,4 +1,7 @@
-"""One line that tells how training goes; plain lines, fewer of them, where no terminal watches."""
+"""One line that tells how training goes; plain lines, fewer of them, where no terminal watches.
+
+The screen only watches: when it goes away (a closed terminal, a pipe without a reader), the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def progress_line() -> Iterator[Listener]:
 
     state = _State()
     if not console().is_terminal:
-        yield state.plain
+        yield _while_it_lasts(state.plain)
         return
     with Live(console=console(), refresh_per_second=4, transient=True) as live:
 
@@ -39,7 +42,22 @@ def progress_line() -> Iterator[Listener]:
                 live.console.print(line, style=style)
             live.update(Text(state.line, style="bold"))
 
-        yield listener
+        yield _while_it_lasts(listener)
+
+
+def _while_it_lasts(listener: Listener) -> Listener:
+    """Return a listener that falls silent for good once its screen cannot be written to."""
+    gone = False
+
+    def silent_when_gone(event: AnyEvent) -> None:
+        nonlocal gone
+        if not gone:
+            try:
+                listener(event)
+            except OSError:
+                gone = True
+
+    return silent_when_gone
 
 
 class _State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,7 +49,8 @@ def end_of(trained: Trained) -> None:
     """Print how a run ended: curve, paths and what to do next; an interrupted one exits with its signal's code."""
     run = trained.run
     if trained.interrupted_by is not None:
-        say(f"Saved at step {trained.step:,}. Go on with:  tunelab train {named(run.recipe_file)} --resume")
+        go_on = f"tunelab train {shlex.quote(named(run.recipe_file))} --resume"
+        say(f"Saved at step {trained.step:,}. Go on with:  {go_on}")
         raise typer.Exit(128 + signal.Signals[trained.interrupted_by])
     if trained.was_finished:
         say(f"This run is finished; nothing was done. Its adapter: {named(run.adapter)}")

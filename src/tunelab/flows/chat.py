@@ -8,7 +8,6 @@ from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.conversations import Message
-from tunelab.conversations.tools import read_catalog
 from tunelab.flows.opened import open_run
 from tunelab.generation.completion import Sampling
 from tunelab.generation.generate import stream
@@ -30,15 +29,14 @@ def open_chat(run: Run, *, base: bool = False, temperature: float | None = None,
         RunError, ModelError, AdapterError: as `open_run`.
     """
     opened = open_run(run)
-    data, evaluation = opened.recipe.data, opened.recipe.evaluation
-    tools = read_catalog(run.path / data.tool_catalog) if data.tool_catalog and data.inject_tool_catalog else ()
+    evaluation = opened.recipe.evaluation
     return Chat(
         network=opened.model.network,
         adapter=opened.adapter,
         tuned=not base,
         renderer=opened.renderer,
-        system_prompt=data.system_prompt,
-        tools=tools,
+        system_prompt=opened.facts.system_prompt,
+        tools=opened.facts.tools,
         sampling=Sampling(
             max_new_tokens=max_new_tokens,
             temperature=evaluation.temperature if temperature is None else temperature,

@@ -10,7 +10,7 @@ from tunelab.batching import count_distinct
 from tunelab.checks import Findings, Material, PlannedRun, Statistics, check, response_type, statistics
 from tunelab.flows.data import Gathered, gather
 from tunelab.flows.plan import make_schedule, planned_run
-from tunelab.models.locate import locate_model
+from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering import Renderer, Span, load_renderer, preview
 
@@ -82,10 +82,11 @@ def check_data_or_recipe(
         environment=environment,
     )
     recipe = resolved.anchored
-    renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
+    folder = locate_model(recipe.model, base=resolved.base)
+    renderer = load_renderer(folder, recipe.data, base=resolved.base)
     gathered = gather(resolved, renderer=renderer, on_bad=lambda error: None)
     planned = None if is_data else _plan(recipe, gathered)
-    material = material_of(recipe, gathered, renderer, planned=planned)
+    material = material_of(recipe, gathered, renderer, folder=folder, planned=planned)
     return CheckResult(
         resolved=resolved,
         gathered=gathered,
@@ -97,8 +98,12 @@ def check_data_or_recipe(
     )
 
 
-def material_of(recipe: Recipe, gathered: Gathered, renderer: Renderer, *, planned: PlannedRun | None) -> Material:
+def material_of(
+    recipe: Recipe, gathered: Gathered, renderer: Renderer, *, folder: Path, planned: PlannedRun | None
+) -> Material:
     """Return what the checks look at; `train` hands them the same."""
+    positions = max_positions(folder)
+    virtual = recipe.soft_prompt.number_of_virtual_tokens if recipe.soft_prompt else 0
     return Material(
         train=gathered.train,
         held_out=gathered.held_out,
@@ -108,6 +113,7 @@ def material_of(recipe: Recipe, gathered: Gathered, renderer: Renderer, *, plann
         bad_turns=gathered.bad_turns,
         skips_bad_rows=recipe.data.bad_rows == "skip",
         bos_id=renderer.bos_id,
+        max_positions=None if positions is None else positions - virtual,
         num_train_found=gathered.num_train_found,
         train_samples=recipe.data.train_samples,
         planned=planned,

@@ -1,8 +1,6 @@
 """A finished run, opened: its base model in memory with the adapter on it, and the rendering it was trained with."""
 
-import json
 from dataclasses import dataclass
-from datetime import date
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -11,6 +9,7 @@ from ruamel.yaml.error import YAMLError
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import load_adapter
 from tunelab.errors import RunError
+from tunelab.flows.facts import RunFacts, read_facts
 from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate import locate_model
@@ -25,6 +24,7 @@ class OpenedRun:
     """What answers as the run was trained."""
 
     run: Run
+    facts: RunFacts
     resolved: ResolvedRecipe
     model: LoadedModel
     adapter: Adapter
@@ -49,13 +49,12 @@ def open_run(run: Run) -> OpenedRun:
     resolved = read_run_recipe(run)
     recipe = resolved.recipe
     folder = locate_model(recipe.model, base=run.path)
-    manifest = _read_manifest(run)
-    day = date.fromisoformat(manifest["rendered_on"]) if "rendered_on" in manifest else None
-    renderer = load_renderer(folder, recipe.data, base=run.path, today=day)
-    _refuse_another_template(run, manifest["template_sha256"], renderer.template_hash)
+    facts = read_facts(run)
+    renderer = load_renderer(folder, recipe.data, base=run.path, today=facts.rendered_on)
+    _refuse_another_template(run, facts.template_sha256, renderer.template_hash)
     model = load_model(folder, recipe.model)
     adapter = load_adapter(model.network, run.adapter, base_model=recipe.model.base_model)
-    return OpenedRun(run=run, resolved=resolved, model=model, adapter=adapter, renderer=renderer)
+    return OpenedRun(run=run, facts=facts, resolved=resolved, model=model, adapter=adapter, renderer=renderer)
 
 
 def read_run_recipe(run: Run) -> ResolvedRecipe:
@@ -71,16 +70,6 @@ def read_run_recipe(run: Run) -> ResolvedRecipe:
         raise RunError(f"the run's recipe cannot be read ({first_line})", where=str(run.recipe_file)) from error
     sources = dict.fromkeys(settings_of(recipe), run.recipe_file.name)
     return ResolvedRecipe(recipe=recipe, file=run.recipe_file, base=run.path, sources=sources, dialect="canonical")
-
-
-def _read_manifest(run: Run) -> dict[str, str]:
-    try:
-        manifest: dict[str, str] = json.loads(run.manifest_file.read_text(encoding="utf-8"))
-        manifest["template_sha256"]
-    except (ValueError, KeyError, TypeError) as error:
-        what = "the manifest is damaged: it does not say with which chat template the run was trained"
-        raise RunError(what, where=str(run.manifest_file), remedy="Train again.") from error
-    return manifest
 
 
 def _refuse_another_template(run: Run, trained: str, present: str) -> None:

@@ -1,8 +1,9 @@
-"""Ctrl+C and SIGTERM as a wish that the training loop asks about, so that it can save before it ends."""
+"""Ctrl+C, SIGTERM and a closed terminal as a wish: the training loop asks about it, saves and ends."""
 
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -20,18 +21,24 @@ class Stopping:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stopping]:
-    """Turn the first SIGINT or SIGTERM within the context into a wish; a second one ends the process as usual."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP within the context into a wish; a second one ends the process as usual.
+
+    A signal that the process was started to ignore (nohup) stays ignored.
+    """
     stopping = Stopping()
     previous: dict[signal.Signals, Any] = {}
 
     def note(number: int, _: FrameType | None) -> None:
         stopping.signal_name = signal.Signals(number).name
+        with suppress(OSError):  # os.write, because the step that was interrupted may itself have been printing
+            os.write(2, b"\nThe run ends after this step and is saved; once more ends it at once.\n")
         for each, handler in previous.items():
             signal.signal(each, handler)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.getsignal(number)
-        signal.signal(number, note)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN:
+            previous[number] = handler
+            signal.signal(number, note)
     try:
         yield stopping
     finally:

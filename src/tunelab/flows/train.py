@@ -1,8 +1,10 @@
 """Train: from a recipe to a finished run. The story of tunelab on one page."""
 
 import hashlib
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +15,14 @@ from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching import Schedule, evaluation_batches
 from tunelab.checks import check
-from tunelab.errors import DataError, RunError
-from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, read_events
+from tunelab.errors import DataError, RunError, StorageError
+from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.announce import announce
 from tunelab.flows.check import material_of
 from tunelab.flows.data import Gathered, gather
+from tunelab.flows.facts import RunFacts, common_opening
 from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.flows.stopping import stop_on_signals
 from tunelab.models.load import load_model
@@ -56,34 +59,55 @@ def train(
     Args:
         resolved: the recipe and the folder its names start from.
         workspace: where the run's folder is made, or found again with `resume`.
-        resume: continue the latest run of exactly this recipe; one that is finished is left as it is.
+        resume: continue the run whose recipe file this is, or the latest run of exactly this recipe; one that is
+            finished is left as it is.
         listeners: told of each event as it happens.
 
     Raises:
-        UserError: anything about recipe, data, model or folder that keeps a run from starting; nothing is lost then.
+        UserError: anything about recipe, data, model or folder that keeps a run from starting. A new run that never
+            began leaves nothing behind; one that began can be resumed.
     """
     recipe = resolved.anchored
-    run = _find(workspace, recipe) if resume else _make(workspace, resolved.file, recipe)
+    output_dir = Path(recipe.training.output_dir) if recipe.training.output_dir else None
+    had_folder = output_dir is not None and output_dir.is_dir()
+    if resume:
+        run = _find(workspace, resolved.file, recipe, output_dir)
+    else:
+        run = workspace.new_run(name_of_run(resolved.file), output_dir=output_dir)
+    if run.is_finished:
+        return Trained(run=run, was_finished=True)
     with run.locked():
-        if run.is_finished:
-            return Trained(run=run, was_finished=True)
-        if not run.exists:
-            run.write_recipe(to_yaml(recipe))
-        events = EventLog(run.events_file, listeners)
-        for note in resolved.notes:
-            events.emit(Notice(text=note))
-        fitted, signal_name = _train(recipe, resolved, run, events)
-        if fitted.reason == "interrupted":
-            events.emit(RunInterrupted(step=fitted.step, signal=signal_name or ""))
-    return Trained(run=run, step=fitted.step, interrupted_by=signal_name if fitted.reason == "interrupted" else None)
+        try:
+            return _train_in(run, recipe, resolved, listeners)
+        except BaseException as error:
+            if not resume and not _has_begun(run):
+                run.take_back(keep_folder=had_folder)
+            elif isinstance(error, StorageError):
+                raise _with_what_stands(error, run) from error
+            raise
+
+
+def _train_in(run: Run, recipe: Recipe, resolved: ResolvedRecipe, listeners: Iterable[Listener]) -> Trained:
+    if not run.exists:
+        run.write_recipe(to_yaml(recipe))
+    events = EventLog(run.events_file, listeners)
+    events.emit(Notice(text=f"run {run.id} in {run.path}"))
+    for note in resolved.notes:
+        events.emit(Notice(text=note))
+    fitted, signal_name = _train(recipe, resolved, run, events)
+    if fitted.reason != "interrupted":
+        return Trained(run=run, step=fitted.step)
+    events.emit(RunInterrupted(step=fitted.step, signal=signal_name or ""))
+    return Trained(run=run, step=fitted.step, interrupted_by=signal_name)
 
 
 def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog) -> tuple[Fit, str | None]:
     folder = locate_model(recipe.model, base=resolved.base)
-    renderer = load_renderer(folder, recipe.data, base=resolved.base)
+    day = _first_day(run)
+    renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
     data = gather(resolved, renderer=renderer)
     sequences, held_out = data.rendered_train.sequences, data.rendered_held_out.sequences
-    schedule = _refuse_what_blocks(recipe, data, renderer, events)
+    schedule = _refuse_what_blocks(recipe, data, renderer, folder, events)
 
     precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)
     model = load_model(folder, recipe.model, precision=precision)
@@ -114,18 +138,27 @@ def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog)
             should_stop=stopping,
         )
     if fitted.reason != "interrupted":
-        _finish(run, recipe, fitted, adapter, renderer, events)
+        system_prompt, tools = common_opening(data.train)
+        facts = RunFacts(
+            base_model=recipe.model.base_model,
+            template_sha256=renderer.template_hash,
+            rendered_on=day,
+            system_prompt=system_prompt,
+            tools=tools,
+            steps=fitted.step,
+            adapter_step=fitted.adapter_step,
+            held_out_loss=fitted.best_loss,
+        )
+        _finish(run, fitted, adapter, facts, events)
     return fitted, stopping.signal_name
 
 
-def _make(workspace: Workspace, file: Path | None, recipe: Recipe) -> Run:
-    output_dir = recipe.training.output_dir
-    return workspace.new_run(name_of_run(file), output_dir=Path(output_dir) if output_dir else None)
-
-
-def _find(workspace: Workspace, recipe: Recipe) -> Run:
-    output_dir = recipe.training.output_dir
-    run = workspace.latest_of(recipe_hash(recipe), output_dir=Path(output_dir) if output_dir else None)
+def _find(workspace: Workspace, file: Path | None, recipe: Recipe, output_dir: Path | None) -> Run:
+    """Return the run whose own recipe `file` is, else the latest run of this recipe."""
+    own = Run(path=file.parent) if file is not None else None
+    if own is not None and own.recipe_file == file and own.events_file.exists():
+        output_dir = own.path
+    run = workspace.latest_of(recipe_hash(recipe), output_dir=output_dir)
     if run is None:
         remedy = (
             "Leave out --resume to start one; to continue a run whose recipe file has changed since, "
@@ -135,9 +168,21 @@ def _find(workspace: Workspace, recipe: Recipe) -> Run:
     return run
 
 
-def _refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, events: EventLog) -> Schedule:
+def _has_begun(run: Run) -> bool:
+    return any(isinstance(event, RunStarted) for event in read_events(run.events_file))
+
+
+def _with_what_stands(error: StorageError, run: Run) -> StorageError:
+    """Return the error of a run that began, with the checkpoint that stands and the way to go on."""
+    saved = sorted(run.checkpoints.glob("step-*"))
+    stands = f"The checkpoint {saved[-1].name} stands" if saved else "No checkpoint was written yet"
+    remedy = f"{stands}. Mend this, then go on with: tunelab train {shlex.quote(str(run.recipe_file))} --resume"
+    return StorageError(error.what, where=error.where, expected=error.expected, remedy=remedy)
+
+
+def _refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, folder: Path, events: EventLog) -> Schedule:
     """Return the schedule of a run whose data and plan have no blocking finding; the others are said aloud."""
-    events.emit(Notice(text=f"rows read as {data.format}: {data.evidence}"))
+    events.emit(Notice(text=f"rows read as {data.evidence}"))
     for note in (*data.notes, *renderer.notes):
         events.emit(Notice(text=note))
     if not data.rendered_train.sequences:
@@ -146,7 +191,7 @@ def _refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, even
         raise DataError("no row can be trained", where="data.train_files", remedy=remedy)
     schedule = make_schedule(recipe, data.rendered_train.sequences)
     plan = planned_run(recipe, schedule, num_held_out=len(data.rendered_held_out.sequences))
-    findings = check(material_of(recipe, data, renderer, planned=plan))
+    findings = check(material_of(recipe, data, renderer, folder=folder, planned=plan))
     for finding in findings:
         events.emit(Notice(text=finding.summary, level="info" if finding.severity == "note" else "warning"))
     blocking = findings.blocking(recipe.checks)
@@ -200,7 +245,13 @@ def _scorer(
     )
 
 
-def _finish(run: Run, recipe: Recipe, fitted: Fit, adapter: Adapter, renderer: Renderer, events: EventLog) -> None:
+def _first_day(run: Run) -> date:
+    """Return the day the run began, which a template that writes the date is told however long the run takes."""
+    began = next((event.time for event in read_events(run.events_file)), None)
+    return date.today() if began is None else date.fromtimestamp(began)
+
+
+def _finish(run: Run, fitted: Fit, adapter: Adapter, facts: RunFacts, events: EventLog) -> None:
     """Put the adapter in place; the manifest comes last."""
     with new_folder(run.adapter) as folder:
         adapter.save(folder)
@@ -216,13 +267,4 @@ def _finish(run: Run, recipe: Recipe, fitted: Fit, adapter: Adapter, renderer: R
         )
     )
     write_loss_plot(read_events(run.events_file), run.plot_file, title=run.id)
-    run.write_manifest(
-        {
-            "recipe_sha256": sha256_file(run.recipe_file),
-            "template_sha256": renderer.template_hash,
-            "base_model": recipe.model.base_model,
-            "steps": fitted.step,
-            "adapter_step": fitted.adapter_step,
-            "held_out_loss": fitted.best_loss,
-        }
-    )
+    run.write_manifest(facts.to_json())

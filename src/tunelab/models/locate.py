@@ -1,5 +1,6 @@
 """Where the files of a base model lie: embedded name, local folder or Hub id. Imports no torch."""
 
+import json
 from pathlib import Path
 
 from tunelab.errors import MissingExtraError, ModelError
@@ -42,6 +43,19 @@ def locate_model(config: ModelConfig, *, base: Path) -> Path:
         )
         raise ModelError(f"the Hub model {name} has no pinned revision", where="model.revision", remedy=remedy)
     return _download(name, config.revision)
+
+
+def max_positions(folder: Path) -> int | None:
+    """Return the longest sequence that the model in `folder` has positions for, in tokens; None where it says none."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"config.json is no JSON ({error})", where=str(folder)) from error
+    for values in (config, config.get("text_config") or {}):
+        for key in ("max_position_embeddings", "n_positions"):
+            if isinstance(values.get(key), int):
+                return int(values[key])
+    return None
 
 
 def _download(name: str, revision: str) -> Path:
