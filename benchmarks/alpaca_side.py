@@ -1,0 +1,278 @@
+"""One side of `alpaca_trl.py`, in a process of its own: `python alpaca_side.py {prepare,tunelab,trl} JOB.json`.
+
+Writes a JSON file beside the job: the loss of each optimizer step and the moment it was logged
+(wall clock and processor seconds).
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MAX_LENGTH = 1024
+
+
+def main() -> None:
+    """Play the part that the first argument names, with the job in the second one's file."""
+    part, job_file = sys.argv[1], Path(sys.argv[2])
+    job = json.loads(job_file.read_text())
+    os.environ |= {"OMP_NUM_THREADS": str(job["threads"]), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    import torch
+
+    torch.set_num_threads(job["threads"])
+    result = {"prepare": prepare, "tunelab": train_with_tunelab, "trl": train_with_trl}[part](job, job_file.parent)
+    job_file.with_suffix(".result.json").write_text(json.dumps(result))
+
+
+def prepare(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the base model, render the data, fix the order of the rows; return the token ids and the orders."""
+    _make_base_model(job, folder / "base")
+    _recipe_file(job, folder).write_text(_recipe(job, folder))
+    sequences = _rendered(job, folder)
+    _refuse_if_rendered_otherwise(job, folder / "base", sequences)
+    return {
+        "ids": [[each.prompt_ids.tolist(), each.completion_ids.tolist()] for each in sequences],
+        "orders": _orders(job, [each.num_tokens for each in sequences]),
+    }
+
+
+def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Train with tunelab's own loop: its reading, rendering, model, adapter, forests and events."""
+    from tunelab.adapters.attach import attach
+    from tunelab.batching import BatchingConfig, Step
+    from tunelab.events import AnyEvent, EventLog, StepDone
+    from tunelab.models.config import ModelConfig
+    from tunelab.models.load import load_model
+    from tunelab.recipes import resolve_recipe
+    from tunelab.training.loop import fit
+
+    recipe = resolve_recipe(_recipe_file(job, folder)).recipe
+    sequences = _rendered(job, folder)
+    prepared = json.loads((folder / "prepare.result.json").read_text())
+    if [[each.prompt_ids.tolist(), each.completion_ids.tolist()] for each in sequences] != prepared["ids"]:
+        raise SystemExit("tunelab rendered the rows differently the second time")
+    rows = prepared["orders"][job["order"]]
+
+    class FixedOrder:
+        """Takes the place of tunelab's schedule, so that both sides see the same rows in the same steps."""
+
+        total_steps = job["steps"]
+
+        def step(self, index: int) -> Step:
+            return Step(epoch=0.0, ends_epoch=False, batches=(tuple(rows[index]),))
+
+    model = load_model(folder / "base", ModelConfig(base_model=str(folder / "base")))
+    config = recipe.adapter
+    adapter = attach(model.network, config, init_ids=[], base_model="base", seed=job["seed"])
+    stamps: list[tuple[float, float]] = []
+    steps: list[StepDone] = []
+
+    def note(event: AnyEvent) -> None:
+        if isinstance(event, StepDone):
+            stamps.append((time.perf_counter(), time.process_time()))
+            steps.append(event)
+
+    fit(
+        model,
+        adapter,
+        sequences,
+        FixedOrder(),
+        config=recipe.training,
+        batching=BatchingConfig(),
+        precision="fp32",
+        checkpoints=Path(job["run"]) / "checkpoints",
+        fingerprint="benchmark",
+        events=EventLog(Path(job["run"]) / "events.jsonl", [note]),
+        score=None,
+    )
+    return {
+        "stamps": stamps,
+        "losses": [step.loss for step in steps],
+        "grad_norms": [step.grad_norm for step in steps],
+        "tokens": [step.real_tokens for step in steps],
+    }
+
+
+def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Train with TRL's SFTTrainer and the setting named in the job."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoTokenizer, PrinterCallback, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    setting = dict(job["setting"])
+    prepared = json.loads((folder / "prepare.result.json").read_text())
+    order = [row for rows in prepared["orders"][job["order"]] for row in rows]
+    chosen = [prepared["ids"][row] for row in order]
+    examples = [
+        {"input_ids": prompt + completion, "completion_mask": [0] * len(prompt) + [1] * len(completion)}
+        for prompt, completion in chosen
+    ]
+    stamps: list[tuple[float, float]] = []
+    logs: list[dict[str, float]] = []
+
+    class Note(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if "loss" in kwargs["logs"]:
+                stamps.append((time.perf_counter(), time.process_time()))
+                logs.append(dict(kwargs["logs"]))
+
+    model_kwargs = {"dtype": "float32", "attn_implementation": setting.pop("attn_implementation", "sdpa")}
+    arguments = {
+        "output_dir": job["run"],
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "max_length": MAX_LENGTH,
+        "completion_only_loss": True,
+        "train_sampling_strategy": "sequential",  # the rows stand in the order of the job
+        "per_device_train_batch_size": job["rows"],
+        "max_steps": job["steps"],
+        "learning_rate": job["learning_rate"],
+        "lr_scheduler_type": "linear",
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.95,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "seed": job["seed"],
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        "model_init_kwargs": model_kwargs,
+    }
+    trainer = SFTTrainer(
+        model=str(folder / "base"),
+        args=SFTConfig(**(arguments | setting)),
+        train_dataset=Dataset.from_list(examples),
+        processing_class=AutoTokenizer.from_pretrained(folder / "base"),
+        peft_config=LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear"),
+        callbacks=[Note()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    packed = bool(setting.get("packing"))
+    if not packed and [each["input_ids"] for each in trainer.train_dataset] != [prompt + done for prompt, done in chosen]:
+        raise SystemExit("TRL changed the token ids")
+    trainer.train()
+    seen = [0, *(int(each["num_tokens"]) for each in logs)]  # counts padding, of which packed rows have none
+    tokens = [after - before for before, after in zip(seen, seen[1:], strict=False)]
+    if not packed:
+        per_row = [len(prompt) + len(completion) for prompt, completion in chosen]
+        tokens = [sum(per_row[at : at + job["rows"]]) for at in range(0, job["steps"] * job["rows"], job["rows"])]
+    return {
+        "stamps": stamps,
+        "losses": [each["loss"] for each in logs],
+        "grad_norms": [each["grad_norm"] for each in logs],
+        "tokens": tokens,
+    }
+
+
+def _make_base_model(job: dict[str, Any], folder: Path) -> None:
+    """Write a Llama-type model of random weights, its tokenizer trained on the very data."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    rows = json.loads(Path(job["data"]).read_text(encoding="utf-8"))
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=8192, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    texts = (text for row in rows for text in (row["instruction"], row["input"], row["output"]))
+    tokenizer.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>", chat_template=CHAT_TEMPLATE
+    )
+    fast.save_pretrained(folder)
+    torch.manual_seed(job["seed"])
+    config = LlamaConfig(
+        vocab_size=8192,
+        hidden_size=384,
+        intermediate_size=1024,
+        num_hidden_layers=8,
+        num_attention_heads=6,
+        num_key_value_heads=6,
+        max_position_embeddings=2048,
+        bos_token_id=None,
+        eos_token_id=fast.eos_token_id,
+        pad_token_id=fast.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def _recipe_file(job: dict[str, Any], folder: Path) -> Path:
+    return folder / "recipe.yaml"
+
+
+def _recipe(job: dict[str, Any], folder: Path) -> str:
+    return f"""model: {{base_model: {json.dumps(str(folder / "base"))}}}
+data: {{train_files: [{json.dumps(job["data"])}], eval_fraction: 0, max_length: {MAX_LENGTH}}}
+lora: {{r: 16, lora_alpha: 32, target_modules: all-linear}}
+training:
+  num_training_steps: {job["steps"]}
+  per_device_train_batch_size: {job["rows"]}
+  learning_rate: {job["learning_rate"]}
+  eval_strategy: "no"
+  save_steps: 100000
+  seed: {job["seed"]}
+"""
+
+
+def _rendered(job: dict[str, Any], folder: Path) -> Sequence[Any]:
+    from tunelab.flows.data import gather
+    from tunelab.recipes import resolve_recipe
+    from tunelab.rendering import load_renderer
+
+    resolved = resolve_recipe(_recipe_file(job, folder))
+    renderer = load_renderer(folder / "base", resolved.recipe.data, base=folder)
+    return gather(resolved, renderer=renderer).rendered_train.sequences
+
+
+def _refuse_if_rendered_otherwise(job: dict[str, Any], base: Path, sequences: Sequence[Any]) -> None:
+    """Compare tunelab's ids with those of transformers' own chat template, which is what TRL would apply."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    rows = json.loads(Path(job["data"]).read_text(encoding="utf-8"))
+    for each in sequences:
+        row = rows[each.conversation]
+        text = "\n\n".join(filter(None, (row["instruction"], row["input"])))
+        messages = [{"role": "user", "content": text}, {"role": "assistant", "content": row["output"]}]
+        whole = tokenizer.apply_chat_template(messages, return_dict=False)
+        prompt = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=False)
+        newline = tokenizer.encode("\n")  # stands behind the end of the turn; nobody should learn to write it
+        if each.prompt_ids.tolist() != prompt or [*each.prompt_ids, *each.completion_ids, *newline] != whole:
+            raise SystemExit(f"row {each.conversation}: tunelab's ids are not those of transformers' chat template")
+
+
+def _orders(job: dict[str, Any], lengths: Sequence[int]) -> dict[str, list[list[int]]]:
+    """Return two ways in which rows meet in optimizer steps: drawn at random, and by TRL's best hand, by length."""
+    import torch
+    from transformers.trainer_pt_utils import get_length_grouped_indices
+
+    generator = torch.Generator().manual_seed(job["seed"])
+    rows = job["rows"]
+    shuffled = torch.randperm(len(lengths), generator=generator).tolist()
+    by_length = get_length_grouped_indices(list(lengths), rows, generator=generator)
+    orders = {}
+    for name, order in (("shuffled", shuffled), ("by length", by_length)):
+        steps = [order[at : at + rows] for at in range(0, len(order) - rows + 1, rows)]
+        # group_by_length runs down from long to short; the first steps shall be a fair sample of all
+        orders[name] = [steps[at] for at in torch.randperm(len(steps), generator=generator).tolist()[: job["steps"]]]
+    return orders
+
+
+if __name__ == "__main__":
+    main()
