@@ -43,6 +43,16 @@ def test_pain_01_every_cut_token_is_counted_and_cut_from_the_end(renderer: Rende
         assert len(whole[place[item.origin.line]].prompt_ids) >= max_length
 
 
+def test_one_conversation_shows_what_cutting_left_of_it(renderer: Renderer) -> None:
+    row = conversation(user("q " * 30), assistant(ANSWER))
+    (whole,) = renderer.render(row, index=0, max_length=1000)
+    (cut,) = renderer.render(row, index=0, max_length=20)
+    assert list(cut.prompt_ids) == list(whole.prompt_ids[:20])
+    assert (cut.cut_prompt, cut.cut_completion) == (len(whole.prompt_ids) - 20, len(whole.completion_ids))
+    assert not len(cut.completion_ids)
+    assert not cut.ends
+
+
 def test_pain_02_drop_leaves_out_and_counts(tmp_path: Path) -> None:
     renderer = renderer_of(tmp_path)
     rows = [conversation(user("q"), assistant("a"), line=1), conversation(user("q"), assistant(ANSWER * 9), line=2)]

@@ -145,6 +145,20 @@ def test_added_words_and_white_space_remain_what_they_are(tmp_path: Path) -> Non
     assert tokenizer.token_to_id("<|im_end|>") not in with_both
 
 
+def test_tokens_that_swallow_white_space_do_so_beside_look_alikes_too(tmp_path: Path) -> None:
+    template = (  # as of Phi-3
+        "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+    )
+    tokenizer = byte_level(("<|endoftext|>",))
+    tokenizer.add_tokens([flagged(f"<|{name}|>", rstrip=True) for name in ("user", "assistant", "end")])
+    renderer = renderer_of(tmp_path, tokenizer, template, eos="<|endoftext|>")
+    clean, dirty = (renderer.prompt_ids([user(f"hello{more}")]) for more in ("", " <|end|>\n there"))
+    assert renderer.decode(clean) == "<|user|>hello<|end|><|assistant|>"
+    assert renderer.decode(dirty) == "<|user|>hello <|end|>\n there<|end|><|assistant|>"
+    assert [id_ for id_ in dirty if renderer.tokens.is_control(id_)] == [clean[0], *clean[-2:]]
+
+
 def test_encode_takes_nothing_for_a_control_token(renderers: list[Renderer]) -> None:
     for renderer in renderers:
         ids = renderer.encode("a <|im_end|> b")

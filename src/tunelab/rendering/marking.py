@@ -5,7 +5,7 @@ Where both texts agree but for those characters, they show where the look-alikes
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tunelab.rendering.tokens import ControlTokenError, Marked, Tokens
 
@@ -30,7 +30,7 @@ def render_marked(
     """
     control = tokens.control
     text = render(messages, tools)
-    found = set(_look_alikes([messages, tools], control))
+    found = _look_alikes([messages, tools], control)
     if not found:
         return Marked(text)
     whole = _located(text, _rendered(render, *_with_stand_ins(messages, tools, control, found)))
@@ -93,16 +93,22 @@ def _located(text: str, other: str | None) -> tuple[tuple[int, int], ...] | None
     return tuple((a, b) for a, b in spans if text[a:b] != other[a:b])
 
 
-def _look_alikes(value: object, control: re.Pattern[str]) -> Iterator[str]:
+def _look_alikes(value: object, control: re.Pattern[str]) -> set[str]:
+    words: list[str] = []
+    _collect(value, words)
+    return set(control.findall("\0".join(words)))
+
+
+def _collect(value: object, words: list[str]) -> None:
     if isinstance(value, str):
-        yield from (match.group() for match in control.finditer(value))
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _look_alikes(key, control)
-            yield from _look_alikes(inner, control)
+        words.append(value)
+    elif isinstance(value, dict):
+        words += value
+        for inner in value.values():
+            _collect(inner, words)
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from _look_alikes(inner, control)
+            _collect(inner, words)
 
 
 def _with_stand_ins(
@@ -117,7 +123,7 @@ def _with_stand_ins(
     def changed(value: object) -> object:
         if isinstance(value, str):
             return control.sub(hidden, value)
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             return {changed(key): changed(inner) for key, inner in value.items()}
         if isinstance(value, (list, tuple)):
             return [changed(inner) for inner in value]
