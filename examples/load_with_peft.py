@@ -1,0 +1,47 @@
+"""A run's adapter in stock transformers and peft, without tunelab: the same logits.
+
+    python examples/load_with_peft.py runs/recipe_lora-20261121-120000
+
+The prompt is tokenized by tunelab here, so that both sides see the same ids; transformers' own `apply_chat_template`
+gives the same ones.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from tunelab.conversations import Message
+from tunelab.flows.opened import open_run
+from tunelab.workspace import Run
+
+
+def main(arguments: list[str] | None = None) -> float:
+    """Print and return the largest difference between the logits of tunelab and those of stock peft."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("--prompt", default="How do I keep a Yucca alive?")
+    asked = parser.parse_args(arguments)
+
+    opened = open_run(Run(path=asked.run.resolve()))
+    ids = torch.tensor(opened.renderer.prompt_ids([Message(role="user", content=asked.prompt)], ())).long()[None]
+    network, adapter = opened.model.network, opened.adapter
+    with torch.inference_mode():
+        virtual = adapter.virtual_embeddings()[None]  # no rows, unless the adapter is a soft prompt
+        inputs = torch.cat([virtual, network.get_input_embeddings()(ids)], dim=1)
+        ours = network(inputs_embeds=inputs).logits[:, virtual.shape[1] :]
+
+    base = AutoModelForCausalLM.from_pretrained(opened.model.folder, dtype=torch.float32)
+    stock = PeftModel.from_pretrained(base, asked.run / "adapter")
+    with torch.inference_mode():
+        theirs = stock(input_ids=ids).logits[:, -ids.shape[1] :]
+
+    difference = float((ours - theirs).abs().max())
+    print(f"{ids.shape[1]} prompt tokens, {theirs.shape[-1]:,} logits each: they differ by {difference:.1e} at most")
+    return difference
+
+
+if __name__ == "__main__":
+    main()
