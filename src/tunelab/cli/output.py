@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -53,6 +54,11 @@ def named(path: Path) -> str:
     """Return a path as a user would type it from here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def this_command() -> str:
+    """Return what a user types to run tunelab again: its name where it is on the PATH, else its path."""
+    return "tunelab" if shutil.which("tunelab") else named(Path(sys.argv[0]).absolute())
 
 
 def print_error(error: UserError) -> None:

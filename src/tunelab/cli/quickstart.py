@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunelab.cli.output import named, say
+from tunelab.cli.output import named, say, this_command
 from tunelab.recipes import resolve_recipe
 from tunelab.starter import SAMPLE_TASKS, write_sample_task
 from tunelab.workspace import find_workspace
@@ -44,8 +44,8 @@ def command(
     say("\n3  compare", style="bold")
     compare_and_print(trained.run, show=2)
 
-    recipe = named(files.recipe)
+    recipe, tunelab = named(files.recipe), this_command()
     say("\nNext:", style="bold")
-    say(f"  tunelab chat {trained.run.id}")
-    say(f"  tunelab check {recipe} --show 3 --stats")
-    say(f"  tunelab train {recipe} --set lora.r=4 --set training.learning_rate=1e-3")
+    say(f"  {tunelab} chat {trained.run.id}")
+    say(f"  {tunelab} check {recipe} --show 3 --stats")
+    say(f"  {tunelab} train {recipe} --set lora.r=4 --set training.learning_rate=1e-3")

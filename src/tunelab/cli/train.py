@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunelab.cli.output import named, say
+from tunelab.cli.output import named, say, this_command
 from tunelab.cli.progress import progress_line
 from tunelab.events import RunFinished, read_events
 from tunelab.recipes import resolve_recipe
@@ -49,7 +49,7 @@ def end_of(trained: Trained) -> None:
     """Print how a run ended: curve, paths and what to do next; an interrupted one exits with its signal's code."""
     run = trained.run
     if trained.interrupted_by is not None:
-        go_on = f"tunelab train {shlex.quote(named(run.recipe_file))} --resume"
+        go_on = f"{this_command()} train {shlex.quote(named(run.recipe_file))} --resume"
         say(f"Saved at step {trained.step:,}. Go on with:  {go_on}")
         raise typer.Exit(128 + signal.Signals[trained.interrupted_by])
     if trained.was_finished:
