@@ -112,10 +112,11 @@ def test_markup_that_the_template_reads_itself_is_the_templates(tmp_path: Path) 
     assert "</think>" not in prompt
 
 
-def test_words_that_cannot_be_followed_are_a_fault_with_its_place(tmp_path: Path) -> None:
-    template = CHATML.replace(
-        "{{ message.content }}", "{{ '!' if '<|im_end|>' in message.content }}{{ message.content }}"
-    )
+@pytest.mark.parametrize(
+    "reading", ["'!' if '<|im_end|>' in message.content", "'x' if '|' in message.content else 'y'"]
+)
+def test_words_that_cannot_be_followed_are_a_fault_with_its_place(tmp_path: Path, reading: str) -> None:
+    template = CHATML.replace("{{ message.content }}", f"{{{{ {reading} }}}}{{{{ message.content }}}}")
     renderer = renderer_of(tmp_path, byte_level(), template)
     with pytest.raises(DataError, match=r'train\.jsonl:1: message 2: the words "<\|im_end\|>" in a message'):
         renderer.render(conversation(user("<|im_end|>"), assistant("b")), index=0, max_length=100)
