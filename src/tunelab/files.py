@@ -16,7 +16,7 @@ def write_file(path: Path, content: bytes | str) -> None:
     """Write a file aside, fsync it and rename it into place, so that a reader sees the old file or the new one."""
     data = content.encode() if isinstance(content, str) else content
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _explained(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with aside.open("wb") as file:
@@ -37,7 +37,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     A crash at any instant leaves either no `path` or a whole one. An existing `path` is replaced.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _explained(path):
+    with storage_errors(path):
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
@@ -62,6 +62,22 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what an interrupted `write_file` or `new_folder` left in `folder`."""
     for left in [*folder.glob(".*.tmp"), *folder.glob(".*.old")]:
         shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Let what the system refuses while `path` is written come out as a StorageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "Nothing that was complete was touched. Free some space and run the same command again."
+            raise StorageError("the disk is full", where=str(path), remedy=remedy) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            remedy = "Choose a folder you may write to."
+            raise StorageError("writing here is not permitted", where=str(path), remedy=remedy) from error
+        remedy = "Nothing that was complete was touched."
+        raise StorageError(f"writing failed: {error.strerror or error}", where=str(path), remedy=remedy) from error
 
 
 def write_json(path: Path, value: object) -> None:
@@ -89,20 +105,6 @@ def sha256_folder(folder: Path) -> dict[str, str]:
     """Return relative path -> SHA-256 for every file below `folder`, sorted by path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "Nothing that was complete was touched. Free some space and run the same command again."
-            raise StorageError("the disk is full", where=str(path), remedy=remedy) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            remedy = "Choose a folder you may write to."
-            raise StorageError("writing here is not permitted", where=str(path), remedy=remedy) from error
-        raise
 
 
 def _fsync_file(path: Path) -> None:

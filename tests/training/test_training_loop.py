@@ -331,8 +331,31 @@ def test_a_half_precision_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="loss became"):
+    with pytest.raises(RunError, match=r"became (nan|inf)"):
         run(tmp_path, learning_rate=1.0, max_grad_norm=0, num_train_epochs=40, adapter=LoraConfig(r=4, lora_alpha=1e30))
+
+
+def test_weights_that_are_no_numbers_never_reach_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = itertools.count(1)
+    real = torch.nn.utils.clip_grad_norm_
+    bad = torch.tensor(float("nan"))  # a gradient may overflow while the loss of its step is a number
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *a: bad if next(calls) == 4 else real(*a))
+    with pytest.raises(RunError, match=r"gradient's norm became nan after 3 whole steps.*last checkpoint stands"):
+        run(tmp_path, save_steps=1, eval_strategy="no")
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir())[-1] == "step-00000003"
+    with pytest.raises(RunError, match="held-out loss became nan"):
+        run(tmp_path / "other", score=lambda: (float("nan"), 1))
+
+
+def test_a_damaged_later_checkpoint_never_pushes_the_good_ones_out(tmp_path: Path) -> None:
+    straight = run(tmp_path, num_train_epochs=2, save_total_limit=1)
+    (newest,) = (tmp_path / "checkpoints").iterdir()
+    (newest / "state.safetensors").write_bytes(b"bit rot")
+    asked = itertools.count(1)
+    run(tmp_path, num_train_epochs=2, save_total_limit=1, should_stop=lambda: next(asked) == 3)
+    resumed = run(tmp_path, num_train_epochs=2, save_total_limit=1)
+    assert steps(resumed.events)[0].step == 4
+    assert torch.equal(resumed.weights, straight.weights)
 
 
 def test_the_network_is_left_as_it_serves(tmp_path: Path) -> None:

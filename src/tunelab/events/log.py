@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tunelab.events.event import AnyEvent, RunStarted, StepDone
+from tunelab.files import storage_errors
 
 Listener = Callable[[AnyEvent], None]
 
@@ -24,7 +25,7 @@ class EventLog:
         """Write one event with the present time; a torn last line of an earlier process is closed first."""
         event = msgspec.structs.replace(event, time=time.time())
         if self.path is not None:
-            with self.path.open("ab+") as file:
+            with storage_errors(self.path), self.path.open("ab+") as file:
                 if file.tell() and not _ends_with_newline(self.path):
                     file.write(b"\n")
                 file.write(_encoder.encode(event) + b"\n")

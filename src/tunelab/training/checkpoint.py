@@ -57,7 +57,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
-    """Write a checkpoint below `folder`, then delete all but the newest `keep`; return its folder."""
+    """Write a checkpoint below `folder`, then delete all but the newest `keep` up to it; return its folder."""
     path = folder / f"step-{checkpoint.progress.step:08d}"
     with new_folder(path) as aside:
         tensors = {name: checkpoint.tensors[name].contiguous() for name in sorted(checkpoint.tensors)}
@@ -70,7 +70,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
             "progress": asdict(checkpoint.progress),
         }
         write_json(aside / "state.json", state)
-    for old in _folders(folder)[:-keep]:
+    # A later folder can only be one that was found damaged: it must not count, or the good ones would go.
+    for old in [each for each in _folders(folder) if each <= path][:-keep]:
         shutil.rmtree(old)
     return path
 

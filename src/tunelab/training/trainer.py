@@ -78,8 +78,7 @@ class Trainer:
             torch.autograd.backward(self.scaler.scale(loss / trained))
             total += loss.detach()
         loss_value = float(total) / trained
-        if not np.isfinite(loss_value):
-            self._refuse_divergence(loss_value)
+        self._refuse_divergence("loss", loss_value)
         grad_norm, rate = self._descend()
         self.progress = replace(self.progress, step=self.progress.step + 1)
         return StepDone(
@@ -102,22 +101,27 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         limit = self.config.max_grad_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit)
+        if not self.scaler.is_enabled():  # the scaler leaves out such a step by itself
+            self._refuse_divergence("gradient's norm", float(norm))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return float(norm), rate
 
-    def _refuse_divergence(self, loss: float) -> None:
-        raise RunError(
-            f"the loss became {loss} at step {self.progress.step + 1}",
-            where="training",
-            remedy="Lower training.learning_rate or set training.max_grad_norm; the last checkpoint stands.",
-        )
+    def _refuse_divergence(self, name: str, value: float) -> None:
+        """Raise a RunError where `value` is no finite number, before it reaches weights or a checkpoint."""
+        if not np.isfinite(value):
+            raise RunError(
+                f"the {name} became {value} after {self.progress.step:,} whole steps",
+                where="training",
+                remedy="Lower training.learning_rate or set training.max_grad_norm; the last checkpoint stands.",
+            )
 
     def evaluate(self, score: Score, events: EventLog) -> None:
         """Measure held-out loss, remember the best weights, count evaluations without gain."""
         started = time.perf_counter()
         loss, tokens = score()
+        self._refuse_divergence("held-out loss", loss)
         progress = self.progress
         is_best = progress.best_loss is None or loss < progress.best_loss
         if is_best:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.errors import RunError
-from tunelab.files import sha256_folder, write_file, write_json
+from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file, write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +82,32 @@ class Run:
         """Write `facts` with the run's id and the SHA-256 of every file of the adapter; the run is then finished."""
         write_json(self.manifest_file, {**facts, "run_id": self.id, "files": sha256_folder(self.adapter)})
 
+    def take_back(self, *, keep_folder: bool) -> None:
+        """Remove a run that never began, so that the same command can be given again.
+
+        Args:
+            keep_folder: leave the empty folder, because it was there before.
+        """
+        for file in (self.events_file, self.recipe_file, self._lock_file):
+            file.unlink(missing_ok=True)
+        if not keep_folder:
+            with suppress(OSError):
+                self.path.rmdir()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the lock goes with the process, however that ends.
+        """Hold the run for this process, and sweep what a killed one left half written.
+
+        The lock goes with the process, however that ends.
 
         Raises:
             RunError: another process holds it.
+            StorageError: the folder cannot be written to.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+") as file:
+        with storage_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = self._lock_file.open("a+")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -100,7 +117,13 @@ class Run:
                 raise RunError(
                     f"this run is in use by process {holder}", where=str(self.path), remedy=remedy
                 ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with storage_errors(self.path):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+                remove_leftovers(self.path)
             yield
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / ".lock"

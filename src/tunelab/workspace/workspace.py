@@ -10,12 +10,13 @@ from itertools import chain, count
 from pathlib import Path
 
 from tunelab.errors import RunError, did_you_mean
-from tunelab.files import sha256_file
+from tunelab.files import sha256_file, storage_errors
 from tunelab.workspace.run import Run
 
 MARKER = "finetuning.workspace.config"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_OWN = re.compile(r"\.lock|\.recipe\.yaml\.\d+\.tmp")  # what a run leaves that was killed before its first word
 _SAYS_NOTHING = ("recipe", "config", "finetune", "finetuning")
 
 
@@ -51,6 +52,7 @@ class Workspace:
 
         Raises:
             RunError: `output_dir` holds something already, or the name is none.
+            StorageError: the folder cannot be made.
         """
         if output_dir is not None:
             return _in_folder(output_dir)
@@ -59,10 +61,12 @@ class Workspace:
         stem = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
         for run_id in chain([stem], (f"{stem}-{number}" for number in count(2))):
             folder = self._runs / run_id
-            try:
-                folder.mkdir(parents=True)
-            except FileExistsError:
-                continue
+            with storage_errors(folder):
+                self._runs.mkdir(parents=True, exist_ok=True)
+                try:
+                    folder.mkdir()
+                except FileExistsError:
+                    continue
             return Run(path=folder)
         raise AssertionError("count() has no end")
 
@@ -112,14 +116,16 @@ class Workspace:
 def _in_folder(folder: Path) -> Run:
     run = Run(path=folder.expanduser().resolve())
     remedy = "Choose another folder"
-    if run.exists:
-        state = "a finished run" if run.is_finished else "an unfinished run"
-        raise RunError(
-            f"this folder holds {state}", where=str(folder), remedy=f"{remedy}, or continue it with --resume."
-        )
-    if run.path.exists() and (not run.path.is_dir() or any(file.name != ".lock" for file in run.path.iterdir())):
-        raise RunError("this is not an empty folder", where=str(folder), remedy=f"{remedy} for the run.")
-    run.path.mkdir(parents=True, exist_ok=True)
+    with storage_errors(run.path):
+        if run.exists:
+            state = "a finished run" if run.is_finished else "an unfinished run"
+            raise RunError(
+                f"this folder holds {state}", where=str(folder), remedy=f"{remedy}, or continue it with --resume."
+            )
+        in_the_way = not run.path.is_dir() or any(not _OWN.fullmatch(file.name) for file in run.path.iterdir())
+        if run.path.exists() and in_the_way:
+            raise RunError("this is not an empty folder", where=str(folder), remedy=f"{remedy} for the run.")
+        run.path.mkdir(parents=True, exist_ok=True)
     return run
 
 
