@@ -1,31 +1,11 @@
-"""A base model small enough that every example runs in a second."""
-
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from rendering.small_models import CHATML, byte_level, save_model
+from tiny_model import save_tiny_model
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a random Llama-type model with a tokenizer and a chat template."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tokenizer = byte_level()
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        eos_token_id=tokenizer.token_to_id("<|im_end|>"),
-        bos_token_id=None,
-        pad_token_id=None,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return save_model(folder, tokenizer, CHATML)
+    """The folder of a base model small enough that every example runs in a second."""
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
