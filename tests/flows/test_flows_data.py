@@ -34,7 +34,7 @@ def test_a_share_is_held_out_by_seed_and_no_row_is_lost(tmp_path: Path) -> None:
     assert (len(first.train), len(first.held_out)) == (30, 10)
     assert sorted(lines(first.train) + lines(first.held_out)) == list(range(1, 41))
     assert lines(first.held_out) == lines(again.held_out) != lines(other.held_out)
-    assert "10 rows held out of 40" in first.notes
+    assert "10 rows of 40 held out" in first.notes
 
 
 def test_rows_that_stand_twice_never_measure_what_was_trained(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_rows_that_stand_twice_never_measure_what_was_trained(tmp_path: Path) ->
     drawn = 18
     left_out = drawn - len(found.held_out)
     assert left_out
-    assert f"{left_out} of {drawn} held-out rows ask what a training row asks and were left out" in found.notes[-1]
+    assert f"{left_out} of these {drawn} ask what a training row asks and were left out" in found.notes[-1]
 
 
 def test_rows_of_a_test_file_are_held_out_as_they_stand(tmp_path: Path) -> None:

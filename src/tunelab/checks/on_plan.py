@@ -62,10 +62,11 @@ def evaluated_once(material: Material) -> Iterator[Finding]:
         yield Finding(
             code="evaluated_once",
             severity="note",
-            summary=f"held-out loss is measured every {run.eval_steps:,} steps, and the run has {run.total_steps:,}",
+            summary=f"held-out loss is measured every {run.eval_steps:,} steps, and the run has {run.total_steps:,}: "
+            "once, at its end",
             count=run.eval_steps,
             total=run.total_steps,
-            why="It is measured once, at the end: early stopping and the best checkpoint have no choice.",
+            why="Early stopping and the best checkpoint have no choice.",
             remedy=f"Lower training.eval_steps to about {max(1, run.total_steps // 4)}.",
         )
 

@@ -62,7 +62,8 @@ def answer_cut_away(material: Material) -> Iterator[Finding]:
         severity="error",
         examples=_with_lengths(gone),
         why="Nothing of these answers is left to learn from.",
-        remedy=f"Raise data.max_length (the longest needs {_longest(gone):,}), or set data.on_too_long to drop.",
+        remedy=f"Raise data.max_length (the longest needs {_longest(gone):,})"
+        + ("." if len(gone) == total else ", or set data.on_too_long to drop."),
     )
 
 

@@ -37,10 +37,10 @@ class TokenStatistics:
     """Tokens left when each shared prefix is counted once over the whole data set."""
     sharing: float
     """total / distinct: what sharing can save at best."""
-    prompt: Spread
-    """Of the sequences, before anything was cut; so are the next two."""
-    completion: Spread
-    sequence: Spread
+    prompt: Spread | None
+    """Of the sequences, before anything was cut, as are the next two; None where no sequence is left."""
+    completion: Spread | None
+    sequence: Spread | None
     """Of prompt and completion together, sequences that were left out for their length included."""
     histogram: tuple[tuple[int, int], ...]
     """(longest length in the bin, sequences in it), lengths as in `sequence`; they double from bin to bin."""
@@ -79,8 +79,10 @@ class Statistics:
         rows = f"{self.num_conversations:,} row{'' if self.num_conversations == 1 else 's'}"
         if t.num_sequences != self.num_conversations:
             rows = f"{t.num_sequences:,} sequences of {rows}"
-        distinct = f"of which {short(t.distinct)} are distinct: sharing saves {t.sharing:.1f} times."
-        return f"{rows} hold {short(t.total)} tokens, {distinct}"
+        hold = f"{rows} hold {short(t.total)} tokens"
+        if t.sharing < 1.05:
+            return f"{hold}; next to nothing of them is shared."
+        return f"{hold}, of which {short(t.distinct)} are distinct: sharing saves {t.sharing:.1f} times."
 
 
 def statistics(material: Material, *, count_distinct: Callable[[Sequence[Rendered]], int]) -> Statistics:
@@ -152,9 +154,9 @@ def _tokens(material: Material, count_distinct: Callable[[Sequence[Rendered]], i
     )
 
 
-def _spread(values: NDArray[np.int64]) -> Spread:
+def _spread(values: NDArray[np.int64]) -> Spread | None:
     if not len(values):
-        return Spread(mean=0.0, p50=0, p95=0, p99=0, max=0)
+        return None
     p50, p95, p99 = (int(value) for value in np.percentile(values, (50, 95, 99), method="higher"))
     return Spread(mean=float(values.mean()), p50=p50, p95=p95, p99=p99, max=int(values.max()))
 

@@ -148,7 +148,7 @@ def _print_statistics(found: Statistics) -> None:
         return
     spreads = (("prompt", t.prompt), ("trained", t.completion), ("sequence", t.sequence))
     columns = ("tokens of a", "mean", "median", "95 %", "99 %", "longest")
-    print_table(columns, [(name, round(s.mean), s.p50, s.p95, s.p99, s.max) for name, s in spreads])
+    print_table(columns, [(name, round(s.mean), s.p50, s.p95, s.p99, s.max) for name, s in spreads if s is not None])
     share = f"{100 * t.trained_share:.1f} %"
     say(f"{t.num_sequences:,} sequences, {t.total:,} tokens, {t.trained:,} of them trained ({share}).")
     say(f"Lengths before the cut; {t.num_too_long:,} sequences are longer than data.max_length.\n")
@@ -166,7 +166,7 @@ def _print_example(example: Example) -> None:
         f"{example.num_cut_tokens:,} cut" if example.num_cut_tokens else "",
         f"answer: {example.response_type}",
         f"{example.num_messages} messages",
-        f"{example.num_tools} tools" if example.num_tools else "",
+        f"{example.num_tools} tool{'' if example.num_tools == 1 else 's'}" if example.num_tools else "",
         f"the last of {example.num_answers} trained answers" if example.num_answers > 1 else "",
         harmless(f"session {example.session_id}") if example.session_id else "",
     ]

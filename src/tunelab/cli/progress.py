@@ -116,7 +116,8 @@ def _start(event: RunStarted) -> str:
     resumed = f"Resumed after step {event.resumed_from:,}: " if event.resumed_from else ""
     return (
         f"{resumed}{event.total_steps:,} steps over {event.num_train_sequences:,} sequences, "
-        f"{event.num_train_tokens:,} tokens an epoch{shared}; {event.num_eval_sequences:,} held out"
+        f"{event.num_train_tokens:,} tokens {'an epoch' if event.counts_epoch else 'in all'}{shared}; "
+        f"{event.num_eval_sequences:,} held out"
     )
 
 

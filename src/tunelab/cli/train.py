@@ -61,8 +61,12 @@ def end_of(trained: Trained) -> None:
     say(terminal_plot(events))
     (finished,) = [event for event in events if isinstance(event, RunFinished)][-1:]
     say()
-    say(f"Adapter  {named(run.adapter)}  ({finished.adapter_bytes / 1e6:,.1f} MB, {_kept(finished)})")
+    say(f"Adapter  {named(run.adapter)}  ({_size(finished.adapter_bytes)}, {_kept(finished)})")
     say(f"Plot     {named(run.plot_file)}")
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.1f} kB"
 
 
 def _kept(finished: RunFinished) -> str:

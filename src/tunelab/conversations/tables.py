@@ -42,7 +42,7 @@ class Text:
     """Plain text to continue: a paragraph of a text file, or ``{"text"}``."""
 
     name: FormatName = "text"
-    shape = "plain text"
+    shape = "text and no named fields"
 
     def recognises(self, row: Row) -> bool:
         return isinstance(row.value, str) or "text" in row.value

@@ -17,9 +17,11 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     num_train_sequences: int
     num_eval_sequences: int
     num_train_tokens: int
-    """Prompt and completion tokens of one epoch, shared or not."""
+    """Prompt and completion tokens of an epoch, or of the run where it is shorter; shared or not."""
     num_distinct_tokens: int
     """What is left of them after sharing inside micro-batches."""
+    counts_epoch: bool
+    """True where the two figures above are those of a whole epoch."""
     num_trainable: int
     """Trained weights of the adapter."""
     resumed_from: int = 0

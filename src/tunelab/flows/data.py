@@ -102,15 +102,13 @@ def _hold_out(
     train, drawn = split_conversations(items, fraction=fraction, seed=seed)
     trained = {question for item in train for question in questions(item)}
     unseen = [item for item in drawn if questions(item)[-1] not in trained]
-    held_out = sample(unseen, limit, seed)
-    notes = _drawn(len(held_out), len(unseen), "held-out")
-    if held_out:
-        notes.append(f"{len(held_out):,} rows held out of {len(items):,}")
+    notes = [f"{len(drawn):,} rows of {len(items):,} held out"] if drawn else []
     if len(unseen) < len(drawn):
         example = next(str(item.origin) for item in drawn if questions(item)[-1] in trained)
-        left = f"{len(drawn) - len(unseen):,} of {len(drawn):,} held-out rows"
+        left = f"{len(drawn) - len(unseen):,} of these {len(drawn):,}"
         notes.append(f"{left} ask what a training row asks and were left out (the first: {example})")
-    return train, held_out, notes
+    held_out = sample(unseen, limit, seed)
+    return train, held_out, [*notes, *_drawn(len(held_out), len(unseen), "held-out")]
 
 
 def _drawn(taken: int, found: int, side: str) -> list[str]:

@@ -21,6 +21,8 @@ class Sharing:
     """Distinct tokens of the largest micro-batch."""
     most_trained: int
     """Trained tokens of the micro-batch that trains most."""
+    is_epoch: bool
+    """True where a whole epoch was counted; False where the run ends before."""
 
 
 def make_schedule(recipe: Recipe, sequences: Sequence[Rendered]) -> Schedule:
@@ -57,6 +59,7 @@ def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> Pla
 def sharing_of(recipe: Recipe, sequences: Sequence[Rendered], schedule: Schedule) -> Sharing:
     """Return what the first epoch (or the run, where it is shorter) shares inside its micro-batches."""
     real = distinct = largest = most_trained = 0
+    is_epoch = False
     for index in range(schedule.total_steps):
         step = schedule.step(index)
         for batch in step.batches:
@@ -65,6 +68,12 @@ def sharing_of(recipe: Recipe, sequences: Sequence[Rendered], schedule: Schedule
             run = count_distinct(chosen) if recipe.batching.share_prefixes else tokens
             real, distinct, largest = real + tokens, distinct + run, max(largest, run)
             most_trained = max(most_trained, sum(len(each.completion_ids) for each in chosen))
-        if step.ends_epoch:
+        if is_epoch := step.ends_epoch:
             break
-    return Sharing(real_tokens=real, distinct_tokens=distinct, largest_batch=largest, most_trained=most_trained)
+    return Sharing(
+        real_tokens=real,
+        distinct_tokens=distinct,
+        largest_batch=largest,
+        most_trained=most_trained,
+        is_epoch=is_epoch,
+    )

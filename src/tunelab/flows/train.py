@@ -161,7 +161,8 @@ def _find(workspace: Workspace, file: Path | None, recipe: Recipe, output_dir: P
     run = workspace.latest_of(recipe_hash(recipe), output_dir=output_dir)
     if run is None:
         remedy = (
-            "Leave out --resume to start one; to continue a run whose recipe file has changed since, "
+            "Give the same --set values as when it was started; or leave out --resume to start one. To continue a run "
+            "whose recipe file has changed since, "
             "name the recipe.yaml in its folder."
         )
         raise RunError("there is no run of exactly this recipe to resume", where=str(workspace.path), remedy=remedy)

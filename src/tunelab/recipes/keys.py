@@ -106,5 +106,9 @@ def _in_words(schema: dict[str, Any]) -> str:
         "maximum": "at most",
         "exclusiveMaximum": "less than",
     }
-    limits = [f"{word} {schema[bound]:g}" for bound, word in bounds.items() if bound in schema]
+    limits = [f"{word} {_plain(schema[bound])}" for bound, word in bounds.items() if bound in schema]
     return words[schema["type"]] + (" of " + " and ".join(limits) if limits else "")
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else f"{number:g}"
