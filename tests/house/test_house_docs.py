@@ -1,0 +1,131 @@
+"""The pages tell the truth: their code runs, their commands parse, their settings and links exist."""
+
+import json
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+import rich
+import typer
+from ruamel.yaml import YAML
+
+from tiny_model import save_tiny_model
+from tunelab.cli.main import VERBS
+from tunelab.conversations import ConversationConfig, read_conversations
+from tunelab.recipes import resolve_recipe
+from tunelab.recipes.recipe import FIELDS, SECTIONS
+from tunelab.recipes.reference import settings_reference
+from tunelab.sources import SourceConfig, locate_data, read_rows
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FOREIGN_OPTIONS = {"--version", "--help"}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [body for name, body in FENCE.findall(page.read_text(encoding="utf-8")) if name == language]
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Yield each command that a page shows: in fenced or indented blocks, and between backticks."""
+    text = page.read_text(encoding="utf-8")
+    for language, body in FENCE.findall(text):
+        if language in ("", "sh"):
+            yield from re.findall(r"^(?:\$ )?(tunelab .+)$", body, re.MULTILINE)
+    yield from re.findall(r"^ {4}(tunelab .+)$", text, re.MULTILINE)
+    yield from re.findall(r"`(tunelab [^`]+)`", text)
+
+
+def click_command(verb: str) -> click.Command:
+    command = import_module(f"tunelab.cli.{verb}").command
+    if isinstance(command, typer.Typer):
+        return typer.main.get_command(command)
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    return typer.main.get_command(app)
+
+
+def options(command: click.Command) -> set[str]:
+    own = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    return own.union(*(options(each) for each in getattr(command, "commands", {}).values()), FOREIGN_OPTIONS)
+
+
+ids = [page.relative_to(ROOT).as_posix() for page in PAGES]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_command_on_a_page_is_one_and_takes_the_options_shown(page: Path) -> None:
+    for line in commands(page):
+        verb = line.split()[1]
+        if verb.isupper() or verb.startswith("-"):
+            continue
+        assert verb in VERBS, line
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)) <= options(click_command(verb)), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_option_between_backticks_belongs_to_some_command(page: Path) -> None:
+    known = set().union(*(options(click_command(verb)) for verb in VERBS))
+    named = set(re.findall(r"`(--[a-z][a-z-]*)", page.read_text(encoding="utf-8")))
+    assert named <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_setting_on_a_page_exists(page: Path) -> None:
+    sections = "|".join(SECTIONS)
+    named = set(re.findall(rf"(?<![\w./])((?:{sections})\.[a-z]\w+)", page.read_text(encoding="utf-8")))
+    assert {name for name in named if name not in FIELDS and not name.endswith(_FILE_ENDINGS)} == set()
+
+
+_FILE_ENDINGS = (".json", ".jsonl", ".yaml", ".md", ".html", ".py")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_recipe_on_a_page_is_one(page: Path, tmp_path: Path) -> None:
+    for number, body in enumerate(blocks(page, "yaml")):
+        assert YAML(typ="safe", pure=True).load(body)
+        recipe = tmp_path / f"recipe_{number}.yaml"
+        recipe.write_text(body, encoding="utf-8")
+        assert resolve_recipe(recipe, environment={}).recipe
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_tiny_model(tmp_path / "models" / "mine")
+    rows = [{"prompt": f"question {number}", "completion": "an answer"} for number in range(12)]
+    Path("train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = locate_data(SourceConfig(train_files=("train.jsonl",)), base=tmp_path)
+    conversations = read_conversations(read_rows(files.train), ConversationConfig(), base=tmp_path).items
+    names: dict[str, object] = {"conversations": conversations, "rich": rich}
+    for body in blocks(page, "python"):
+        exec(compile(body, str(page), "exec"), names)  # our own pages
+
+
+def test_the_pages_show_code_recipes_and_commands() -> None:
+    assert sum(len(blocks(page, "python")) for page in PAGES) >= 2
+    assert sum(len(blocks(page, "yaml")) for page in PAGES) >= 3
+    assert sum(1 for page in PAGES for _ in commands(page)) >= 20
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES[1:] if page.name != "README.md" and f"({page.name})" not in index] == []
+
+
+def test_the_reference_of_settings_is_what_the_rooms_declare() -> None:
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    _, marker, tables = page.partition("<!-- What follows is made by: python -m tunelab.recipes.reference -->\n\n")
+    assert marker
+    assert tables == settings_reference()
+    assert sum(line.startswith("| `") for line in tables.splitlines()) == len(FIELDS)
