@@ -1,6 +1,6 @@
 """The training loop, told flat: what `tunelab train` does, without checkpoints, events and evaluation.
 
-    python examples/flat_training_loop.py --steps 12 --out /tmp/gardener
+    python examples/flat_training_loop.py --steps 12 --out gardener
 
 Letters in comments: N nodes of a forest (tokens that are run), M trained nodes.
 """
