@@ -1,0 +1,23 @@
+"""What tests of several rooms share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forked import Forker
+from tiny_model import save_tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a base model that trains in half a second."""
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def forker(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Forker]:
+    """Commands in processes of their own."""
+    forker = Forker(tiny_model, tmp_path_factory.mktemp("forked"))
+    yield forker
+    forker.close()
