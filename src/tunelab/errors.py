@@ -1,15 +1,15 @@
 """The error tree. Every error a user can cause is a `UserError`: one message, exit code 2, no traceback.
 
-    TunelabError
-    └── UserError               the caller can mend it
-        ├── DataError           a row, a file of rows, a conversation
-        ├── RecipeError         a key or a value of a recipe
-        ├── ModelError          a base model or its tokenizer
-        ├── AdapterError        an adapter that does not fit
-        ├── RunError            a run folder: locked, unfinished, not found
-        ├── StorageError        disk full, permission refused
-        └── MissingExtraError   an optional dependency is not installed
-    Anything else that escapes is a bug of tunelab and keeps its traceback.
+TunelabError
+└── UserError               the caller can mend it
+    ├── DataError           a row, a file of rows, a conversation
+    ├── RecipeError         a key or a value of a recipe
+    ├── ModelError          a base model or its tokenizer
+    ├── AdapterError        an adapter that does not fit
+    ├── RunError            a run folder: locked, unfinished, not found
+    ├── StorageError        disk full, permission refused
+    └── MissingExtraError   an optional dependency is not installed
+Anything else that escapes is a bug of tunelab and keeps its traceback.
 """
 
 from collections.abc import Iterable

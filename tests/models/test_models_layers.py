@@ -69,3 +69,8 @@ def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:
 def test_a_name_that_reaches_some_layers_only_shows_in_its_coverage() -> None:
     (target,) = find_targets(empty_model(FAMILIES["llama"]), ["layers.0.self_attn.q_proj"])
     assert (len(target.modules), target.num_layers) == (1, 2)
+
+
+def test_a_fused_name_is_answered_with_the_names_that_this_model_keeps_apart() -> None:
+    with pytest.raises(AdapterError, match="they are apart: use q_proj, k_proj, v_proj"):
+        find_targets(empty_model(FAMILIES["llama"]), ["qkv_proj"])

@@ -45,8 +45,8 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step"):
     loss: float
     """Mean loss of the trained tokens of this step (nats)."""
     learning_rate: float
-    grad_norm: float
-    """Before clipping."""
+    grad_norm: float | None
+    """Before clipping; None where fp16 overflowed: the loss scale was lowered and no weight moved."""
     trained_tokens: int
     real_tokens: int
     """Prompt and completion tokens of the step, as if nothing were shared; never padding."""

@@ -61,6 +61,7 @@ def terminal_plot(events: Sequence[AnyEvent], *, width: int = 72, height: int = 
         at, values = zip(*measured, strict=True)
         plotext.scatter(list(at), list(values), label="held out", marker="●")
     plotext.xlabel("optimizer step")
+    plotext.xticks(sorted({round(1 + (done[-1].step - 1) * part / 4) for part in range(5)}) if done else [])
     return str(plotext.uncolorize(plotext.build())).rstrip()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching import Schedule, evaluation_batches
 from tunelab.checks import check
-from tunelab.errors import DataError, RunError, StorageError
+from tunelab.errors import DataError, ModelError, RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
@@ -27,7 +28,7 @@ from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.flows.stopping import stop_on_signals
 from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
-from tunelab.models.locate import locate_model
+from tunelab.models.locate import locate_model, require_weights
 from tunelab.models.precision import choose_precision
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
 from tunelab.rendering import Renderer, load_renderer
@@ -36,6 +37,8 @@ from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.evaluate import held_out_loss
 from tunelab.training.loop import Fit, fit
 from tunelab.workspace import Run, Workspace, name_of_run
+
+_LISTED = 20  # bad rows; tunelab check --json lists them all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,7 @@ def _train_in(run: Run, recipe: Recipe, resolved: ResolvedRecipe, listeners: Ite
 
 def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog) -> tuple[Fit, str | None]:
     folder = locate_model(recipe.model, base=resolved.base)
+    require_weights(folder)
     day = _first_day(run)
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
     data = gather(resolved, renderer=renderer)
@@ -111,6 +115,7 @@ def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog)
 
     precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)
     model = load_model(folder, recipe.model, precision=precision)
+    _refuse_unknown_tokens(model, chain(sequences, held_out))
     adapter = attach(
         model.network,
         recipe.adapter,
@@ -194,13 +199,30 @@ def _refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, fold
     plan = planned_run(recipe, schedule, num_held_out=len(data.rendered_held_out.sequences))
     findings = check(material_of(recipe, data, renderer, folder=folder, planned=plan))
     for finding in findings:
-        events.emit(Notice(text=finding.summary, level="info" if finding.severity == "note" else "warning"))
+        ignored = f" (ignored: {finding.ignored})" if finding.ignored else ""
+        level = "info" if finding.severity == "note" else "warning"
+        events.emit(Notice(text=finding.summary + ignored, level=level))
+    for error in chain(data.bad_rows[:_LISTED], data.bad_turns[:_LISTED]):
+        events.emit(Notice(text=f"left out: {error}", level="warning"))
     blocking = findings.blocking(recipe.checks)
     if blocking:
         told = " ".join(f"[{each.code}] {each.summary} {each.remedy}".strip() for each in blocking)
         remedy = "Mend it, or say why it may stand: checks.ignore: {code: reason}. tunelab check shows the rows."
         raise DataError(f"the checks found what would spoil this run: {told}", remedy=remedy)
     return schedule
+
+
+def _refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> None:
+    """Raise a ModelError where a token has no vector in the model, as with a tokenizer of another one."""
+    known = model.network.get_input_embeddings().num_embeddings
+    for each in sequences:
+        highest = max((int(ids.max()) for ids in (each.prompt_ids, each.completion_ids) if len(ids)), default=0)
+        if highest >= known:
+            raise ModelError(
+                f"the tokenizer writes token {highest:,} (for {each.origin}), and the model knows {known:,} tokens",
+                where=str(model.folder),
+                remedy="Put the model's own tokenizer into its folder.",
+            )
 
 
 def _init_ids(recipe: Recipe, renderer: Renderer) -> np.ndarray[tuple[int], np.dtype[np.int32]]:

@@ -118,12 +118,14 @@ def _role(name: str) -> str:
 def _refuse(network: PreTrainedModel, unmatched: Sequence[str], modules: dict[str, tuple[int, int]]) -> None:
     names = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in modules))
     fused = sorted({here for wish in unmatched for here in _FUSED.get(wish, ()) if here in names})
-    hints = [did_you_mean(wish, names) for wish in unmatched if not any(here in names for here in _FUSED.get(wish, ()))]
-    remedy = f"In this model they are fused: use {', '.join(fused)}. " if fused else ""
-    remedy += " ".join(dict.fromkeys(hints))
-    remedy = f"{remedy.strip()} Or name a role: {', '.join(ROLES)}."
+    split = [here for here in names for wish in unmatched if wish in _FUSED.get(here, ())]
+    hints = [f"In this model they are fused: use {', '.join(fused)}."] if fused else []
+    hints += [f"In this model they are apart: use {', '.join(split)}."] if split else []
+    hints += [] if hints else dict.fromkeys(did_you_mean(wish, names) for wish in unmatched)
     kind = getattr(network.config, "model_type", "this model")
-    what = f"{', '.join(unmatched)} match{'es' if len(unmatched) == 1 else ''} no layer of {kind}"
     raise AdapterError(
-        what, where="lora.target_modules", expected=f"names among {', '.join(names)}", remedy=remedy.strip()
+        f"{', '.join(unmatched)} match{'es' if len(unmatched) == 1 else ''} no layer of {kind}",
+        where="lora.target_modules",
+        expected=f"names among {', '.join(names)}",
+        remedy=f"{' '.join(hints)} Or name a role: {', '.join(ROLES)}.",
     )

@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from tunelab.errors import ModelError
 from tunelab.models.config import ModelConfig
 from tunelab.models.loaded import LoadedModel
+from tunelab.models.locate import require_weights
 from tunelab.models.precision import Precision
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -33,7 +34,7 @@ def load_model(folder: Path, config: ModelConfig, *, precision: Precision = "fp3
             asked for, or a precision that clashes with the stored weights.
     """
     model_config = read_model_config(folder)
-    _require_weights(folder)
+    require_weights(folder)
     device = choose_device(config.device_map)
     stored = stored_dtype(model_config)
     dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
@@ -125,14 +126,3 @@ def choose_dtype(wish: str, *, stored: torch.dtype, precision: Precision, device
             remedy=remedy,
         )
     return dtype
-
-
-def _require_weights(folder: Path) -> None:
-    if any(folder.glob("*.safetensors")):
-        return
-    if any(folder.glob("*.bin")):
-        remedy = (
-            "Save the model again with save_pretrained(..., safe_serialization=True); pickled weights are never read."
-        )
-        raise ModelError("the weights are pickled (.bin)", where=str(folder), expected="*.safetensors", remedy=remedy)
-    raise ModelError("this model folder holds no weights", where=str(folder), expected="model.safetensors")

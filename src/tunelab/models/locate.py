@@ -58,6 +58,18 @@ def max_positions(folder: Path) -> int | None:
     return None
 
 
+def require_weights(folder: Path) -> None:
+    """Raise a ModelError where a model's folder holds no weights, or only pickled ones."""
+    if any(folder.glob("*.safetensors")):
+        return
+    if any(folder.glob("*.bin")):
+        remedy = (
+            "Save the model again with save_pretrained(..., safe_serialization=True); pickled weights are never read."
+        )
+        raise ModelError("the weights are pickled (.bin)", where=str(folder), expected="*.safetensors", remedy=remedy)
+    raise ModelError("this model folder holds no weights", where=str(folder), expected="model.safetensors")
+
+
 def _download(name: str, revision: str) -> Path:
     try:
         from huggingface_hub import snapshot_download

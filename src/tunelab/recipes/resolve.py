@@ -17,7 +17,7 @@ from tunelab.recipes import modellab, nested
 from tunelab.recipes.document import Entry, Layer, Note, Setting, read_entries
 from tunelab.recipes.keys import check_key, expected, kinds
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
-from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, Recipe, settings_of
+from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, DataConfig, Recipe, settings_of
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
 
@@ -43,7 +43,11 @@ class ResolvedRecipe:
         """The recipe with its relative names made absolute, so that it means the same from any folder."""
         settings = settings_of(self.recipe)
         data_dir = self.base / Path(settings["data.data_dir"]).expanduser()
-        changed: dict[str, Any] = {"data.data_dir": str(data_dir.resolve())}
+        changed: dict[str, Any] = {}
+        if settings["data.train_files"] or settings["data.data_dir"] != DataConfig.model_fields["data_dir"].default:
+            changed["data.data_dir"] = str(
+                data_dir.resolve()
+            )  # without either, no data are named: say so, not all of them
         for dotted in _FILE_SETTINGS:
             if name := settings[dotted]:
                 beside_data, beside_recipe = data_dir / name, self.base / Path(name).expanduser()
