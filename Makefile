@@ -5,12 +5,13 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help quickstart test check base-model
+.PHONY: help quickstart test check base-model proof-kills
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
 	@echo "make test         install with the tools of development, then run every check"
 	@echo "make check        the checks alone: lint, format, types, import contract, tests"
+	@echo "make proof-kills  kill training at 36 random instants and compare each adapter (a few minutes)"
 	@echo "make base-model   rebuild the embedded base model from its seed (about two hours on two cores)"
 
 quickstart: .venv/train-installed
@@ -28,6 +29,9 @@ check:
 
 base-model: .venv/train-installed
 	$(BIN)/python -m tunelab.starter.build --out src/tunelab/starter/nano
+
+proof-kills: .venv/train-installed
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python benchmarks/kills.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

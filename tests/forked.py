@@ -4,6 +4,7 @@
 at its n-th change to the file system, to meet a full disk there, or to work slowly, so that a signal meets it at work.
 """
 
+import ctypes
 import errno
 import json
 import os
@@ -82,7 +83,7 @@ class Forker:
             full_from: the disk is full from its n-th change on.
             max_bytes: no file can grow beyond this.
             pause_s: seconds that each optimizer step takes longer.
-            user: the number of the user it runs as.
+            without_privileges: it may write only where its user may, even if that is root.
         """
         self._number += 1
         files = {name: self._folder / f"{self._number}.{name}" for name in ("out", "err", "changes")}
@@ -148,9 +149,8 @@ def _become(wish: dict[str, Any]) -> None:
     changes = os.open(wish["files"]["changes"], os.O_WRONLY)
     os.chdir(wish["folder"])
     options = wish["options"]
-    if "user" in options:
-        os.setgid(options["user"])
-        os.setuid(options["user"])
+    if options.get("without_privileges"):
+        _give_up_privileges()
     if "max_bytes" in options:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options["max_bytes"], options["max_bytes"]))
     _watch_changes(changes, options.get("kill_at"), options.get("full_from"))
@@ -171,6 +171,13 @@ def _become(wish: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _give_up_privileges() -> None:
+    version_3, this_process = 0x20080522, 0
+    header, no_capabilities = (ctypes.c_uint32 * 2)(version_3, this_process), (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(header, no_capabilities):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _watch_changes(report: int, kill_at: int | None, full_from: int | None) -> None:

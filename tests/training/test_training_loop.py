@@ -15,7 +15,7 @@ from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
 from tunelab.batching import BatchingConfig, Schedule, evaluation_batches
 from tunelab.errors import RunError, StorageError
-from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, steps
+from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, read_events, steps
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.training.config import TrainingConfig
@@ -321,6 +321,16 @@ def test_half_precision_trains_close_to_full(precision: Precision, tmp_path: Pat
     one, other = [s.loss for s in steps(full.events)], [s.loss for s in steps(half.events)]
     assert one != other
     assert other == pytest.approx(one, rel=0.05)
+
+
+def test_a_step_that_overflows_in_fp16_is_told_and_can_be_read_again(tmp_path: Path) -> None:
+    events = [*run(tmp_path, precision="fp16", adapter=LoraConfig(r=4, lora_alpha=4096)).events]
+    first, *_ = done = steps(events)
+    assert first.grad_norm is None  # the first loss scale is meant to be too high
+    log = EventLog(tmp_path / "events.jsonl")
+    for event in done:
+        log.emit(event)
+    assert [step.step for step in steps(read_events(tmp_path / "events.jsonl"))] == [step.step for step in done]
 
 
 def test_a_half_precision_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:

@@ -93,20 +93,20 @@ class Trainer:
             duration_s=time.perf_counter() - started,
         )
 
-    def _descend(self) -> tuple[float, float]:
-        """Clip, step, clear; return the gradient's norm before clipping and the learning rate."""
+    def _descend(self) -> tuple[float | None, float]:
+        """Clip, step, clear; return the gradient's norm before clipping (None: it overflowed) and the learning rate."""
         rate = self.learning_rate(self.progress.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.scaler.unscale_(self.optimizer)
         limit = self.config.max_grad_norm or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit)
+        norm = float(torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit))
         if not self.scaler.is_enabled():  # the scaler leaves out such a step by itself
-            self._refuse_divergence("gradient's norm", float(norm))
+            self._refuse_divergence("gradient's norm", norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        return float(norm), rate
+        return norm if np.isfinite(norm) else None, rate
 
     def _refuse_divergence(self, name: str, value: float) -> None:
         """Raise a RunError where `value` is no finite number, before it reaches weights or a checkpoint."""
