@@ -26,12 +26,12 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-import tunelab.flows.train
-import tunelab.training.trainer
-from tunelab.cli.main import run as tunelab
+from tunelab.cli.main import run as command_line
 from tunelab.cli.output import print_table, say
 from tunelab.events import read_events, steps
+from tunelab.flows import train as flow
 from tunelab.starter import NANO_FOLDER
+from tunelab.training import trainer
 from tunelab.workspace import Run, Workspace
 
 RECIPE = """model: {base_model: ../model, device_map: cpu}
@@ -196,15 +196,14 @@ class Child:
 
 
 def _train(task: Path, resume: bool, marks: int) -> None:
-    os.chdir(task)
-    with Path("log.txt").open("a") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    for module, name in ((tunelab.training.trainer, "save_checkpoint"), (tunelab.flows.train, "_finish")):
-        setattr(module, name, _marked(getattr(module, name), marks))
     code = 70
     try:
-        code = tunelab(["train", "recipe.yaml", *(["--resume"] if resume else [])])
+        os.chdir(task)
+        with Path("log.txt").open("a") as log:
+            os.dup2(log.fileno(), 1)
+        for module, name in ((trainer, "save_checkpoint"), (flow, "_finish")):
+            setattr(module, name, _marked(getattr(module, name), marks))
+        code = command_line(["train", "recipe.yaml", *(["--resume"] if resume else [])])
     finally:
         sys.stdout.flush()
         os._exit(code)
