@@ -1,0 +1,319 @@
+"""Every setting of a recipe has an effect: each reaches the place that uses it, or changes what is refused or reported.
+
+`EFFECTS` names one proof for each setting; a setting without one, or whose change arrives nowhere, fails here.
+"""
+
+import ast
+import copy
+import dataclasses
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from train_task import row, rows, write_lines, write_task
+from tunelab.cli.main import run as tunelab
+from tunelab.errors import UserError
+from tunelab.evaluation.report import Report
+from tunelab.events import AnyEvent, Notice
+from tunelab.flows import train as flow
+from tunelab.flows.compare import compare_run
+from tunelab.models.load import load_model
+from tunelab.recipes import Recipe, resolve_recipe
+from tunelab.recipes.recipe import FIELDS, to_yaml
+from tunelab.rendering.rendered import Rendered
+from tunelab.workspace import Run, Workspace
+
+TESTS = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """A change of one setting, and the part of `arrived` that it must change."""
+
+    change: str | tuple[str, ...]
+    """Value of the setting, or whole `section.key=value` texts."""
+    on: str
+    given: tuple[str, ...] = ()
+    """Settings of both runs."""
+    proof: str = ""
+    """For what only the loop uses: the test in tests/training that shows the effect there."""
+
+
+def loop(value: str, proof: str, *given: str) -> Effect:
+    """An effect inside the loop."""
+    return Effect(change=value, on="loop", proof=proof, given=given)
+
+
+CATALOG = "data.tool_catalog=tools.json"
+LONG = ("data.train_files=long.jsonl", "data.eval_files=more_long.jsonl")
+SOFT = ("soft_prompt.number_of_virtual_tokens=4", "lora=null")
+TABLE = ("data.train_files=table.csv", "data.eval_files=[]", "data.eval_fraction=0.2")
+TEMPLATES = ("data.prompt_template=Describe {title}", "data.completion_template={content}")
+OPTIMIZER = "test_a_setting_of_the_optimizer_changes_the_weights"
+
+EFFECTS: dict[str, Effect] = {
+    "model.base_model": Effect(change="other", on="model"),
+    "model.revision": Effect(
+        change="0123abc", on="refused", given=("model.base_model=nobody/nothing",)
+    ),  # without one the Hub is not even asked
+    "model.torch_dtype": Effect(change="bfloat16", on="model"),
+    "model.device_map": Effect(change="cuda", on="refused" if not torch.cuda.is_available() else "model"),
+    "data.data_dir": Effect(change="elsewhere", on="sequences"),
+    "data.train_files": Effect(change="more.jsonl", on="sequences"),
+    "data.eval_files": Effect(change="more.jsonl", on="held_out"),
+    "data.train_samples": Effect(change="20", on="sequences"),
+    "data.eval_samples": Effect(change="3", on="held_out"),
+    "data.eval_fraction": Effect(change="0.5", on="held_out", given=("data.eval_files=[]",)),
+    "data.bad_rows": Effect(change="skip", on="refused", given=("data.train_files=broken.jsonl",)),
+    "data.format": Effect(change="session", on="refused"),
+    "data.system_prompt": Effect(change="Be brief.", on="sequences"),
+    "data.prompt_template": Effect(change="Tell of {title}", on="sequences", given=(*TABLE, *TEMPLATES)),
+    "data.completion_template": Effect(change='"{content}!"', on="sequences", given=(*TABLE, *TEMPLATES)),
+    "data.tool_catalog": Effect(change="tools.json", on="sequences", given=("data.max_length=512",)),
+    "data.inject_tool_catalog": Effect(change="false", on="sequences", given=(CATALOG, "data.max_length=512")),
+    "data.max_length": Effect(change="32", on="sequences", given=LONG),
+    "data.eval_max_length": Effect(change="32", on="held_out", given=LONG),
+    "data.on_too_long": Effect(change="refuse", on="refused", given=(*LONG, "data.max_length=32")),
+    "data.chat_template": Effect(change="own.jinja", on="sequences"),
+    "data.chat_template_kwargs": Effect(change="{loud: true}", on="sequences", given=("data.chat_template=own.jinja",)),
+    "data.inject_tool_preamble": Effect(change="false", on="sequences", given=(CATALOG, "data.max_length=512")),
+    "lora.r": Effect(change="3", on="adapter"),
+    "lora.lora_alpha": Effect(change="8", on="adapter"),
+    "lora.lora_dropout": Effect(change="0.5", on="adapter"),
+    "lora.target_modules": Effect(change="attention", on="adapter"),
+    "lora.bias": Effect(change="lora_only", on="adapter"),
+    "lora.use_rslora": Effect(change="true", on="adapter"),
+    "lora.use_dora": Effect(change="true", on="adapter"),
+    "soft_prompt.number_of_virtual_tokens": Effect(change="5", on="adapter", given=SOFT),
+    "soft_prompt.init_prompt": Effect(change="Describe the product.", on="adapter", given=SOFT),
+    "batching.varied_seqlen": Effect(change="false", on="steps"),
+    "batching.order": Effect(change="shuffled", on="steps", given=("data.train_files=sessions.jsonl",)),
+    "batching.share_prefixes": Effect(change="false", on="evaluation"),
+    "training.output_dir": Effect(change="chosen", on="folder"),
+    "training.num_train_epochs": Effect(change="1.5", on="steps"),
+    "training.num_training_steps": Effect(change="5", on="steps"),
+    "training.per_device_train_batch_size": Effect(change="3", on="steps"),
+    "training.per_device_eval_batch_size": Effect(change="2", on="evaluation"),
+    "training.gradient_accumulation_steps": Effect(change="2", on="steps"),
+    "training.learning_rate": loop("0.1", OPTIMIZER),
+    "training.lr_scheduler_type": loop("cosine", "test_the_four_schedules_run_as_they_are_named"),
+    "training.num_warmup_steps": loop(
+        "2", "test_the_four_schedules_run_as_they_are_named", "training.lr_scheduler_type=linear_with_warmup"
+    ),
+    "training.weight_decay": loop("0.1", OPTIMIZER),
+    "training.adam_beta1": loop("0.5", OPTIMIZER),
+    "training.adam_beta2": loop("0.5", OPTIMIZER),
+    "training.adam_epsilon": loop("1e-3", OPTIMIZER),
+    "training.max_grad_norm": loop("0.1", OPTIMIZER),
+    "training.eval_strategy": Effect(change="no", on="evaluation"),
+    "training.eval_steps": loop("1", "test_evaluation_comes_by_steps_by_epoch_or_not_at_all"),
+    "training.eval_delay": loop("4", "test_evaluation_comes_by_steps_by_epoch_or_not_at_all"),
+    "training.eval_accumulation_steps": Effect(change="2", on="evaluation"),
+    "training.save_steps": loop("4", "test_checkpoints_come_every_save_steps_and_only_the_newest_stay"),
+    "training.save_total_limit": loop("1", "test_checkpoints_come_every_save_steps_and_only_the_newest_stay"),
+    "training.early_stopping_patience": loop(
+        "1", "test_pain_17_training_ends_early_and_the_best_weights_are_kept_across_a_resume"
+    ),
+    "training.load_best_model_at_end": loop(
+        "false", "test_pain_17_training_ends_early_and_the_best_weights_are_kept_across_a_resume"
+    ),
+    "training.gradient_checkpointing": loop("true", "test_gradient_checkpointing_changes_memory_and_not_the_result"),
+    "training.bf16": Effect(change="true", on="model"),
+    "training.fp16": Effect(change="true", on="model"),
+    "training.seed": Effect(change="4", on="steps"),
+    "training.logging_steps": loop("2", "test_logging_steps_thins_the_training_events"),
+    "evaluation.compare": Effect(change="true", on="report"),
+    "evaluation.compare_file": Effect(change="more.jsonl", on="report"),
+    "evaluation.num_examples": Effect(change="2", on="report"),
+    "evaluation.max_new_tokens": Effect(change="3", on="report"),
+    "evaluation.temperature": Effect(change="1.5", on="report"),
+    "checks.min_rows": Effect(change="30", on="refused"),
+    "checks.max_overlap": Effect(change="0.5", on="refused", given=("data.eval_files=overlap.jsonl",)),
+    "checks.max_cut": Effect(change="1", on="notices", given=(*LONG, "data.max_length=32")),
+    "checks.fail_on": Effect(change="warning", on="refused", given=(*LONG, "data.max_length=32")),
+    "checks.ignore": Effect(change='{"too_few_rows": "meant"}', on="refused", given=("checks.min_rows=30",)),
+}
+
+
+def test_pain_23_every_setting_has_a_proof_of_its_effect_and_no_proof_is_left_over() -> None:
+    assert sorted(EFFECTS) == sorted(FIELDS)
+
+
+def test_pain_23_the_proofs_in_the_loop_name_tests_that_use_the_setting() -> None:
+    source = (TESTS / "training" / "test_training_loop.py").read_text(encoding="utf-8")
+    tests = {
+        node.name: ast.get_source_segment(source, node) or ""
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    }
+    table = source[source.index("CHANGES:") : source.index("\n}\n", source.index("CHANGES:"))]
+    proofs = {key: effect.proof for key, effect in EFFECTS.items() if effect.on == "loop"}
+    assert len(proofs) > 12
+    assert not [proof for proof in proofs.values() if proof not in tests]
+    tests[OPTIMIZER] += table  # which that test goes over
+    assert not [key for key, proof in proofs.items() if key.partition(".")[2] not in tests[proof]]
+
+
+@pytest.mark.parametrize("key", [key for key, effect in EFFECTS.items() if effect.on != "report"])
+def test_pain_23_a_changed_setting_arrives(key: str, task: Path, arrived: Callable[..., dict[str, Any]]) -> None:
+    effect = EFFECTS[key]
+    before = arrived(*effect.given)
+    after = arrived(*effect.given, f"{key}={effect.change}")
+    assert before[effect.on] != after[effect.on]
+    if effect.on not in ("refused", "folder"):
+        assert (before["refused"], after["refused"]) == ("", "")
+    elif effect.on == "refused":
+        assert "" in (before["refused"], after["refused"]) or key == "model.revision"
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A task with one file for each change."""
+    folder = tmp_path_factory.mktemp("settings")
+    shutil.copytree(tiny_model, folder / "other")
+    write_task(folder, tiny_model)
+    write_lines(folder / "more.jsonl", rows(26, start=200))
+    for name, start in (("long", 0), ("more_long", 50)):
+        lines = [row(f"question {number}", f"{number} and much more to say") for number in range(start, start + 24)]
+        write_lines(folder / f"{name}.jsonl", lines)
+    write_lines(folder / "broken.jsonl", [*rows(24), "{"])
+    write_lines(folder / "overlap.jsonl", [*rows(2), *rows(6, start=100)])
+    sessions = [row(f"question {turn} of {session}", "yes") for session in range(6) for turn in range(4)]
+    write_lines(
+        folder / "sessions.jsonl", [each | {"session_id": str(place // 4)} for place, each in enumerate(sessions)]
+    )
+    (folder / "elsewhere").mkdir()
+    write_lines(folder / "elsewhere" / "train.jsonl", rows(24, start=300))
+    shutil.copy(folder / "test.jsonl", folder / "elsewhere")
+    (folder / "table.csv").write_text("title,content\n" + "".join(f"lamp {n},good lamp\n" for n in range(24)))
+    function = {"name": "find", "description": "finds", "parameters": {"type": "object", "properties": {}}}
+    (folder / "tools.json").write_text(json.dumps([{"type": "function", "function": function}]))
+    template = (tiny_model / "chat_template.jinja").read_text()
+    (folder / "own.jinja").write_text("{{ 'LOUD' if loud else 'own' }}" + template)
+    return folder
+
+
+class _EnoughError(Exception):
+    """The loop was reached."""
+
+
+@pytest.fixture
+def arrived(task: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Return what a recipe brings to the door of the loop."""
+    loaded: dict[Any, Any] = {}
+
+    def load_once(*arguments: Any, **named: Any) -> Any:
+        key = (*arguments, *named.values())
+        if key not in loaded:
+            loaded[key] = load_model(*arguments, **named)
+        return dataclasses.replace(loaded[key], network=copy.deepcopy(loaded[key].network))
+
+    def arrive(*settings: str) -> dict[str, Any]:
+        found: dict[str, Any] = dict.fromkeys(("model", "sequences", "held_out", "adapter", "steps", "evaluation"))
+        told: list[AnyEvent] = []
+
+        def fit(model: Any, adapter: Any, sequences: Sequence[Rendered], schedule: Any, **named: Any) -> None:
+            score = named["score"]
+            found["model"] = (model.folder, model.dtype, model.device, named["precision"])
+            found["sequences"] = _digest(sequences)
+            found["held_out"] = None if score is None else _digest(score.args[2])
+            found["adapter"] = _adapter(adapter)
+            found["steps"] = [schedule.step(index) for index in range(schedule.total_steps)]
+            found["evaluation"] = None if score is None else (score.args[3], score.keywords)
+            found["loop"] = named["config"].model_dump()
+            assert named["batching"].share_prefixes == (score is None or score.keywords["share"])
+            found["folder"] = named["checkpoints"].parent.name.partition("-")[0]
+            raise _EnoughError
+
+        monkeypatch.setattr(flow, "fit", fit)
+        monkeypatch.setattr(flow, "load_model", load_once)
+        found["refused"] = ""
+        try:
+            sections = [text for text in settings if text != "lora=null"]
+            file = task / "task.yaml"
+            if "lora=null" in settings:
+                file = task / "soft.yaml"
+                file.write_text((task / "task.yaml").read_text().replace("lora:\n  r: 2\n  lora_dropout: 0.1\n", ""))
+            resolved = resolve_recipe(file, overrides=sections, environment={})
+            flow.train(resolved, Workspace(path=task), listeners=[told.append])
+        except _EnoughError:
+            pass
+        except UserError as error:
+            found["refused"] = str(error)
+        found["notices"] = [(event.text, event.level) for event in told[1:] if isinstance(event, Notice)]
+        for folder in ("runs", "chosen"):
+            shutil.rmtree(task / folder, ignore_errors=True)
+        return found
+
+    return arrive
+
+
+def _digest(sequences: Iterable[Rendered]) -> str:
+    digest = hashlib.sha256()
+    for each in sequences:
+        digest.update(each.prompt_ids.tobytes() + b"|" + each.completion_ids.tobytes() + b"\n")
+    return digest.hexdigest()
+
+
+def _adapter(adapter: Any) -> tuple[object, ...]:
+    with tempfile.TemporaryDirectory() as folder:
+        adapter.save(Path(folder))
+        settings = (Path(folder) / "adapter_config.json").read_text()
+    weights = {name: weight.detach().sum().item() for name, weight in adapter.named_parameters().items()}
+    return settings, weights, adapter.description
+
+
+@pytest.fixture(scope="module")
+def finished(task: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A short run to compare."""
+    settings = ["training.num_training_steps=2", "evaluation.max_new_tokens=6", "evaluation.num_examples=4"]
+    resolved = resolve_recipe(task / "task.yaml", overrides=settings, environment={})
+    return flow.train(resolved, Workspace(path=tmp_path_factory.mktemp("finished"))).run
+
+
+@pytest.mark.parametrize("key", [key for key, effect in EFFECTS.items() if key.startswith("evaluation.")])
+def test_pain_23_a_changed_setting_of_the_comparison_changes_the_report(
+    key: str, finished: Run, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if key == "evaluation.compare":
+        monkeypatch.chdir(task)
+        steps = ["--set", "training.num_training_steps=1", "--set", "evaluation.max_new_tokens=2"]
+        for value, reports in (("false", 0), ("true", 1)):
+            assert tunelab(["train", "task.yaml", *steps, "--set", f"{key}={value}"]) == 0
+            assert len(list(task.glob("runs/*/report.json"))) == reports
+        shutil.rmtree(task / "runs")
+        return
+    plain = _facts(compare_run(finished))
+    text = finished.recipe_file.read_text()
+    resolved = resolve_recipe(finished.recipe_file, overrides=[f"{key}={EFFECTS[key].change}"], environment={})
+    recipe: Recipe = resolved.recipe
+    if key == "evaluation.compare_file":
+        recipe = recipe.model_copy(
+            update={"evaluation": recipe.evaluation.model_copy(update={"compare_file": str(task / "more.jsonl")})}
+        )
+    finished.recipe_file.write_text(to_yaml(recipe))
+    try:
+        changed = _facts(compare_run(finished))
+    finally:
+        finished.recipe_file.write_text(text)
+    parts = {"compare_file": "asked", "num_examples": "count", "max_new_tokens": "longest", "temperature": "answers"}
+    part = parts[key.partition(".")[2]]
+    assert changed[part] != plain[part]
+
+
+def _facts(report: Report) -> dict[str, object]:
+    answers = [each.tuned.text for each in report.rows]
+    return {
+        "asked": [each.question.asked for each in report.rows],
+        "count": len(report.rows),
+        "longest": max(map(len, answers)),
+        "answers": answers,
+    }
