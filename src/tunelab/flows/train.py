@@ -14,17 +14,15 @@ import numpy as np
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
-from tunelab.batching import Schedule, evaluation_batches
-from tunelab.checks import check
-from tunelab.errors import DataError, ModelError, RunError, StorageError
+from tunelab.batching import evaluation_batches
+from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.announce import announce
-from tunelab.flows.check import material_of
-from tunelab.flows.data import Gathered, gather
+from tunelab.flows.data import gather
 from tunelab.flows.facts import RunFacts, common_opening
-from tunelab.flows.plan import make_schedule, planned_run
+from tunelab.flows.gate import refuse_unknown_tokens, refuse_what_blocks
 from tunelab.flows.stopping import stop_on_signals
 from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
@@ -37,8 +35,6 @@ from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.evaluate import held_out_loss
 from tunelab.training.loop import Fit, fit
 from tunelab.workspace import Run, Workspace, name_of_run
-
-_LISTED = 20  # bad rows; tunelab check --json lists them all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +107,11 @@ def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog)
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
     data = gather(resolved, renderer=renderer)
     sequences, held_out = data.rendered_train.sequences, data.rendered_held_out.sequences
-    schedule = _refuse_what_blocks(recipe, data, renderer, folder, events)
+    schedule = refuse_what_blocks(recipe, data, renderer, folder, events)
 
     precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)
     model = load_model(folder, recipe.model, precision=precision)
-    _refuse_unknown_tokens(model, chain(sequences, held_out))
+    refuse_unknown_tokens(model, chain(sequences, held_out))
     adapter = attach(
         model.network,
         recipe.adapter,
@@ -184,45 +180,6 @@ def _with_what_stands(error: StorageError, run: Run) -> StorageError:
     stands = f"The checkpoint {saved[-1].name} stands" if saved else "No checkpoint was written yet"
     remedy = f"{stands}. Mend this, then go on with: tunelab train {shlex.quote(str(run.recipe_file))} --resume"
     return StorageError(error.what, where=error.where, expected=error.expected, remedy=remedy)
-
-
-def _refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, folder: Path, events: EventLog) -> Schedule:
-    """Return the schedule of a run whose data and plan have no blocking finding; the others are said aloud."""
-    events.emit(Notice(text=f"rows read as {data.evidence}"))
-    for note in (*data.notes, *renderer.notes):
-        events.emit(Notice(text=note))
-    if not data.rendered_train.sequences:
-        first = next(iter((*data.bad_rows, *data.bad_turns)), None)
-        remedy = "Run tunelab check on the recipe: it lists why." + (f" The first reason: {first}" if first else "")
-        raise DataError("no row can be trained", where="data.train_files", remedy=remedy)
-    schedule = make_schedule(recipe, data.rendered_train.sequences)
-    plan = planned_run(recipe, schedule, num_held_out=len(data.rendered_held_out.sequences))
-    findings = check(material_of(recipe, data, renderer, folder=folder, planned=plan))
-    for finding in findings:
-        ignored = f" (ignored: {finding.ignored})" if finding.ignored else ""
-        level = "info" if finding.severity == "note" else "warning"
-        events.emit(Notice(text=finding.summary + ignored, level=level))
-    for error in chain(data.bad_rows[:_LISTED], data.bad_turns[:_LISTED]):
-        events.emit(Notice(text=f"left out: {error}", level="warning"))
-    blocking = findings.blocking(recipe.checks)
-    if blocking:
-        told = " ".join(f"[{each.code}] {each.summary} {each.remedy}".strip() for each in blocking)
-        remedy = "Mend it, or say why it may stand: checks.ignore: {code: reason}. tunelab check shows the rows."
-        raise DataError(f"the checks found what would spoil this run: {told}", remedy=remedy)
-    return schedule
-
-
-def _refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> None:
-    """Raise a ModelError where a token has no vector in the model, as with a tokenizer of another one."""
-    known = model.network.get_input_embeddings().num_embeddings
-    for each in sequences:
-        highest = max((int(ids.max()) for ids in (each.prompt_ids, each.completion_ids) if len(ids)), default=0)
-        if highest >= known:
-            raise ModelError(
-                f"the tokenizer writes token {highest:,} (for {each.origin}), and the model knows {known:,} tokens",
-                where=str(model.folder),
-                remedy="Put the model's own tokenizer into its folder.",
-            )
 
 
 def _init_ids(recipe: Recipe, renderer: Renderer) -> np.ndarray[tuple[int], np.dtype[np.int32]]:

@@ -66,16 +66,15 @@ def build(config: BuildConfig, out: Path, preview: Path | None = None) -> None:
     """Train the tokenizer and the model, measure both, and write the folder `out` complete."""
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
-    started_s = time.monotonic()
     sample = tokenizer_texts(Random(f"{config.seed} tokenizer"), config.tokenizer_documents)
     tokenizer = train_tokenizer(sample, config.vocab_size)
-    print(f"tokenizer of {tokenizer.get_vocab_size()} tokens after {time.monotonic() - started_s:.0f} s", flush=True)
+    print(f"tokenizer of {tokenizer.get_vocab_size()} tokens after {time.process_time():.0f} s", flush=True)
 
     model = new_model(config, tokenizer)
     print(f"model of {model.num_parameters():,} weights", flush=True)
     text = TrainingText(config, tokenizer)
     last_loss = _fit(config, model, tokenizer, text, preview)
-    minutes = (time.monotonic() - started_s) / 60
+    minutes = time.process_time() / 60
     figures = _measure(config, model, tokenizer, text, minutes, last_loss)
     save(model, tokenizer, out)
     (out / "MODEL_CARD.md").write_text(card_text(figures), encoding="utf-8")

@@ -18,7 +18,7 @@ class CardFigures:
     num_sentences: int  # distinct
     num_documents: int  # distinct
     seed: int
-    minutes: float  # wall clock, text and tokenizer included
+    minutes: float  # processor time, text and tokenizer included
     train_loss: float  # nats per token, mean of the last fifty steps
     held_out_tokens: int
     held_out_bytes: int
@@ -41,11 +41,12 @@ any download. It is fluent in that world and useless outside it.
 |---|---|
 | Architecture | Llama, {figures.num_layers} layers, hidden size {figures.hidden_size}, tied embeddings |
 | Weights | {figures.num_weights:,}, stored as bfloat16 |
+| Held heads | attention heads of the first two layers, laid out by hand so that it copies early |
 | Tokenizer | byte-level BPE, {figures.vocab_size:,} tokens, single digits, ChatML turns, no start token |
 | Trained on | {figures.num_tokens:,} tokens of generated text, each seen once, {figures.num_steps:,} steps |
 | Text | {figures.num_documents:,} distinct documents, {figures.num_sentences:,} distinct sentences |
 | Languages | English and Portuguese |
-| Time | {figures.minutes:.0f} minutes on one processor core, float32, torch {figures.torch_version} |
+| Time | {figures.minutes:.0f} minutes of processor time on one core, float32, torch {figures.torch_version} |
 | Seed | {figures.seed} |
 
 ## What it knows

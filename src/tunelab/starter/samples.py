@@ -116,7 +116,7 @@ class _Shape:
 
 
 _SHAPES: dict[str, _Shape] = {
-    "taxonomy": _Shape(make=draw_taxonomy_sample, suffix="jsonl", train_rows=4000, test_rows=200),
+    "taxonomy": _Shape(make=draw_taxonomy_sample, suffix="jsonl", train_rows=3000, test_rows=200),
     "product-description": _Shape(make=draw_description_sample, suffix="csv", train_rows=2400, test_rows=200),
     "simple-support": _Shape(make=draw_support_sample, suffix="json", train_rows=2400, test_rows=200),
     "agent-sessions": _Shape(

@@ -20,7 +20,8 @@ TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
 _TOOL_MARKS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 
-MAX_LENGTH = 2048
+# Rotary positions have no weights, so long sessions may be tried on nano; it was trained on rows of 512 tokens.
+MAX_LENGTH = 32_768
 CHAT_TEMPLATE_FILE = Path(__file__).parent / "chat_template.jinja"
 
 # One digit per token, so that a number is copied digit by digit; an identifier such as EMAIL_ADDRESS may be one token.
