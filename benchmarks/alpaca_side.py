@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -159,15 +160,16 @@ def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         callbacks=[Note()],
     )
     trainer.remove_callback(PrinterCallback)
-    packed = bool(setting.get("packing"))
-    if not packed and [each["input_ids"] for each in trainer.train_dataset] != [prompt + done for prompt, done in chosen]:
-        raise SystemExit("TRL changed the token ids")
-    trainer.train()
-    seen = [0, *(int(each["num_tokens"]) for each in logs)]  # counts padding, of which packed rows have none
-    tokens = [after - before for before, after in zip(seen, seen[1:], strict=False)]
-    if not packed:
-        per_row = [len(prompt) + len(completion) for prompt, completion in chosen]
-        tokens = [sum(per_row[at : at + job["rows"]]) for at in range(0, job["steps"] * job["rows"], job["rows"])]
+    if setting.get("packing"):
+        trainer.train()
+        seen = [0, *(int(each["num_tokens"]) for each in logs)]  # counts padding, of which packed rows have none
+        tokens = [after - before for before, after in pairwise(seen)]
+    else:
+        ids = [prompt + completion for prompt, completion in chosen]
+        if [each["input_ids"] for each in trainer.train_dataset] != ids:
+            raise SystemExit("TRL changed the token ids")
+        trainer.train()
+        tokens = [sum(map(len, ids[at : at + job["rows"]])) for at in range(0, len(ids), job["rows"])]
     return {
         "stamps": stamps,
         "losses": [each["loss"] for each in logs],

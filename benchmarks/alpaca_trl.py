@@ -103,7 +103,8 @@ class Bench:
             mine.append(self.measure("tunelab", order, {}))
             theirs.append(self.measure("trl", order, setting))
             ours, other = mine[-1], theirs[-1]
-            print(f"round {round_:<4}{_figures(ours)}{_figures(other)}{ours.tokens_per_s / other.tokens_per_s:8.2f}", flush=True)
+            ratio = ours.tokens_per_s / other.tokens_per_s
+            print(f"round {round_:<4}{_figures(ours)}{_figures(other)}{ratio:8.2f}", flush=True)
         ours_per_s = statistics.median(each.tokens_per_s for each in mine)
         other_per_s = statistics.median(each.tokens_per_s for each in theirs)
         print(f"median    {ours_per_s:20,.0f} tokens/s{other_per_s:19,.0f} tokens/s{ours_per_s / other_per_s:8.2f}")
