@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from tunelab.adapters.config import LoraConfig
+from tunelab.adapters.lora_linear import LoraLinear
 from tunelab.adapters.peft_folder import write_peft_folder
 from tunelab.errors import AdapterError
 from tunelab.models.layers import Target, find_targets
@@ -75,6 +76,8 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
             isinstance(module, Conv1D) for module in network.modules()
         ),  # GPT-2 stores its weights turned
     )
+    if all(type(module) is torch.nn.Linear for module in _modules(network, targets)):
+        settings._register_custom_module({torch.nn.Linear: LoraLinear})
     with torch.random.fork_rng(), _peft_without_noise():
         torch.manual_seed(seed)
         wrapped = peft.get_peft_model(network, settings, autocast_adapter_dtype=True)
@@ -111,3 +114,7 @@ def _peft_without_noise() -> Iterator[None]:
         # peft 0.21 asks transformers 5.23 by a name that is going away; nothing a user could mend.
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
         yield
+
+
+def _modules(network: PreTrainedModel, targets: Sequence[Target]) -> list[torch.nn.Module]:
+    return [network.get_submodule(module) for target in targets for module in target.modules]
