@@ -73,27 +73,33 @@ def _attend(
     queries, keys, values = (torch.split(each, forest_layout.lengths_S, dim=2) for each in (query, key, value))
     outputs = []
     for own, above in enumerate(forest_layout.ancestors_S):
+        num_above = sum(forest_layout.lengths_S[each] for each in above)
+        num_own = forest_layout.lengths_S[own]
+        fits_window = sliding_window is None or num_above + num_own <= sliding_window
+        # A causal kernel does half the work of a masked one. Under a short trunk it pays to ask for the trunk as well.
+        is_causal = fits_window and num_above < num_own
         seen = (*above, own)
-        mask = _mask(sum(forest_layout.lengths_S[each] for each in above), forest_layout.lengths_S[own], sliding_window)
-        outputs.append(
-            functional.scaled_dot_product_attention(
-                queries[own],
-                torch.cat([keys[each] for each in seen], dim=2) if above else keys[own],
-                torch.cat([values[each] for each in seen], dim=2) if above else values[own],
-                attn_mask=None if mask is None else mask.to(query.device),
-                is_causal=mask is None,
-                scale=scaling,
-                enable_gqa=grouped,
-            )
+        output = functional.scaled_dot_product_attention(
+            _join(queries, seen if is_causal else (own,)),
+            _join(keys, seen),
+            _join(values, seen),
+            attn_mask=None if is_causal else _mask(num_above, num_own, sliding_window).to(query.device),
+            is_causal=is_causal,
+            scale=scaling,
+            enable_gqa=grouped,
         )
-    return torch.cat(outputs, dim=2).transpose(1, 2), None
+        outputs.append(output[:, :, -num_own:].transpose(1, 2))
+    return torch.cat(outputs, dim=1), None
+
+
+def _join(parts_S: Sequence[torch.Tensor], segments: Sequence[int]) -> torch.Tensor:
+    """Return the parts of some segments one behind the other."""
+    return parts_S[segments[0]] if len(segments) == 1 else torch.cat([parts_S[each] for each in segments], dim=2)
 
 
 @lru_cache(maxsize=1024)
-def _mask(above: int, own: int, window: int | None) -> torch.Tensor | None:
-    """Return the (Q, K) mask of `own` nodes under `above` others, True where one may look; None is causal."""
-    if above == 0 and (window is None or own <= window):
-        return None
+def _mask(above: int, own: int, window: int | None) -> torch.Tensor:
+    """Return the (Q, K) mask of `own` nodes under `above` others, True where one may look."""
     # Along one path, depth is the place among ancestors and self; a sliding window counts depth.
     query_depth = torch.arange(above, above + own)[:, None]
     key_depth = torch.arange(above + own)[None, :]

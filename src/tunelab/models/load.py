@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tunelab.errors import ModelError
 from tunelab.models.config import ModelConfig
+from tunelab.models.host import prepare_host
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate import require_weights
 from tunelab.models.precision import Precision
@@ -38,6 +39,7 @@ def load_model(folder: Path, config: ModelConfig, *, precision: Precision = "fp3
     device = choose_device(config.device_map)
     stored = stored_dtype(model_config)
     dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
+    prepare_host()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
