@@ -40,6 +40,8 @@ def prompts() -> list[np.ndarray]:
 class FakeAdapter:
     """Virtual tokens without training."""
 
+    num_prefix_positions = 0
+
     def __init__(self, vectors: torch.Tensor) -> None:
         self.vectors, self.num_virtual_tokens = vectors, len(vectors)
 
@@ -48,6 +50,9 @@ class FakeAdapter:
 
     def virtual_embeddings(self) -> torch.Tensor:
         return self.vectors
+
+    def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return []
 
     @contextmanager
     def disabled(self) -> Iterator[None]:

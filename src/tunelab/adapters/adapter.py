@@ -10,13 +10,21 @@ import torch
 class Adapter(Protocol):
     """Trained weights attached to a frozen network.
 
-    The network it was attached to computes with the adapter; virtual tokens, if any, are put in front by whoever builds
-    the input (the forest in training, `tunelab.generation` when answering).
+    The network it was attached to computes with the adapter; virtual tokens and a prefix, if any, are put in front by
+    whoever builds the input (the forest in training, `tunelab.generation` when answering).
     """
 
     @property
     def num_virtual_tokens(self) -> int:
-        """Virtual tokens in front of every sequence; 0 for LoRA and while switched off."""
+        """Virtual tokens whose embeddings stand in front of every sequence; 0 but for a soft prompt switched on."""
+        ...
+
+    @property
+    def num_prefix_positions(self) -> int:
+        """Positions that trained keys and values take in front of every sequence; 0 but for a prefix switched on.
+
+        The first token stands behind them, at position `num_prefix_positions`.
+        """
         ...
 
     @property
@@ -30,6 +38,15 @@ class Adapter(Protocol):
 
     def virtual_embeddings(self) -> torch.Tensor:
         """Return the (num_virtual_tokens, hidden) vectors of the virtual tokens; no rows while switched off."""
+        ...
+
+    def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return for each layer the (1, G, V, D) trained keys and values that stand before every sequence.
+
+        G key/value heads, V prefix positions, D head width; empty for other kinds and while switched off. Keys are used
+        as they are, unrotated. They are float32: cast them to the layer's own keys. Every token attends to them as to
+        its first V ancestors, so that a sliding window leaves them behind as it does other early positions.
+        """
         ...
 
     def disabled(self) -> AbstractContextManager[None]:

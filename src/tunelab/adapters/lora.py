@@ -21,6 +21,7 @@ class LoraAdapter:
     """Low-rank updates on the layers of a network."""
 
     num_virtual_tokens = 0
+    num_prefix_positions = 0
 
     def __init__(self, wrapped: peft.PeftModel, targets: Sequence[Target] = ()) -> None:
         self._wrapped = wrapped
@@ -43,6 +44,10 @@ class LoraAdapter:
         """Return (0, hidden): LoRA puts nothing in front of a prompt."""
         embeddings: torch.Tensor = self._wrapped.get_input_embeddings().weight
         return embeddings.new_zeros((0, embeddings.shape[1]))
+
+    def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return nothing: LoRA adds no keys and values."""
+        return []
 
     @contextmanager
     def disabled(self) -> Iterator[None]:

@@ -20,6 +20,8 @@ _WEIGHT = "prompt_embeddings"
 class SoftPrompt:
     """Virtual tokens whose embeddings are trained; the network itself stays untouched."""
 
+    num_prefix_positions = 0
+
     def __init__(self, network: PreTrainedModel, vectors: torch.Tensor, *, base_model: str) -> None:
         # Trained in float32 whatever the base is stored in: small updates vanish in half precision.
         self._vectors = torch.nn.Parameter(vectors.detach().clone().float())
@@ -42,6 +44,10 @@ class SoftPrompt:
     def virtual_embeddings(self) -> torch.Tensor:
         """Return the (num_virtual_tokens, hidden) vectors; no rows while switched off."""
         return self._vectors[: self.num_virtual_tokens]
+
+    def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return nothing: keys and values of virtual tokens are computed by the network."""
+        return []
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
