@@ -51,9 +51,12 @@ class Forest:
         """Trained tokens of all sequences, shared or not: what the loss is divided by."""
         return float(self.weights_M.sum())
 
-    def segment_lengths(self) -> list[int]:
-        """Return the number of nodes of each segment."""
-        return np.diff(self.segment_starts_S, append=self.num_nodes).tolist()  # type: ignore[no-any-return]
+    def spans(self) -> list[tuple[int, int, int]]:
+        """Return the first node of each segment, one past its last, and one past the last node below it."""
+        ends = np.append(self.segment_starts_S[1:], self.num_nodes)
+        return list(
+            zip(self.segment_starts_S.tolist(), ends.tolist(), self.subtree_ends_N[ends - 1].tolist(), strict=True)
+        )
 
     def ancestors(self, segment: int) -> list[int]:
         """Return the segments above a segment, which its tokens attend to whole, root first."""

@@ -3,12 +3,12 @@
 Registered with transformers as one more attention implementation, so that any model written against its attention
 interface trains on forests unchanged.
 
-Letters in shapes: H heads, G key/value heads, N nodes, D head width, Q own nodes, K seen nodes.
+Letters in shapes: H heads, G key/value heads, N nodes, S segments, R root's nodes, D head width, Q own nodes, K seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
@@ -16,18 +16,26 @@ from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
 from tunelab.errors import ModelError
+from tunelab.models.flash_forest import Span, flash_forest
 
 IMPLEMENTATION = "tunelab_forest"
+KeysValues = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForestLayout:
     """What the attention of a forest needs to know; handed through the model's forward as `forest_layout`."""
 
-    lengths_S: list[int]
-    """Nodes of each segment, in the order of the row."""
+    spans_S: Sequence[Span]
+    """Where each segment stands in the row, and what hangs below it."""
     ancestors_S: Sequence[Sequence[int]]
-    """For each segment, the segments above it, root first."""
+    """For each segment, the segments above it, the topmost first."""
+    longest_path: int
+    """Tokens of the longest sequence, root included."""
+    root: Mapping[int, KeysValues] = field(default_factory=dict)
+    """By layer, (1, G, R, D) keys and values that every node attends to besides its ancestors; empty for none."""
+    kept: dict[int, KeysValues] | None = None
+    """Where given, each layer leaves its keys and values here, to be a root for others."""
 
 
 @contextmanager
@@ -68,33 +76,47 @@ def _attend(
     """Return (1, N, H, D) outputs of (1, H, N, D) queries over (1, G, N, D) keys and values."""
     if softcap is not None:
         raise ModelError("this model caps its attention logits, which the forest does not compute yet")
-    grouped = query.shape[1] != key.shape[1]
-    # Split once, not slice by slice: the gradient of a slice is as long as the whole row.
-    queries, keys, values = (torch.split(each, forest_layout.lengths_S, dim=2) for each in (query, key, value))
+    layout, layer = forest_layout, int(module.layer_idx)  # type: ignore[arg-type]
+    if layout.kept is not None:
+        layout.kept[layer] = (key, value)
+    root = layout.root.get(layer)
+    if root is not None:
+        root = (root[0].to(key.dtype), root[1].to(value.dtype))
+    is_windowed = sliding_window is not None and layout.longest_path > sliding_window
+    if query.device.type == "cpu" and key.shape[-1] == value.shape[-1] and not is_windowed:
+        return flash_forest(query, key, value, spans=layout.spans_S, root=root, scale=scaling), None
+    window = sliding_window if is_windowed else None
+    return _masked(query, key, value, layout=layout, root=root, scale=scaling, window=window), None
+
+
+def _masked(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    layout: ForestLayout,
+    root: KeysValues | None,
+    scale: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """Return the (1, N, H, D) outputs segment by segment, under a mask: for windows, odd widths and other devices."""
     outputs = []
-    for own, above in enumerate(forest_layout.ancestors_S):
-        num_above = sum(forest_layout.lengths_S[each] for each in above)
-        num_own = forest_layout.lengths_S[own]
-        fits_window = sliding_window is None or num_above + num_own <= sliding_window
-        # A causal kernel does half the work of a masked one. Under a short trunk it pays to ask for the trunk as well.
-        is_causal = fits_window and num_above < num_own
-        seen = (*above, own)
+    for own, above in zip(layout.spans_S, layout.ancestors_S, strict=True):
+        path = [slice(span.start, span.end) for span in (*(layout.spans_S[each] for each in above), own)]
+        keys, values = ([each[:, :, part] for part in path] for each in (key, value))
+        if root is not None:
+            keys, values = [root[0], *keys], [root[1], *values]
+        num_own, num_seen = own.end - own.start, sum(each.shape[2] for each in keys)
         output = functional.scaled_dot_product_attention(
-            _join(queries, seen if is_causal else (own,)),
-            _join(keys, seen),
-            _join(values, seen),
-            attn_mask=None if is_causal else _mask(num_above, num_own, sliding_window).to(query.device),
-            is_causal=is_causal,
-            scale=scaling,
-            enable_gqa=grouped,
+            query[:, :, own.start : own.end],
+            torch.cat(keys, dim=2),
+            torch.cat(values, dim=2),
+            attn_mask=_mask(num_seen - num_own, num_own, window).to(query.device),
+            scale=scale,
+            enable_gqa=query.shape[1] != key.shape[1],
         )
-        outputs.append(output[:, :, -num_own:].transpose(1, 2))
-    return torch.cat(outputs, dim=1), None
-
-
-def _join(parts_S: Sequence[torch.Tensor], segments: Sequence[int]) -> torch.Tensor:
-    """Return the parts of some segments one behind the other."""
-    return parts_S[segments[0]] if len(segments) == 1 else torch.cat([parts_S[each] for each in segments], dim=2)
+        outputs.append(output.transpose(1, 2))
+    return torch.cat(outputs, dim=1)
 
 
 @lru_cache(maxsize=1024)

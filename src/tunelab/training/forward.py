@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching import Forest
 from tunelab.models.attention import ForestLayout
+from tunelab.models.flash_forest import Span
 
 
 def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest) -> torch.Tensor:
@@ -42,8 +43,9 @@ class _Placed:
 
 def _place(forest: Forest, device: torch.device) -> _Placed:
     layout = ForestLayout(
-        lengths_S=forest.segment_lengths(),
+        spans_S=[Span(*span) for span in forest.spans()],
         ancestors_S=[forest.ancestors(segment) for segment in range(len(forest.segment_starts_S))],
+        longest_path=int(forest.depths_N.max()) + 1,
     )
     return _Placed(
         token_ids_N=torch.from_numpy(forest.token_ids_N).long().to(device),
