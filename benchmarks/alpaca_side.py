@@ -47,7 +47,8 @@ def prepare(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Train with tunelab's own loop: its reading, rendering, model, adapter, forests and events."""
     from tunelab.adapters.attach import attach
-    from tunelab.batching import BatchingConfig, Step
+    from tunelab.batching.config import BatchingConfig
+    from tunelab.batching.schedule import Step
     from tunelab.events import AnyEvent, EventLog, StepDone
     from tunelab.models.config import ModelConfig
     from tunelab.models.load import load_model
@@ -235,7 +236,7 @@ training:
 def _rendered(job: dict[str, Any], folder: Path) -> Sequence[Any]:
     from tunelab.flows.data import gather
     from tunelab.recipes import resolve_recipe
-    from tunelab.rendering import load_renderer
+    from tunelab.rendering.load import load_renderer
 
     resolved = resolve_recipe(_recipe_file(job, folder))
     renderer = load_renderer(folder / "base", resolved.recipe.data, base=folder)

@@ -13,14 +13,18 @@ import torch
 
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
-from tunelab.batching import BatchingConfig, Schedule, plant
+from tunelab.batching.config import BatchingConfig
+from tunelab.batching.forest import plant
+from tunelab.batching.schedule import Schedule
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.files import new_folder
 from tunelab.models.attention import forest_attention
 from tunelab.models.config import ModelConfig
 from tunelab.models.load import load_model
 from tunelab.models.locate import locate_model
-from tunelab.rendering import RenderingConfig, load_renderer, render_all
+from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.load import load_renderer
+from tunelab.rendering.render_all import render_all
 from tunelab.sources import SourceConfig, locate_data, read_rows
 from tunelab.training.forward import forest_loss
 

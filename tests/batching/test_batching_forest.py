@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks import sequence
-from tunelab.batching import Forest, count_distinct, plant
+from tunelab.batching.forest import Forest, count_distinct, plant
 from tunelab.rendering.rendered import Rendered
 
 TOKENS = st.integers(0, 2)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks import sequence
-from tunelab.batching import BatchingConfig, Schedule, evaluation_batches
+from tunelab.batching.config import BatchingConfig
+from tunelab.batching.schedule import Schedule, evaluation_batches
 from tunelab.rendering.rendered import Rendered
 
 

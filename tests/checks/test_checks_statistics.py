@@ -5,7 +5,7 @@ from checks_material import a_set, chat, chats, dropped, material, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.batching import count_distinct
+from tunelab.batching.forest import count_distinct
 from tunelab.checks.material import Material
 from tunelab.checks.statistics import Statistics, TokenStatistics, response_types, short, statistics
 from tunelab.conversations.conversation import Conversation, Message, ToolCall

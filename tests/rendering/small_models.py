@@ -7,7 +7,9 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
-from tunelab.rendering import Renderer, RenderingConfig, load_renderer
+from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.load import load_renderer
+from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Origin
 
 WORDS = [

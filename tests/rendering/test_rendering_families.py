@@ -12,7 +12,9 @@ from tokenizers import AddedToken, Tokenizer
 
 from tunelab.conversations.conversation import Message, ToolCall
 from tunelab.errors import DataError
-from tunelab.rendering import Renderer, RenderingConfig, load_renderer
+from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.load import load_renderer
+from tunelab.rendering.renderer import Renderer
 
 TRL = find_spec("trl")
 pytestmark = pytest.mark.skipif(TRL is None, reason="trl is in the dev extra")

@@ -18,7 +18,9 @@ from small_models import (
 )
 
 from tunelab.errors import DataError
-from tunelab.rendering import Renderer, RenderingConfig, render_all
+from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.render_all import render_all
+from tunelab.rendering.renderer import Renderer
 
 INST = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"

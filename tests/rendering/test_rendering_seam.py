@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_models import assistant, byte_level, conversation, renderer_of, sentence_piece, user
 
-from tunelab.rendering import Renderer
+from tunelab.rendering.renderer import Renderer
 
 OPEN_WORD = (  # the prompt ends in the middle of a word or behind a space: merges cross the seam
     "{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }} A: {% else %}{{ m.content }}{{ eos_token }}"

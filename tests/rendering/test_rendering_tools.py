@@ -8,7 +8,8 @@ from small_models import CHATML, assistant, byte_level, conversation, renderer_o
 
 from tunelab.conversations.conversation import Message, ToolCall
 from tunelab.errors import DataError
-from tunelab.rendering import Renderer, RenderingConfig
+from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.renderer import Renderer
 
 TOOL = {"type": "function", "function": {"name": "get_price", "parameters": {"type": "object", "properties": {}}}}
 CALL = ToolCall(name="get_price", arguments={"product": "chá", "n": None}, id="call_1")

@@ -20,7 +20,8 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from tunelab.conversations.conversation import ToolCall
 from tunelab.errors import DataError
-from tunelab.rendering import Renderer, render_all
+from tunelab.rendering.render_all import render_all
+from tunelab.rendering.renderer import Renderer
 from tunelab.rendering.tokens import Marked, Tokens
 
 TOOLS_TEMPLATE = (

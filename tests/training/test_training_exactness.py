@@ -10,7 +10,7 @@ from networks import FAMILIES, padded_unshared_loss, sequence, tiny_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
-from tunelab.batching import plant
+from tunelab.batching.forest import plant
 from tunelab.models.attention import forest_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.forward import forest_loss

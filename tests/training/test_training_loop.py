@@ -13,7 +13,8 @@ from networks import sequence, tiny_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
-from tunelab.batching import BatchingConfig, Schedule, evaluation_batches
+from tunelab.batching.config import BatchingConfig
+from tunelab.batching.schedule import Schedule, evaluation_batches
 from tunelab.errors import RunError, StorageError
 from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, read_events, steps
 from tunelab.models.loaded import LoadedModel

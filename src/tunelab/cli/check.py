@@ -10,7 +10,8 @@ import typer
 from tunelab.cli.output import console, harmless, print_table, say
 
 if TYPE_CHECKING:
-    from tunelab.checks import Finding, Statistics
+    from tunelab.checks.finding import Finding
+    from tunelab.checks.statistics import Statistics
     from tunelab.flows.check import CheckResult, Example
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -158,7 +159,7 @@ def _print_statistics(found: Statistics) -> None:
 
 
 def _print_example(example: Example) -> None:
-    from tunelab.rendering import to_rich
+    from tunelab.rendering.show import to_rich
 
     say(f"\n── {harmless(example.origin)} " + "─" * 40, style="bold")
     facts = [

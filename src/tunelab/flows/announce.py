@@ -1,7 +1,7 @@
 """What is said before the first step: what is trained, over what, on how many tokens, in how much memory."""
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching import Schedule
+from tunelab.batching.schedule import Schedule
 from tunelab.events import EventLog, Notice, RunStarted
 from tunelab.flows.data import Gathered
 from tunelab.flows.plan import Sharing, sharing_of

@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.batching import count_distinct
-from tunelab.checks import Findings, Material, PlannedRun, Statistics, check, response_type, statistics
+from tunelab.adapters.config import LoraConfig
+from tunelab.batching.forest import count_distinct
+from tunelab.checks.check import check
+from tunelab.checks.finding import Findings
+from tunelab.checks.material import Material, PlannedRun
+from tunelab.checks.statistics import Statistics, response_type, statistics
 from tunelab.flows.data import Gathered, gather
 from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
-from tunelab.rendering import Renderer, Span, load_renderer, preview
+from tunelab.rendering.load import load_renderer
+from tunelab.rendering.renderer import Renderer
+from tunelab.rendering.show import Span, preview
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 
@@ -103,7 +109,7 @@ def material_of(
 ) -> Material:
     """Return what the checks look at; `train` hands them the same."""
     positions = max_positions(folder)
-    virtual = recipe.soft_prompt.number_of_virtual_tokens if recipe.soft_prompt else 0
+    virtual = 0 if isinstance(recipe.adapter, LoraConfig) else recipe.adapter.number_of_virtual_tokens
     return Material(
         train=gathered.train,
         held_out=gathered.held_out,

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from tunelab.adapters.config import LoraConfig
-from tunelab.batching import evaluation_batches
+from tunelab.batching.schedule import evaluation_batches
 from tunelab.evaluation.html import to_html
 from tunelab.evaluation.report import Answer, HeldOutLoss, Report, Setting, Side, compare
 from tunelab.files import write_file

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from tunelab.checks import questions
+from tunelab.checks.material import questions
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.errors import DataError
 from tunelab.recipes import DataConfig, ResolvedRecipe
-from tunelab.rendering import RenderedSet, Renderer, render_all
+from tunelab.rendering.render_all import render_all
+from tunelab.rendering.rendered import RenderedSet
+from tunelab.rendering.renderer import Renderer
 from tunelab.sources import SourceFile, locate_data, read_rows, refuse, sample
 from tunelab.sources.opening import OnBad
 

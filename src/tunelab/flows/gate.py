@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-from tunelab.batching import Schedule
-from tunelab.checks import check
+from tunelab.batching.schedule import Schedule
+from tunelab.checks.check import check
 from tunelab.errors import DataError, ModelError
 from tunelab.events import EventLog, Notice
 from tunelab.flows.check import material_of
@@ -13,8 +13,8 @@ from tunelab.flows.data import Gathered
 from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.models.loaded import LoadedModel
 from tunelab.recipes import Recipe
-from tunelab.rendering import Renderer
 from tunelab.rendering.rendered import Rendered
+from tunelab.rendering.renderer import Renderer
 
 _LISTED = 20  # bad rows; tunelab check --json lists them all
 

@@ -9,8 +9,9 @@ from tunelab.errors import DataError, RunError
 from tunelab.evaluation.report import LeftOut, Question
 from tunelab.flows.data import gather, read_side
 from tunelab.flows.opened import OpenedRun
-from tunelab.rendering import Renderer, render_all
+from tunelab.rendering.render_all import render_all
 from tunelab.rendering.rendered import Rendered, TokenIds
+from tunelab.rendering.renderer import Renderer
 from tunelab.sources import SourceFile, refuse
 
 _NO_TABLE = {"format": "auto", "prompt_template": None, "completion_template": None}

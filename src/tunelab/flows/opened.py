@@ -15,7 +15,8 @@ from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate import locate_model
 from tunelab.recipes import Recipe, ResolvedRecipe
 from tunelab.recipes.recipe import settings_of
-from tunelab.rendering import Renderer, load_renderer
+from tunelab.rendering.load import load_renderer
+from tunelab.rendering.renderer import Renderer
 from tunelab.workspace import Run
 
 

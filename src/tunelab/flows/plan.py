@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunelab.batching import Schedule, count_distinct
+from tunelab.batching.forest import count_distinct
+from tunelab.batching.schedule import Schedule
 from tunelab.checks.material import PlannedRun
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered

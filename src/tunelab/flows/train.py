@@ -13,8 +13,8 @@ import numpy as np
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
-from tunelab.adapters.config import LoraConfig
-from tunelab.batching import evaluation_batches
+from tunelab.adapters.config import SoftPromptConfig
+from tunelab.batching.schedule import evaluation_batches
 from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.plot import write_loss_plot
@@ -29,8 +29,9 @@ from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate import locate_model, require_weights
 from tunelab.models.precision import choose_precision
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
-from tunelab.rendering import Renderer, load_renderer
+from tunelab.rendering.load import load_renderer
 from tunelab.rendering.rendered import Rendered
+from tunelab.rendering.renderer import Renderer
 from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.evaluate import held_out_loss
 from tunelab.training.loop import Fit, fit
@@ -184,7 +185,7 @@ def _with_what_stands(error: StorageError, run: Run) -> StorageError:
 
 def _init_ids(recipe: Recipe, renderer: Renderer) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
     adapter = recipe.adapter
-    text = None if isinstance(adapter, LoraConfig) else adapter.init_prompt
+    text = adapter.init_prompt if isinstance(adapter, SoftPromptConfig) else None
     return np.asarray(renderer.encode(text) if text else [], dtype=np.int32)
 
 

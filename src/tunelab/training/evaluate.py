@@ -6,7 +6,8 @@ import torch
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching import Batch, plant
+from tunelab.batching.forest import plant
+from tunelab.batching.schedule import Batch
 from tunelab.models.attention import forest_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.forward import forest_loss

@@ -7,7 +7,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching import Forest
+from tunelab.batching.forest import Forest
 from tunelab.models.attention import ForestLayout
 from tunelab.models.flash_forest import Span
 

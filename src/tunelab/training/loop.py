@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching import BatchingConfig, Forest, Schedule, Step, plant
+from tunelab.batching.config import BatchingConfig
+from tunelab.batching.forest import Forest, plant
+from tunelab.batching.schedule import Schedule, Step
 from tunelab.events import EventLog
 from tunelab.models.attention import refuse_if_it_cannot_branch
 from tunelab.models.loaded import LoadedModel

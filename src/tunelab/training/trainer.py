@@ -14,7 +14,8 @@ import transformers
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching import Forest, Step
+from tunelab.batching.forest import Forest
+from tunelab.batching.schedule import Step
 from tunelab.errors import RunError
 from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
 from tunelab.models.attention import forest_attention
