@@ -239,3 +239,17 @@ def test_pain_24_checking_brings_no_torch(file: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "trained" in ended.stdout
+
+
+def test_a_base_model_that_a_modellab_recipe_cannot_have_here_is_told_with_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(12))
+    recipe = tmp_path / "lora.yaml"
+    recipe.write_text("model: Phi-3.6-mini-instruct\nfinetune_dataset: train.jsonl\nvaried_seqlen: true\n")
+    assert run(["check", str(recipe)]) == 2
+    told = capsys.readouterr().err
+    assert 'there is no model "Phi-3.6-mini-instruct"' in told
+    way_out = told.split("--set ")[1].strip()
+    assert way_out == "model.base_model=nano"
+    assert run(["check", str(recipe), "--set", way_out]) in (0, 1)

@@ -36,7 +36,8 @@ def locate_model(config: ModelConfig, *, base: Path) -> Path:
     if not looks_like_hub_id:
         embedded = ", ".join(EMBEDDED_MODELS)
         expected = f"an embedded model ({embedded}), a folder, or a Hub id such as owner/name"
-        raise ModelError(f'there is no model "{name}"', where="model.base_model", expected=expected)
+        remedy = f"Name one you have: --set model.base_model={next(iter(EMBEDDED_MODELS))}"
+        raise ModelError(f'there is no model "{name}"', where="model.base_model", expected=expected, remedy=remedy)
     if config.revision is None:
         remedy = (
             "Set model.revision to the commit you have looked at, so that the base cannot change under your adapter."
