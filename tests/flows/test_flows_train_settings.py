@@ -55,6 +55,7 @@ def loop(value: str, proof: str, *given: str) -> Effect:
 CATALOG = "data.tool_catalog=tools.json"
 LONG = ("data.train_files=long.jsonl", "data.eval_files=more_long.jsonl")
 SOFT = ("soft_prompt.number_of_virtual_tokens=4", "lora=null")
+PREFIX = ("prefix_tuning.number_of_virtual_tokens=4", "lora=null")
 TABLE = ("data.train_files=table.csv", "data.eval_files=[]", "data.eval_fraction=0.2")
 TEMPLATES = ("data.prompt_template=Describe {title}", "data.completion_template={content}")
 OPTIMIZER = "test_a_setting_of_the_optimizer_changes_the_weights"
@@ -94,6 +95,11 @@ EFFECTS: dict[str, Effect] = {
     "lora.use_dora": Effect(change="true", on="adapter"),
     "soft_prompt.number_of_virtual_tokens": Effect(change="5", on="adapter", given=SOFT),
     "soft_prompt.init_prompt": Effect(change="Describe the product.", on="adapter", given=SOFT),
+    "prefix_tuning.number_of_virtual_tokens": Effect(change="5", on="adapter", given=PREFIX),
+    "prefix_tuning.prefix_projection": Effect(change="true", on="adapter", given=PREFIX),
+    "prefix_tuning.encoder_hidden_size": Effect(
+        change="8", on="adapter", given=(*PREFIX, "prefix_tuning.prefix_projection=true")
+    ),
     "batching.varied_seqlen": Effect(change="false", on="steps"),
     "batching.order": Effect(change="shuffled", on="steps", given=("data.train_files=sessions.jsonl",)),
     "batching.share_prefixes": Effect(change="false", on="evaluation"),

@@ -95,16 +95,28 @@ def test_without_a_method_lora_is_trained_and_said_so(tmp_path: Path) -> None:
     resolved = resolve_recipe(_recipe(tmp_path, "data:\n  train_files: [a.jsonl]\n"), environment={})
     assert resolved.recipe.adapter == resolved.recipe.lora
     assert any("LoRA" in note for note in resolved.notes)
-    chosen = resolve_recipe(_recipe(tmp_path, "soft_prompt:\n"), environment={})
-    assert chosen.recipe.adapter == chosen.recipe.soft_prompt
-    assert chosen.notes == ()
+    for method in ("soft_prompt", "prefix_tuning"):
+        chosen = resolve_recipe(_recipe(tmp_path, f"{method}:\n"), environment={})
+        assert chosen.recipe.adapter == getattr(chosen.recipe, method)
+        assert chosen.notes == ()
+
+
+def test_a_projection_that_is_switched_off_has_no_width_and_is_said_so(tmp_path: Path) -> None:
+    text = "prefix_tuning:\n  prefix_projection: {}\n  encoder_hidden_size: 64\n"
+    notes = {on: resolve_recipe(_recipe(tmp_path, text.format(on)), environment={}).notes for on in ("true", "false")}
+    assert notes["true"] == ()
+    assert "encoder_hidden_size has no effect" in notes["false"][0]
 
 
 def test_two_methods_are_refused_with_both_places(tmp_path: Path) -> None:
-    path = _recipe(tmp_path, "lora:\n  r: 4\n")
-    message = _refusal(path, overrides=["soft_prompt.number_of_virtual_tokens=8"])
-    assert f"{path}:2" in message
-    assert "--set" in message
+    path = _recipe(tmp_path, "lora:\n  r: 4\n  lora_alpha: 8\n")
+    for other in ("soft_prompt", "prefix_tuning"):
+        message = _refusal(path, overrides=[f"{other}.number_of_virtual_tokens=8"])
+        assert f"lora (at {path}:2) and {other} (at --set) are both set" in message
+    three = "soft_prompt:\nlora:\n  r: 4\nprefix_tuning:\n"
+    message = _refusal(_recipe(tmp_path, three))
+    assert all(f"{name} (at {path}:{line})" in message for name, line in (("lora", 3), ("soft_prompt", 1)))
+    assert f"prefix_tuning (at {path}:4) are all set" in message
 
 
 def test_bf16_and_fp16_together_are_refused(tmp_path: Path) -> None:
@@ -263,12 +275,12 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
         },
     ),
     rate=st.floats(1e-12, 1, exclude_min=True),
-    soft=st.booleans(),
+    method=st.sampled_from(("lora", "soft_prompt", "prefix_tuning")),
 )
 def test_the_canonical_text_reads_back_as_the_same_recipe(
-    tmp_path_factory: pytest.TempPathFactory, data: dict[str, object], rate: float, soft: bool
+    tmp_path_factory: pytest.TempPathFactory, data: dict[str, object], rate: float, method: str
 ) -> None:
-    tree = {"data": data, "training": {"learning_rate": rate}} | ({"soft_prompt": {}} if soft else {})
+    tree = {"data": data, "training": {"learning_rate": rate}, method: {}}
     recipe = Recipe.model_validate(tree)
     text = to_yaml(recipe)
     path = _recipe(tmp_path_factory.mktemp("r"), text)
@@ -287,6 +299,6 @@ def test_the_hash_changes_with_a_value() -> None:
 def test_every_setting_is_explained_once_with_its_meaning(tmp_path: Path) -> None:
     rows = explain(resolve_recipe(_recipe(tmp_path, "training:\n  seed: 3\n"), environment={}))
     keys = [row.key for row in rows]
-    assert keys == [key for key in FIELDS if not key.startswith("soft_prompt.")]
+    assert keys == [key for key in FIELDS if not key.startswith(("soft_prompt.", "prefix_tuning."))]
     assert all(row.meaning for row in rows)
     assert [row.source for row in rows if row.key == "training.seed"] == [f"{tmp_path / 'recipe.yaml'}:2"]

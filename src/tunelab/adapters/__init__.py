@@ -1,1 +1,1 @@
-"""Room of the adapters: LoRA and soft prompt behind the same verbs."""
+"""Room of the adapters: LoRA, soft prompt and prefix tuning behind the same verbs."""

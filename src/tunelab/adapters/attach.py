@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.adapters.config import AdapterConfig, LoraConfig
+from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig
 from tunelab.adapters.lora import attach_lora, load_lora
 from tunelab.adapters.peft_folder import read_peft_settings
+from tunelab.adapters.prefix import attach_prefix, load_prefix
 from tunelab.adapters.soft_prompt import attach_soft_prompt, load_soft_prompt
 from tunelab.errors import AdapterError
 
@@ -21,13 +22,15 @@ def attach(
 
     Args:
         network: the frozen base model.
-        config: a LoRA or soft-prompt section.
+        config: a LoRA, soft-prompt or prefix-tuning section.
         init_ids: token ids of a soft prompt's `init_prompt`; empty otherwise.
         base_model: what the saved adapter names as its base.
         seed: of its initial weights.
     """
     if isinstance(config, LoraConfig):
         return attach_lora(network, config, base_model=base_model, seed=seed)
+    if isinstance(config, PrefixTuningConfig):
+        return attach_prefix(network, config, base_model=base_model, seed=seed)
     return attach_soft_prompt(network, config, init_ids=init_ids, base_model=base_model, seed=seed)
 
 
@@ -49,6 +52,7 @@ def load_adapter(network: PreTrainedModel, folder: Path, *, base_model: str) -> 
         return load_lora(network, folder)
     if kind == "PROMPT_TUNING":
         return load_soft_prompt(network, folder)
-    raise AdapterError(
-        f"adapters of kind {kind} are not known here", where=str(folder), expected="LORA or PROMPT_TUNING"
-    )
+    if kind == "PREFIX_TUNING":
+        return load_prefix(network, folder)
+    expected = "LORA, PROMPT_TUNING or PREFIX_TUNING"
+    raise AdapterError(f"adapters of kind {kind} are not known here", where=str(folder), expected=expected)

@@ -38,4 +38,20 @@ class SoftPromptConfig(BaseModel):
     )
 
 
-AdapterConfig = LoraConfig | SoftPromptConfig
+class PrefixTuningConfig(BaseModel):
+    """Trained keys and values in front of every layer's own (prefix tuning)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number_of_virtual_tokens: int = Field(
+        32, ge=1, le=4096, description="Positions of the prefix; real tokens stand behind them."
+    )
+    prefix_projection: bool = Field(
+        False, description="Compute the prefix from vectors through a trained two-layer MLP; it is folded when saved."
+    )
+    encoder_hidden_size: int = Field(
+        512, ge=1, le=65536, description="Hidden width of that MLP; without prefix_projection it has no effect."
+    )
+
+
+AdapterConfig = LoraConfig | SoftPromptConfig | PrefixTuningConfig

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from tunelab.adapters.config import LoraConfig
+from tunelab.adapters.config import LoraConfig, PrefixTuningConfig
 from tunelab.batching.schedule import evaluation_batches
 from tunelab.evaluation.html import to_html
 from tunelab.evaluation.report import Answer, HeldOutLoss, Report, Setting, Side, compare
@@ -123,6 +123,9 @@ def describe_adapter(recipe: Recipe) -> str:
         targets = adapter.target_modules
         on = targets if isinstance(targets, str) else ", ".join(targets)
         return f"{'DoRA' if adapter.use_dora else 'LoRA'}, rank {adapter.r} on {on}"
+    if isinstance(adapter, PrefixTuningConfig):
+        through = f", through {adapter.encoder_hidden_size} hidden units" if adapter.prefix_projection else ""
+        return f"prefix, {adapter.number_of_virtual_tokens} positions{through}"
     return f"soft prompt, {adapter.number_of_virtual_tokens} virtual tokens"
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
+from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
 from tunelab.batching.config import BatchingConfig
 from tunelab.checks.config import ChecksConfig
 from tunelab.conversations.config import ConversationConfig
@@ -19,7 +19,11 @@ from tunelab.rendering.config import RenderingConfig
 from tunelab.sources.config import SourceConfig
 from tunelab.training.config import TrainingConfig
 
-ADAPTERS: dict[str, type[AdapterConfig]] = {"lora": LoraConfig, "soft_prompt": SoftPromptConfig}
+ADAPTERS: dict[str, type[AdapterConfig]] = {
+    "lora": LoraConfig,
+    "soft_prompt": SoftPromptConfig,
+    "prefix_tuning": PrefixTuningConfig,
+}
 
 
 class DataConfig(RenderingConfig, ConversationConfig, SourceConfig):  # pydantic lists the last base's fields first
@@ -37,6 +41,9 @@ class Recipe(BaseModel):
         None, description="A LoRA adapter; the one that is trained where no method is named."
     )
     soft_prompt: SoftPromptConfig | None = Field(None, description="A soft prompt, instead of LoRA.")
+    prefix_tuning: PrefixTuningConfig | None = Field(
+        None, description="Trained keys and values before those of every layer, instead of LoRA."
+    )
     batching: BatchingConfig = Field(default_factory=BatchingConfig, description="How sequences meet in steps.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the adapter is trained.")
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="What is measured afterwards.")
@@ -51,14 +58,14 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _one_method(self) -> Recipe:
-        if self.lora is not None and self.soft_prompt is not None:
-            raise ValueError("a recipe trains one adapter: lora or soft_prompt")
+        if sum(getattr(self, name) is not None for name in ADAPTERS) > 1:
+            raise ValueError(f"a recipe trains one adapter: {', '.join(ADAPTERS)}")
         return self
 
     @property
     def adapter(self) -> AdapterConfig:
         """The settings of the adapter that is trained."""
-        return cast(AdapterConfig, self.lora or self.soft_prompt)
+        return cast(AdapterConfig, self.lora or self.soft_prompt or self.prefix_tuning)
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -169,12 +169,13 @@ def _shown(value: object) -> str:
 
 def _refuse_clashes(layer: Layer) -> None:
     """Raise a RecipeError for settings that cannot hold together, with the place of each."""
-    given = {
-        name: next((s.source for key, s in layer.items() if key.partition(".")[0] == name), "") for name in ADAPTERS
-    }
-    if all(given.values()):
-        what = f"lora (at {given['lora']}) and soft_prompt (at {given['soft_prompt']}) are both set"
-        raise RecipeError(what, expected="one method", remedy="Delete the settings of the other one.")
+    first_place: dict[str, str] = {}
+    for key, setting in layer.items():
+        first_place.setdefault(key.partition(".")[0], setting.source)
+    methods = [f"{name} (at {first_place[name]})" for name in ADAPTERS if name in first_place]
+    if len(methods) > 1:
+        what = f"{', '.join(methods[:-1])} and {methods[-1]} are {'both' if len(methods) == 2 else 'all'} set"
+        raise RecipeError(what, expected="one method", remedy="Delete the settings of the others.")
     halves = [layer.get(f"training.{name}") for name in ("bf16", "fp16")]
     if all(half is not None and half.value is True for half in halves):
         places = " and ".join(half.source for half in halves if half is not None)
@@ -185,6 +186,9 @@ def _remarks(recipe: Recipe, layer: Layer) -> list[str]:
     remarks = []
     if not any(key.partition(".")[0] in ADAPTERS for key in layer):
         remarks.append("No method is named: a LoRA adapter with its defaults is trained.")
+    prefix = recipe.prefix_tuning
+    if prefix and not prefix.prefix_projection and "prefix_tuning.encoder_hidden_size" in layer:
+        remarks.append("prefix_tuning.encoder_hidden_size has no effect: prefix_projection is false.")
     training = recipe.training
     if training.num_warmup_steps and not training.lr_scheduler_type.endswith("_with_warmup"):
         steps, name = training.num_warmup_steps, training.lr_scheduler_type
