@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching.forest import count_distinct
+from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.checks.finding import Findings
 from tunelab.checks.material import Material, PlannedRun
@@ -17,6 +18,7 @@ from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load import load_renderer
+from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.rendering.show import Span, preview
 
@@ -91,12 +93,13 @@ def check_data_or_recipe(
     folder = locate_model(recipe.model, base=resolved.base)
     renderer = load_renderer(folder, recipe.data, base=resolved.base)
     gathered = gather(resolved, renderer=renderer, on_bad=lambda error: None)
-    planned = None if is_data else _plan(recipe, gathered)
-    material = material_of(recipe, gathered, renderer, folder=folder, planned=planned)
+    sequences = gathered.rendered_train.sequences
+    schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
+    material = material_of(recipe, gathered, renderer, folder=folder, schedule=schedule)
     return CheckResult(
         resolved=resolved,
         gathered=gathered,
-        planned=planned,
+        planned=material.planned,
         findings=check(material),
         statistics=statistics(material, count_distinct=count_distinct),
         examples=_examples(gathered, renderer, num_examples),
@@ -105,9 +108,10 @@ def check_data_or_recipe(
 
 
 def material_of(
-    recipe: Recipe, gathered: Gathered, renderer: Renderer, *, folder: Path, planned: PlannedRun | None
+    recipe: Recipe, gathered: Gathered, renderer: Renderer, *, folder: Path, schedule: Schedule | None
 ) -> Material:
-    """Return what the checks look at; `train` hands them the same."""
+    """Return what the checks look at; `train` hands them the same. Without a schedule, no run is planned."""
+    num_held_out = len(gathered.rendered_held_out.sequences)
     positions = max_positions(folder)
     virtual = 0 if isinstance(recipe.adapter, LoraConfig) else recipe.adapter.number_of_virtual_tokens
     return Material(
@@ -122,17 +126,9 @@ def material_of(
         max_positions=None if positions is None else positions - virtual,
         num_train_found=gathered.num_train_found,
         train_samples=recipe.data.train_samples,
-        planned=planned,
+        planned=None if schedule is None else planned_run(recipe, schedule, num_held_out=num_held_out),
         config=recipe.checks,
     )
-
-
-def _plan(recipe: Recipe, gathered: Gathered) -> PlannedRun | None:
-    sequences = gathered.rendered_train.sequences
-    if not sequences:
-        return None
-    schedule = make_schedule(recipe, sequences)
-    return planned_run(recipe, schedule, num_held_out=len(gathered.rendered_held_out.sequences))
 
 
 def _data_settings(data: str | None, pattern: str | None) -> list[str]:
@@ -144,12 +140,12 @@ def _data_settings(data: str | None, pattern: str | None) -> list[str]:
 
 
 def _examples(gathered: Gathered, renderer: Renderer, count: int) -> tuple[Example, ...]:
-    last = {sequence.conversation: sequence for sequence in gathered.rendered_train.sequences}
-    shown = [last[index] for index in sorted(last)[:count]]
-    answers = [sequence.conversation for sequence in gathered.rendered_train.sequences]
+    answers: dict[int, list[Rendered]] = {}
+    for sequence in gathered.rendered_train.sequences:
+        answers.setdefault(sequence.conversation, []).append(sequence)
     examples = []
-    for sequence in shown:
-        conversation = gathered.train[sequence.conversation]
+    for index in sorted(answers)[:count]:
+        conversation, sequence = gathered.train[index], answers[index][-1]
         examples.append(
             Example(
                 origin=str(sequence.origin),
@@ -159,7 +155,7 @@ def _examples(gathered: Gathered, renderer: Renderer, count: int) -> tuple[Examp
                 num_cut_tokens=sequence.cut_prompt + sequence.cut_completion,
                 num_messages=len(conversation.messages),
                 num_tools=len(conversation.tools),
-                num_answers=answers.count(sequence.conversation),
+                num_answers=len(answers[index]),
                 session_id=conversation.session_id,
                 spans=tuple(preview(sequence, renderer)),
             )

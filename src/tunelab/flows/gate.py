@@ -1,17 +1,19 @@
-"""What keeps a run from starting, and what is only said aloud."""
+"""What is said before the first step, and what keeps a run from it."""
 
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+from tunelab.adapters.adapter import Adapter
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.errors import DataError, ModelError
-from tunelab.events import EventLog, Notice
+from tunelab.events import EventLog, Notice, RunStarted
 from tunelab.flows.check import material_of
 from tunelab.flows.data import Gathered
-from tunelab.flows.plan import make_schedule, planned_run
+from tunelab.flows.plan import Sharing, make_schedule, sharing_of
 from tunelab.models.loaded import LoadedModel
+from tunelab.models.memory import estimate_memory
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
@@ -29,8 +31,7 @@ def refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, folde
         remedy = "Run tunelab check on the recipe: it lists why." + (f" The first reason: {first}" if first else "")
         raise DataError("no row can be trained", where="data.train_files", remedy=remedy)
     schedule = make_schedule(recipe, data.rendered_train.sequences)
-    plan = planned_run(recipe, schedule, num_held_out=len(data.rendered_held_out.sequences))
-    findings = check(material_of(recipe, data, renderer, folder=folder, planned=plan))
+    findings = check(material_of(recipe, data, renderer, folder=folder, schedule=schedule))
     for finding in findings:
         ignored = f" (ignored: {finding.ignored})" if finding.ignored else ""
         level = "info" if finding.severity == "note" else "warning"
@@ -56,3 +57,57 @@ def refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> 
                 where=str(model.folder),
                 remedy="Put the model's own tokenizer into its folder.",
             )
+
+
+def announce(
+    recipe: Recipe,
+    run_id: str,
+    model: LoadedModel,
+    adapter: Adapter,
+    data: Gathered,
+    schedule: Schedule,
+    events: EventLog,
+    *,
+    resumed_from: int,
+) -> None:
+    """Say what will be trained, on how many tokens, in how much memory."""
+    sharing = sharing_of(recipe, data.rendered_train.sequences, schedule)
+    num_trainable = sum(weight.numel() for weight in adapter.named_parameters().values())
+    num_weights = sum(weight.numel() for weight in model.network.parameters() if not weight.requires_grad)
+    for line in adapter.description:
+        events.emit(Notice(text=line))
+    dtype = str(model.dtype).removeprefix("torch.")
+    base = f"{recipe.model.base_model}, {dtype}, on {model.device.type}"
+    text = f"{num_trainable:,} trainable weights over {num_weights:,} frozen ones ({base})"
+    events.emit(Notice(text=text))
+    events.emit(Notice(text=_memory(recipe, model, num_weights, num_trainable, sharing)))
+    if not data.rendered_held_out.sequences and recipe.training.eval_strategy != "no":
+        events.emit(Notice(text="no held-out rows: nothing is evaluated, the last weights are kept", level="warning"))
+    events.emit(
+        RunStarted(
+            run_id=run_id,
+            total_steps=schedule.total_steps,
+            num_train_sequences=len(data.rendered_train.sequences),
+            num_eval_sequences=len(data.rendered_held_out.sequences),
+            num_train_tokens=sharing.real_tokens,
+            num_distinct_tokens=sharing.distinct_tokens,
+            counts_epoch=sharing.is_epoch,
+            num_trainable=num_trainable,
+            resumed_from=resumed_from,
+        )
+    )
+
+
+def _memory(recipe: Recipe, model: LoadedModel, num_weights: int, num_trainable: int, sharing: Sharing) -> str:
+    estimate = estimate_memory(
+        model.network.config,
+        num_weights=num_weights,
+        num_trainable=num_trainable,
+        bytes_per_weight=model.dtype.itemsize,
+        tokens=sharing.largest_batch,
+        trained_tokens=sharing.most_trained,
+        gradient_checkpointing=recipe.training.gradient_checkpointing,
+    )
+    parts = (("base", estimate.base_bytes), ("adapter", estimate.adapter_bytes), ("a step", estimate.activation_bytes))
+    told = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts)
+    return f"memory: about {estimate.total_bytes / 2**20:,.0f} MiB for weights and a step ({told})"

@@ -19,10 +19,9 @@ from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
-from tunelab.flows.announce import announce
 from tunelab.flows.data import gather
 from tunelab.flows.facts import RunFacts, common_opening
-from tunelab.flows.gate import refuse_unknown_tokens, refuse_what_blocks
+from tunelab.flows.gate import announce, refuse_unknown_tokens, refuse_what_blocks
 from tunelab.flows.stopping import stop_on_signals
 from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
