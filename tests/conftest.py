@@ -9,6 +9,14 @@ from forked import Forker
 from tiny_model import save_tiny_model
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_cache() -> Iterator[None]:
+    """Tests keep nothing in the user's cache folder; those of the cache name one of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNELAB_CACHE", "")
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a base model that trains in half a second."""

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tiny_model import save_tiny_model
 from tunelab.flows.check import CheckResult, check_data_or_recipe
 
@@ -20,7 +22,10 @@ def longest_of(result: CheckResult) -> int:
     return max(sequence.num_tokens for sequence in result.gathered.rendered_train.sequences)
 
 
-def test_pain_22_a_changed_row_template_or_limit_is_seen_at_once(tmp_path: Path) -> None:
+def test_pain_22_a_changed_row_template_or_limit_is_seen_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNELAB_CACHE", str(tmp_path / "cache"))
     model = save_tiny_model(tmp_path / "model")
     data = tmp_path / "data"
     data.mkdir()
@@ -43,7 +48,10 @@ def test_pain_22_a_changed_row_template_or_limit_is_seen_at_once(tmp_path: Path)
     assert longest_of(check(data, model, f"data.max_length={longest - 1}")) == longest - 1
 
 
-def test_pain_22_checking_leaves_no_file_behind(tmp_path: Path) -> None:
+def test_pain_22_checking_leaves_no_file_beside_data_and_model(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNELAB_CACHE", str(tmp_path_factory.mktemp("cache")))
     model = save_tiny_model(tmp_path / "model")
     row = {"prompt": "a question", "completion": "an answer"}
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row | {"prompt": f"{n}?"}) + "\n" for n in range(12)))

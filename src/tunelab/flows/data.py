@@ -9,7 +9,7 @@ from tunelab.checks.material import questions
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.errors import DataError
 from tunelab.recipes import DataConfig, ResolvedRecipe
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.cache import cache_folder, render_cached
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import SourceFile, locate_data, read_rows, refuse, sample
@@ -39,7 +39,7 @@ class Gathered:
 
 
 def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None = None) -> Gathered:
-    """Return the training and held-out data of a recipe.
+    """Return the training and held-out data of a recipe; what was rendered before comes from the user's cache folder.
 
     Args:
         renderer: makes the token ids.
@@ -66,9 +66,10 @@ def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None
     else:
         train, held_out, split_notes = _hold_out(train, data.eval_fraction, data.eval_samples, seed)
         notes += split_notes
+    folder = cache_folder()
     longest = data.eval_max_length or data.max_length
     rendered = [
-        render_all(items, renderer, max_length=length, on_too_long=data.on_too_long, on_bad=bad_turns)
+        render_cached(items, renderer, folder=folder, max_length=length, on_too_long=data.on_too_long, on_bad=bad_turns)
         for items, length in ((train, data.max_length), (held_out, longest))
     ]
     return Gathered(

@@ -70,6 +70,7 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
     abilities = find_abilities(templates, tokens, where=origin)
     ends = [tokens.id_of[token] for token in abilities.end_of_turn]
     found = [eos_id, *ends, *_eos_ids(folder / "generation_config.json"), *_eos_ids(folder / "config.json")]
+    stop_ids = tuple(dict.fromkeys(id_ for id_ in found if id_ is not None))
     writes_day = any("strftime_now" in source for source in sources.values())
     if writes_day:
         notes.append(f"the chat template writes the day: {today} for all of this run, and part of its hash")
@@ -81,10 +82,11 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
         bos_id=bos_id,
         adds_bos=adds_bos,
         eos_id=eos_id,
-        stop_ids=tuple(dict.fromkeys(id_ for id_ in found if id_ is not None)),
+        stop_ids=stop_ids,
         template_hash=_hash(
             document,
             [sources, variables, TOOL_PREAMBLE, config.inject_tool_preamble, str(today) if writes_day else ""],
+            [bos_id, adds_bos, eos_id, stop_ids],
         ),
         notes=(*notes, *_notes(abilities, specials, config)),
     )
@@ -143,7 +145,7 @@ def _notes(abilities: Abilities, specials: Mapping[str, str], config: RenderingC
         yield "neither chat template nor tokenizer has a token that ends an answer: the model cannot learn to stop"
 
 
-def _hash(document: bytes, rest: object) -> str:
+def _hash(document: bytes, *rest: object) -> str:
     return hashlib.sha256(hashlib.sha256(document).digest() + canonical_json(rest).encode()).hexdigest()
 
 

@@ -51,7 +51,7 @@ class Renderer:
     stop_ids: tuple[int, ...]
     """Tokens that end an answer."""
     template_hash: str
-    """Changes with all that can change an id: template, tokenizer, variables, preamble, the day if it is written."""
+    """Changes with all that can change an id: template, tokenizer, stop tokens, variables, preamble, a written day."""
     notes: tuple[str, ...]
     """What a user should know of how this model's conversations are rendered."""
 

@@ -1,0 +1,231 @@
+"""Rendered data sets kept on disk, so that a check, the training behind it and the comparison render once.
+
+An entry is a `.npz` file named by all that can change it: the conversations, the renderer with its tokenizer and
+template, the limits, and this room's own code. What cannot be read back whole counts as not there; what cannot be
+written is not kept. Both cost time, nothing else. The entries used longest ago go when a folder is above its limit.
+"""
+
+import hashlib
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tunelab.conversations.conversation import Conversation
+from tunelab.errors import DataError, StorageError
+from tunelab.files import write_file
+from tunelab.rendering.render_all import render_all
+from tunelab.rendering.rendered import Dropped, LeftOut, Rendered, RenderedSet, TokenIds
+from tunelab.rendering.renderer import Renderer
+from tunelab.sources import Origin, refuse
+
+MAX_FOLDER_BYTES = 4 * 1024**3
+_ABANDONED_S = 24 * 3600  # what a killed process wrote aside is removed a day later
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where rendered data are kept: `TUNELAB_CACHE`, or `tunelab` in the user's cache folder.
+
+    None where `TUNELAB_CACHE` is set and empty: nothing is kept then.
+    """
+    if (chosen := environment.get("TUNELAB_CACHE")) is not None:
+        return Path(chosen).expanduser() / "rendered" if chosen else None
+    home = environment.get("XDG_CACHE_HOME") or environment.get("HOME")
+    if not home:
+        return None
+    return Path(home, *(() if environment.get("XDG_CACHE_HOME") else (".cache",)), "tunelab", "rendered")
+
+
+def render_cached(
+    conversations: Sequence[Conversation],
+    renderer: Renderer,
+    *,
+    folder: Path | None,
+    max_length: int,
+    on_too_long: Literal["cut", "drop", "refuse"] = "cut",
+    on_bad: Callable[[DataError], None] = refuse,
+) -> RenderedSet:
+    """Return what `render_all` returns and tell `on_bad` what it tells, from `folder` where it is kept there.
+
+    Args:
+        folder: of the entries; None renders and keeps nothing. The other arguments are those of `render_all`.
+
+    Raises:
+        DataError: as `render_all` does; what ends the rendering is not kept.
+    """
+    key = _key(conversations, renderer, [max_length, on_too_long]) if folder else None
+    if folder is None or key is None:
+        return render_all(conversations, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=on_bad)
+    path = folder / f"{key}.npz"
+    if (kept := _read(path, conversations)) is not None:
+        rendered, faults = kept
+        for fault in faults:
+            on_bad(fault)
+        return rendered
+    told: list[DataError] = []
+
+    def tell(fault: DataError) -> None:
+        told.append(fault)
+        on_bad(fault)
+
+    rendered = render_all(conversations, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=tell)
+    _keep(path, rendered, told)
+    return rendered
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    """A DataError as it is kept."""
+
+    what: str
+    where: str
+    expected: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Account:
+    """Everything of a rendered set but its sequences, and what `on_bad` was told."""
+
+    num_cut: int
+    num_cut_tokens: int
+    dropped: tuple[Dropped, ...]
+    left_out: tuple[LeftOut, ...]
+    look_alikes: tuple[Origin, ...]
+    faults: tuple[_Fault, ...]
+
+
+def _key(conversations: Sequence[Conversation], renderer: Renderer, limits: list[object]) -> str | None:
+    """Return the name of an entry; None for conversations that have no bytes, such as a broken surrogate."""
+    digest = hashlib.sha256(_code().encode())
+    encoder = msgspec.msgpack.Encoder()
+    try:
+        digest.update(encoder.encode([renderer.template_hash, *limits, len(conversations)]))
+        for conversation in conversations:
+            digest.update(encoder.encode(conversation))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Return a hash of what renders: this package's version and files, and the libraries under it."""
+    digest = hashlib.sha256()
+    for package in ("tunelab", "tokenizers", "jinja2"):
+        digest.update(f"{package} {version(package)}\n".encode())
+    digest.update(f"{sys.version} {sys.byteorder}\n".encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path, conversations: Sequence[Conversation]) -> tuple[RenderedSet, list[DataError]] | None:
+    """Return an entry; None where there is none, or none that is whole."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            account = msgspec.json.decode(stored["account"].tobytes(), type=_Account)
+            sequences = _sequences(stored["token_ids"], stored["table"], conversations)
+    except Exception:  # zipfile, numpy and msgspec each have their own; a broken entry is no entry
+        return None
+    with suppress(OSError):
+        os.utime(path)  # the last use counts when room is made
+    rendered = RenderedSet(
+        sequences=sequences,
+        num_cut=account.num_cut,
+        num_cut_tokens=account.num_cut_tokens,
+        dropped=account.dropped,
+        left_out=account.left_out,
+        look_alikes=account.look_alikes,
+    )
+    return rendered, [
+        DataError(fault.what, where=fault.where, expected=fault.expected, remedy=fault.remedy)
+        for fault in account.faults
+    ]
+
+
+def _sequences(
+    token_ids: TokenIds, table: NDArray[np.int64], conversations: Sequence[Conversation]
+) -> tuple[Rendered, ...]:
+    """Return the sequences as stretches of `token_ids`; `table` is laid out by `_laid_out`."""
+    sequences = []
+    for index, turn, start, trained, end, cut_prompt, cut_completion, seam, ends in table.tolist():
+        conversation = conversations[index]
+        sequences.append(
+            Rendered(
+                prompt_ids=token_ids[start:trained],
+                completion_ids=token_ids[trained:end],
+                origin=conversation.origin,
+                conversation=index,
+                turn=turn,
+                group=conversation.session_id or str(conversation.origin),
+                cut_prompt=cut_prompt,
+                cut_completion=cut_completion,
+                seam=bool(seam),
+                ends=bool(ends),
+            )
+        )
+    return tuple(sequences)
+
+
+def _laid_out(sequences: Sequence[Rendered]) -> tuple[TokenIds, NDArray[np.int64]]:
+    """Return all token ids, those with which a sequence repeats the one before it once, and a row for each sequence."""
+    stretches: list[TokenIds] = []
+    rows = []
+    last, start, end = np.empty(0, dtype=np.int32), 0, 0
+    for each in sequences:
+        ids = np.concatenate([each.prompt_ids, each.completion_ids])
+        if len(last) and len(ids) >= len(last) and np.array_equal(ids[: len(last)], last):
+            stretches.append(ids[len(last) :])
+        else:
+            start = end
+            stretches.append(ids)
+        last, end = ids, start + len(ids)
+        trained = start + len(each.prompt_ids)
+        cuts = (each.cut_prompt, each.cut_completion)
+        rows.append((each.conversation, each.turn, start, trained, end, *cuts, each.seam, each.ends))
+    token_ids = np.concatenate([np.empty(0, dtype=np.int32), *stretches])
+    return token_ids, np.array(rows, dtype=np.int64).reshape(len(rows), 9)
+
+
+def _keep(path: Path, rendered: RenderedSet, faults: Sequence[DataError]) -> None:
+    account = _Account(
+        num_cut=rendered.num_cut,
+        num_cut_tokens=rendered.num_cut_tokens,
+        dropped=rendered.dropped,
+        left_out=rendered.left_out,
+        look_alikes=rendered.look_alikes,
+        faults=tuple(_Fault(each.what, each.where, each.expected, each.remedy) for each in faults),
+    )
+    token_ids, table = _laid_out(rendered.sequences)
+    try:
+        content = io.BytesIO()
+        told = np.frombuffer(msgspec.json.encode(account), dtype=np.uint8)
+        np.savez(content, token_ids=token_ids, table=table, account=told)
+        if content.tell() <= MAX_FOLDER_BYTES:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows may be nobody else's business
+            write_file(path, content.getvalue())
+            _make_room(path.parent)
+    except (OSError, StorageError, ValueError):
+        pass  # a full or read-only disk, a text that has no bytes: rendered again the next time
+
+
+def _make_room(folder: Path) -> None:
+    """Remove what is abandoned, and the entries used longest ago until the rest is at most `MAX_FOLDER_BYTES`."""
+    size, now = 0, time.time()
+    found = [(file, file.stat()) for file in folder.iterdir()]
+    for file, stat in sorted(found, key=lambda pair: pair[1].st_mtime, reverse=True):
+        size += stat.st_size
+        abandoned = file.suffix == ".tmp" and now - stat.st_mtime > _ABANDONED_S
+        if abandoned or size > MAX_FOLDER_BYTES:
+            file.unlink(missing_ok=True)
