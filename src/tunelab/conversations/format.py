@@ -1,7 +1,8 @@
 """What a format is, and the fields that formats share."""
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message
@@ -10,22 +11,30 @@ from tunelab.conversations.values import Fields, fault, optional_text
 from tunelab.sources import Row
 
 
-class Format(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
     """One shape of rows."""
 
-    @property
-    def name(self) -> FormatName:
-        """What `data.format` calls it."""
+    name: FormatName
+    """What `data.format` calls it."""
+    shape: str
+    """The shape in a few words, such as ``a "messages" list``."""
+    recognises: Callable[[Row], bool]
+    """Tells whether a row has this shape, whatever its values."""
+    convert: Callable[[Row, ConversationConfig], Conversation]
+    """Returns the conversation of a row that is recognised; a DataError names what is wrong in it."""
 
-    @property
-    def shape(self) -> str:
-        """The shape in a few words, such as ``a "messages" list``."""
 
-    def recognises(self, row: Row) -> bool:
-        """Tell whether a row has this shape, whatever its values."""
-
-    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
-        """Return the conversation of a row that is recognised; a DataError names what is wrong in it."""
+def format_of_fields(
+    name: FormatName, first: str, second: str, convert: Callable[[Row, ConversationConfig], Conversation]
+) -> Format:
+    """Return a format that is known by two fields."""
+    return Format(
+        name=name,
+        shape=f'"{first}" and "{second}"',
+        recognises=lambda row: {first, second} <= fields_of(row).keys(),
+        convert=convert,
+    )
 
 
 def fields_of(row: Row) -> Fields:

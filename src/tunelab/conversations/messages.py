@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tunelab.conversations.config import ConversationConfig, FormatName
+from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message, Role, ToolCall
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.tools import read_call, read_calls
@@ -32,37 +32,26 @@ def list_field(row: Row, key: str) -> str | None:
     return None
 
 
-class Messages:
-    """``{"messages": [{"role", "content"}, …], "tools"?, "system"?}``."""
-
-    name: FormatName = "messages"
-    shape = 'a "messages" list'
-
-    def recognises(self, row: Row) -> bool:
-        return list_field(row, "role") is not None or ("messages" in fields_of(row) and not list_field(row, "from"))
-
-    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
-        messages = read_messages(fields_of(row)[list_field(row, "role") or "messages"], row.origin)
-        return build(row, config, messages)
+def has_messages(row: Row) -> bool:
+    """Tell whether a row has a list of messages with roles, or names one."""
+    return list_field(row, "role") is not None or ("messages" in fields_of(row) and not list_field(row, "from"))
 
 
-class PromptCompletion:
-    """``{"prompt", "completion"}``, each a text or a list of messages."""
+def from_messages(row: Row, config: ConversationConfig) -> Conversation:
+    """Return the conversation of ``{"messages": [{"role", "content"}, …], "tools"?, "system"?}``."""
+    messages = read_messages(fields_of(row)[list_field(row, "role") or "messages"], row.origin)
+    return build(row, config, messages)
 
-    name: FormatName = "prompt_completion"
-    shape = '"prompt" and "completion"'
 
-    def recognises(self, row: Row) -> bool:
-        return {"prompt", "completion"} <= fields_of(row).keys()
-
-    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
-        prompt, completion = _side(row, "prompt", "user"), _side(row, "completion", "assistant")
-        train: Literal["all", "last"] = "last" if any(each.role == "assistant" for each in prompt) else "all"
-        answers = sum(message.role == "assistant" for message in completion)
-        if train == "last" and (answers != 1 or completion[-1].role != "assistant"):
-            what = f"completion holds {answers} assistant messages behind a prompt that has its own"
-            raise fault(row.origin, what, "one, at the end", 'Write the row as "messages" to train all of them.')
-        return build(row, config, [*prompt, *completion], train=train)
+def from_prompt_completion(row: Row, config: ConversationConfig) -> Conversation:
+    """Return the conversation of ``{"prompt", "completion"}``, each a text or a list of messages."""
+    prompt, completion = _side(row, "prompt", "user"), _side(row, "completion", "assistant")
+    train: Literal["all", "last"] = "last" if any(each.role == "assistant" for each in prompt) else "all"
+    answers = sum(message.role == "assistant" for message in completion)
+    if train == "last" and (answers != 1 or completion[-1].role != "assistant"):
+        what = f"completion holds {answers} assistant messages behind a prompt that has its own"
+        raise fault(row.origin, what, "one, at the end", 'Write the row as "messages" to train all of them.')
+    return build(row, config, [*prompt, *completion], train=train)
 
 
 def read_messages(value: object, origin: Origin, *, path: str = "") -> list[Message]:

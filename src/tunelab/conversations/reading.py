@@ -3,31 +3,33 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message
-from tunelab.conversations.format import Format, fields_of
-from tunelab.conversations.messages import Messages, PromptCompletion
-from tunelab.conversations.pairs import Instruction, Pair
-from tunelab.conversations.session import Session
-from tunelab.conversations.sharegpt import ShareGpt
-from tunelab.conversations.tables import Table, Text
+from tunelab.conversations.format import Format, fields_of, format_of_fields
+from tunelab.conversations.messages import from_messages, from_prompt_completion, has_messages
+from tunelab.conversations.pairs import from_fields, from_instruction
+from tunelab.conversations.session import from_session_line
+from tunelab.conversations.sharegpt import from_turns, has_turns
+from tunelab.conversations.tables import from_columns, from_text, has_columns, has_text
 from tunelab.conversations.tools import Tool, read_catalog
 from tunelab.errors import DataError, RecipeError, did_you_mean
 from tunelab.sources import OnBad, Row, refuse
 
+_TURNS = 'a "conversations" list of "from" and "value"'
 FORMATS: tuple[Format, ...] = (
-    Session(),
-    ShareGpt(),
-    Messages(),
-    PromptCompletion(),
-    Instruction(),
-    Pair(name="query_response", question="query", answer="response"),
-    Pair(name="input_output", question="input", answer="output"),
-    Text(),
-    Table(),
+    format_of_fields("session", "request", "response", from_session_line),
+    Format(name="sharegpt", shape=_TURNS, recognises=has_turns, convert=from_turns),
+    Format(name="messages", shape='a "messages" list', recognises=has_messages, convert=from_messages),
+    format_of_fields("prompt_completion", "prompt", "completion", from_prompt_completion),
+    format_of_fields("instruction", "instruction", "output", from_instruction),
+    format_of_fields("query_response", "query", "response", partial(from_fields, "query", "response")),
+    format_of_fields("input_output", "input", "output", partial(from_fields, "input", "output")),
+    Format(name="text", shape="text and no named fields", recognises=has_text, convert=from_text),
+    Format(name="table", shape="named columns", recognises=has_columns, convert=from_columns),
 )
 """In the order in which they are asked: the first that recognises a row has its vote."""
 

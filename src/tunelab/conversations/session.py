@@ -1,6 +1,6 @@
 """Lines of a session log: one line per call of the model."""
 
-from tunelab.conversations.config import ConversationConfig, FormatName
+from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.messages import read_message, read_messages
@@ -8,27 +8,23 @@ from tunelab.conversations.values import fault, fields
 from tunelab.sources import Row, kind_of
 
 
-class Session:
-    """``{"session_id"?, "request": {"system", "tools", "messages"}, "response"}``; only the response is trained."""
+def from_session_line(row: Row, config: ConversationConfig) -> Conversation:
+    """Return the conversation of ``{"session_id"?, "request": {"system", "tools", "messages"}, "response"}``.
 
-    name: FormatName = "session"
-    shape = '"request" and "response"'
+    Only the response is trained.
+    """
+    request = fields(fields_of(row)["request"], "request", row.origin)
+    messages = read_messages(request.get("messages"), row.origin, path="request: ")
+    return build(row, config, [*messages, _response(row)], fields=request, train="last")
 
-    def recognises(self, row: Row) -> bool:
-        return {"request", "response"} <= fields_of(row).keys()
 
-    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
-        request = fields(fields_of(row)["request"], "request", row.origin)
-        messages = read_messages(request.get("messages"), row.origin, path="request: ")
-        return build(row, config, [*messages, self._response(row)], fields=request, train="last")
-
-    def _response(self, row: Row) -> Message:
-        response = fields_of(row)["response"]
-        if isinstance(response, str):
-            return Message(role="assistant", content=response)
-        if not isinstance(response, dict):
-            raise fault(row.origin, f"response is {kind_of(response)}", "text, or an assistant message")
-        *others, message = read_message(response, "response", row.origin, default_role="assistant")
-        if others or message.role != "assistant":
-            raise fault(row.origin, f"response has the role {message.role}", "assistant")
-        return message
+def _response(row: Row) -> Message:
+    response = fields_of(row)["response"]
+    if isinstance(response, str):
+        return Message(role="assistant", content=response)
+    if not isinstance(response, dict):
+        raise fault(row.origin, f"response is {kind_of(response)}", "text, or an assistant message")
+    *others, message = read_message(response, "response", row.origin, default_role="assistant")
+    if others or message.role != "assistant":
+        raise fault(row.origin, f"response has the role {message.role}", "assistant")
+    return message

@@ -1,6 +1,6 @@
 """Turns with from and value."""
 
-from tunelab.conversations.config import ConversationConfig, FormatName
+from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.messages import list_field
@@ -24,20 +24,16 @@ _SPEAKERS = {
 }
 
 
-class ShareGpt:
-    """``{"conversations": [{"from", "value"}, …], "tools"?, "system"?}``."""
+def has_turns(row: Row) -> bool:
+    """Tell whether a row has a list of turns that name their speaker."""
+    return list_field(row, "from") is not None
 
-    name: FormatName = "sharegpt"
-    shape = 'a "conversations" list of "from" and "value"'
 
-    def recognises(self, row: Row) -> bool:
-        return list_field(row, "from") is not None
-
-    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
-        turns = items(fields_of(row)[list_field(row, "from") or "conversations"], "conversations", row.origin)
-        return build(
-            row, config, [_message(turn, f"message {number}", row.origin) for number, turn in enumerate(turns, start=1)]
-        )
+def from_turns(row: Row, config: ConversationConfig) -> Conversation:
+    """Return the conversation of ``{"conversations": [{"from", "value"}, …], "tools"?, "system"?}``."""
+    turns = items(fields_of(row)[list_field(row, "from") or "conversations"], "conversations", row.origin)
+    messages = [_message(turn, f"message {number}", row.origin) for number, turn in enumerate(turns, start=1)]
+    return build(row, config, messages)
 
 
 def _message(value: object, path: str, origin: Origin) -> Message:

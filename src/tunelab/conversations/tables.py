@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from math import isfinite
 from string import Formatter
 
-from tunelab.conversations.config import ConversationConfig, FormatName
+from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.values import fault, text
@@ -13,43 +13,37 @@ from tunelab.errors import RecipeError, did_you_mean
 from tunelab.sources import Row
 
 
-class Table:
-    """Columns, put into `prompt_template` and `completion_template`."""
-
-    name: FormatName = "table"
-    shape = "named columns"
-
-    def recognises(self, row: Row) -> bool:
-        return bool(fields_of(row))
-
-    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
-        columns = ", ".join(fields_of(row))
-        prompt, completion = config.prompt_template, config.completion_template
-        if prompt is None or completion is None:
-            missing = "prompt_template" if prompt is None else "completion_template"
-            raise RecipeError(
-                f"the table has the columns {columns}; which of them make the {missing.partition('_')[0]}",
-                where=f"data.{missing}",
-                remedy=f'Set data.{missing}, with columns in braces, such as "{{{next(iter(fields_of(row)))}}}".',
-            )
-        question = "".join(_filled(prompt, "prompt_template", row))
-        answer = "".join(_filled(completion, "completion_template", row))
-        messages = [Message(role="user", content=question), Message(role="assistant", content=answer)]
-        return build(row, config, messages, fields={})  # columns called system or tools are columns
+def has_columns(row: Row) -> bool:
+    """Tell whether a row has named fields at all."""
+    return bool(fields_of(row))
 
 
-class Text:
-    """Plain text to continue: a paragraph of a text file, or ``{"text"}``."""
+def from_columns(row: Row, config: ConversationConfig) -> Conversation:
+    """Return the conversation that `prompt_template` and `completion_template` make of a row's columns."""
+    columns = ", ".join(fields_of(row))
+    prompt, completion = config.prompt_template, config.completion_template
+    if prompt is None or completion is None:
+        missing = "prompt_template" if prompt is None else "completion_template"
+        raise RecipeError(
+            f"the table has the columns {columns}; which of them make the {missing.partition('_')[0]}",
+            where=f"data.{missing}",
+            remedy=f'Set data.{missing}, with columns in braces, such as "{{{next(iter(fields_of(row)))}}}".',
+        )
+    question = "".join(_filled(prompt, "prompt_template", row))
+    answer = "".join(_filled(completion, "completion_template", row))
+    messages = [Message(role="user", content=question), Message(role="assistant", content=answer)]
+    return build(row, config, messages, fields={})  # columns called system or tools are columns
 
-    name: FormatName = "text"
-    shape = "text and no named fields"
 
-    def recognises(self, row: Row) -> bool:
-        return isinstance(row.value, str) or "text" in row.value
+def has_text(row: Row) -> bool:
+    """Tell whether a row is a paragraph of a text file, or ``{"text"}``."""
+    return isinstance(row.value, str) or "text" in row.value
 
-    def convert(self, row: Row, config: ConversationConfig) -> Conversation:
-        value = row.value if isinstance(row.value, str) else row.value["text"]
-        return Conversation(text=text(value, "text", row.origin), origin=row.origin)
+
+def from_text(row: Row, config: ConversationConfig) -> Conversation:
+    """Return the plain text of a row, to be continued."""
+    value = row.value if isinstance(row.value, str) else row.value["text"]
+    return Conversation(text=text(value, "text", row.origin), origin=row.origin)
 
 
 def _filled(template: str, name: str, row: Row) -> Iterator[str]:
