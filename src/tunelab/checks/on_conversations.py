@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material, answer_key, prompt_keys, questions, trained_turns
-from tunelab.checks.words import found, places
-from tunelab.conversations.conversation import Conversation, Message
+from tunelab.checks.words import found
+from tunelab.conversations.conversation import Conversation
 
 MANY = 0.1
 """Share from which a repetition is a warning and no longer a note."""
@@ -22,7 +22,6 @@ def unreadable_rows(material: Material) -> Iterator[Finding]:
         f"cannot be read as a conversation{' and are left out' if skipped else ''}",
         code="unreadable_row",
         severity="note" if skipped else "error",
-        examples=[str(error) for error in bad],
         why="A row that is left out in silence is a row you believe you train on.",
         remedy="Mend these lines, or leave them out knowingly with --skip-bad-rows (data.bad_rows: skip).",
     )
@@ -38,7 +37,6 @@ def without_assistant(material: Material) -> Iterator[Finding]:
         "hold no assistant turn",
         code="no_assistant_turn",
         severity="error",
-        examples=places(silent),
         why="Only what the assistant says is trained: nothing is learnt from these rows.",
         remedy="Give each conversation an answer, remove it, or name the right format (data.format).",
     )
@@ -47,7 +45,7 @@ def without_assistant(material: Material) -> Iterator[Finding]:
 def empty_answers(material: Material) -> Iterator[Finding]:
     """Trained answers that hold neither text nor a tool call."""
     turns = [(item, item.messages[turn]) for item in material.conversations for turn in trained_turns(item)]
-    empty = [item for item, message in turns if _is_empty(message)]
+    empty = [item for item, said in turns if not said.tool_calls and not (said.content or "").strip()]
     yield from found(
         empty,
         len(turns),
@@ -55,7 +53,6 @@ def empty_answers(material: Material) -> Iterator[Finding]:
         "are empty",
         code="empty_answer",
         severity="warning",
-        examples=places(empty),
         why="An empty answer teaches the model to end its turn without a word.",
         remedy="Fill or remove these rows; if silence is the right answer, say so in checks.ignore.",
     )
@@ -88,7 +85,6 @@ def train_eval_overlap(material: Material) -> Iterator[Finding]:
         "ask what a training row asks",
         code="train_eval_overlap",
         severity="error" if len(both) > allowed * len(material.held_out) else "note",
-        examples=places(both),
         why="Held-out loss then measures memory: the best checkpoint is chosen by what was seen.",
         remedy=f"Remove these rows from one side, or allow them (checks.max_overlap, now {allowed:g}).",
     )
@@ -130,7 +126,6 @@ def duplicates(material: Material) -> Iterator[Finding]:
         "repeat an earlier row, word for word",
         code="duplicates",
         severity="warning" if len(again) > MANY * len(material.train) else "note",
-        examples=places(again),
         why="A repeated row weighs as much as its copies together.",
         remedy="Remove the copies unless the weight is wanted.",
     )
@@ -161,7 +156,3 @@ CONVERSATION_CHECKS = (
     duplicates,
     samples_above_rows,
 )
-
-
-def _is_empty(message: Message) -> bool:
-    return not message.tool_calls and not (message.content or "").strip()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from tunelab.checks.finding import Finding, Severity
 from tunelab.checks.material import Material
-from tunelab.checks.words import found, places
+from tunelab.checks.words import found
 from tunelab.rendering.rendered import Dropped, DropReason, Rendered
 
 
@@ -18,7 +18,6 @@ def unrenderable_turns(material: Material) -> Iterator[Finding]:
         f"cannot be written as this model's template wants{' and are left out' if skipped else ''}",
         code="unrenderable_turn",
         severity="note" if skipped else "error",
-        examples=[str(error) for error in bad],
         why="Training such an answer would teach what serving can never ask for.",
         remedy="Mend these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
     )
@@ -34,7 +33,6 @@ def nothing_trained(material: Material) -> Iterator[Finding]:
         "hold no trained token",
         code="nothing_trained",
         severity="error",
-        examples=places(empty),
         why="They cost time and teach nothing.",
         remedy="Look at one with --show; give it an answer or remove it.",
     )
@@ -96,7 +94,6 @@ def end_never_trained(material: Material) -> Iterator[Finding]:
         "do not end with the end-of-turn token",
         code="eos_never_trained",
         severity="error" if never else "note",
-        examples=places(endless),
         why="A model that never saw the end of a turn does not stop.",
         remedy="Raise data.max_length where answers are cut; else see that the chat template closes the turn.",
     )
@@ -112,7 +109,6 @@ def doubled_bos(material: Material) -> Iterator[Finding]:
         "begin with the beginning-of-sequence token twice",
         code="doubled_bos",
         severity="error",
-        examples=places(twice),
         why="Serving sends it once: the model is trained on a prompt it will not be asked with.",
         remedy="Take the token out of the rows, or out of the chat template: the tokenizer writes it already.",
     )
@@ -162,7 +158,6 @@ def parts_left_out(material: Material) -> Iterator[Finding]:
             f"lose their {name}: the chat template does not write it",
             code=code,
             severity="warning",
-            examples=places(items),
             why="It stands in the row, and the model is not trained on it.",
             remedy="Name another data.chat_template, or set the template's own switch in data.chat_template_kwargs.",
         )
@@ -178,7 +173,6 @@ def look_alikes(material: Material) -> Iterator[Finding]:
         "hold words that look like control tokens",
         code="control_token_in_text",
         severity="note",
-        examples=[str(origin) for origin in origins],
         why="They stay words here; a program that renders text and tokenizes it afterwards would obey them.",
         remedy="Look at one with --show; if they are the remains of another rendering, take them out of the rows.",
     )
@@ -194,7 +188,6 @@ def seams(material: Material) -> Iterator[Finding]:
         "would tokenize otherwise with the answer behind",
         code="seam",
         severity="note",
-        examples=places(torn),
         why="The prompt's own ids are kept, as serving sends them; the first trained token may be a rare one.",
         remedy="Nothing needs to be done; a prompt that ends at a word or line end avoids it.",
     )

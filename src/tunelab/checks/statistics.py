@@ -162,14 +162,10 @@ def _spread(values: NDArray[np.int64]) -> Spread | None:
 
 
 def _histogram(lengths: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
-    bins = Counter(1 << max(int(length) - 1, 0).bit_length() for length in lengths)
-    if not bins:
+    exponents = Counter(max(int(length) - 1, 0).bit_length() for length in lengths)
+    if not exponents:
         return ()
-    edges, edge = [], min(bins)
-    while edge <= max(bins):
-        edges.append((edge, bins[edge]))
-        edge *= 2
-    return tuple(edges)
+    return tuple((1 << each, exponents[each]) for each in range(min(exponents), max(exponents) + 1))
 
 
 def _chars(item: Conversation, *, answer: bool) -> int:

@@ -1,17 +1,8 @@
-"""How findings are made: amounts and places in words."""
+"""How a finding about some of many is put into words."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from tunelab.checks.finding import Finding, Severity
-from tunelab.sources.row import Origin
-
-
-class HasOrigin(Protocol):
-    """Anything that knows where it came from."""
-
-    @property
-    def origin(self) -> Origin: ...
 
 
 def found(
@@ -22,13 +13,17 @@ def found(
     *,
     code: str,
     severity: Severity,
-    examples: Sequence[str],
     why: str,
     remedy: str,
+    examples: Sequence[str] = (),
 ) -> Iterator[Finding]:
-    """Yield one finding about `items` out of `total`, if there are any: ``12 of 240 rows (5.0 %) <says>``."""
+    """Yield one finding about `items` out of `total`, if there are any: ``12 of 240 rows (5.0 %) <says>``.
+
+    Where no `examples` are given, the items are: the place an item came from, or itself where it is a place or an error.
+    """
     if items:
         share = f"{len(items):,} of {total:,} {noun}{'' if total == 1 else 's'} ({100 * len(items) / total:.1f} %)"
+        examples = examples or [str(getattr(item, "origin", item)) for item in items]
         yield Finding(
             code=code,
             severity=severity,
@@ -39,8 +34,3 @@ def found(
             why=why,
             remedy=remedy,
         )
-
-
-def places(items: Sequence[HasOrigin]) -> list[str]:
-    """Return where the items came from, as file:line."""
-    return [str(item.origin) for item in items]
