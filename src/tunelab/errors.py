@@ -78,7 +78,10 @@ class MissingExtraError(UserError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean "x"?`` for the nearest known name, or the sorted list of known names."""
     names = sorted(known)
-    nearest = get_close_matches(name, names, n=1, cutoff=0.6)
-    if nearest:
-        return f'Did you mean "{nearest[0]}"?'
-    return f"Known names: {', '.join(names)}."
+    return guess(name, names) or f"Known names: {', '.join(names)}."
+
+
+def guess(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean "x"?`` for the nearest known name; empty where none is near."""
+    nearest = get_close_matches(name, sorted(known), n=1)
+    return f'Did you mean "{nearest[0]}"?' if nearest else ""

@@ -27,7 +27,7 @@ def write_file(path: Path, content: bytes | str) -> None:
         except OSError:
             aside.unlink(missing_ok=True)
             raise
-        _fsync_folder(path.parent)
+        _fsync(path.parent)
 
 
 @contextmanager
@@ -42,9 +42,8 @@ def new_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
             yield aside
-            for file in sorted(aside.rglob("*")):
-                _fsync_folder(file) if file.is_dir() else _fsync_file(file)
-            _fsync_folder(aside)
+            for path_inside in (*sorted(aside.rglob("*")), aside):
+                _fsync(path_inside)
             if path.exists():
                 outgoing = path.with_name(f".{path.name}.{os.getpid()}.old")
                 path.rename(outgoing)
@@ -52,7 +51,7 @@ def new_folder(path: Path) -> Iterator[Path]:
                 shutil.rmtree(outgoing, ignore_errors=True)
             else:
                 aside.rename(path)
-            _fsync_folder(path.parent)
+            _fsync(path.parent)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
@@ -107,12 +106,8 @@ def sha256_folder(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
 
 
-def _fsync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _fsync_folder(path: Path) -> None:
+def _fsync(path: Path) -> None:
+    """Make a file's bytes, or a folder's list of names, outlast a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

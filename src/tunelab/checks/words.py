@@ -19,7 +19,7 @@ def found(
 ) -> Iterator[Finding]:
     """Yield one finding about `items` out of `total`, if there are any: ``12 of 240 rows (5.0 %) <says>``.
 
-    Where no `examples` are given, the items are: the place an item came from, or itself where it is a place or an error.
+    Without `examples`, the items are named: by the place they came from, or as they are if they are places or errors.
     """
     if items:
         share = f"{len(items):,} of {total:,} {noun}{'' if total == 1 else 's'} ({100 * len(items) / total:.1f} %)"

@@ -16,7 +16,7 @@ from tunelab.conversations.session import from_session_line
 from tunelab.conversations.sharegpt import from_turns, has_turns
 from tunelab.conversations.tables import from_columns, from_text, has_columns, has_text
 from tunelab.conversations.tools import Tool, read_catalog
-from tunelab.errors import DataError, RecipeError, did_you_mean
+from tunelab.errors import DataError, RecipeError, guess
 from tunelab.sources import OnBad, Row, refuse
 
 _TURNS = 'a "conversations" list of "from" and "value"'
@@ -128,11 +128,11 @@ def _stranger(row: Row, format: Format, evidence: str) -> DataError:
 
 def _unknown(row: Row) -> DataError:
     fields = fields_of(row)
-    guesses = (did_you_mean(name, _KNOWN_FIELDS) for name in fields if name not in _KNOWN_FIELDS)
-    guess = next((f"{each} " for each in guesses if each.startswith("Did")), "")
+    guesses = (guess(name, _KNOWN_FIELDS) for name in fields if name not in _KNOWN_FIELDS)
+    meant = next((f"{each} " for each in guesses if each), "")
     shapes = "; ".join(f"{format.name} ({format.shape})" for format in FORMATS[:-1])
     first, *_, last = [*fields, "answer"] if len(fields) == 1 else fields or ("question", "answer")
-    remedy = f'{guess}For other columns, set data.prompt_template (such as "{{{first}}}") '
+    remedy = f'{meant}For other columns, set data.prompt_template (such as "{{{first}}}") '
     remedy += f'and data.completion_template (such as "{{{last}}}").'
     return DataError(
         f"the row has the fields {', '.join(fields) or '(none)'}",

@@ -1,5 +1,6 @@
 """`events.jsonl`: appended while a run goes, read by everything else."""
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,8 +27,9 @@ class EventLog:
         event = msgspec.structs.replace(event, time=time.time())
         if self.path is not None:
             with storage_errors(self.path), self.path.open("ab+") as file:
-                if file.tell() and not _ends_with_newline(self.path):
-                    file.write(b"\n")
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    file.write(b"" if file.read() == b"\n" else b"\n")
                 file.write(_encoder.encode(event) + b"\n")
         for listener in self.listeners:
             listener(event)
@@ -50,9 +52,3 @@ def read_events(path: Path) -> list[AnyEvent]:
 def steps(events: Iterable[AnyEvent]) -> list[StepDone]:
     """Return the optimizer steps among `events`."""
     return [event for event in events if isinstance(event, StepDone)]
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"

@@ -67,13 +67,10 @@ def terminal_plot(events: Sequence[AnyEvent], *, width: int = 72, height: int = 
 
 def moving_mean(values: Sequence[float]) -> list[float]:
     """Return the mean of each value and those before it, over a twentieth of the run."""
+    import polars as pl
+
     window = max(1, len(values) // 20)
-    sums = [0.0]
-    for value in values:
-        sums.append(sums[-1] + value)
-    return [
-        (sums[end] - sums[max(0, end - window)]) / (end - max(0, end - window)) for end in range(1, len(values) + 1)
-    ]
+    return pl.Series(values, dtype=pl.Float64).rolling_mean(window, min_samples=1).to_list()
 
 
 def _measured(events: Sequence[AnyEvent]) -> list[tuple[int, float]]:

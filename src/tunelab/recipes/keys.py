@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from tunelab.errors import RecipeError, did_you_mean
+from tunelab.errors import RecipeError, did_you_mean, guess
 from tunelab.recipes.recipe import FIELDS, SECTIONS
 
 FOREIGN = {
@@ -55,12 +55,12 @@ def _remedy(section: str, key: str) -> str:
         return f'Did you mean "{homes[0]}"?'
     if section and section not in SECTIONS:
         return f"{did_you_mean(section, SECTIONS)} (A setting is written section.key.)"
-    if not section and get_close_matches(key, SECTIONS):
-        return did_you_mean(key, SECTIONS)
+    if not section and (nearest_section := guess(key, SECTIONS)):
+        return nearest_section
     own = {name: f"{section}.{name}" for name in SECTIONS[section].model_fields} if section else {}
     every = {dotted.partition(".")[2]: dotted for dotted in FIELDS}
     for names in (own, every):
-        nearest = get_close_matches(key, names, n=1, cutoff=0.6)
+        nearest = get_close_matches(key, names, n=1)
         if nearest:
             return f'Did you mean "{names[nearest[0]]}"?'
     return did_you_mean(key, own or SECTIONS)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tunelab.errors import RecipeError, did_you_mean
+from tunelab.errors import RecipeError, guess
 from tunelab.recipes import modellab, nested
 from tunelab.recipes.document import Entry, Layer, Note, Setting, read_entries
 from tunelab.recipes.keys import check_key, expected, kinds
@@ -157,8 +157,7 @@ def _validated(layer: Layer) -> Recipe:
 
 def _impossible(dotted: str, value: object, where: str) -> RecipeError:
     wanted = expected(dotted)
-    remedy = did_you_mean(value, wanted.replace(" or ", ", ").split(", ")) if isinstance(value, str) else ""
-    remedy = remedy if remedy.startswith("Did") else ""
+    remedy = guess(value, wanted.replace(" or ", ", ").split(", ")) if isinstance(value, str) else ""
     return RecipeError(f"{dotted} is {_shown(value)}", where=where, expected=wanted, remedy=remedy)
 
 

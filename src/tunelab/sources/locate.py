@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunelab.errors import DataError, did_you_mean
+from tunelab.errors import DataError, guess
 from tunelab.sources.config import SourceConfig
 from tunelab.sources.files import DataFiles, SourceFile
 from tunelab.sources.hub import locate_splits, looks_like_hub
@@ -129,11 +129,10 @@ def _nothing(path: Path, name: str) -> DataError:
         parent = parent.parent
     standing = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
     inside = f"{parent.name or parent}/ holds {_listed(standing)}" if standing else f"{parent.name or parent}/ is empty"
-    nearest = did_you_mean(path.name, standing)
     what = (
         "the folder holds no file of rows" if path.is_dir() else f'"{name}" is no file, no folder and matches nothing'
     )
-    remedy = f"{inside}. {nearest}" if nearest.startswith("Did") else f"{inside}."
+    remedy = f"{inside}. {guess(path.name, standing)}".rstrip()
     expected = f"a file that ends in {', '.join(DATA_SUFFIXES)} (.gz and .zst of each)"
     return DataError(what, where="data", expected=expected, remedy=remedy)
 
