@@ -23,10 +23,8 @@ def text(value: object, path: str, origin: Origin) -> str:
 def optional_text(value: object, path: str, origin: Origin) -> str | None:
     """Return text, or None for null; a list of text parts counts as their text."""
     if isinstance(value, list):
-        parts = [fields(part, f"{path}: part {number}", origin) for number, part in enumerate(value, start=1)]
-        return "".join(
-            text(part.get("text"), f"{path}: part {number}: text", origin) for number, part in enumerate(parts, start=1)
-        )
+        parts = ((f"{path}: part {number}", part) for number, part in enumerate(value, start=1))
+        return "".join(text(fields(part, place, origin).get("text"), f"{place}: text", origin) for place, part in parts)
     return None if value is None else text(value, path, origin)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import msgspec
@@ -57,12 +57,9 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class Scored(Answer):
     """An answer and how it compares to its reference."""
 
-    text: str
-    stopped: bool
-    num_tokens: int
     exact: bool
     chrf: float
 
@@ -211,13 +208,8 @@ def read_report(text: str, *, where: str) -> Report:
 
 
 def _score(answer: Answer, question: Question) -> Scored:
-    return Scored(
-        text=answer.text,
-        stopped=answer.stopped,
-        num_tokens=answer.num_tokens,
-        exact=exact_match(answer.text, question.reference),
-        chrf=chrf(answer.text, question.reference),
-    )
+    reference = question.reference
+    return Scored(**asdict(answer), exact=exact_match(answer.text, reference), chrf=chrf(answer.text, reference))
 
 
 def _totals(rows: Sequence[Scored], loss: HeldOutLoss) -> Totals:

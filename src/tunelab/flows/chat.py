@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from transformers import PreTrainedModel
 
@@ -45,28 +45,26 @@ def open_chat(run: Run, *, base: bool = False, temperature: float | None = None,
     )
 
 
+@dataclass(slots=True, kw_only=True)
 class Chat:
     """Messages that grow by a question and its streamed reply at a time."""
 
-    def __init__(
-        self,
-        *,
-        network: PreTrainedModel,
-        adapter: Adapter,
-        tuned: bool,
-        renderer: Renderer,
-        system_prompt: str | None,
-        tools: Sequence[Mapping[str, object]],
-        sampling: Sampling,
-    ) -> None:
-        self._network, self._adapter, self._tuned, self._renderer = network, adapter, tuned, renderer
-        self._tools, self._sampling = tuple(tools), sampling
-        self._opening = (Message(role="system", content=system_prompt),) if system_prompt else ()
-        self.messages: tuple[Message, ...] = self._opening
+    network: PreTrainedModel
+    adapter: Adapter
+    tuned: bool
+    """False answers as the base model does."""
+    renderer: Renderer
+    system_prompt: str | None
+    tools: Sequence[Mapping[str, object]]
+    sampling: Sampling
+    messages: tuple[Message, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reset()
 
     def reset(self) -> None:
         """Forget everything but the system prompt."""
-        self.messages = self._opening
+        self.messages = (Message(role="system", content=self.system_prompt),) if self.system_prompt else ()
 
     def reply(self, text: str) -> Iterator[str]:
         """Yield the reply to `text` piece by piece; then both belong to the conversation.
@@ -77,7 +75,7 @@ class Chat:
             ModelError: the conversation leaves no room for a reply.
         """
         messages = (*self.messages, Message(role="user", content=text))
-        prompt_ids = self._renderer.prompt_ids(messages, self._tools)
+        prompt_ids = self.renderer.prompt_ids(messages, self.tools)
         said = ""
         try:
             for piece in text_pieces(self._tokens(prompt_ids), self._decode):
@@ -89,11 +87,11 @@ class Chat:
 
     def _tokens(self, prompt_ids: TokenIds) -> Iterator[int]:
         # Each reply has draws of its own, and the whole chat can be repeated by its seed.
-        sampling = replace(self._sampling, seed=self._sampling.seed + len(self.messages))
-        with nullcontext() if self._tuned else self._adapter.disabled():
+        sampling = replace(self.sampling, seed=self.sampling.seed + len(self.messages))
+        with nullcontext() if self.tuned else self.adapter.disabled():
             yield from stream(
-                self._network, self._adapter, prompt_ids, sampling=sampling, stop_ids=self._renderer.stop_ids
+                self.network, self.adapter, prompt_ids, sampling=sampling, stop_ids=self.renderer.stop_ids
             )
 
     def _decode(self, token_ids: Sequence[int]) -> str:
-        return self._renderer.decode(token_ids, skip_special_tokens=True)
+        return self.renderer.decode(token_ids, skip_special_tokens=True)

@@ -2,19 +2,14 @@
 
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import load_adapter
-from tunelab.errors import RunError
+from tunelab.errors import RecipeError, RunError
 from tunelab.flows.facts import RunFacts, read_facts
 from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate import locate_model
-from tunelab.recipes import Recipe, ResolvedRecipe
-from tunelab.recipes.recipe import settings_of
+from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.workspace import Run
@@ -65,12 +60,9 @@ def read_run_recipe(run: Run) -> ResolvedRecipe:
         RunError: the file is missing or was changed into something else.
     """
     try:
-        recipe = Recipe.model_validate(YAML(typ="safe", pure=True).load(run.recipe_file.read_text(encoding="utf-8")))
-    except (OSError, YAMLError, ValidationError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise RunError(f"the run's recipe cannot be read ({first_line})", where=str(run.recipe_file)) from error
-    sources = dict.fromkeys(settings_of(recipe), run.recipe_file.name)
-    return ResolvedRecipe(recipe=recipe, file=run.recipe_file, base=run.path, sources=sources, dialect="canonical")
+        return resolve_recipe(run.recipe_file, environment=None)
+    except RecipeError as error:
+        raise RunError(f"the run's recipe cannot be read ({error.what})", where=error.where) from error
 
 
 def _refuse_another_template(run: Run, trained: str, present: str) -> None:

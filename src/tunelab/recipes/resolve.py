@@ -62,7 +62,7 @@ class ResolvedRecipe:
 
 
 def resolve_recipe(
-    path: Path | None, *, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ
+    path: Path | None, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = os.environ
 ) -> ResolvedRecipe:
     """Return the recipe that a file, the environment and the command line make together.
 
@@ -70,6 +70,7 @@ def resolve_recipe(
         path: the recipe in any of its dialects; None takes environment and defaults alone.
         overrides: `section.key=value` texts; they win over everything.
         environment: variables; `LLM_<SECTION>__<KEY>` win over a `.env` file, and that over the recipe file.
+            None reads neither.
 
     Raises:
         RecipeError: an unknown key, an impossible value, a file that is no recipe; it names the place.
@@ -77,9 +78,10 @@ def resolve_recipe(
     base = path.parent if path else Path()
     dialect, in_file, notes = _read_file(path) if path else ("environment", {}, [])
     layer = dict(in_file)
-    for folder in dict.fromkeys((Path.cwd(), base.absolute())):
-        layer |= from_dotenv(folder / ".env")
-    layer |= from_environment(environment)
+    if environment is not None:
+        for folder in dict.fromkeys((Path.cwd(), base.absolute())):
+            layer |= from_dotenv(folder / ".env")
+        layer |= from_environment(environment)
     layer |= from_command_line(overrides)
     _refuse_clashes(layer)
     recipe = _validated(layer)

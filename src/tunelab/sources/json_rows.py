@@ -22,12 +22,10 @@ _INSIDE_TEXT = re.compile(r'["\\\n]')
 def read_json(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
     """Yield the rows of a ``.json`` file; whether it holds lines or an array is found by its first characters."""
     head = read_head(path, name)
-    for shape in (_ARRAY, _WRAPPED_ARRAY):
-        if opening := shape.match(head):
-            yield from _elements(path, name, on_bad, opening=opening[0])
-            return
-    if _PRETTY_OBJECT.match(head):
-        yield from _elements(path, name, on_bad, opening="")
+    array = _ARRAY.match(head) or _WRAPPED_ARRAY.match(head)
+    if array or _PRETTY_OBJECT.match(head):
+        elements = _split(read_chunks(path, name), name, opening=array[0] if array else "")
+        yield from _rows(elements, name, on_bad)
     else:
         yield from read_json_lines(path, name, on_bad)
 
@@ -38,32 +36,23 @@ def read_json_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
         raise DataError(
             "the file holds one JSON array", where=name, expected="one object per line", remedy="Name it .json."
         )
-    for number, text in read_lines(path, name, on_bad):
-        if text.strip():
-            origin = Origin(path=name, line=number)
-            try:
-                row = _row(parse_json(text.rstrip("\r\n"), origin), origin)
-            except DataError as error:
-                on_bad(error)
-            else:
-                yield row
+    lines = ((text.rstrip("\r\n"), number, 1) for number, text in read_lines(path, name, on_bad) if text.strip())
+    yield from _rows(lines, name, on_bad)
 
 
-def _row(value: object, origin: Origin) -> Row:
-    if not isinstance(value, dict):
-        raise DataError(f"the row is {kind_of(value)}", where=str(origin), expected="an object {…} with named fields")
-    return Row(value=value, origin=origin)
-
-
-def _elements(path: Path, name: str, on_bad: OnBad, *, opening: str) -> Iterator[Row]:
-    for text, line, column in _split(read_chunks(path, name), name, opening):
+def _rows(placed: Iterable[tuple[str, int, int]], name: str, on_bad: OnBad) -> Iterator[Row]:
+    """Yield the row of each (text, line, column)."""
+    for text, line, column in placed:
         origin = Origin(path=name, line=line)
         try:
-            row = _row(parse_json(text, origin, column=column), origin)
+            value = parse_json(text, origin, column=column)
+            if not isinstance(value, dict):
+                expected = "an object {…} with named fields"
+                raise DataError(f"the row is {kind_of(value)}", where=str(origin), expected=expected)
         except DataError as error:
             on_bad(error)
         else:
-            yield row
+            yield Row(value=value, origin=origin)
 
 
 @dataclass(slots=True)
