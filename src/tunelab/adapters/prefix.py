@@ -144,9 +144,7 @@ def attach_prefix(network: PreTrainedModel, config: PrefixTuningConfig, *, base_
         )
     if config.prefix_projection:
         shape = _shape(_computed(network, np.zeros(1, dtype=np.int64)))
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            encoder = _encoder(number, shape, hidden=config.encoder_hidden_size)
+        encoder = _encoder(number, shape, hidden=config.encoder_hidden_size, seed=seed)
     else:
         ids = np.random.default_rng(seed).choice(network.get_input_embeddings().num_embeddings, size=number)
         computed = _computed(network, ids)
@@ -217,7 +215,7 @@ def _plain(flat: torch.Tensor, shape: _Shape) -> peft.PrefixEncoder:
     return encoder
 
 
-def _encoder(number: int, shape: _Shape, *, hidden: int | None = None) -> peft.PrefixEncoder:
+def _encoder(number: int, shape: _Shape, *, hidden: int | None = None, seed: int = 0) -> peft.PrefixEncoder:
     """Return peft's encoder of a plain prefix, or of one that is projected through `hidden` units."""
     settings = peft.PrefixTuningConfig(
         num_virtual_tokens=number,
@@ -227,4 +225,6 @@ def _encoder(number: int, shape: _Shape, *, hidden: int | None = None) -> peft.P
         prefix_projection=hidden is not None,
         encoder_hidden_size=hidden,
     )
-    return peft.PrefixEncoder(settings)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return peft.PrefixEncoder(settings)

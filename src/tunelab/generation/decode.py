@@ -1,6 +1,7 @@
 """The one loop that writes tokens. A batch of answers and a streamed one are both read from it.
 
-Shapes: B rows that still write, T positions of this pass, L positions so far, V virtual tokens, H hidden, N vocabulary.
+Shapes: B rows that still write, T positions of this pass, L positions so far, V virtual tokens or prefix positions,
+H hidden, N vocabulary.
 """
 
 import hashlib
@@ -33,7 +34,8 @@ def decode(
 ) -> Iterator[tuple[int, int | None, bool]]:
     """Yield `(row, token, last)` as the tokens of a batch are written, rows in order within each step.
 
-    A stop token is yielded as None. A row leaves the batch, and its cache with it, once it is done.
+    A stop token is yielded as None. A row leaves the batch, and its cache with it, once it is done. Prompts of different
+    lengths meet only where `may_differ_in_length` allows it.
 
     Args:
         indices: names each prompt's stream of random draws, so that regrouping prompts changes no answer.
@@ -86,14 +88,30 @@ def positions_left(network: PreTrainedModel, adapter: Adapter | None, prompts: S
 
 def longest_prompt(network: PreTrainedModel, adapter: Adapter | None) -> int:
     """Return the tokens of the longest prompt that leaves a position for an answer."""
-    return _positions(network) - (adapter.num_virtual_tokens if adapter is not None else 0) - 1
+    taken = adapter.num_virtual_tokens + adapter.num_prefix_positions if adapter is not None else 0
+    return _positions(network) - taken - 1
+
+
+def may_differ_in_length(
+    network: PreTrainedModel, adapter: Adapter | None, prompts: Sequence[TokenIds], sampling: Sampling
+) -> bool:
+    """Tell whether prompts of different lengths can be answered in one batch.
+
+    Padding stands between a prefix and the shorter prompts. A sliding window counts it, so that it would leave the
+    prefix too early.
+    """
+    if adapter is None or not adapter.num_prefix_positions:
+        return True
+    windows = [layer.sliding_window for layer in DynamicCache(config=network.config).layers if layer.is_sliding]
+    longest = max(map(len, prompts), default=0)
+    return not windows or adapter.num_prefix_positions + longest + sampling.max_new_tokens <= min(windows)
 
 
 class _Batch:
     """The rows that still write: their keys and values, and which positions of each are real.
 
-    Padding stands on the left of each row, or between a beginning that all rows share and the rest; the mask hides it
-    and positions do not count it.
+    Padding stands on the left of each row, or between a beginning that all rows share (a prefix, too) and the rest; the
+    mask hides it and positions do not count it.
     """
 
     def __init__(self, network: PreTrainedModel) -> None:
@@ -107,14 +125,16 @@ class _Batch:
         rows = [torch.as_tensor(prompt, dtype=torch.long, device=self.device) for prompt in prompts]
         with torch.inference_mode():
             virtual_VH = adapter.virtual_embeddings() if adapter is not None else torch.empty(0, 0)
+            for layer, pair in enumerate(adapter.prefix_keys_values() if adapter is not None else ()):
+                self.cache.update(*(each.to(self.network.dtype) for each in pair), layer)
+        self.mask_BL = self.mask_BL.new_ones(1, adapter.num_prefix_positions if adapter is not None else 0)
         num_shared = self._num_shared(prompts)
         if len(rows) > 1 and num_shared + len(virtual_VH) >= SHARED_FROM and self._can_share():
             self._run([rows[0][:num_shared]], virtual_VH)
-            self.cache.batch_repeat_interleave(len(rows))
-            self.mask_BL = self.mask_BL.expand(len(rows), -1)
             rows, virtual_VH = [row[num_shared:] for row in rows], virtual_VH[:0]
-        else:
-            self.mask_BL = self.mask_BL.expand(len(rows), -1)
+        if self.mask_BL.shape[1]:
+            self.cache.batch_repeat_interleave(len(rows))
+        self.mask_BL = self.mask_BL.expand(len(rows), -1)
         return self._run(rows, virtual_VH)
 
     def step(self, tokens: Sequence[int]) -> torch.Tensor:

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.generation.completion import Completion, Sampling
-from tunelab.generation.decode import decode, positions_left
+from tunelab.generation.decode import decode, may_differ_in_length, positions_left
 from tunelab.rendering.rendered import TokenIds
 
 
@@ -25,7 +26,7 @@ def generate(
 
     Args:
         network: the base model, on any device, with `adapter` attached to it; it is left as it was.
-        adapter: what is attached, for its virtual tokens; None for a network without one.
+        adapter: what is attached, for its virtual tokens or prefix; None for a network without one.
         stop_ids: tokens that end an answer.
         batch_size: prompts that run together; similar lengths meet, and the longest run first, so that memory
             fails early or never.
@@ -37,8 +38,9 @@ def generate(
     positions_left(network, adapter, prompts)  # all of them, before the first is run
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     completions: dict[int, Completion] = {}
-    for start in range(0, len(order), batch_size):
-        indices = order[start : start + batch_size]
+    mixed = may_differ_in_length(network, adapter, prompts, sampling)
+    alike = [order] if mixed else [list(each) for _, each in groupby(order, key=lambda index: len(prompts[index]))]
+    for indices in (group[at : at + batch_size] for group in alike for at in range(0, len(group), batch_size)):
         written: list[list[int]] = [[] for _ in indices]
         started = time.perf_counter()
         batch = [prompts[index] for index in indices]
