@@ -34,8 +34,8 @@ def decode(
 ) -> Iterator[tuple[int, int | None, bool]]:
     """Yield `(row, token, last)` as the tokens of a batch are written, rows in order within each step.
 
-    A stop token is yielded as None. A row leaves the batch, and its cache with it, once it is done. Prompts of different
-    lengths meet only where `may_differ_in_length` allows it.
+    A stop token is yielded as None. A row leaves the batch, and its cache with it, once it is done. Prompts of unequal
+    length meet only where `may_differ_in_length` allows it.
 
     Args:
         indices: names each prompt's stream of random draws, so that regrouping prompts changes no answer.
