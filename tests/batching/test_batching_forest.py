@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks import sequence
-from tunelab.batching.forest import Forest, count_distinct, plant
+from tunelab.batching.forest import Forest, count_distinct, paths, plant
 from tunelab.rendering.rendered import Rendered
 
 TOKENS = st.integers(0, 2)
@@ -25,13 +25,13 @@ def _path(forest: Forest, node: int) -> tuple[int, ...]:
 @settings(max_examples=150, deadline=None)
 @given(SEQUENCES, st.integers(0, 2))
 def test_each_shared_prefix_is_one_node_and_every_sequence_is_a_path(sequences: list[Rendered], virtual: int) -> None:
-    forest = plant(sequences, num_virtual_tokens=virtual)
-    paths = [_path(forest, node) for node in range(forest.num_nodes)]
+    forest = plant(paths(sequences, num_virtual_tokens=virtual))
+    every_path = [_path(forest, node) for node in range(forest.num_nodes)]
     ids = [
         (*(-1 - np.arange(virtual)).tolist(), *each.prompt_ids.tolist(), *each.completion_ids.tolist())
         for each in sequences
     ]
-    assert sorted(paths) == sorted({full[: depth + 1] for full in ids for depth in range(len(full))})
+    assert sorted(every_path) == sorted({full[: depth + 1] for full in ids for depth in range(len(full))})
     if virtual == 0:
         assert count_distinct(sequences) == forest.num_nodes
 
@@ -41,7 +41,7 @@ def test_each_shared_prefix_is_one_node_and_every_sequence_is_a_path(sequences: 
 def test_a_segment_sees_its_ancestors_and_itself_as_the_subtree_rule_says(
     sequences: list[Rendered], share: bool
 ) -> None:
-    forest = plant(sequences, share=share)
+    forest = plant(paths(sequences, share=share), share=share)
     seen = np.zeros((forest.num_nodes, forest.num_nodes), dtype=bool)
     starts, lengths = forest.segment_starts_S.tolist(), [end - start for start, end, _ in forest.spans()]
     for index, (start, length) in enumerate(zip(starts, lengths, strict=True)):
@@ -61,7 +61,7 @@ def test_a_segment_sees_its_ancestors_and_itself_as_the_subtree_rule_says(
 @settings(max_examples=150, deadline=None)
 @given(SEQUENCES, st.booleans())
 def test_no_trained_token_is_lost_or_trained_twice(sequences: list[Rendered], share: bool) -> None:
-    forest = plant(sequences, share=share)
+    forest = plant(paths(sequences, share=share), share=share)
     wanted: dict[tuple[int, ...], int] = {}
     for each in sequences:
         full = (*each.prompt_ids.tolist(), *each.completion_ids.tolist())
@@ -77,14 +77,14 @@ def test_no_trained_token_is_lost_or_trained_twice(sequences: list[Rendered], sh
 
 def test_the_forest_does_not_depend_on_the_order_of_its_sequences() -> None:
     sequences = [sequence([1, 2], [3, 4]), sequence([1, 2, 3], [5]), sequence([], [1]), sequence([1, 2], [3, 4])]
-    one, other = plant(sequences), plant(sequences[::-1])
+    one, other = plant(paths(sequences)), plant(paths(sequences[::-1]))
     assert one.token_ids_N.tolist() == other.token_ids_N.tolist()
     assert one.weights_M.tolist() == other.weights_M.tolist()
     assert max(one.weights_M) == 2  # equal sequences are one path, trained twice as much
 
 
 def test_two_different_answers_to_one_prompt_are_both_trained() -> None:
-    forest = plant([sequence([1, 2], [3]), sequence([1, 2], [4])])
+    forest = plant(paths([sequence([1, 2], [3]), sequence([1, 2], [4])]))
     assert forest.num_nodes == 4
     assert forest.sources_M.tolist() == [1, 1]
     assert sorted(forest.targets_M.tolist()) == [3, 4]

@@ -103,6 +103,7 @@ EFFECTS: dict[str, Effect] = {
     "batching.varied_seqlen": Effect(change="false", on="steps"),
     "batching.order": Effect(change="shuffled", on="steps", given=("data.train_files=sessions.jsonl",)),
     "batching.share_prefixes": Effect(change="false", on="evaluation"),
+    "batching.micro_batch_tokens": loop("64", "test_a_step_is_cut_to_its_budget_and_trains_the_same"),
     "training.output_dir": Effect(change="chosen", on="folder"),
     "training.num_train_epochs": Effect(change="1.5", on="steps"),
     "training.num_training_steps": Effect(change="5", on="steps"),
@@ -234,7 +235,7 @@ def arrived(task: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
             found["adapter"] = _adapter(adapter)
             found["steps"] = [schedule.step(index) for index in range(schedule.total_steps)]
             found["evaluation"] = None if score is None else (score.args[3], score.keywords)
-            found["loop"] = named["config"].model_dump()
+            found["loop"] = (named["config"].model_dump(), named["batching"].micro_batch_tokens)
             assert named["batching"].share_prefixes == (score is None or score.keywords["share"])
             found["folder"] = named["checkpoints"].parent.name.partition("-")[0]
             raise _EnoughError

@@ -1,5 +1,7 @@
 """Loss and gradients of a forest equal those of the padded, unshared run."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,11 @@ from networks import FAMILIES, padded_unshared_loss, sequence, tiny_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
-from tunelab.batching.forest import plant
+from tunelab.batching.grove import Grove, plant_batches, plant_step
 from tunelab.models.attention import forest_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.forward import forest_loss
+from tunelab.training.root import run_root
 
 ADAPTERS: dict[str, AdapterConfig] = {
     "lora": LoraConfig(r=4, target_modules="all-linear"),
@@ -58,13 +61,29 @@ def _loss_and_gradient(loss: torch.Tensor, adapter: Adapter) -> tuple[float, tor
     return float(loss.detach()), torch.cat([each.flatten() for each in flat])
 
 
+def _grove_loss_and_gradient(network, adapter: Adapter, grove: Grove) -> tuple[float, torch.Tensor]:  # type: ignore[no-untyped-def]
+    """Return what a training step adds up over its micro-batches."""
+    weights = list(adapter.named_parameters().values())
+    for weight in weights:
+        weight.grad = None
+    total = 0.0
+    with forest_attention(network):
+        root = run_root(network, adapter, grove.root_ids_R)
+        for forest in grove.forests:
+            loss = forest_loss(network, adapter, forest, root)
+            loss.backward()
+            total += float(loss.detach())
+        root.backward()
+    flat = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
+    return total, torch.cat([each.flatten() for each in flat])
+
+
 def _assert_equal(network, adapter: Adapter, sequences: list[Rendered], *, tolerance: float) -> None:  # type: ignore[no-untyped-def]
     loss, gradient = _loss_and_gradient(padded_unshared_loss(network, adapter, sequences), adapter)
     assert gradient.norm() > 0
     for share in (True, False):
-        forest = plant(sequences, num_virtual_tokens=adapter.num_virtual_tokens, share=share)
-        with forest_attention(network):
-            forest_loss_, forest_gradient = _loss_and_gradient(forest_loss(network, adapter, forest), adapter)
+        grove = plant_batches([sequences], num_virtual_tokens=adapter.num_virtual_tokens, share=share)
+        forest_loss_, forest_gradient = _grove_loss_and_gradient(network, adapter, grove)
         assert forest_loss_ == pytest.approx(loss, rel=tolerance)
         assert float((forest_gradient - gradient).norm() / gradient.norm()) < tolerance
 
@@ -83,6 +102,54 @@ def test_every_family_trains_on_forests(family: str) -> None:
         _assert_equal(network, adapter, SHAPES[shape], tolerance=1e-5)
 
 
+TRUNK = [1, 2, 3, 4, 5]
+UNDER_A_TRUNK = [
+    sequence([*TRUNK, 6], [7, 8]),
+    sequence([*TRUNK, 6], [7, 9, 10]),
+    sequence([*TRUNK, 6, 7, 8, 11], [12]),
+    sequence([*TRUNK, 13], [3]),
+    sequence([*TRUNK, 14, 15], [3, 4, 5]),
+]
+
+
+def _assert_cuts_change_nothing(  # type: ignore[no-untyped-def]
+    network, adapter: Adapter, sequences: list[Rendered], budgets: Sequence[int], *, tolerance: float
+) -> None:
+    loss, gradient = _loss_and_gradient(padded_unshared_loss(network, adapter, sequences), adapter)
+    assert gradient.norm() > 0
+    for budget in budgets:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tunelab.batching.grove._SHORTEST_ROOT", 1)
+            grove = plant_step(sequences, micro_batch_tokens=budget, num_virtual_tokens=adapter.num_virtual_tokens)
+        if len(grove.forests) > 1:
+            assert len(grove.root_ids_R) >= adapter.num_virtual_tokens
+        grove_loss, grove_gradient = _grove_loss_and_gradient(network, adapter, grove)
+        assert grove_loss == pytest.approx(loss, rel=tolerance)
+        assert float((grove_gradient - gradient).norm() / gradient.norm()) < tolerance
+
+
+@pytest.mark.parametrize("adapter_name", ADAPTERS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_root_that_runs_once_changes_neither_loss_nor_gradients(family: str, adapter_name: str) -> None:
+    network, adapter = _trained(family, ADAPTERS[adapter_name])
+    _assert_cuts_change_nothing(network, adapter, UNDER_A_TRUNK, (1, 5, 8, 100), tolerance=1e-5)
+
+
+def test_a_root_survives_gradient_checkpointing() -> None:
+    network, adapter = _trained("llama", ADAPTERS["lora"])
+    network.train()  # type: ignore[attr-defined]
+    network.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[attr-defined]
+    plain, plain_adapter = _trained("llama", ADAPTERS["lora"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tunelab.batching.grove._SHORTEST_ROOT", 1)
+        grove = plant_step(UNDER_A_TRUNK, micro_batch_tokens=5)
+    assert len(grove.root_ids_R) == len(TRUNK)
+    loss, gradient = _grove_loss_and_gradient(network, adapter, grove)
+    plain_loss, plain_gradient = _grove_loss_and_gradient(plain, plain_adapter, grove)
+    assert loss == pytest.approx(plain_loss, rel=1e-6)
+    assert float((gradient - plain_gradient).norm() / plain_gradient.norm()) < 1e-6
+
+
 TOKENS = st.integers(3, 6)
 
 
@@ -97,3 +164,18 @@ TOKENS = st.integers(3, 6)
 def test_pain_21_random_forests_let_no_sequence_see_another(sequences: list[Rendered]) -> None:
     network, adapter = _trained("gemma3", ADAPTERS["lora"], dtype=torch.float64)
     _assert_equal(network, adapter, sequences, tolerance=1e-6)  # logits are compared in float32 inside the loss
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.builds(sequence, st.lists(TOKENS, min_size=1, max_size=6), st.lists(TOKENS, min_size=1, max_size=8)),
+        min_size=2,
+        max_size=7,
+    ),
+    st.integers(1, 40),
+)
+def test_random_cuts_of_random_steps_change_nothing(sequences: list[Rendered], budget: int) -> None:
+    network, adapter = _trained("qwen3", ADAPTERS["lora"], dtype=torch.float64)
+    under_one_root = [sequence([1, 2, *each.prompt_ids.tolist()], each.completion_ids.tolist()) for each in sequences]
+    _assert_cuts_change_nothing(network, adapter, under_one_root, (budget,), tolerance=1e-6)

@@ -14,14 +14,17 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
 from tunelab.batching.config import BatchingConfig
+from tunelab.batching.forest import Forest
 from tunelab.batching.schedule import Schedule, evaluation_batches
 from tunelab.errors import RunError, StorageError
-from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, read_events, steps
+from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, Notice, read_events, steps
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.training.config import TrainingConfig
 from tunelab.training.evaluate import held_out_loss
+from tunelab.training.forward import forest_loss
 from tunelab.training.loop import Fit, fit
+from tunelab.training.root import Root
 
 _TOKENS = np.random.default_rng(0)
 DATA = [
@@ -49,6 +52,7 @@ def run(
     adapter: AdapterConfig = LORA,
     precision: Precision = "fp32",
     share: bool = True,
+    micro_batch_tokens: int = 1000,
     should_stop: Callable[[], bool] = lambda: False,
     score: Callable[[], tuple[float, int]] | None = None,
     evaluates: bool = True,
@@ -60,7 +64,7 @@ def run(
     network = tiny_network()
     model = LoadedModel(network=network, folder=folder, device=torch.device("cpu"), dtype=torch.float32)
     attached = attach(network, adapter, init_ids=np.array([], np.int32), base_model="tiny", seed=config.seed)
-    batching = BatchingConfig(share_prefixes=share)
+    batching = BatchingConfig(share_prefixes=share, micro_batch_tokens=micro_batch_tokens)
     schedule = Schedule(
         DATA,
         batching,
@@ -103,6 +107,51 @@ def test_training_lowers_the_loss_and_the_held_out_loss(tmp_path: Path) -> None:
     measured = [event.eval_loss for event in outcome.events if isinstance(event, EvaluationDone)]
     assert np.mean(losses[-6:]) < np.mean(losses[:6]) - 0.2
     assert measured[-1] < measured[0]
+
+
+def test_a_step_is_cut_to_its_budget_and_trains_the_same(tmp_path: Path) -> None:
+    lora = LoraConfig(r=4)  # without dropout, which each micro-batch draws anew
+    whole = run(tmp_path / "whole", adapter=lora)
+    cut = run(tmp_path / "cut", adapter=lora, micro_batch_tokens=10)
+    # AdamW divides by the gradient's size, so that where it is nearly zero its last digits decide.
+    assert float((whole.weights - cut.weights).norm() / whole.weights.norm()) < 1e-3
+    pairs = list(zip(steps(whole.events), steps(cut.events), strict=True))
+    assert all(one.distinct_tokens < other.distinct_tokens for one, other in pairs)  # a cut repeats what it severs
+    assert [one.loss for one, _ in pairs] == pytest.approx([other.loss for _, other in pairs], rel=1e-5)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2, 4])
+def test_eight_examples_are_one_step_however_they_are_accumulated(tmp_path: Path, accumulation: int) -> None:
+    lora, size = LoraConfig(r=4), 8 // accumulation
+    whole = run(tmp_path / "whole", adapter=lora, per_device_train_batch_size=8)
+    parts = run(
+        tmp_path / "parts", adapter=lora, per_device_train_batch_size=size, gradient_accumulation_steps=accumulation
+    )
+    assert torch.equal(whole.weights, parts.weights)
+
+
+def test_out_of_memory_halves_the_micro_batch_and_leaves_the_step_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora = LoraConfig(r=4)
+    undisturbed = run(tmp_path / "undisturbed", adapter=lora, micro_batch_tokens=18)
+
+    def small_device(network: object, adapter: Adapter, forest: Forest, root: Root) -> torch.Tensor:
+        if forest.num_nodes > 20:
+            raise torch.OutOfMemoryError("no room")
+        return forest_loss(network, adapter, forest, root)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tunelab.training.trainer.forest_loss", small_device)
+    halved = run(tmp_path / "halved", adapter=lora, micro_batch_tokens=36)
+    assert torch.equal(halved.weights, undisturbed.weights)
+    assert any("out of memory" in event.text for event in halved.events if isinstance(event, Notice))
+    monkeypatch.setattr("tunelab.training.trainer.forest_loss", _no_memory)
+    with pytest.raises(RunError, match="no memory for one sequence of 10 tokens"):
+        run(tmp_path / "none", adapter=lora, micro_batch_tokens=36)
+
+
+def _no_memory(*_: object) -> torch.Tensor:
+    raise torch.OutOfMemoryError("no room")
 
 
 def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 
 class BatchingConfig(BaseModel):
@@ -26,5 +26,12 @@ class BatchingConfig(BaseModel):
     )
     share_prefixes: bool = Field(
         True,
-        description="Run each token that sequences of a micro-batch share once; gradients are the same either way.",
+        description="Run each token that the sequences of a step share once; gradients are the same either way.",
+    )
+    micro_batch_tokens: PositiveInt = Field(
+        16_384,
+        description=(
+            "Distinct tokens that run at a time; a step that holds more is cut into micro-batches where the "
+            "least is repeated. It decides memory and never the gradients."
+        ),
     )

@@ -9,6 +9,7 @@ to every k with ``k <= q < subtree_end[k]``. A segment is a stretch of nodes wit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Forest:
     token_ids_N: Indices
     """Vocabulary ids; the virtual token k of a soft prompt stands as -1 - k."""
     depths_N: Indices
-    """Position of each node in the sequences that run through it, virtual tokens included."""
+    """Position of each node in the sequences that run through it, the root and virtual tokens included."""
     subtree_ends_N: Indices
     """One past the last descendant of each node."""
     segment_starts_S: Indices
@@ -66,29 +67,52 @@ class Forest:
         return above[::-1]
 
 
-def plant(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: bool = True) -> Forest:
-    """Return the forest of `sequences`: a trie over their token ids, or separate chains when `share` is off.
+class Path(NamedTuple):
+    """The way of one sequence through a forest."""
 
-    Virtual tokens, if any, are the root of every sequence. The result does not depend on the order of `sequences`
-    when they are shared.
+    ids: Indices
+    """Vocabulary ids, behind the virtual tokens if there are any."""
+    first_trained: int
+    """Depth of the first trained token."""
+    num_real_tokens: int
+    """Prompt and completion tokens; virtual ones do not count."""
+
+
+def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: bool = True) -> list[Path]:
+    """Return the paths of `sequences`, sorted so that what shares most stands together, or as given without sharing.
+
+    Virtual tokens, if any, are the root of every path.
     """
-    if not sequences:
-        raise ValueError("a forest needs at least one sequence")
     virtual = -1 - np.arange(num_virtual_tokens, dtype=np.int32)
-    ids = [np.concatenate([virtual, each.prompt_ids, each.completion_ids]).astype(np.int32) for each in sequences]
-    first_trained = [num_virtual_tokens + len(each.prompt_ids) for each in sequences]
-    order = sorted(range(len(ids)), key=lambda index: _sort_key(ids[index])) if share else range(len(ids))
-    trunk = _Trunk(sum(map(len, ids)), max(map(len, ids)))
-    for index in order:
-        trunk.add(ids[index], first_trained[index], share=share)
-    return trunk.forest(num_real_tokens=sum(map(len, ids)) - num_virtual_tokens * len(ids))
+    found = [
+        Path(
+            ids=np.concatenate([virtual, each.prompt_ids, each.completion_ids]).astype(np.int32),
+            first_trained=num_virtual_tokens + len(each.prompt_ids),
+            num_real_tokens=each.num_tokens,
+        )
+        for each in sequences
+    ]
+    return sorted(found, key=lambda path: _sort_key(path.ids)) if share else found
+
+
+def plant(ways: Sequence[Path], *, share: bool = True, root_length: int = 0) -> Forest:
+    """Return the forest of sorted paths: a trie over their token ids, or separate chains when `share` is off.
+
+    The first `root_length` tokens, which all of them share, are left to whoever runs the root.
+    """
+    if not ways:
+        raise ValueError("a forest needs at least one sequence")
+    trunk = _Trunk(sum(len(way.ids) for way in ways), max(len(way.ids) for way in ways))
+    for way in ways:
+        trunk.add(way.ids[root_length:], way.first_trained - root_length, share=share)
+    return trunk.forest(root_length=root_length, num_real_tokens=sum(way.num_real_tokens for way in ways))
 
 
 def count_distinct(sequences: Sequence[Rendered]) -> int:
     """Return how many tokens are left of `sequences` when each shared prefix counts once."""
     ids = [np.concatenate([each.prompt_ids, each.completion_ids]).astype(np.int32) for each in sequences]
     ids.sort(key=_sort_key)
-    shared = sum(_common_prefix(one, other) for one, other in pairwise(ids))
+    shared = sum(common_prefix(one, other) for one, other in pairwise(ids))
     return sum(map(len, ids)) - shared
 
 
@@ -97,7 +121,8 @@ def _sort_key(ids: Indices) -> bytes:
     return (ids.astype(np.int64) + 2**31).astype(">u4").tobytes()
 
 
-def _common_prefix(one: Indices, other: Indices) -> int:
+def common_prefix(one: Indices, other: Indices) -> int:
+    """Return how many first ids two paths share."""
     length = min(len(one), len(other))
     differs = one[:length] != other[:length]
     return int(differs.argmax()) if differs.any() else length
@@ -120,7 +145,7 @@ class _Trunk:
     def add(self, ids: Indices, first_trained: int, *, share: bool) -> None:
         """Lay out what `ids` does not share with the latest leaf's path, and train it from depth `first_trained` on."""
         latest = self.token_ids[self.path[: self.path_length]]
-        shared = _common_prefix(latest, ids) if share else 0
+        shared = common_prefix(latest, ids) if share else 0
         self._close(shared)
         start, new = self.size, len(ids) - shared
         if new:
@@ -140,7 +165,7 @@ class _Trunk:
     def _close(self, depth: int) -> None:
         self.subtree_ends[self.path[depth : self.path_length]] = self.size
 
-    def forest(self, *, num_real_tokens: int) -> Forest:
+    def forest(self, *, root_length: int, num_real_tokens: int) -> Forest:
         self._close(0)
         starts = np.array(sorted(self.starts), dtype=np.int32)
         first_parents = self.parents[starts]
@@ -148,7 +173,7 @@ class _Trunk:
         trained = np.flatnonzero(self.weights[: self.size]).astype(np.int32)
         return Forest(
             token_ids_N=self.token_ids[: self.size].copy(),
-            depths_N=self.depths[: self.size].copy(),
+            depths_N=self.depths[: self.size] + root_length,
             subtree_ends_N=self.subtree_ends[: self.size].copy(),
             segment_starts_S=starts,
             segment_parents_S=np.where(first_parents < 0, -1, segment_of).astype(np.int32),

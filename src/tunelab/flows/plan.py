@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunelab.batching.forest import count_distinct
+from tunelab.batching.grove import plant_step
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.material import PlannedRun
 from tunelab.recipes import Recipe
@@ -17,9 +17,9 @@ class Sharing:
     real_tokens: int
     """Prompt and completion tokens, as if nothing were shared."""
     distinct_tokens: int
-    """What is left when each micro-batch runs its shared tokens once."""
+    """What is left when each step runs its shared tokens once."""
     largest_batch: int
-    """Distinct tokens of the largest micro-batch."""
+    """Distinct tokens of the largest micro-batch, the root of its step included."""
     most_trained: int
     """Trained tokens of the micro-batch that trains most."""
     is_epoch: bool
@@ -58,17 +58,20 @@ def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> Pla
 
 
 def sharing_of(recipe: Recipe, sequences: Sequence[Rendered], schedule: Schedule) -> Sharing:
-    """Return what the first epoch (or the run, where it is shorter) shares inside its micro-batches."""
+    """Return what the first epoch (or the run, where it is shorter) shares inside its steps."""
     real = distinct = largest = most_trained = 0
     is_epoch = False
     for index in range(schedule.total_steps):
         step = schedule.step(index)
-        for batch in step.batches:
-            chosen = [sequences[place] for place in batch]
-            tokens = sum(each.num_tokens for each in chosen)
-            run = count_distinct(chosen) if recipe.batching.share_prefixes else tokens
-            real, distinct, largest = real + tokens, distinct + run, max(largest, run)
-            most_trained = max(most_trained, sum(len(each.completion_ids) for each in chosen))
+        grove = plant_step(
+            [sequences[place] for batch in step.batches for place in batch],
+            micro_batch_tokens=recipe.batching.micro_batch_tokens,
+            share=recipe.batching.share_prefixes,
+        )
+        real, distinct = real + grove.num_real_tokens, distinct + grove.num_nodes
+        for forest in grove.forests:
+            largest = max(largest, len(grove.root_ids_R) + forest.num_nodes)
+            most_trained = max(most_trained, len(forest.targets_M))
         if is_epoch := step.ends_epoch:
             break
     return Sharing(

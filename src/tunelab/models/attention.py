@@ -76,6 +76,8 @@ def _attend(
     """Return (1, N, H, D) outputs of (1, H, N, D) queries over (1, G, N, D) keys and values."""
     if softcap is not None:
         raise ModelError("this model caps its attention logits, which the forest does not compute yet")
+    # Under autocast the rotation leaves queries and keys in full precision.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     layout, layer = forest_layout, int(module.layer_idx)  # type: ignore[arg-type]
     if layout.kept is not None:
         layout.kept[layer] = (key, value)

@@ -6,11 +6,12 @@ import torch
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching.forest import plant
+from tunelab.batching.grove import plant_batches
 from tunelab.batching.schedule import Batch
 from tunelab.models.attention import forest_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.forward import forest_loss
+from tunelab.training.root import run_root
 
 
 def held_out_loss(
@@ -38,12 +39,15 @@ def held_out_loss(
     network.eval()
     total, tokens = 0.0, 0.0
     waiting: list[torch.Tensor] = []
+    grove = plant_batches(
+        [[sequences[index] for index in batch] for batch in batches],
+        num_virtual_tokens=adapter.num_virtual_tokens,
+        share=share,
+    )
     with torch.inference_mode(), forest_attention(network):
-        for done, batch in enumerate(batches, start=1):
-            forest = plant(
-                [sequences[index] for index in batch], num_virtual_tokens=adapter.num_virtual_tokens, share=share
-            )
-            waiting.append(forest_loss(network, adapter, forest))
+        root = run_root(network, adapter, grove.root_ids_R)
+        for done, forest in enumerate(grove.forests, start=1):
+            waiting.append(forest_loss(network, adapter, forest, root))
             tokens += forest.num_trained
             if len(waiting) == accumulation or done == len(batches):
                 total += float(torch.stack(waiting).double().sum())

@@ -10,19 +10,21 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.batching.forest import Forest
 from tunelab.models.attention import ForestLayout
 from tunelab.models.flash_forest import Span
+from tunelab.training.embedding import embed
+from tunelab.training.root import Root
 
 
-def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest) -> torch.Tensor:
+def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest, root: Root) -> torch.Tensor:
     """Return the sum (nats, float32 scalar) of the weighted losses of the trained nodes.
 
-    Divide by the trained tokens of the whole optimizer step to get its mean loss. Call within `forest_attention`.
+    Divide by the trained tokens of the whole optimizer step to get its mean loss. Call within `forest_attention`, with
+    the root that `run_root` made of the first tokens which the forest leaves out.
     """
-    device = network.device
-    tensors = _place(forest, device)
-    inputs = _embed(network, adapter, tensors.token_ids_N)
+    tensors = _place(forest, network.device, root, adapter.num_prefix_positions)
+    inputs = embed(network, adapter, tensors.token_ids_N)
     logits_MV = network(
         inputs_embeds=inputs,
-        position_ids=tensors.depths_N[None],
+        position_ids=tensors.positions_N[None],
         use_cache=False,
         logits_to_keep=tensors.sources_M,  # logits only where something is trained
         forest_layout=tensors.layout,
@@ -34,35 +36,25 @@ def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest) -> t
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Placed:
     token_ids_N: torch.Tensor
-    depths_N: torch.Tensor
+    positions_N: torch.Tensor
     sources_M: torch.Tensor
     targets_M: torch.Tensor
     weights_M: torch.Tensor
     layout: ForestLayout
 
 
-def _place(forest: Forest, device: torch.device) -> _Placed:
+def _place(forest: Forest, device: torch.device, root: Root, num_before: int) -> _Placed:
     layout = ForestLayout(
         spans_S=[Span(*span) for span in forest.spans()],
         ancestors_S=[forest.ancestors(segment) for segment in range(len(forest.segment_starts_S))],
-        longest_path=int(forest.depths_N.max()) + 1,
+        longest_path=num_before + int(forest.depths_N.max()) + 1,
+        root=root.layers,
     )
     return _Placed(
         token_ids_N=torch.from_numpy(forest.token_ids_N).long().to(device),
-        depths_N=torch.from_numpy(forest.depths_N).long().to(device),
+        positions_N=torch.from_numpy(forest.depths_N + num_before).long().to(device),
         sources_M=torch.from_numpy(forest.sources_M).long().to(device),
         targets_M=torch.from_numpy(forest.targets_M).long().to(device),
         weights_M=torch.from_numpy(forest.weights_M).to(device),
         layout=layout,
     )
-
-
-def _embed(network: PreTrainedModel, adapter: Adapter, token_ids_N: torch.Tensor) -> torch.Tensor:
-    """Return (1, N, hidden) input embeddings; virtual tokens (ids below 0) take the adapter's vectors."""
-    embeddings: torch.Tensor = network.get_input_embeddings()(token_ids_N.clamp(min=0))
-    if adapter.num_virtual_tokens:
-        virtual = adapter.virtual_embeddings().to(embeddings.dtype)
-        is_virtual = token_ids_N < 0
-        which = (-1 - token_ids_N).clamp(min=0, max=len(virtual) - 1)
-        embeddings = torch.where(is_virtual[:, None], virtual[which], embeddings)
-    return embeddings[None]

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.config import BatchingConfig
-from tunelab.batching.forest import Forest, plant
+from tunelab.batching.grove import plant_step
 from tunelab.batching.schedule import Schedule, Step
-from tunelab.events import EventLog
+from tunelab.errors import RunError
+from tunelab.events import EventLog, Notice
 from tunelab.models.attention import refuse_if_it_cannot_branch
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
@@ -53,7 +56,7 @@ def fit(
         sequences: the training sequences that `schedule` speaks of.
         schedule: which sequences meet in which step.
         config: the training section of the recipe.
-        batching: whether shared tokens run once.
+        batching: whether shared tokens run once, and how many a micro-batch may hold.
         precision: what the forward pass computes in.
         checkpoints: folder of the checkpoints.
         fingerprint: of recipe, data, template and base; a checkpoint with another one is refused.
@@ -64,12 +67,18 @@ def fit(
     refuse_if_it_cannot_branch(model.network)
     trainer = Trainer(model, adapter, config, precision, total_steps=schedule.total_steps)
     trainer.resume(latest_checkpoint(checkpoints, fingerprint=fingerprint), events)
-    make_forest = partial(_plant_all, sequences, adapter.num_virtual_tokens, batching.share_prefixes)
+    plant = partial(plant_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
+    micro_batch_tokens = batching.micro_batch_tokens
 
     with trainer.ready():
         while trainer.progress.step < schedule.total_steps and not trainer.progress.stopped_early:
             step = schedule.step(trainer.progress.step)
-            done = trainer.train_step(make_forest(step), step)
+            chosen = [sequences[index] for batch in step.batches for index in batch]
+            try:
+                done = trainer.train_step(plant(chosen, micro_batch_tokens=micro_batch_tokens), step)
+            except torch.OutOfMemoryError as error:
+                micro_batch_tokens = _half(micro_batch_tokens, chosen, error, events)
+                continue
             if done.step % config.logging_steps == 0 or done.step == schedule.total_steps:
                 events.emit(done)
             is_last = done.step == schedule.total_steps
@@ -87,11 +96,18 @@ def fit(
     return Fit(step=progress.step, adapter_step=trainer.keep_best(), best_loss=progress.best_loss, reason=reason)
 
 
-def _plant_all(sequences: Sequence[Rendered], num_virtual_tokens: int, share: bool, step: Step) -> list[Forest]:
-    return [
-        plant([sequences[index] for index in batch], num_virtual_tokens=num_virtual_tokens, share=share)
-        for batch in step.batches
-    ]
+def _half(tokens: int, chosen: Sequence[Rendered], error: torch.OutOfMemoryError, events: EventLog) -> int:
+    """Return half the budget of a micro-batch and say so; the step is begun again, and stays what it was."""
+    longest = max(each.num_tokens for each in chosen)
+    if tokens <= longest:
+        remedy = "Lower data.max_length, set training.gradient_checkpointing: true, or choose a smaller base model."
+        raise RunError(
+            f"the device has no memory for one sequence of {longest:,} tokens", where="training", remedy=remedy
+        ) from error
+    torch.cuda.empty_cache()
+    text = f"out of memory: from here on {tokens // 2:,} tokens run at a time; set batching.micro_batch_tokens so"
+    events.emit(Notice(text=text, level="warning"))
+    return tokens // 2
 
 
 def _is_due(config: TrainingConfig, step: Step, number: int, *, is_last: bool) -> bool:

@@ -1,7 +1,7 @@
 """The state of a run: weights, moments and progress, and the acts that change them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,7 @@ import transformers
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching.forest import Forest
+from tunelab.batching.grove import Grove
 from tunelab.batching.schedule import Step
 from tunelab.errors import RunError
 from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
@@ -25,6 +25,7 @@ from tunelab.training.checkpoint import Checkpoint, Progress, save_checkpoint
 from tunelab.training.config import TrainingConfig
 from tunelab.training.forward import forest_loss
 from tunelab.training.optimizer import learning_rates, make_optimizer, optimizer_state, restore_optimizer
+from tunelab.training.root import run_root
 
 Score = Callable[[], tuple[float, int]]
 """Measures the adapter as it stands: mean held-out loss (nats per token) and the number of tokens."""
@@ -66,18 +67,27 @@ class Trainer:
                 self.network.activation_checkpointing_disable()
             self.network.eval()
 
-    def train_step(self, forests: Sequence[Forest], step: Step) -> StepDone:
-        """Run one optimizer step over its micro-batches; the loss is divided once by all its trained tokens."""
+    def train_step(self, grove: Grove, step: Step) -> StepDone:
+        """Run one optimizer step over its micro-batches; the loss is divided once by all its trained tokens.
+
+        Raises:
+            torch.OutOfMemoryError: before anything but gradients changed; the step can be begun again.
+        """
         started = time.perf_counter()
-        trained = sum(forest.num_trained for forest in forests)
+        self.optimizer.zero_grad(set_to_none=True)
+        trained = grove.num_trained
         total = torch.zeros((), device=self.device)
-        for place, forest in enumerate(forests):
+        torch.manual_seed(_seed(self.config.seed, self.progress.step))
+        with self.autocast():
+            root = run_root(self.network, self.adapter, grove.root_ids_R)
+        for place, forest in enumerate(grove.forests):
             # Each micro-batch seeds its own dropout, so that a resumed run draws what the undisturbed one drew.
             torch.manual_seed(_seed(self.config.seed, self.progress.step, place))
             with self.autocast():
-                loss = forest_loss(self.network, self.adapter, forest)
+                loss = forest_loss(self.network, self.adapter, forest, root)
             torch.autograd.backward(self.scaler.scale(loss / trained))
             total += loss.detach()
+        root.backward()
         loss_value = float(total) / trained
         self._refuse_divergence("loss", loss_value)
         grad_norm, rate = self._descend()
@@ -89,8 +99,8 @@ class Trainer:
             learning_rate=rate,
             grad_norm=grad_norm,
             trained_tokens=int(trained),
-            real_tokens=sum(forest.num_real_tokens for forest in forests),
-            distinct_tokens=sum(forest.num_nodes for forest in forests),
+            real_tokens=grove.num_real_tokens,
+            distinct_tokens=grove.num_nodes,
             duration_s=time.perf_counter() - started,
         )
 
@@ -106,7 +116,6 @@ class Trainer:
             self._refuse_divergence("gradient's norm", norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
         return norm if np.isfinite(norm) else None, rate
 
     def _refuse_divergence(self, name: str, value: float) -> None:

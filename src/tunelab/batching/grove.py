@@ -1,0 +1,105 @@
+"""The forests of one optimizer step: what all its sequences share stands apart, the rest is cut to a budget of tokens.
+
+Letters in names: R tokens of the root.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from tunelab.batching.forest import Forest, Indices, Path, common_prefix, paths, plant
+from tunelab.rendering.rendered import Rendered
+
+_SHORTEST_ROOT = 64
+"""Tokens; a shorter root costs more to hand from one micro-batch to the next than to run again."""
+_COST_OF_A_CUT = 1e-3
+"""Tokens; among cuts that repeat the same, the fewest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grove:
+    """The tokens of one optimizer step, each once, but for what a cut between micro-batches repeats."""
+
+    root_ids_R: Indices
+    """What stands above every forest and is run once for all of them; empty where one forest holds it all."""
+    forests: tuple[Forest, ...]
+    """The micro-batches."""
+
+    @property
+    def num_trained(self) -> float:
+        """Trained tokens of all sequences, shared or not: what the loss is divided by."""
+        return sum(forest.num_trained for forest in self.forests)
+
+    @property
+    def num_nodes(self) -> int:
+        """Tokens that are run."""
+        return len(self.root_ids_R) + sum(forest.num_nodes for forest in self.forests)
+
+    @property
+    def num_real_tokens(self) -> int:
+        """Tokens of all sequences as if nothing were shared; virtual tokens and padding never count."""
+        return sum(forest.num_real_tokens for forest in self.forests)
+
+
+def plant_step(
+    sequences: Sequence[Rendered], *, micro_batch_tokens: int, num_virtual_tokens: int = 0, share: bool = True
+) -> Grove:
+    """Return the forests of an optimizer step, none of more than `micro_batch_tokens` nodes.
+
+    The cuts fall where the least is repeated. A sequence longer than the budget is a micro-batch of its own.
+    """
+    ways = paths(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
+    shared = [common_prefix(one.ids, other.ids) if share else 0 for one, other in pairwise(ways)]
+    if len(ways) == 1 or _num_nodes(ways, shared) <= micro_batch_tokens:
+        return _grove([ways], root=0, share=share)
+    root = _root_length(ways) if share else 0
+    return _grove(list(_cut(ways, shared, root, micro_batch_tokens)), root=root, share=share)
+
+
+def plant_batches(batches: Sequence[Sequence[Rendered]], *, num_virtual_tokens: int = 0, share: bool = True) -> Grove:
+    """Return a forest for each batch, as it is, under the root that all of them share."""
+    pieces = [paths(batch, num_virtual_tokens=num_virtual_tokens, share=share) for batch in batches]
+    root = _root_length([way for piece in pieces for way in piece]) if share and len(pieces) > 1 else 0
+    return _grove(pieces, root=root, share=share)
+
+
+def _grove(pieces: Sequence[Sequence[Path]], *, root: int, share: bool) -> Grove:
+    return Grove(
+        root_ids_R=pieces[0][0].ids[:root],
+        forests=tuple(plant(piece, share=share, root_length=root) for piece in pieces),
+    )
+
+
+def _root_length(ways: Sequence[Path]) -> int:
+    """Return how many first tokens all paths share and can leave to a run of its own, 0 where that does not pay.
+
+    What predicts a trained token stays below the root, so that a root has no loss of its own.
+    """
+    length = min(common_prefix(ways[0].ids, way.ids[: max(0, way.first_trained - 1)]) for way in ways)
+    return length if length >= _SHORTEST_ROOT else 0
+
+
+def _num_nodes(ways: Sequence[Path], shared: Sequence[int]) -> int:
+    return sum(len(way.ids) for way in ways) - sum(shared)
+
+
+def _cut(ways: Sequence[Path], shared: Sequence[int], root: int, budget: int) -> Iterator[Sequence[Path]]:
+    """Yield stretches of the sorted paths within the budget, such that the least is run twice."""
+    lengths = np.array([len(way.ids) - root for way in ways])
+    repeats = np.array([0, *shared]) - root  # by path: what it shares with the one before and a cut would run again
+    sums = np.concatenate([[0], np.cumsum(lengths[1:] - repeats[1:])])
+    least = np.zeros(len(ways) + 1)  # by number of paths placed: the least that is run twice
+    starts = np.zeros(len(ways) + 1, dtype=np.int64)
+    for placed in range(1, len(ways) + 1):
+        sizes = lengths[:placed] + sums[placed - 1] - sums[:placed]
+        costs = least[:placed] + np.where(np.arange(placed) > 0, repeats[:placed] + _COST_OF_A_CUT, 0)
+        costs[:-1][sizes[:-1] > budget] = np.inf  # a single path always fits
+        starts[placed] = costs.argmin()
+        least[placed] = costs[starts[placed]]
+    ends = [len(ways)]
+    while ends[-1]:
+        ends.append(int(starts[ends[-1]]))
+    for end, start in reversed(list(pairwise(ends))):
+        yield ways[start:end]

@@ -1,0 +1,74 @@
+"""The root of a step: what stands above every forest, run once, whose gradients are gathered and sent back once.
+
+Letters in names: R tokens of the root.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from tunelab.adapters.adapter import Adapter
+from tunelab.models.attention import ForestLayout, KeysValues
+from tunelab.models.flash_forest import Span
+from tunelab.training.embedding import embed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """Keys and values that every token of a step attends to."""
+
+    layers: Mapping[int, KeysValues]
+    """By layer, (1, G, R, D) leaves, in which the backward passes of the micro-batches add their gradients up."""
+    grown: Mapping[int, KeysValues]
+    """The same as they came out of the network and the adapter, with the graph behind them."""
+
+    def backward(self) -> None:
+        """Send the gathered gradients back through the root's own graph, once."""
+        tensors = [tensor for layer in self.grown for tensor in self.grown[layer]]
+        gradients = [leaf.grad for layer in self.grown for leaf in self.layers[layer]]
+        reached = [(one, grad) for one, grad in zip(tensors, gradients, strict=True) if grad is not None]
+        if reached:
+            torch.autograd.backward([one for one, _ in reached], [grad for _, grad in reached])
+
+
+def run_root(network: PreTrainedModel, adapter: Adapter, token_ids_R: NDArray[np.int32]) -> Root:
+    """Return the root of a step: the adapter's prefix, if it has one, and the tokens that all sequences share.
+
+    Call within `forest_attention`.
+    """
+    grown: dict[int, KeysValues] = dict(enumerate(adapter.prefix_keys_values()))
+    if len(token_ids_R):
+        behind: dict[int, KeysValues] = {}
+        length, before = len(token_ids_R), adapter.num_prefix_positions
+        nothing = torch.zeros(0, dtype=torch.long, device=network.device)
+        network(
+            inputs_embeds=embed(network, adapter, torch.from_numpy(token_ids_R).long().to(network.device)),
+            position_ids=torch.arange(before, before + length, device=network.device)[None],
+            use_cache=False,
+            logits_to_keep=nothing,  # a root predicts nothing
+            forest_layout=ForestLayout(
+                spans_S=[Span(0, length, length)],
+                ancestors_S=[()],
+                longest_path=before + length,
+                root=grown,
+                kept=behind,
+            ),
+        )
+        grown = {layer: _joined(grown.get(layer), pair) for layer, pair in behind.items()}
+    leaves = {layer: (_leaf(key), _leaf(value)) for layer, (key, value) in grown.items()}
+    return Root(layers=leaves, grown=grown)
+
+
+def _joined(prefix: KeysValues | None, behind: KeysValues) -> KeysValues:
+    if prefix is None:
+        return behind
+    key, value = (torch.cat([one.to(other.dtype), other], dim=2) for one, other in zip(prefix, behind, strict=True))
+    return key, value
+
+
+def _leaf(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().requires_grad_(tensor.requires_grad and torch.is_grad_enabled())
