@@ -6,7 +6,7 @@ import pytest
 
 from tunelab.errors import RecipeError
 from tunelab.recipes import ResolvedRecipe, resolve_recipe
-from tunelab.recipes.modellab import _DEFAULTS_LORA, _DEFAULTS_SOFT_PROMPT, _HANDLED_APART, _KEYS
+from tunelab.recipes.modellab import _HANDLED_APART, _KEYS
 from tunelab.recipes.recipe import FIELDS, settings_of
 
 LORA = """\
@@ -199,8 +199,9 @@ def test_an_impossible_value_of_a_flat_file_names_its_own_line_and_key(tmp_path:
 
 
 def test_the_dialects_name_only_settings_that_exist() -> None:
-    assert set(_KEYS.values()) <= set(FIELDS)
-    assert set(_DEFAULTS_LORA) | set(_DEFAULTS_SOFT_PROMPT) <= set(_KEYS)
+    assert {key.setting for key in _KEYS.values()} <= set(FIELDS)
+    assert all(key.only in ("", "lora", "soft_prompt") for key in _KEYS.values())
+    assert all(key.lora is not None for key in _KEYS.values() if key.template is not None)
     assert not set(_HANDLED_APART) & set(_KEYS)
 
 

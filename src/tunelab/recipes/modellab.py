@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,119 +16,71 @@ from tunelab.errors import RecipeError, did_you_mean
 from tunelab.recipes.document import Entry, Layer, Note, Setting
 from tunelab.recipes.keys import kinds
 
-_SHARED: dict[str, str] = {
-    "model": "model.base_model",
-    "finetune_dataset": "data.train_files",
-    "save_dir": "training.output_dir",
-    "system_prompt": "data.system_prompt",
-    "varied_seqlen": "batching.varied_seqlen",
-    "finetune_train_nsamples": "data.train_samples",
-    "finetune_test_nsamples": "data.eval_samples",
-    "finetune_train_batch_size": "training.per_device_train_batch_size",
-    "finetune_test_batch_size": "training.per_device_eval_batch_size",
-    "finetune_train_seqlen": "data.max_length",
-    "finetune_test_seqlen": "data.eval_max_length",
-    "early_stopping_patience": "training.early_stopping_patience",
-    "epochs": "training.num_train_epochs",
-    "eval_steps": "training.eval_steps",
-    "save_steps": "training.save_steps",
-    "learning_rate": "training.learning_rate",
-    "lr_scheduler_type": "training.lr_scheduler_type",
-    "num_warmup_steps": "training.num_warmup_steps",
-    "seed": "training.seed",
-    "evaluation_strategy": "training.eval_strategy",
-    "eval_strategy": "training.eval_strategy",
-    "adam_beta1": "training.adam_beta1",
-    "adam_beta2": "training.adam_beta2",
-    "adam_epsilon": "training.adam_epsilon",
-    "num_training_steps": "training.num_training_steps",
-    "gradient_accumulation_steps": "training.gradient_accumulation_steps",
-    "eval_accumulation_steps": "training.eval_accumulation_steps",
-    "eval_delay": "training.eval_delay",
-    "weight_decay": "training.weight_decay",
-    "max_grad_norm": "training.max_grad_norm",
-    "gradient_checkpointing": "training.gradient_checkpointing",
-    "compare_enabled": "evaluation.compare",
-    "compare_file": "evaluation.compare_file",
-    "compare_temperature": "evaluation.temperature",
-}
-_LORA = {
-    "lora_dropout": "lora.lora_dropout",
-    "lora_r": "lora.r",
-    "lora_alpha": "lora.lora_alpha",
-    "target_modules": "lora.target_modules",
-}
-_SOFT_PROMPT = {
-    "init_prompt": "soft_prompt.init_prompt",
-    "number_of_virtual_tokens": "soft_prompt.number_of_virtual_tokens",
-    "max_input_size": "data.max_length",
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What is known of a key of ModelLab's."""
+
+    setting: str
+    """The setting it stands for."""
+    _: KW_ONLY
+    lora: Any = None
+    """What the documents say of a `lora.yaml` that leaves it out; None where they say nothing, as in the next two."""
+    soft_prompt: Any = None
+    """The same of a `soft_prompt.yaml`."""
+    template: Any = None
+    """What the `lora.yaml` says that ModelLab writes, where it differs from the documents."""
+    form: tuple[float, float] | None = None
+    """What ModelLab's own form lets a user enter; its soft prompt template breaks it."""
+    only: str = ""
+    """The one method that has it: lora or soft_prompt."""
+
+
+_KEYS = {
+    "model": _Key("model.base_model"),
+    "finetune_dataset": _Key("data.train_files", lora="wikitext2"),
+    "save_dir": _Key("training.output_dir"),
+    "system_prompt": _Key("data.system_prompt"),
+    "varied_seqlen": _Key("batching.varied_seqlen", lora=False),
+    "finetune_train_nsamples": _Key("data.train_samples", lora=4096, template=8000),
+    "finetune_test_nsamples": _Key("data.eval_samples", lora=128),
+    "finetune_train_batch_size": _Key("training.per_device_train_batch_size", lora=4, soft_prompt=2, template=2),
+    "finetune_test_batch_size": _Key("training.per_device_eval_batch_size", lora=8, soft_prompt=2),
+    "finetune_train_seqlen": _Key("data.max_length", lora=2048, template=1024),
+    "finetune_test_seqlen": _Key("data.eval_max_length", lora=2048),
+    "early_stopping_patience": _Key("training.early_stopping_patience", lora=5, soft_prompt=5, form=(1, 100)),
+    "epochs": _Key("training.num_train_epochs", lora=1, soft_prompt=1, form=(1, 100)),
+    "eval_steps": _Key("training.eval_steps", lora=64, soft_prompt=8),
+    "save_steps": _Key("training.save_steps", lora=64, soft_prompt=64),
+    "learning_rate": _Key("training.learning_rate", lora=2e-4, soft_prompt=3e-5, form=(1e-4, 1e-2)),
+    "lr_scheduler_type": _Key("training.lr_scheduler_type", lora="linear", template="linear_with_warmup"),
+    "num_warmup_steps": _Key("training.num_warmup_steps", lora=400, form=(0, 10000)),
+    "seed": _Key("training.seed", lora=42, soft_prompt=42),
+    "evaluation_strategy": _Key("training.eval_strategy", lora="steps", soft_prompt="steps"),
+    "eval_strategy": _Key("training.eval_strategy"),
+    "adam_beta1": _Key("training.adam_beta1", lora=0.9, form=(0.9, 0.99)),
+    "adam_beta2": _Key("training.adam_beta2", lora=0.95, form=(0.9, 0.999)),
+    "adam_epsilon": _Key("training.adam_epsilon", lora=1e-8, form=(1e-9, 1e-6)),
+    "num_training_steps": _Key("training.num_training_steps"),
+    "gradient_accumulation_steps": _Key("training.gradient_accumulation_steps", lora=1, form=(1, 128)),
+    "eval_accumulation_steps": _Key("training.eval_accumulation_steps"),
+    "eval_delay": _Key("training.eval_delay", lora=0),
+    "weight_decay": _Key("training.weight_decay", lora=0.0, form=(0, 1)),
+    "max_grad_norm": _Key("training.max_grad_norm", lora=1.0),
+    "gradient_checkpointing": _Key("training.gradient_checkpointing", lora=False),
+    "compare_enabled": _Key("evaluation.compare"),
+    "compare_file": _Key("evaluation.compare_file"),
+    "compare_temperature": _Key("evaluation.temperature"),
+    "lora_dropout": _Key("lora.lora_dropout", lora=0.1, form=(0, 0.5), only="lora"),
+    "lora_r": _Key("lora.r", only="lora"),
+    "lora_alpha": _Key("lora.lora_alpha", only="lora"),
+    "target_modules": _Key("lora.target_modules", only="lora"),
+    "init_prompt": _Key("soft_prompt.init_prompt", only="soft_prompt"),
+    "number_of_virtual_tokens": _Key("soft_prompt.number_of_virtual_tokens", soft_prompt=64, only="soft_prompt"),
+    "max_input_size": _Key("data.max_length", soft_prompt=2048, only="soft_prompt"),
 }
 _PATHS = ("finetune_dataset", "save_dir", "compare_file")
 _HANDLED_APART = ("model_path", "skip_finetune", "adapter_path")
-_KEYS = {**_SHARED, **_LORA, **_SOFT_PROMPT}
-
-_DEFAULTS_LORA: dict[str, Any] = {
-    "finetune_dataset": "wikitext2",
-    "varied_seqlen": False,
-    "finetune_train_nsamples": 4096,
-    "finetune_test_nsamples": 128,
-    "finetune_train_batch_size": 4,
-    "finetune_test_batch_size": 8,
-    "finetune_train_seqlen": 2048,
-    "finetune_test_seqlen": 2048,
-    "early_stopping_patience": 5,
-    "epochs": 1,
-    "eval_steps": 64,
-    "save_steps": 64,
-    "learning_rate": 2e-4,
-    "lr_scheduler_type": "linear",
-    "num_warmup_steps": 400,
-    "seed": 42,
-    "evaluation_strategy": "steps",
-    "lora_dropout": 0.1,
-    "adam_beta1": 0.9,
-    "adam_beta2": 0.95,
-    "adam_epsilon": 1e-8,
-    "gradient_accumulation_steps": 1,
-    "eval_delay": 0,
-    "weight_decay": 0.0,
-    "max_grad_norm": 1.0,
-    "gradient_checkpointing": False,
-}
-_DEFAULTS_SOFT_PROMPT: dict[str, Any] = {
-    "max_input_size": 2048,
-    "number_of_virtual_tokens": 64,
-    "learning_rate": 3e-5,
-    "early_stopping_patience": 5,
-    "epochs": 1,
-    "evaluation_strategy": "steps",
-    "eval_steps": 8,
-    "save_steps": 64,
-    "seed": 42,
-    "finetune_train_batch_size": 2,
-    "finetune_test_batch_size": 2,
-}
-_TEMPLATE_LORA = {
-    "finetune_train_nsamples": 8000,
-    "finetune_train_batch_size": 2,
-    "finetune_train_seqlen": 1024,
-    "lr_scheduler_type": "linear_with_warmup",
-}
-"""Where the template that ModelLab writes differs from its documents."""
-
-_FORM_RANGES = {
-    "learning_rate": (1e-4, 1e-2),
-    "epochs": (1, 100),
-    "early_stopping_patience": (1, 100),
-    "gradient_accumulation_steps": (1, 128),
-    "weight_decay": (0, 1),
-    "lora_dropout": (0, 0.5),
-    "adam_beta1": (0.9, 0.99),
-    "adam_beta2": (0.9, 0.999),
-    "adam_epsilon": (1e-9, 1e-6),
-    "num_warmup_steps": (0, 10000),
-}
-"""What ModelLab's own form lets a user enter; its soft prompt template breaks it."""
 
 _PRIVATE_MODEL = "Phi-3.6-mini-instruct"
 _MOUNT = re.compile(r"/?mount/<[^<>/]+>/")
@@ -143,24 +96,29 @@ def speaks(entries: Sequence[Entry]) -> bool:
 def read(entries: Sequence[Entry], path: Path) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
     given = {entry.key: entry for entry in entries}
-    soft_prompt = path.stem == "soft_prompt" or any(key in given for key in _SOFT_PROMPT)
-    keys = _SHARED | (_SOFT_PROMPT if soft_prompt else _LORA)
+    soft_prompt = path.stem == "soft_prompt" or any(_KEYS[key].only == "soft_prompt" for key in given if key in _KEYS)
+    method = "soft_prompt" if soft_prompt else "lora"
+    keys = {name: key for name, key in _KEYS.items() if key.only in ("", method)}
     for entry in entries:
         if entry.key not in keys and entry.key not in _HANDLED_APART:
             remedy = did_you_mean(entry.key, [*keys, *_HANDLED_APART])
             raise RecipeError(f'ModelLab has no key "{entry.key}"', where=entry.where, remedy=remedy)
     _refuse_no_training(given)
 
-    defaults = _DEFAULTS_SOFT_PROMPT if soft_prompt else _DEFAULTS_LORA
-    layer = {keys[key]: Setting(value=value, source="ModelLab default") for key, value in defaults.items()}
+    layer = {
+        key.setting: Setting(value=default, source="ModelLab default")
+        for key in keys.values()
+        if (default := getattr(key, method)) is not None
+    }
     for entry in entries:
-        if entry.key not in keys or (entry.value is None and type(None) not in kinds(keys[entry.key])):
+        if entry.key not in keys or (entry.value is None and type(None) not in kinds(keys[entry.key].setting)):
             continue
         value = _local(entry, path.parent) if entry.key in _PATHS else entry.value
         if value is not None or entry.key not in _PATHS:
-            layer[keys[entry.key]] = Setting(value=value, source=_source(entry))
+            layer[keys[entry.key].setting] = Setting(value=value, source=_source(entry))
     _choose_model(given, layer, path.parent)
-    notes = [*_disagreements(given, soft_prompt), *_oddities(given, layer, path.parent)]
+    disagreements = [] if soft_prompt else _disagreements(given)
+    notes = [*disagreements, *_oddities(given, layer, path.parent)]
     return f"ModelLab {'soft prompt' if soft_prompt else 'LoRA'}", layer, notes
 
 
@@ -195,28 +153,25 @@ def _choose_model(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Non
         layer["model.base_model"] = Setting(value=entry.value, source=_source(entry))
 
 
-def _disagreements(given: Mapping[str, Entry], soft_prompt: bool) -> Iterator[Note]:
-    for key, template in ({} if soft_prompt else _TEMPLATE_LORA).items():
-        if key not in given:
-            stated = _DEFAULTS_LORA[key]
-            text = (
-                f"{key} is not set: ModelLab's documents say {stated}, its template says {template}; {stated} is used."
-            )
-            yield Note(about=_KEYS[key], text=text)
+def _disagreements(given: Mapping[str, Entry]) -> Iterator[Note]:
+    for name, key in _KEYS.items():
+        if key.template is not None and name not in given:
+            text = f"{name} is not set: ModelLab's documents say {key.lora}, its template says {key.template}; "
+            yield Note(about=key.setting, text=f"{text}{key.lora} is used.")
 
 
 def _oddities(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Iterator[Note]:
-    for key, (low, high) in _FORM_RANGES.items():
-        entry = given.get(key)
-        if entry is not None and isinstance(entry.value, int | float) and not low <= entry.value <= high:
-            text = (
-                f"{entry.where}: {key} {entry.value:g} is outside ModelLab's own form ({low:g} to {high:g}), and used."
-            )
-            yield Note(about=_KEYS[key], text=text)
+    for name, each in given.items():
+        key = _KEYS.get(name)
+        if key is None or key.form is None or not isinstance(each.value, int | float):
+            continue
+        low, high = key.form
+        if not low <= each.value <= high:
+            text = f"{each.where}: {name} {each.value:g} is outside ModelLab's own form ({low:g} to {high:g})"
+            yield Note(about=key.setting, text=f"{text}, and used.")
     if entry := given.get("evaluation_strategy"):
-        yield Note(
-            about=_KEYS[entry.key], text=f"{entry.where}: evaluation_strategy is read as training.eval_strategy."
-        )
+        text = f"{entry.where}: evaluation_strategy is read as training.eval_strategy."
+        yield Note(about="training.eval_strategy", text=text)
     if (entry := given.get("model")) and layer["model.base_model"].value == _PRIVATE_MODEL:
         text = f"{entry.where}: {_PRIVATE_MODEL} is not public. Name a model you have: --set model.base_model=nano"
         yield Note(about="model.base_model", text=text)
