@@ -40,15 +40,8 @@ def explain_command(
     if as_yaml:
         print(to_yaml(resolved.recipe), end="")
     elif as_json:
-        print(
-            json.dumps(
-                {
-                    "dialect": resolved.dialect,
-                    "notes": resolved.notes,
-                    "settings": [asdict(row) for row in explain(resolved)],
-                }
-            )
-        )
+        settings = [asdict(row) for row in explain(resolved)]
+        print(json.dumps({"dialect": resolved.dialect, "notes": resolved.notes, "settings": settings}))
     else:
         _print(resolved, changed)
 

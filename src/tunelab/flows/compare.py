@@ -52,8 +52,7 @@ def compare_run(
     held_out = read_held_out(opened, compare_file)
     network, adapter = opened.model.network, opened.adapter
     chosen = choose_questions(
-        held_out.sequences,
-        held_out.conversations,
+        held_out,
         opened.renderer,
         num_examples=evaluation.num_examples if num_examples is None else num_examples,
         longest_prompt=longest_prompt(network, adapter),

@@ -1,6 +1,5 @@
 """The rows that a run is compared on, and the questions among them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,39 +44,30 @@ def read_held_out(opened: OpenedRun, file: Path | None) -> HeldOut:
     return _of_the_run(opened) if file is None else _of_file(opened, file)
 
 
-def choose_questions(
-    sequences: Sequence[Rendered],
-    conversations: Sequence[Conversation],
-    renderer: Renderer,
-    *,
-    num_examples: int,
-    longest_prompt: int,
-) -> Chosen:
+def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int, longest_prompt: int) -> Chosen:
     """Return at most `num_examples` questions, spread evenly over the held-out sequences.
 
     Args:
-        sequences: the held-out sequences, in the order of the data.
-        conversations: what `Rendered.conversation` counts in.
         longest_prompt: tokens; longer prompts are left out and counted.
     """
     reasons: dict[str, list[Rendered]] = {}
     answerable = []
-    for sequence in sequences:
+    for sequence in held_out.sequences:
         reason = _why_not(sequence, longest_prompt)
         if reason is None:
             answerable.append(sequence)
         else:
             reasons.setdefault(reason, []).append(sequence)
     count = min(num_examples, len(answerable))
-    chosen = [answerable[index * len(answerable) // count] for index in range(count)]
+    picked = {index * len(answerable) // count for index in range(count)}
+    chosen = [sequence for index, sequence in enumerate(answerable) if index in picked]
     if count < len(answerable):
-        taken = {id(sequence) for sequence in chosen}
-        reasons[f"not among the {count:,} examples that were asked for"] = [
-            sequence for sequence in answerable if id(sequence) not in taken
-        ]
+        others = [sequence for index, sequence in enumerate(answerable) if index not in picked]
+        reasons[f"not among the {count:,} examples that were asked for"] = others
+    asked = [(sequence, held_out.conversations[sequence.conversation]) for sequence in chosen]
     return Chosen(
         prompts=tuple(sequence.prompt_ids for sequence in chosen),
-        questions=tuple(_question(sequence, conversations[sequence.conversation], renderer) for sequence in chosen),
+        questions=tuple(_question(sequence, conversation, renderer) for sequence, conversation in asked),
         left_out=tuple(
             LeftOut(reason=reason, count=len(some), example=str(some[0].origin)) for reason, some in reasons.items()
         ),
