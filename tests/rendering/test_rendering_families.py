@@ -145,7 +145,8 @@ def _compare(renderer: Renderer, oracle: Any, messages: list[Message], label: st
             assert "where a prompt for it goes on with" in turn.what
             yield "does not continue the prompt"
             continue
-        sequence = renderer.sequence(turn, row, index=0, max_length=100_000)
+        (sequence,) = renderer.sequences([(turn, row, 0)], max_length=100_000)
+        assert not isinstance(sequence, DataError)
         dicts = [_as_dict(message, parts=renderer.abilities.parts) for message in messages[: turn.index + 1]]
         options = {"tools": tools or None, "return_dict": False}
         prompt = oracle.apply_chat_template(dicts[:-1], add_generation_prompt=True, **options)

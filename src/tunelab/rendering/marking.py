@@ -48,6 +48,11 @@ def render_marked(
     return Marked(text, tuple(sorted(spans)))
 
 
+def has_look_alikes(value: object, tokens: Tokens) -> bool:
+    """Whether a text in `value`, at any depth, holds words that look like control tokens."""
+    return bool(_look_alikes(value, tokens.control))
+
+
 def _one_by_one(
     text: str,
     render: Render,

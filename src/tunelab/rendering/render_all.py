@@ -1,6 +1,6 @@
 """A whole data set rendered, and an account of what was cut, left out or refused."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from tunelab.conversations.conversation import Conversation
@@ -9,7 +9,7 @@ from tunelab.rendering.rendered import Dropped, DropReason, LeftOut, Rendered, R
 from tunelab.rendering.renderer import Renderer, Turn
 from tunelab.sources import Origin, refuse
 
-_TOGETHER = 64  # conversations whose texts are encoded in one batch
+_TOGETHER = 256  # conversations whose texts are encoded in one batch
 
 
 def render_all(
@@ -37,15 +37,18 @@ def render_all(
     """
     book = _Book(max_length, on_too_long)
     for start in range(0, len(conversations), _TOGETHER):
-        together = [
-            (index, conversations[index], _turns(conversations[index], renderer, on_bad))
-            for index in range(start, min(start + _TOGETHER, len(conversations)))
+        together = range(start, min(start + _TOGETHER, len(conversations)))
+        turns = [
+            (turn, conversations[index], index)
+            for index in together
+            for turn in _told(renderer.turns(conversations[index]), on_bad)
         ]
-        renderer.tokens.prepare(
-            text for _, _, turns in together for turn in turns for text in (turn.prompt, turn.whole)
-        )
-        for index, conversation, turns in together:
-            _enter(book, renderer, index, conversation, turns, on_bad)
+        sequences = renderer.sequences(turns, max_length=max_length)
+        rendered: dict[int, list[tuple[Turn, Rendered | DataError]]] = {}
+        for (turn, _, index), sequence in zip(turns, sequences, strict=True):
+            rendered.setdefault(index, []).append((turn, sequence))
+        for index in together:
+            _enter(book, renderer, index, conversations[index], rendered.get(index, ()), on_bad)
     return book.closed()
 
 
@@ -92,14 +95,13 @@ class _Book:
         )
 
 
-def _turns(conversation: Conversation, renderer: Renderer, on_bad: Callable[[DataError], None]) -> list[Turn]:
-    turns = []
-    for turn in renderer.turns(conversation):
+def _told(turns: Iterable[Turn | DataError], on_bad: Callable[[DataError], None]) -> Iterator[Turn]:
+    """Yield the turns, and tell the faults among them."""
+    for turn in turns:
         if isinstance(turn, DataError):
             on_bad(turn)
         else:
-            turns.append(turn)
-    return turns
+            yield turn
 
 
 def _enter(
@@ -107,21 +109,18 @@ def _enter(
     renderer: Renderer,
     index: int,
     conversation: Conversation,
-    turns: list[Turn],
+    rendered: Iterable[tuple[Turn, Rendered | DataError]],
     on_bad: Callable[[DataError], None],
 ) -> None:
     if conversation.text is not None:
-        for sequence in renderer.text_sequences(conversation, index=index, max_length=book.max_length):
-            book.enter(sequence)
+        for piece in renderer.text_sequences(conversation, index=index, max_length=book.max_length):
+            book.enter(piece)
     elif not any(message.role == "assistant" for message in conversation.messages):
         book.drop(conversation.origin, -1, "no assistant turn")
-    for turn in turns:
-        try:
-            sequence = renderer.sequence(turn, conversation, index=index, max_length=book.max_length)
-        except DataError as fault:
-            on_bad(fault)
-            continue
-        if book.enter(sequence):
+    for turn, sequence in rendered:
+        if isinstance(sequence, DataError):
+            on_bad(sequence)
+        elif book.enter(sequence):
             book.left_out += turn.left_out
-            if turn.whole.literals:
+            if turn.text.literals:
                 book.look_alikes.append(conversation.origin)

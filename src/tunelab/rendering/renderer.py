@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
-from tunelab.rendering.marking import render_marked
+from tunelab.rendering.marking import has_look_alikes, render_marked
 from tunelab.rendering.messages import Abilities, for_template
 from tunelab.rendering.rendered import LeftOut, Rendered, TokenIds
 from tunelab.rendering.template import ChatTemplate
@@ -26,9 +27,11 @@ class Turn:
     """A trained assistant turn as text, before it becomes ids."""
 
     index: int
-    prompt: Marked
-    whole: Marked
-    """Prompt and completion; ends with the end-of-turn token where the template writes one."""
+    text: Marked
+    """Begins with prompt and completion; the turns of a conversation may share it."""
+    prompt_end: int
+    end: int
+    """Of the completion, in characters as `prompt_end`; behind the end-of-turn token where the template writes one."""
     lacks_end: bool
     """True where the template writes no end-of-turn token, so that the end-of-text token is put behind."""
     left_out: tuple[LeftOut, ...]
@@ -87,9 +90,11 @@ class Renderer:
     def turns(self, conversation: Conversation) -> Iterator[Turn | DataError]:
         """Yield each trained turn as text, or the fault that keeps it from being trained."""
         assistants = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
-        for index in assistants if conversation.train == "all" else assistants[-1:]:
+        wanted = assistants if conversation.train == "all" else assistants[-1:]
+        together = self._together(conversation, assistants)
+        for index in wanted:
             try:
-                yield self._turn(conversation, index)
+                yield self._turn(conversation, index, *(together.get(index) or self._alone(conversation, index)))
             except DataError as fault:
                 yield fault
             except Exception as error:  # a template is foreign code: it may raise anything
@@ -114,36 +119,62 @@ class Renderer:
         for turn in self.turns(conversation):
             if isinstance(turn, DataError):
                 raise turn
-            sequences.append(self.sequence(turn, conversation, index=index, max_length=max_length))
+            (sequence,) = self.sequences([(turn, conversation, index)], max_length=max_length)
+            if isinstance(sequence, DataError):
+                raise sequence
+            sequences.append(sequence)
         return sequences
 
-    def sequence(self, turn: Turn, conversation: Conversation, *, index: int, max_length: int) -> Rendered:
-        """Return a turn as ids; what exceeds `max_length` is cut from the end."""
-        try:
-            prompt_ids, whole_ids = self.tokens.ids(turn.prompt), self.tokens.ids(turn.whole)
-            seam = not np.array_equal(whole_ids[: len(prompt_ids)], prompt_ids)
-            if seam:
-                completion_ids = self.tokens.ids_behind(turn.whole.part(len(turn.prompt.text), len(turn.whole.text)))
-            else:
-                completion_ids = whole_ids[len(prompt_ids) :]
-        except ControlTokenError as error:
-            raise _refused(error, where=f"{conversation.origin}: message {turn.index + 1}") from error
-        ends = not turn.lacks_end or self.eos_id is not None
+    def sequences(
+        self, turns: Sequence[tuple[Turn, Conversation, int]], *, max_length: int
+    ) -> Iterator[Rendered | DataError]:
+        """Yield turns as ids, or the fault of one; what exceeds `max_length` is cut from the end.
+
+        Args:
+            turns: each with its conversation and that one's place in the data set. Turns of one text stand together.
+            max_length: in tokens.
+        """
+        texts = [list(some) for _, some in groupby(turns, key=lambda item: id(item[0].text))]
+        stops = [
+            (some[0][0].text, [stop for turn, _, _ in some for stop in (turn.prompt_end, turn.end)]) for some in texts
+        ]
+        for some, ids in zip(texts, self.tokens.beginnings(stops), strict=True):
+            for place, (turn, conversation, index) in enumerate(some):
+                if isinstance(ids, ControlTokenError):
+                    yield _refused(ids, where=f"{conversation.origin}: message {turn.index + 1}")
+                    continue
+                yield self._sequence(turn, conversation, index, max_length, *ids[2 * place : 2 * place + 2])
+
+    def _sequence(
+        self,
+        turn: Turn,
+        conversation: Conversation,
+        index: int,
+        max_length: int,
+        prompt_ids: TokenIds,
+        whole_ids: TokenIds,
+    ) -> Rendered:
+        # Beginnings of one text mostly are views of one array: then the prompt begins the whole without comparing.
+        one_array = prompt_ids.base is whole_ids.base is not None
+        seam = not one_array and not np.array_equal(whole_ids[: len(prompt_ids)], prompt_ids)
+        completion_ids = whole_ids[len(prompt_ids) :]
+        if seam:
+            completion_ids = self.tokens.ids_behind(turn.text.part(turn.prompt_end, turn.end))
         if turn.lacks_end and self.eos_id is not None:
             completion_ids = np.append(completion_ids, np.int32(self.eos_id))
-        kept_prompt, room = prompt_ids[:max_length], max(max_length - len(prompt_ids), 0)
+        room = max(max_length - len(prompt_ids), 0)
         cut_completion = max(len(completion_ids) - room, 0)
         return Rendered(
-            prompt_ids=kept_prompt,
+            prompt_ids=prompt_ids[:max_length],
             completion_ids=completion_ids[:room],
             origin=conversation.origin,
             conversation=index,
             turn=turn.index,
             group=conversation.session_id or str(conversation.origin),
-            cut_prompt=len(prompt_ids) - len(kept_prompt),
+            cut_prompt=max(len(prompt_ids) - max_length, 0),
             cut_completion=cut_completion,
             seam=seam,
-            ends=ends and not cut_completion,
+            ends=(not turn.lacks_end or self.eos_id is not None) and not cut_completion,
         )
 
     def text_sequences(self, conversation: Conversation, *, index: int, max_length: int) -> list[Rendered]:
@@ -167,11 +198,41 @@ class Renderer:
             for start in range(0, len(ids), max_length)
         ]
 
-    def _turn(self, conversation: Conversation, index: int) -> Turn:
+    def _together(self, conversation: Conversation, assistants: Sequence[int]) -> dict[int, tuple[Marked, int, int]]:
+        """Return what `_alone` returns for as many answers as one rendering of the conversation proves."""
+        if not assistants:
+            return {}
+        tools, shown = conversation.tools, conversation.tools if self.abilities.tools else ()
+        messages = conversation.messages[: assistants[-1] + 1]
+        dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
+        roles = [message.role for message in messages[:2]]
+        moved = not self.abilities.system and roles[:1] == ["system"] and roles[1:] != ["user"]
+        if moved or has_look_alikes([dicts, shown], self.tokens):
+            return {}
+        try:
+            steps = self._template(tools).render_steps(dicts, shown)
+        except Exception:  # rendered one by one, each answer tells its own fault
+            return {}
+        if steps is None:
+            return {}
+        text, found = Marked(steps.text), {}
+        places = [place for place, message in enumerate(dicts) if message["role"] == "assistant"]
+        for index, place in zip(assistants, places, strict=True):
+            start, end = steps.ends.get(place), steps.ends.get(place + 1)
+            if start is not None and end is not None and steps.text.startswith(steps.opening, start, end):
+                found[index] = (text, start + len(steps.opening), end)
+        return found
+
+    def _alone(self, conversation: Conversation, index: int) -> tuple[Marked, int, int]:
+        """Return the text up to and with one answer, the length of its prompt, and the length of all.
+
+        Raises:
+            DataError: the answer does not continue its prompt.
+            Exception: whatever the template raises.
+        """
         messages, tools = conversation.messages, conversation.tools
         prompt = self._text(messages[:index], tools, add_generation_prompt=True)
         whole = self._text(messages[: index + 1], tools, add_generation_prompt=False)
-        where = f"{conversation.origin}: message {index + 1}"
         start = len(prompt.text)
         if not whole.text.startswith(prompt.text):
             agreed = next(
@@ -181,29 +242,39 @@ class Renderer:
                 f"the chat template writes this answer as {_shown(whole.text[agreed:])} "
                 f"where a prompt for it goes on with {_shown(prompt.text[agreed:])}"
             )
+            where = f"{conversation.origin}: message {index + 1}"
             remedy = _OPENS_OTHERWISE % ("true" if messages[index].reasoning else "false")
             raise DataError(what, where=where, expected="a continuation of the prompt", remedy=remedy)
-        end = self._end_of_turn(whole, start)
-        written = whole.text[start:]
-        if self.abilities.tool_calls and any(call.name not in written for call in messages[index].tool_calls):
+        if whole.part(0, start) != prompt:
+            raise ControlTokenError("words that look like control tokens are not written alike in prompt and answer")
+        return whole, start, len(whole.text)
+
+    def _turn(self, conversation: Conversation, index: int, text: Marked, start: int, stop: int) -> Turn:
+        written = text.text[start:stop]
+        message = conversation.messages[index]
+        if self.abilities.tool_calls and any(call.name not in written for call in message.tool_calls):
+            where = f"{conversation.origin}: message {index + 1}"
             remedy = "Use a data.chat_template that writes them, or one call a message."
             raise DataError(
                 "the chat template does not write all tool calls of this answer", where=where, remedy=remedy
             )
+        end = self._end_of_turn(text, start, stop)
         return Turn(
             index=index,
-            prompt=prompt,
-            whole=whole.part(
-                0, max(start, len(whole.text.removesuffix(self.abilities.closing))) if end is None else end
-            ),
+            text=text,
+            prompt_end=start,
+            end=start + len(written.removesuffix(self.abilities.closing)) if end is None else end,
             lacks_end=end is None,
-            left_out=tuple(_left_out(messages[index], written, conversation.origin, index)),
+            left_out=tuple(_left_out(message, written, conversation.origin, index)),
         )
+
+    def _template(self, tools: Sequence[Mapping[str, object]]) -> ChatTemplate:
+        return self.templates["tool_use" if tools and "tool_use" in self.templates else "default"]
 
     def _text(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]], *, add_generation_prompt: bool
     ) -> Marked:
-        template = self.templates["tool_use" if tools and "tool_use" in self.templates else "default"]
+        template = self._template(tools)
         shown = tools if self.abilities.tools else ()
         dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
         return render_marked(
@@ -213,17 +284,17 @@ class Renderer:
             self.tokens,
         )
 
-    def _end_of_turn(self, whole: Marked, start: int) -> int | None:
-        """Return where the answer's end-of-turn token ends; None where the template writes none.
+    def _end_of_turn(self, text: Marked, start: int, stop: int) -> int | None:
+        """Return where the end-of-turn token of the answer from `start` to `stop` ends; None where there is none.
 
-        It is looked for in the white space and control tokens with which the text closes: the first of them that stops
-        a generation, else the last if it is special.
+        It is looked for in the white space and control tokens with which the answer closes: the first of them that
+        stops a generation, else the last if it is special.
         """
         closing: list[tuple[int, int]] = []
-        position = len(whole.text.rstrip())
-        for match in reversed([*self.tokens.control.finditer(whole.text, start)]):
-            literal = any(a <= match.start() < b for a, b in whole.literals)
-            if literal or whole.text[match.end() : position].strip():
+        position = stop
+        for match in reversed([*self.tokens.control.finditer(text.text, start, stop)]):
+            literal = any(a <= match.start() < b for a, b in text.literals)
+            if literal or text.text[match.end() : position].strip():
                 break
             closing.insert(0, (match.end(), self.tokens.id_of[match.group()]))
             position = match.start()

@@ -23,6 +23,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tunelab.errors import ModelError
+from tunelab.rendering.watched import Steps, Watcher, message_loop
 
 MAX_SOURCE_CHARS = 500_000
 MAX_TEXT_CHARS = 20_000_000
@@ -52,7 +53,10 @@ class ChatTemplate:
         self._variables = dict(variables)
         self._environment = environment = _Environment(today)
         try:
-            code = environment.compile(_with_bounds(environment.parse(source)))
+            tree = environment.parse(source)
+            loop = message_loop(tree)
+            self._has_steps = loop is not None
+            code = environment.compile(_with_bounds(tree, loop))
             self._template = Template.from_code(environment, code, environment.make_globals(None))
         except TemplateSyntaxError as error:
             what = f"the chat template is not valid jinja ({error.message})"
@@ -73,8 +77,29 @@ class ChatTemplate:
         Raises:
             Exception: whatever the template raises, `TemplateRefusalError` and `TemplateLimitError` among it.
         """
-        parts, size = [], 0
-        with self._environment.clock():
+        return self._written(messages, tools, add_generation_prompt, Watcher(()))
+
+    def render_steps(
+        self, messages: Sequence[Mapping[str, object]], tools: Sequence[Mapping[str, object]] = ()
+    ) -> Steps | None:
+        """Return the text of a conversation, and which beginnings of it are the texts of shorter conversations.
+
+        None where the template's form does not allow to tell. Raises as `render` does.
+        """
+        if not self._has_steps:
+            return None
+        watcher = Watcher(messages)
+        return watcher.steps(self._written(watcher.messages, tools, True, watcher))
+
+    def _written(
+        self,
+        messages: Sequence[Mapping[str, object]],
+        tools: Sequence[Mapping[str, object]],
+        add_generation_prompt: bool,
+        watcher: Watcher,
+    ) -> str:
+        parts = []
+        with self._environment.clock(watcher):
             for part in self._template.generate(
                 **self._variables,
                 messages=messages,
@@ -83,8 +108,8 @@ class ChatTemplate:
                 add_generation_prompt=add_generation_prompt,
             ):
                 self._environment.tick()
-                size += len(part)
-                _refuse_above(size, MAX_TEXT_CHARS)
+                watcher.size += len(part)
+                _refuse_above(watcher.size, MAX_TEXT_CHARS)
                 parts.append(part)
         return "".join(parts)
 
@@ -113,17 +138,27 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.globals["strftime_now"] = datetime.combine(today, datetime.min.time()).strftime
 
     @contextmanager
-    def clock(self) -> Iterator[None]:
-        """Bound the time of what runs inside, in this thread."""
-        self._here.deadline = time.monotonic() + MAX_SECONDS
+    def clock(self, watcher: Watcher) -> Iterator[None]:
+        """Bound the time of what runs inside, in this thread, and let `watcher` see it."""
+        self._here.deadline, self._here.watcher = time.monotonic() + MAX_SECONDS, watcher
         try:
             yield
         finally:
-            del self._here.deadline
+            del self._here.deadline, self._here.watcher
 
     def tick(self) -> None:
         if time.monotonic() > getattr(self._here, "deadline", float("inf")):
             raise TemplateLimitError(f"it ran longer than {MAX_SECONDS:.0f} seconds")
+
+    def begin_message(self, message: object) -> None:
+        self.tick()
+        self._here.watcher.begin(message)
+
+    def end_message(self) -> None:
+        self._here.watcher.end()
+
+    def close_messages(self) -> None:
+        self._here.watcher.close()
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "*":
@@ -137,6 +172,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if getattr(obj, "__self__", None) is self:  # what was written into the template here
+            return obj(*args)
         values = [*args, *kwargs.values()]
         method = getattr(obj, "__wrapped__", obj)  # the sandbox wraps str.format
         if isinstance(owner := getattr(method, "__self__", None), str):
@@ -155,17 +192,28 @@ class _Generation(Extension):
         return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
 
-def _with_bounds(tree: nodes.Template) -> nodes.Template:
-    """Write the looking at clock and lengths into a parsed template."""
+def _with_bounds(tree: nodes.Template, loop: nodes.For | None) -> nodes.Template:
+    """Write the looking at clock and lengths into a parsed template, and the watching into its message loop."""
     repeated: list[nodes.For | nodes.Macro] = [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro)]
     for node in repeated:
-        tick = nodes.Call(nodes.EnvironmentAttribute("tick"), [], [], None, None, lineno=node.lineno)
-        node.body.insert(0, nodes.ExprStmt(tick, lineno=node.lineno))
+        if node is not loop:
+            node.body.insert(0, _call("tick", node.lineno))
+    if loop is not None and isinstance(loop.target, nodes.Name):
+        message = nodes.Name(loop.target.name, "load", lineno=loop.lineno)
+        loop.body.insert(0, _call("begin_message", loop.lineno, message))
+        loop.body.append(_call("end_message", loop.lineno))
+        tree.body.insert(tree.body.index(loop) + 1, _call("close_messages", loop.lineno))
     for assign in [*tree.find_all(nodes.Assign)]:
         assign.node = nodes.Filter(assign.node, "bounded", [], [], None, None, lineno=assign.lineno)
     for block in [*tree.find_all(nodes.AssignBlock)]:
         block.filter = nodes.Filter(block.filter, "bounded", [], [], None, None, lineno=block.lineno)
     return tree
+
+
+def _call(method: str, line: int, *arguments: nodes.Expr) -> nodes.Stmt:
+    """Return the statement that calls a method of the environment."""
+    call = nodes.Call(nodes.EnvironmentAttribute(method), list(arguments), [], None, None, lineno=line)
+    return nodes.ExprStmt(call, lineno=line)
 
 
 def _bounded(value: Any) -> Any:

@@ -7,9 +7,11 @@ repeats costs a look-up.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -29,10 +31,20 @@ class Marked:
     literals: tuple[tuple[int, int], ...] = ()
     """Start and end of each such stretch, in order."""
 
+    def unit(self, start: int, end: int) -> "Unit":
+        """Return the text from `start` to `end`, plain where nothing in it is a look-alike."""
+        if not self.literals:
+            return self.text[start:end]
+        part = self.part(start, end)
+        return part if part.literals else part.text
+
     def part(self, start: int, end: int) -> "Marked":
         """Return the text from `start` to `end`."""
         inside = [(a - start, b - start) for a, b in self.literals if a >= start and b <= end]
         return Marked(self.text[start:end], tuple(inside))
+
+
+Unit = Marked | str
 
 
 class ControlTokenError(ValueError):
@@ -61,7 +73,7 @@ class Tokens:
         self._boundary = _any_of(
             text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)
         )
-        self._units: dict[Marked, TokenIds] = {}
+        self._units: dict[str, TokenIds] = {}
         self._num_cached = 0
 
     @property
@@ -91,20 +103,41 @@ class Tokens:
         Raises:
             ControlTokenError: words of a message cannot be told from a control token in this tokenizer.
         """
-        parts = []
-        for unit in self._cut(marked):
-            if (known := self._units.get(unit)) is None:
-                known = self._remember(unit, self._encode(unit))
-            parts.append(known)
+        units, _ = self._cut(marked, [])
+        self._learn(unit for unit in units if isinstance(unit, str))
+        parts = [self._known(unit) for unit in units]
         return np.concatenate(parts) if parts else _no_ids()
 
-    def prepare(self, texts: Iterable[Marked]) -> None:
-        """Encode the units of many texts in one batch, so that `ids` finds them."""
-        units = dict.fromkeys(unit for marked in texts for unit in self._cut(marked) if not unit.literals)
-        missing = [unit for unit in units if unit not in self._units]
-        encodings = self.tokenizer.encode_batch_fast([unit.text for unit in missing], add_special_tokens=False)
-        for unit, encoding in zip(missing, encodings, strict=True):
-            self._remember(unit, np.array(encoding.ids, dtype=np.int32))
+    def beginnings(self, texts: Sequence[tuple[Marked, Sequence[int]]]) -> list[list[TokenIds] | ControlTokenError]:
+        """Return for each text the ids of its beginnings, as `ids` gives them; all that is new is encoded in one batch.
+
+        Args:
+            texts: each with the lengths of its beginnings, in characters, ascending.
+        """
+        cut = [self._cut(marked, stops) for marked, stops in texts]
+        self._learn(
+            unit for units, tails in cut for unit in (*units, *(rest for _, rest in tails)) if isinstance(unit, str)
+        )
+        found: list[list[TokenIds] | ControlTokenError] = []
+        for units, tails in cut:
+            try:
+                found.append(self._joined(units, tails))
+            except ControlTokenError as error:
+                found.append(error)
+        return found
+
+    def _joined(self, units: Sequence[Unit], tails: Sequence[tuple[int, Unit]]) -> list[TokenIds]:
+        """Return beginnings, each some units and a rest; views of one array where the rest begins the next unit."""
+        parts = [self._known(unit) for unit in units]
+        whole = np.concatenate(parts) if parts else _no_ids()
+        starts = [0, *accumulate(map(len, parts))]
+        beginnings = []
+        for num_units, rest in tails:
+            start, ids = starts[num_units], self._known(rest)
+            end = start + len(ids)
+            same = whole[start:end].tobytes() == ids.tobytes()
+            beginnings.append(whole[:end] if same else np.concatenate([whole[:start], ids]))
+        return beginnings
 
     def ids_behind(self, marked: Marked) -> TokenIds:
         """Return the ids of a text that continues another one, so that no space is put in front of it."""
@@ -125,33 +158,40 @@ class Tokens:
         piped = text[1:2] in ("|", "｜")
         return self._added[text][1].special or (bracketed and (piped or text in template_source))
 
-    def _cut(self, marked: Marked) -> Iterator[Marked]:
-        """Yield the units of a text."""
-        start = 0
-        for match in self._boundary.finditer(marked.text):
+    def _cut(self, marked: Marked, stops: Sequence[int]) -> tuple[list[Unit], list[tuple[int, Unit]]]:
+        """Return the units of a text and, for each stop, how many of them stand before it whole and what is left."""
+        text = marked.text
+        cuts, seen = [0], [0]  # where a unit begins, and how much of the text tells so
+        for match in self._boundary.finditer(text):
             cut = match.start()
             if any(a <= cut < b for a, b in marked.literals):
                 continue
             if self._added[match.group()][1].lstrip:
-                cut = len(marked.text[:cut].rstrip())
-            if cut > start:
-                yield marked.part(start, cut)
-                start = cut
-        if start < len(marked.text):
-            yield marked.part(start, len(marked.text))
+                cut = len(text[cuts[-1] : cut].rstrip()) + cuts[-1]
+            if cut > cuts[-1]:
+                cuts.append(cut)
+                seen.append(match.end())
+        tails: list[tuple[int, Unit]] = []
+        for stop in stops:
+            num_units = bisect_right(seen, stop) - 1
+            tails.append((num_units, marked.unit(cuts[num_units], stop)))
+        units = [marked.unit(start, end) for start, end in pairwise([*cuts, len(text)]) if end > start]
+        return units, tails
 
-    def _remember(self, unit: Marked, ids: TokenIds) -> TokenIds:
+    def _learn(self, units: Iterable[str]) -> None:
+        """Encode what is not known yet, in one batch."""
         if self._num_cached > _CACHED_TOKENS:
             self._units.clear()
             self._num_cached = 0
-        self._units[unit] = ids
-        self._num_cached += len(ids)
-        return ids
+        missing = [unit for unit in dict.fromkeys(units) if unit not in self._units]
+        for unit, encoding in zip(
+            missing, self.tokenizer.encode_batch_fast(missing, add_special_tokens=False), strict=True
+        ):
+            ids = self._units[unit] = np.array(encoding.ids, dtype=np.int32)
+            self._num_cached += len(ids)
 
-    def _encode(self, unit: Marked) -> TokenIds:
-        if unit.literals:
-            return self._spelt_out(unit)
-        return np.array(self.tokenizer.encode(unit.text, add_special_tokens=False).ids, dtype=np.int32)
+    def _known(self, unit: Unit) -> TokenIds:
+        return self._units[unit] if isinstance(unit, str) else self._spelt_out(unit)
 
     def _spelt_out(self, unit: Marked) -> TokenIds:
         """Encode a unit that holds words which look like control tokens."""
