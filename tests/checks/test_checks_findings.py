@@ -232,16 +232,16 @@ def test_findings_come_gravest_first_and_ignoring_needs_its_reason() -> None:
     of = clean(train=chats(5), train_samples=9, num_train_found=5)
     found = check(of)
     assert [finding.severity for finding in found] == ["error", "note"]
-    assert found.blocking(of.config).codes() == ("too_few_rows",)
+    assert found.blocking.codes() == ("too_few_rows",)
     waved_through = replace(of, config=ChecksConfig(ignore={"too_few_rows": "a smoke test"}))
-    assert not check(waved_through).blocking(waved_through.config).items
+    assert not check(waved_through).blocking.items
     assert the("too_few_rows", waved_through).ignored == "a smoke test"
 
 
 def test_a_warning_stops_only_where_warnings_fail() -> None:
     of = of_sequences([rendered(1, cut_completion=7), rendered(2)])
-    assert "answer_cut" not in check(of).blocking(of.config).codes()
-    assert "answer_cut" in check(of).blocking(ChecksConfig(fail_on="warning")).codes()
+    assert "answer_cut" not in check(of).blocking.codes()
+    assert "answer_cut" in check(replace(of, config=ChecksConfig(fail_on="warning"))).blocking.codes()
 
 
 def test_every_finding_says_why_and_what_to_do() -> None:

@@ -34,7 +34,7 @@ def trained(recipe: Path, tiny_model: Path, workspace: Path, *settings: str) -> 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
 def test_each_recipe_passes_its_check_and_trains(recipe: Path, tiny_model: Path, tmp_path: Path) -> None:
     checked = check_data_or_recipe(str(recipe), overrides=[f"model.base_model={tiny_model}"])
-    assert checked.blocking.codes() == ()
+    assert checked.findings.blocking.codes() == ()
     run = trained(recipe, tiny_model, tmp_path, "training.num_warmup_steps=0")
     assert run.is_finished
     assert json.loads(run.manifest_file.read_text())["steps"] == 2

@@ -170,7 +170,7 @@ def test_bare_data_stay_whole_and_plan_no_run(file: Path) -> None:
 def test_a_folder_with_both_sides_is_looked_at_for_overlap(file: Path) -> None:
     write_rows(file.parent / "test.jsonl", [row("row 3: is the lamp in stock?", "No."), row("new")])
     result = checked(file.parent)
-    assert result.blocking.codes() == ("train_eval_overlap",)
+    assert result.findings.blocking.codes() == ("train_eval_overlap",)
     assert [example.endswith("test.jsonl:1") for example in result.findings.items[0].examples] == [True]
 
 
@@ -180,9 +180,9 @@ def test_a_recipe_is_checked_with_the_run_it_plans(file: Path) -> None:
     assert calm.planned is not None
     assert calm.planned.total_steps == 10
     hasty = checked(recipe, "training.lr_scheduler_type=linear_with_warmup", "training.num_warmup_steps=400")
-    assert hasty.blocking.codes() == ("warmup_longer_than_run",)
+    assert hasty.findings.blocking.codes() == ("warmup_longer_than_run",)
     odd = checked(recipe, "training.eval_steps=4", "training.save_steps=6")
-    assert odd.blocking.codes() == ("save_steps_not_multiple",)
+    assert odd.findings.blocking.codes() == ("save_steps_not_multiple",)
 
 
 @pytest.mark.parametrize(("on_too_long", "code", "kept"), [("drop", "too_long", 12), ("cut", "answer_cut", 13)])
@@ -224,7 +224,7 @@ def test_pain_10_a_reasoning_template_that_breaks_the_continuation_is_found_with
     (file.parent / "think.jinja").write_text(template)
     recipe = write_recipe(file.parent, "data: {train_files: train.jsonl, chat_template: think.jinja}\n")
     result = checked(recipe)
-    assert set(result.blocking.codes()) == {"unrenderable_turn", "nothing_trained"}
+    assert set(result.findings.blocking.codes()) == {"unrenderable_turn", "nothing_trained"}
     finding = next(finding for finding in result.findings if finding.code == "unrenderable_turn")
     assert finding.count == 20
     assert "chat_template_kwargs" in finding.examples[0]

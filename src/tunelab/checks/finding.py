@@ -31,6 +31,8 @@ class Finding:
     remedy: str = ""
     ignored: str = ""
     """The reason the recipe gives for not stopping here (`checks.ignore`); empty where it gives none."""
+    blocking: bool = False
+    """True where it stops a run: as grave as `checks.fail_on` or graver, and not ignored with a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,16 @@ class Findings:
 
     @classmethod
     def sorted(cls, findings: Iterable[Finding], config: ChecksConfig) -> "Findings":
-        """Return `findings` in order of severity, those that the recipe waves through marked with its reason."""
-        marked = [replace(finding, ignored=config.ignore.get(finding.code, "")) for finding in findings]
+        """Return `findings` in order of severity, each marked with what the recipe makes of it."""
+        stops = SEVERITIES[: SEVERITIES.index(config.fail_on) + 1]
+        marked = [
+            replace(
+                finding,
+                ignored=config.ignore.get(finding.code, ""),
+                blocking=finding.severity in stops and finding.code not in config.ignore,
+            )
+            for finding in findings
+        ]
         return cls(tuple(sorted(marked, key=lambda finding: SEVERITIES.index(finding.severity))))
 
     def __iter__(self) -> Iterator[Finding]:
@@ -51,10 +61,10 @@ class Findings:
     def __len__(self) -> int:
         return len(self.items)
 
-    def blocking(self, config: ChecksConfig) -> "Findings":
-        """Return those that stop a run: as grave as `fail_on` or graver, and not ignored with a reason."""
-        stops = SEVERITIES[: SEVERITIES.index(config.fail_on) + 1]
-        return Findings(tuple(f for f in self.items if f.severity in stops and f.code not in config.ignore))
+    @property
+    def blocking(self) -> "Findings":
+        """Those that stop a run."""
+        return Findings(tuple(finding for finding in self.items if finding.blocking))
 
     def codes(self) -> tuple[str, ...]:
         """Return the code of each finding, in order."""

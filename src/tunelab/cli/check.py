@@ -62,22 +62,20 @@ def command(
         print(_document(result))
     else:
         print_check(result, stats=stats)
-    raise typer.Exit(1 if result.blocking.items else 0)
+    raise typer.Exit(1 if result.findings.blocking else 0)
 
 
 def _document(result: CheckResult) -> str:
     import msgspec
 
-    gathered, blocking = result.gathered, result.blocking.codes()
+    gathered = result.gathered
     document = {
         "recipe": None if result.resolved.file is None else str(result.resolved.file),
         "model": result.resolved.recipe.model.base_model,
         "format": gathered.format,
         "evidence": gathered.evidence,
         "notes": result.notes,
-        "findings": [
-            msgspec.to_builtins(finding) | {"blocking": finding.code in blocking} for finding in result.findings
-        ],
+        "findings": [msgspec.to_builtins(finding) for finding in result.findings],
         "bad_rows": [str(error) for error in (*gathered.bad_rows, *gathered.bad_turns)],
         "statistics": msgspec.to_builtins(result.statistics),
         "planned": msgspec.to_builtins(result.planned),
@@ -97,21 +95,20 @@ def print_check(result: CheckResult, *, stats: bool = False) -> None:
         _print_statistics(result.statistics)
     for example in result.examples:
         _print_example(example)
-    blocking = result.blocking.codes()
     for finding in result.findings:
-        _print_finding(finding, blocks=finding.code in blocking)
+        _print_finding(finding)
     _print_bad_rows(result)
     say()
-    if blocking:
+    if blocking := result.findings.blocking:
         say(f"Findings that block a run: {len(blocking)} of {len(result.findings)}.", style="bold red")
     else:
         others = f"; findings to know of: {len(result.findings)}" if result.findings.items else ""
         say(f"Nothing blocks a run{others}.", style="bold green")
 
 
-def _print_finding(finding: Finding, *, blocks: bool) -> None:
-    style = _STYLES[finding.severity]
-    say(f"\n{finding.severity} {finding.code}{' (blocks a run)' if blocks else ''}: {finding.summary}", style=style)
+def _print_finding(finding: Finding) -> None:
+    stops = " (blocks a run)" if finding.blocking else ""
+    say(f"\n{finding.severity} {finding.code}{stops}: {finding.summary}", style=_STYLES[finding.severity])
     for example in finding.examples:
         say(harmless(f"    {example}"))
     say(f"  why:    {finding.why}")

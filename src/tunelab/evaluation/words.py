@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tunelab.evaluation.report import Difference, Report, Totals
+from tunelab.evaluation.report import Difference, Report
 
 NO_RESULT = "–"
 _POINTS = "\N{NO-BREAK SPACE}points"
@@ -61,7 +61,8 @@ def _sentence(difference: Difference, before: str, after: str) -> str:
 def _line(
     report: Report, name: str, field: str, style: Callable[[float | None], str], up: bool | None, meaning: str
 ) -> Line:
-    base, tuned = _value(report.base, field), _value(report.tuned, field)
+    base: float | None = getattr(report.base, field)
+    tuned: float | None = getattr(report.tuned, field)
     difference, interval = NO_RESULT, ""
     side: Literal["better", "worse", "same", ""] = ""
     if base is not None and tuned is not None:
@@ -81,11 +82,6 @@ def _line(
         side=side,
         meaning=meaning,
     )
-
-
-def _value(totals: Totals, field: str) -> float | None:
-    value: float | None = getattr(totals, field)
-    return value
 
 
 def _percent(share: float | None) -> str:

@@ -58,11 +58,6 @@ class CheckResult:
     notes: tuple[str, ...]
     """What was decided on the way, to be said aloud."""
 
-    @property
-    def blocking(self) -> Findings:
-        """The findings that stop a run."""
-        return self.findings.blocking(self.resolved.recipe.checks)
-
 
 def check_data_or_recipe(
     target: str | None,

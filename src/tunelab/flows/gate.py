@@ -38,9 +38,8 @@ def refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, folde
         events.emit(Notice(text=finding.summary + ignored, level=level))
     for error in chain(data.bad_rows[:_LISTED], data.bad_turns[:_LISTED]):
         events.emit(Notice(text=f"left out: {error}", level="warning"))
-    blocking = findings.blocking(recipe.checks)
-    if blocking:
-        told = " ".join(f"[{each.code}] {each.summary} {each.remedy}".strip() for each in blocking)
+    if findings.blocking:
+        told = " ".join(f"[{each.code}] {each.summary} {each.remedy}".strip() for each in findings.blocking)
         remedy = "Mend it, or say why it may stand: checks.ignore: {code: reason}. tunelab check shows the rows."
         raise DataError(f"the checks found what would spoil this run: {told}", remedy=remedy)
     return schedule

@@ -44,12 +44,9 @@ def parse_json(text: str, origin: Origin, *, subject: str = "", column: int = 1)
         remedy = ""
         if text[error.pos : error.pos + 1] == "'":
             remedy = "This is a Python literal, not JSON: write it with json.dumps."
-        raise DataError(
-            f"{subject + ': ' if subject else ''}broken JSON at {at}",
-            where=str(Origin(path=origin.path, line=line)),
-            expected=_EXPECTED.get(error.msg.removesuffix(" at"), _EXPECTED.get(error.msg, "valid JSON")),
-            remedy=remedy,
-        ) from None
+        expected = _EXPECTED.get(error.msg.removesuffix(" at"), _EXPECTED.get(error.msg, "valid JSON"))
+        place = Origin(path=origin.path, line=line)
+        raise _fault(place, subject, f"broken JSON at {at}", expected, remedy) from None
     except UnicodeEncodeError:
         raise _fault(origin, subject, "a \\uD8xx escape stands alone", "both halves of a surrogate pair") from None
     except RecursionError:
@@ -71,8 +68,9 @@ class _NotStrictError(ValueError):
     pass
 
 
-def _fault(origin: Origin, subject: str, what: str, expected: str) -> DataError:
-    return DataError(f"{subject + ': ' if subject else ''}{what}", where=str(origin), expected=expected)
+def _fault(origin: Origin, subject: str, what: str, expected: str, remedy: str = "") -> DataError:
+    what = f"{subject}: {what}" if subject else what
+    return DataError(what, where=str(origin), expected=expected, remedy=remedy)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
