@@ -10,8 +10,10 @@ from tunelab.errors import DataError
 from tunelab.sources import Origin, parse_json
 from tunelab.sources import json_rows as json_rows_module
 
+# subnormal numbers aside: torch, where a test before these loaded a model, has the whole process take them for zero
+FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | FLOATS | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )

@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from tunelab.adapters.config import LoraConfig, PrefixTuningConfig
-from tunelab.batching.schedule import evaluation_batches
 from tunelab.evaluation.html import to_html
 from tunelab.evaluation.report import Answer, HeldOutLoss, Report, Setting, Side, compare
 from tunelab.files import write_file
 from tunelab.flows.held_out import Chosen, choose_questions, read_held_out
 from tunelab.flows.opened import OpenedRun, open_run
+from tunelab.flows.plan import held_out_batches
 from tunelab.generation.completion import Sampling
 from tunelab.generation.decode import longest_prompt
 from tunelab.generation.generate import generate
@@ -104,12 +104,7 @@ def _side(
 
 def _loss(opened: OpenedRun, sequences: Sequence[Rendered]) -> HeldOutLoss:
     recipe = opened.recipe
-    batches = evaluation_batches(
-        sequences,
-        recipe.batching,
-        batch_size=recipe.training.per_device_eval_batch_size,
-        max_length=recipe.data.eval_max_length or recipe.data.max_length,
-    )
+    batches = held_out_batches(recipe, sequences)
     share = recipe.batching.share_prefixes
     loss, num_tokens = held_out_loss(opened.model.network, opened.adapter, sequences, batches, share=share)
     return HeldOutLoss(mean=loss if num_tokens else None, num_sequences=len(sequences), num_trained_tokens=num_tokens)

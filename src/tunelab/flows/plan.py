@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunelab.batching.grove import plant_step
-from tunelab.batching.schedule import Schedule
+from tunelab.batching.schedule import Batch, Schedule, evaluation_batches
 from tunelab.checks.material import PlannedRun
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
@@ -38,6 +38,16 @@ def make_schedule(recipe: Recipe, sequences: Sequence[Rendered]) -> Schedule:
         num_epochs=training.num_train_epochs,
         num_steps=training.num_training_steps,
         seed=training.seed,
+    )
+
+
+def held_out_batches(recipe: Recipe, sequences: Sequence[Rendered]) -> list[Batch]:
+    """Return the batches in which the loss of held-out sequences is measured, in training and in comparing."""
+    return evaluation_batches(
+        sequences,
+        recipe.batching,
+        batch_size=recipe.training.per_device_eval_batch_size,
+        max_length=recipe.data.eval_max_length or recipe.data.max_length,
     )
 
 

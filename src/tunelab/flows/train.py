@@ -14,7 +14,6 @@ import numpy as np
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import SoftPromptConfig
-from tunelab.batching.schedule import evaluation_batches
 from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.plot import write_loss_plot
@@ -22,6 +21,7 @@ from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.data import gather
 from tunelab.flows.facts import RunFacts, common_opening
 from tunelab.flows.gate import announce, refuse_unknown_tokens, refuse_what_blocks
+from tunelab.flows.plan import held_out_batches
 from tunelab.flows.stopping import stop_on_signals
 from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
@@ -208,18 +208,12 @@ def _scorer(
 ) -> Callable[[], tuple[float, int]] | None:
     if not held_out or recipe.training.eval_strategy == "no":
         return None
-    batches = evaluation_batches(
-        held_out,
-        recipe.batching,
-        batch_size=recipe.training.per_device_eval_batch_size,
-        max_length=recipe.data.eval_max_length or recipe.data.max_length,
-    )
     return partial(
         held_out_loss,
         model.network,
         adapter,
         held_out,
-        batches,
+        held_out_batches(recipe, held_out),
         share=recipe.batching.share_prefixes,
         accumulation=recipe.training.eval_accumulation_steps,
     )
