@@ -1,4 +1,4 @@
-"""One side of `alpaca_trl.py`, in a process of its own: `python alpaca_side.py {prepare,tunelab,trl} JOB.json`.
+"""One side of `train_trl.py`, in a process of its own: `python train_side.py {prepare,tunelab,trl} JOB.json`.
 
 Writes a JSON file beside the job: the loss of each optimizer step and the moment it was logged
 (wall clock and processor seconds).
@@ -6,9 +6,10 @@ Writes a JSON file beside the job: the loss of each optimizer step and the momen
 
 import json
 import os
+import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,12 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-MAX_LENGTH = 1024
+SHAPES = {
+    "5M": {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 3},
+    "20M": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 6},
+    "40M": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 10, "num_attention_heads": 8},
+}
+"""Llama-type models; with 8,192 words in and out, of about so many weights."""
 
 
 def main() -> None:
@@ -37,7 +43,8 @@ def prepare(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     _make_base_model(job, folder / "base")
     _recipe_file(job, folder).write_text(_recipe(job, folder))
     sequences = _rendered(job, folder)
-    _refuse_if_rendered_otherwise(job, folder / "base", sequences)
+    if job["work"] == "alpaca":
+        _refuse_if_rendered_otherwise(job, folder / "base", sequences)
     return {
         "ids": [[each.prompt_ids.tolist(), each.completion_ids.tolist()] for each in sequences],
         "orders": _orders(job, [each.num_tokens for each in sequences]),
@@ -87,7 +94,7 @@ def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         sequences,
         FixedOrder(),
         config=recipe.training,
-        batching=BatchingConfig(),
+        batching=BatchingConfig(share_prefixes=job["share"]),
         precision="fp32",
         checkpoints=Path(job["run"]) / "checkpoints",
         fingerprint="benchmark",
@@ -99,6 +106,7 @@ def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "losses": [step.loss for step in steps],
         "grad_norms": [step.grad_norm for step in steps],
         "tokens": [step.real_tokens for step in steps],
+        "peak_bytes": _peak_bytes(),
     }
 
 
@@ -132,7 +140,7 @@ def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "use_cpu": True,
         "bf16": False,
         "gradient_checkpointing": False,
-        "max_length": MAX_LENGTH,
+        "max_length": max(map(len, (each["input_ids"] for each in examples))),  # nothing is cut
         "completion_only_loss": True,
         "train_sampling_strategy": "sequential",  # the rows stand in the order of the job
         "per_device_train_batch_size": job["rows"],
@@ -152,6 +160,8 @@ def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "dataloader_pin_memory": False,
         "model_init_kwargs": model_kwargs,
     }
+    if setting.get("per_device_train_batch_size") == 1 and not setting.get("packing"):
+        arguments["gradient_accumulation_steps"] = job["rows"]
     trainer = SFTTrainer(
         model=str(folder / "base"),
         args=SFTConfig(**(arguments | setting)),
@@ -176,7 +186,12 @@ def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "losses": [each["loss"] for each in logs],
         "grad_norms": [each["grad_norm"] for each in logs],
         "tokens": tokens,
+        "peak_bytes": _peak_bytes(),
     }
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _make_base_model(job: dict[str, Any], folder: Path) -> None:
@@ -185,7 +200,6 @@ def _make_base_model(job: dict[str, Any], folder: Path) -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    rows = json.loads(Path(job["data"]).read_text(encoding="utf-8"))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -193,8 +207,7 @@ def _make_base_model(job: dict[str, Any], folder: Path) -> None:
     trainer = trainers.BpeTrainer(
         vocab_size=8192, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
-    texts = (text for row in rows for text in (row["instruction"], row["input"], row["output"]))
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(_texts(json.loads(_as_json(Path(job["data"])))), trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<|endoftext|>", eos_token="<|im_end|>", chat_template=CHAT_TEMPLATE
     )
@@ -202,17 +215,27 @@ def _make_base_model(job: dict[str, Any], folder: Path) -> None:
     torch.manual_seed(job["seed"])
     config = LlamaConfig(
         vocab_size=8192,
-        hidden_size=384,
-        intermediate_size=1024,
-        num_hidden_layers=8,
-        num_attention_heads=6,
-        num_key_value_heads=6,
-        max_position_embeddings=2048,
+        **SHAPES[job["weights"]],
+        max_position_embeddings=32_768,
         bos_token_id=None,
         eos_token_id=fast.eos_token_id,
         pad_token_id=fast.pad_token_id,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def _as_json(data: Path) -> str:
+    text = data.read_text(encoding="utf-8")
+    return text if text.startswith("[") else "[" + ",".join(text.splitlines()) + "]"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a tree of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
 
 
 def _recipe_file(job: dict[str, Any], folder: Path) -> Path:
@@ -221,7 +244,11 @@ def _recipe_file(job: dict[str, Any], folder: Path) -> Path:
 
 def _recipe(job: dict[str, Any], folder: Path) -> str:
     return f"""model: {{base_model: {json.dumps(str(folder / "base"))}}}
-data: {{train_files: [{json.dumps(job["data"])}], eval_fraction: 0, max_length: {MAX_LENGTH}}}
+data:
+  train_files: [{json.dumps(job["data"])}]
+  eval_fraction: 0
+  max_length: 32768
+  tool_catalog: {json.dumps(job["catalog"])}
 lora: {{r: 16, lora_alpha: 32, target_modules: all-linear}}
 training:
   num_training_steps: {job["steps"]}
@@ -261,20 +288,23 @@ def _refuse_if_rendered_otherwise(job: dict[str, Any], base: Path, sequences: Se
 
 
 def _orders(job: dict[str, Any], lengths: Sequence[int]) -> dict[str, list[list[int]]]:
-    """Return two ways in which rows meet in optimizer steps: drawn at random, and by TRL's best hand, by length."""
+    """Return ways in which rows meet in optimizer steps: as they stand, at random, by TRL's best hand by length."""
     import torch
     from transformers.trainer_pt_utils import get_length_grouped_indices
 
     generator = torch.Generator().manual_seed(job["seed"])
     rows = job["rows"]
-    shuffled = torch.randperm(len(lengths), generator=generator).tolist()
-    by_length = get_length_grouped_indices(list(lengths), rows, generator=generator)
-    orders = {}
-    for name, order in (("shuffled", shuffled), ("by length", by_length)):
+    orders = {
+        "as they stand": list(range(len(lengths))),
+        "shuffled": torch.randperm(len(lengths), generator=generator).tolist(),
+        "by length": get_length_grouped_indices(list(lengths), rows, generator=generator),
+    }
+    found = {}
+    for name, order in orders.items():
         steps = [order[at : at + rows] for at in range(0, len(order) - rows + 1, rows)]
         # group_by_length runs down from long to short; the first steps shall be a fair sample of all
-        orders[name] = [steps[at] for at in torch.randperm(len(steps), generator=generator).tolist()[: job["steps"]]]
-    return orders
+        found[name] = [steps[at] for at in torch.randperm(len(steps), generator=generator).tolist()[: job["steps"]]]
+    return found
 
 
 if __name__ == "__main__":
