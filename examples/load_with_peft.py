@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, DynamicCache
 
 from tunelab.conversations import Message
 from tunelab.flows.opened import open_run
@@ -31,7 +31,10 @@ def main(arguments: list[str] | None = None) -> float:
     with torch.inference_mode():
         virtual = adapter.virtual_embeddings()[None]  # no rows, unless the adapter is a soft prompt
         inputs = torch.cat([virtual, network.get_input_embeddings()(ids)], dim=1)
-        ours = network(inputs_embeds=inputs).logits[:, virtual.shape[1] :]
+        cache = DynamicCache(config=network.config)
+        for layer, (keys, values) in enumerate(adapter.prefix_keys_values()):  # none, unless it is a prefix
+            cache.update(keys, values, layer)
+        ours = network(inputs_embeds=inputs, past_key_values=cache, use_cache=True).logits[:, virtual.shape[1] :]
 
     base = AutoModelForCausalLM.from_pretrained(opened.model.folder, dtype=torch.float32)
     stock = PeftModel.from_pretrained(base, asked.run / "adapter")

@@ -15,6 +15,7 @@ from transformers import (
     PreTrainedModel,
     Qwen3Config,
 )
+from transformers.cache_utils import DynamicCache
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.rendering.rendered import Rendered
@@ -65,18 +66,22 @@ def sequence(prompt: Sequence[int], completion: Sequence[int], *, conversation: 
 def padded_unshared_loss(network: PreTrainedModel, adapter: Adapter, sequences: Sequence[Rendered]) -> torch.Tensor:
     """Return the summed loss the plain way: one padded row per sequence, stock attention, loss on completions only."""
     virtual, longest = adapter.num_virtual_tokens, max(each.num_tokens for each in sequences)
+    before = adapter.num_prefix_positions
     ids = torch.zeros(len(sequences), longest, dtype=torch.long)
     labels = torch.full((len(sequences), virtual + longest), -100)
-    mask = torch.zeros(len(sequences), virtual + longest, dtype=torch.long)
+    mask = torch.zeros(len(sequences), before + virtual + longest, dtype=torch.long)
     for row, each in enumerate(sequences):
         tokens = torch.from_numpy(np.concatenate([each.prompt_ids, each.completion_ids])).long()
         ids[row, : len(tokens)] = tokens
         labels[row, virtual + len(each.prompt_ids) : virtual + len(tokens)] = tokens[len(each.prompt_ids) :]
-        mask[row, : virtual + len(tokens)] = 1
+        mask[row, : before + virtual + len(tokens)] = 1
     embeddings = network.get_input_embeddings()(ids)
     prefix = adapter.virtual_embeddings().to(embeddings.dtype)[None].expand(len(sequences), -1, -1)
     embeddings = torch.cat([prefix, embeddings], dim=1)
-    logits = network(inputs_embeds=embeddings, attention_mask=mask, use_cache=False).logits
+    cache = DynamicCache(config=network.config)
+    for layer, pair in enumerate(adapter.prefix_keys_values()):
+        cache.update(*(each.to(embeddings.dtype).expand(len(sequences), -1, -1, -1) for each in pair), layer)
+    logits = network(inputs_embeds=embeddings, attention_mask=mask, past_key_values=cache, use_cache=True).logits
     return torch.nn.functional.cross_entropy(
         logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum"
     )

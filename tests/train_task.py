@@ -22,7 +22,11 @@ training:
   learning_rate: 0.02
   seed: 3
 """
-ADAPTERS = {"lora": "lora:\n  r: 2\n  lora_dropout: 0.1", "soft_prompt": "soft_prompt:\n  number_of_virtual_tokens: 4"}
+ADAPTERS = {
+    "lora": "lora:\n  r: 2\n  lora_dropout: 0.1",
+    "soft_prompt": "soft_prompt:\n  number_of_virtual_tokens: 4",
+    "prefix_tuning": "prefix_tuning:\n  number_of_virtual_tokens: 4",
+}
 
 
 def row(question: str, answer: str) -> dict[str, object]:

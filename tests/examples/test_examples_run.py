@@ -69,7 +69,7 @@ def test_the_flat_loop_computes_the_losses_of_tunelab_train(tiny_model: Path, tm
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft asks a deprecated name
-@pytest.mark.parametrize("recipe", ["recipe_lora.yaml", "modellab/soft_prompt.yaml"])
+@pytest.mark.parametrize("recipe", ["recipe_lora.yaml", "modellab/soft_prompt.yaml", "recipe_prefix_tuning.yaml"])
 def test_stock_peft_computes_the_logits_of_a_run(recipe: str, tiny_model: Path, tmp_path: Path) -> None:
     run = trained(EXAMPLES / recipe, tiny_model, tmp_path, "training.num_warmup_steps=0", "training.learning_rate=0.1")
     assert example("load_with_peft").main([str(run.path)]) < 1e-5

@@ -9,10 +9,9 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, DynamicCache
 
 from train_task import ADAPTERS, adapter_sha256, row, write_lines, write_task
-from tunelab.adapters.config import LoraConfig
 from tunelab.events import (
     AnyEvent,
     CheckpointSaved,
@@ -116,10 +115,13 @@ def test_pain_19_what_is_trained_and_how_much_memory_it_takes_is_said_before_the
     assert 'messages: 24 of the first 24 rows have a "messages" list' in said
     assert re.search(r"memory: about [\d,]+ .?i?B .*base .*adapter .*step", said)
     assert str(result.run.path) in said
-    if isinstance(resolve_recipe(result.run.recipe_file, environment={}).recipe.adapter, LoraConfig):
+    recipe = resolve_recipe(result.run.recipe_file, environment={}).recipe
+    if recipe.lora:
         assert "all-linear: 14 modules (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj) in" in said
-    else:
+    elif recipe.soft_prompt:
         assert "4 virtual tokens of width 32" in said
+    else:
+        assert "4 prefix positions in 2 layers, 2 key/value heads of width 8" in said
 
 
 def test_the_same_recipe_twice_gives_the_same_adapter(story) -> None:  # type: ignore[no-untyped-def]
@@ -140,7 +142,10 @@ def test_stock_peft_loads_what_was_trained(story, tiny_model: Path) -> None:  # 
     network, virtual = opened.model.network, opened.adapter.virtual_embeddings()
     with torch.inference_mode():
         inputs = torch.cat([virtual, network.get_input_embeddings()(ids)[0]])[None]
-        ours = network(inputs_embeds=inputs, use_cache=False).logits[0, len(virtual) :]
+        cache = DynamicCache(config=network.config)
+        for layer, pair in enumerate(opened.adapter.prefix_keys_values()):
+            cache.update(*pair, layer)
+        ours = network(inputs_embeds=inputs, past_key_values=cache, use_cache=True).logits[0, len(virtual) :]
         theirs = stock.eval()(input_ids=ids).logits[0, -len(ids[0]) :]
         plain = AutoModelForCausalLM.from_pretrained(tiny_model)(input_ids=ids).logits[0]
     assert torch.allclose(ours, theirs, atol=1e-5)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from networks import FAMILIES, padded_unshared_loss, sequence, tiny_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
-from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
+from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
 from tunelab.batching.grove import Grove, plant_batches, plant_step
 from tunelab.models.attention import forest_attention
 from tunelab.rendering.rendered import Rendered
@@ -22,6 +22,9 @@ ADAPTERS: dict[str, AdapterConfig] = {
     "lora": LoraConfig(r=4, target_modules="all-linear"),
     "dora": LoraConfig(r=4, target_modules="attention", use_dora=True),
     "soft prompt": SoftPromptConfig(number_of_virtual_tokens=3),
+    "prefix": PrefixTuningConfig(number_of_virtual_tokens=3),
+    "prefix longer than the window": PrefixTuningConfig(number_of_virtual_tokens=6),
+    "projected prefix": PrefixTuningConfig(number_of_virtual_tokens=3, prefix_projection=True, encoder_hidden_size=5),
 }
 SHAPES = {
     "a tree": [
@@ -135,6 +138,13 @@ def test_a_root_that_runs_once_changes_neither_loss_nor_gradients(family: str, a
     _assert_cuts_change_nothing(network, adapter, UNDER_A_TRUNK, (1, 5, 8, 100), tolerance=1e-5)
 
 
+@pytest.mark.parametrize("family", ["mistral", "gemma3"])
+def test_a_window_of_four_that_only_prefix_and_tokens_together_fill_is_minded(family: str) -> None:
+    network, adapter = _trained(family, ADAPTERS["prefix"])
+    short = [sequence([1, 2, 3], [4]), sequence([1, 2, 3], [5])]
+    _assert_cuts_change_nothing(network, adapter, short, (1, 100), tolerance=1e-5)
+
+
 def test_a_root_survives_gradient_checkpointing() -> None:
     network, adapter = _trained("llama", ADAPTERS["lora"])
     network.train()  # type: ignore[attr-defined]
@@ -159,10 +169,11 @@ TOKENS = st.integers(3, 6)
         st.builds(sequence, st.lists(TOKENS, min_size=1, max_size=6), st.lists(TOKENS, min_size=1, max_size=8)),
         min_size=1,
         max_size=7,
-    )
+    ),
+    st.sampled_from(("lora", "prefix", "prefix longer than the window")),
 )
-def test_pain_21_random_forests_let_no_sequence_see_another(sequences: list[Rendered]) -> None:
-    network, adapter = _trained("gemma3", ADAPTERS["lora"], dtype=torch.float64)
+def test_pain_21_random_forests_let_no_sequence_see_another(sequences: list[Rendered], adapter_name: str) -> None:
+    network, adapter = _trained("gemma3", ADAPTERS[adapter_name], dtype=torch.float64)
     _assert_equal(network, adapter, sequences, tolerance=1e-6)  # logits are compared in float32 inside the loss
 
 
@@ -174,8 +185,9 @@ def test_pain_21_random_forests_let_no_sequence_see_another(sequences: list[Rend
         max_size=7,
     ),
     st.integers(1, 40),
+    st.sampled_from(("lora", "prefix")),
 )
-def test_random_cuts_of_random_steps_change_nothing(sequences: list[Rendered], budget: int) -> None:
-    network, adapter = _trained("qwen3", ADAPTERS["lora"], dtype=torch.float64)
+def test_random_cuts_of_random_steps_change_nothing(sequences: list[Rendered], budget: int, adapter_name: str) -> None:
+    network, adapter = _trained("qwen3", ADAPTERS[adapter_name], dtype=torch.float64)
     under_one_root = [sequence([1, 2, *each.prompt_ids.tolist()], each.completion_ids.tolist()) for each in sequences]
     _assert_cuts_change_nothing(network, adapter, under_one_root, (budget,), tolerance=1e-6)

@@ -12,7 +12,7 @@ import torch
 from networks import sequence, tiny_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
-from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
+from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.forest import Forest
 from tunelab.batching.schedule import Schedule, evaluation_batches
@@ -33,6 +33,7 @@ DATA = [
 ]
 HELD_OUT = DATA[:4]
 LORA = LoraConfig(r=4, lora_dropout=0.1)
+PREFIX = PrefixTuningConfig(number_of_virtual_tokens=3, prefix_projection=True, encoder_hidden_size=5)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:
     assert torch.equal(run(tmp_path / "a").weights, run(tmp_path / "b").weights)
 
 
-@pytest.mark.parametrize("adapter", [LORA, SoftPromptConfig(number_of_virtual_tokens=3)])
+@pytest.mark.parametrize("adapter", [LORA, SoftPromptConfig(number_of_virtual_tokens=3), PREFIX])
 @pytest.mark.parametrize("stop_after", [1, 2, 5, 9])
 def test_pain_16_an_interrupted_run_ends_in_the_bytes_of_an_undisturbed_one(
     adapter: AdapterConfig, stop_after: int, tmp_path: Path
