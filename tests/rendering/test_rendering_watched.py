@@ -18,7 +18,7 @@ from small_models import (
     user,
 )
 from test_rendering_families import CALL, FAMILIES, SOURCES, TOOL, tokenizer
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, pre_tokenizers
 
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.rendering.config import RenderingConfig
@@ -27,6 +27,8 @@ from tunelab.rendering.render_all import render_all
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
 from tunelab.rendering.template import ChatTemplate
+from tunelab.rendering.tokens import _WORD_PATTERNS as WORD_PATTERNS
+from tunelab.rendering.tokens import Marked, Tokens
 
 __all__ = ["tokenizer"]  # the fixture
 
@@ -220,11 +222,43 @@ def test_a_history_that_rows_repeat_is_encoded_once(tmp_path: Path, monkeypatch:
     assert again < first / 10
 
 
+@pytest.mark.parametrize("pattern", [None, *sorted(WORD_PATTERNS)])
+def test_words_one_after_another_are_the_ids_of_the_text(pattern: str | None) -> None:
+    tokenizer = byte_level()
+    if pattern:
+        split = pre_tokenizers.Split(Regex(pattern), "isolated")
+        end = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, end])
+    tokens = Tokens(tokenizer.to_str().encode(), "")
+    assert tokens._splits_words
+    pieces = [
+        "a",
+        "the",
+        "Hello",
+        " ",
+        "  ",
+        "\n",
+        "é",
+        "e\u0301",
+        "'s",
+        "1",
+        "23",
+        ".",
+        ",",
+        "_",
+        "\u00a0",
+        "<|im_end|>",
+        "字",
+    ]
+    dice = random.Random(11)
+    for _ in range(1500):
+        text = "".join(dice.choices(pieces, k=dice.randrange(12)))
+        assert list(tokens.ids(Marked(text))) == tokenizer.encode(text, add_special_tokens=False).ids, text
+
+
 @pytest.mark.parametrize("kind", ["bytes", "first", "prepend"])
 def test_beginnings_have_the_ids_that_they_have_alone(kind: str, tmp_path: Path) -> None:
     from test_rendering_words import flagged
-
-    from tunelab.rendering.tokens import Marked, Tokens
 
     tokenizer = byte_level() if kind == "bytes" else sentence_piece(scheme=kind)
     added = [flagged("<|r|>", rstrip=True), flagged("<|l|>", lstrip=True), flagged("<|r|>more"), flagged("<|w|>")]

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,16 @@ from tunelab.rendering.rendered import TokenIds
 
 _MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
 _CACHED_TOKENS = 10_000_000
+_WORD_STARTS = re.compile("(?<=[A-Za-z])(?= [A-Za-z])")
+_WORD_PATTERNS = {  # of each, no match goes on from a letter to a space, nor ends between a space and a letter
+    r"\p{N}| ?[\p{L}_]+| ?[^\s\p{L}\p{N}_]+|\s+(?!\S)|\s+",  # the embedded model
+    *(  # Qwen 2 to 3, Llama 3
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+        + numbers
+        + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        for numbers in ("", "{1,3}")
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +80,11 @@ class Tokens:
         self.id_of: Mapping[str, int] = {text: self._added[text][0] for text in control}
         self._control_ids = frozenset(self.id_of.values())
         self._special_ids = frozenset(id_ for id_, token in self._added.values() if token.special)
-        self._boundary = _any_of(
-            text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)
-        )
+        boundaries = [text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)]
+        self._boundary = _any_of(boundaries)
         self._units: dict[str, TokenIds] = {}
+        self._words_known: dict[str, list[int]] = {}
+        self._splits_words = len(boundaries) == len(self._added) and _splits_words(tokenizer_json)
         self._num_cached = 0
 
     @property
@@ -182,13 +193,26 @@ class Tokens:
         """Encode what is not known yet, in one batch."""
         if self._num_cached > _CACHED_TOKENS:
             self._units.clear()
+            self._words_known.clear()
             self._num_cached = 0
         missing = [unit for unit in dict.fromkeys(units) if unit not in self._units]
-        for unit, encoding in zip(
-            missing, self.tokenizer.encode_batch_fast(missing, add_special_tokens=False), strict=True
-        ):
-            ids = self._units[unit] = np.array(encoding.ids, dtype=np.int32)
+        if not self._splits_words:
+            for unit, ids in zip(missing, self._encoded(missing), strict=True):
+                self._units[unit] = np.array(ids, dtype=np.int32)
+                self._num_cached += len(ids)
+            return
+        words = [_WORD_STARTS.split(unit) for unit in missing]
+        new = [word for word in dict.fromkeys(chain.from_iterable(words)) if word not in self._words_known]
+        known = self._words_known
+        known.update(zip(new, self._encoded(new), strict=True))
+        self._num_cached += sum(len(known[word]) for word in new)
+        for unit, parts in zip(missing, words, strict=True):
+            ids = list(chain.from_iterable([known[part] for part in parts]))
+            self._units[unit] = np.array(ids, dtype=np.int32)
             self._num_cached += len(ids)
+
+    def _encoded(self, texts: list[str]) -> list[list[int]]:
+        return [each.ids for each in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
     def _known(self, unit: Unit) -> TokenIds:
         return self._units[unit] if isinstance(unit, str) else self._spelt_out(unit)
@@ -229,6 +253,25 @@ class Tokens:
         wordy = Tokenizer.from_str(json.dumps(document))
         decoder = wordy.get_added_tokens_decoder()
         return wordy, {id_: self._added[t.content][0] for id_, t in decoder.items() if t.content in self._added}
+
+
+def _splits_words(tokenizer_json: bytes) -> bool:
+    """Whether the ids of a text are those of its words: whether each space between letters begins a new piece."""
+    document = json.loads(tokenizer_json)
+    splitter = document.get("pre_tokenizer") or {}
+    parts = splitter.get("pretokenizers", [splitter])
+    if (document.get("normalizer") or {"type": "NFC"})["type"] != "NFC" or parts[-1].get("type") != "ByteLevel":
+        return False
+    if parts[-1].get("add_prefix_space", True) or len(parts) > 2:
+        return False
+    if len(parts) == 1:
+        return bool(parts[0].get("use_regex", True))
+    split = parts[0]
+    return (
+        split.get("type") == "Split"
+        and split.get("behavior") == "Isolated"
+        and split.get("pattern", {}).get("Regex") in _WORD_PATTERNS
+    )
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
