@@ -66,7 +66,7 @@ def test_named_templates_are_chosen_by_whether_there_are_tools(tmp_path: Path) -
     ]
     save_model(tmp_path, byte_level(), None, chat_template=named)
     renderer = load_renderer(tmp_path, RenderingConfig(), base=tmp_path)
-    assert renderer.knows_tools
+    assert renderer.abilities.tools
     assert renderer.decode(renderer.prompt_ids([user("a")])).endswith("assistant plain\n")
     tool = {"type": "function", "function": {"name": "f"}}
     assert renderer.decode(renderer.prompt_ids([user("a")], [tool])).endswith("assistant tools\n")

@@ -32,7 +32,7 @@ def texts(renderer: Renderer) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("arguments", ["call.function.arguments | tojson", "'' + call.function.arguments"])
 def test_a_template_that_knows_tools_is_given_them_as_it_wants_them(tmp_path: Path, arguments: str) -> None:
     renderer = renderer_of(tmp_path, byte_level(), WITH_TOOLS.replace("ARGUMENTS", arguments))
-    assert renderer.knows_tools
+    assert renderer.abilities.tools
     (first, call), (second, answer) = texts(renderer)
     assert first.startswith('tools:{"name": "get_price"')
     assert call == '<call>get_price {"product": "chá", "n": null}</call><|im_end|>'
@@ -42,7 +42,7 @@ def test_a_template_that_knows_tools_is_given_them_as_it_wants_them(tmp_path: Pa
 
 def test_a_template_without_tools_gets_a_preamble_and_calls_in_words(tmp_path: Path) -> None:
     renderer = renderer_of(tmp_path)
-    assert not renderer.knows_tools
+    assert not renderer.abilities.tools
     (first, call), (second, _) = texts(renderer)
     assert first.startswith("<|im_start|>system\nHelp.\n\nYou can use the tools listed below.")
     assert json.dumps(TOOL) in first

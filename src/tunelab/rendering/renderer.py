@@ -59,11 +59,6 @@ class Renderer:
     """What a user should know of how this model's conversations are rendered."""
 
     @property
-    def knows_tools(self) -> bool:
-        """Whether the chat template writes a tool catalogue."""
-        return self.abilities.tools
-
-    @property
     def vocab_size(self) -> int:
         """One more than the largest token id."""
         return self.tokens.vocab_size

@@ -49,7 +49,6 @@ class ChatTemplate:
         if len(source) > MAX_SOURCE_CHARS:
             what = f"the chat template has {len(source):,} characters"
             raise ModelError(what, where=where, expected=f"at most {MAX_SOURCE_CHARS:,}")
-        self.source = source
         self._variables = dict(variables)
         self._environment = environment = _Environment(today)
         try:
