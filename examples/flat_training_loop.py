@@ -14,7 +14,7 @@ import torch
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching.config import BatchingConfig
-from tunelab.batching.forest import plant
+from tunelab.batching.grove import plant_step
 from tunelab.batching.schedule import Schedule
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.files import new_folder
@@ -27,6 +27,7 @@ from tunelab.rendering.load import load_renderer
 from tunelab.rendering.render_all import render_all
 from tunelab.sources import SourceConfig, locate_data, read_rows
 from tunelab.training.forward import forest_loss
+from tunelab.training.root import run_root
 
 HERE = Path(__file__).parent
 
@@ -78,21 +79,22 @@ def main(arguments: list[str] | None = None) -> list[float]:
     losses = []
     with forest_attention(model.network):
         for number in range(schedule.total_steps):
-            # A forest holds the tokens of a micro-batch, each shared one once: here the system prompt.
-            forests = [plant([rendered.sequences[index] for index in batch]) for batch in schedule.step(number).batches]
-            # The step's mean is over the trained tokens of all its micro-batches, so accumulation equals a big batch.
-            trained = sum(forest.num_trained for forest in forests)
+            # Forests hold the tokens of a step, each shared one once: here the system prompt.
+            chosen = [rendered.sequences[index] for batch in schedule.step(number).batches for index in batch]
+            grove = plant_step(chosen, micro_batch_tokens=400)
+            root = run_root(model.network, adapter, grove.root_ids_R)
+            # The step's mean is over all its trained tokens, so that cutting it into micro-batches changes nothing.
             total = 0.0
-            for forest in forests:
-                loss = forest_loss(model.network, adapter, forest) / trained  # N tokens in, M losses summed
+            for forest in grove.forests:
+                loss = forest_loss(model.network, adapter, forest, root) / grove.num_trained  # M losses summed
                 loss.backward()
                 total += loss.item()
+            root.backward()  # what the micro-batches sent to the root goes through it once
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             losses.append(total)
-            run, real = sum(each.num_nodes for each in forests), sum(each.num_real_tokens for each in forests)
-            print(f"step {number + 1}  loss {total:.4f}  {real} tokens, {run} of them run")
+            print(f"step {number + 1}  loss {total:.4f}  {grove.num_real_tokens} tokens, {grove.num_nodes} of them run")
 
     # 6. A folder that stock peft loads. It is written aside and renamed: it is whole, or it is not there.
     with new_folder(asked.out) as aside:

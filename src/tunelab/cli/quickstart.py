@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,23 +22,24 @@ def command(
     folder: Annotated[Path, typer.Option(help="Where the task's data and recipe are written.")] = Path("quickstart"),
 ) -> None:
     """Tell the whole story on the embedded model: check, train, compare, and what to try next."""
-    from tunelab.cli.check import print_check
-    from tunelab.cli.compare import compare_and_print
-    from tunelab.cli.progress import progress_line
-    from tunelab.cli.train import end_of
-    from tunelab.flows.check import check_data_or_recipe
-
     files = write_sample_task(task, folder / task)
     sample = SAMPLE_TASKS[task]
     say(f"{sample.title}. {sample.summary}", style="bold")
     say(f"{files.num_train_rows:,} training and {files.num_test_rows:,} held-out rows in {named(files.folder)}\n")
 
     say("1  check", style="bold")
-    print_check(check_data_or_recipe(str(files.recipe), num_examples=1))
+    sys.stdout.flush()
+    words = [sys.executable, "-P", "-m", "tunelab", "check", str(files.recipe), "--show", "1"]
+    with subprocess.Popen(words) as check:
+        # What trains takes seconds to import: the check has a process, and with it a core, of its own meanwhile.
+        from tunelab.cli.compare import compare_and_print
+        from tunelab.cli.progress import progress_line
+        from tunelab.cli.train import end_of
+        from tunelab.flows.train import train
+    if check.returncode:
+        raise typer.Exit(check.returncode)
 
     say("\n2  train", style="bold")
-    from tunelab.flows.train import train
-
     with progress_line() as listener:
         trained = train(resolve_recipe(files.recipe), find_workspace(Path.cwd()), listeners=[listener])
     end_of(trained)
