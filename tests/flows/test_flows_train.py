@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from functools import partial
 from pathlib import Path
 
 import peft
@@ -23,6 +24,7 @@ from tunelab.events import (
     read_events,
 )
 from tunelab.files import sha256_file
+from tunelab.flows import gate as flow_gate
 from tunelab.flows.data import gather
 from tunelab.flows.opened import open_run
 from tunelab.flows.train import Trained, train
@@ -122,6 +124,17 @@ def test_pain_19_what_is_trained_and_how_much_memory_it_takes_is_said_before_the
         assert "4 virtual tokens of width 32" in said
     else:
         assert "4 prefix positions in 2 layers, 2 key/value heads of width 8" in said
+
+
+def test_pain_19_a_step_too_large_for_the_machine_is_cut_and_said(  # type: ignore[no-untyped-def]
+    story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, _, _ = story
+    fitting = partial(flow_gate.affordable_tokens, memory_bytes=2**20)
+    monkeypatch.setattr(flow_gate, "affordable_tokens", lambda estimate, _: fitting(estimate))
+    _, told = trained(file, "training.num_training_steps=1")
+    said = [event.text for event in told if isinstance(event, Notice)]
+    assert "256 tokens run at a time, not 16,384: half of the memory holds no more, by estimate" in said
 
 
 def test_the_same_recipe_twice_gives_the_same_adapter(story) -> None:  # type: ignore[no-untyped-def]

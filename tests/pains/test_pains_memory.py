@@ -14,7 +14,7 @@ from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.events import AnyEvent, Notice, StepDone
 from tunelab.flows.train import train
-from tunelab.models.memory import MemoryEstimate, estimate_memory
+from tunelab.models.memory import MemoryEstimate, affordable_tokens, estimate_memory
 from tunelab.recipes import resolve_recipe
 from tunelab.training.evaluate import held_out_loss
 from tunelab.workspace import Workspace
@@ -76,3 +76,10 @@ def test_pain_18_held_out_loss_makes_logits_for_trained_tokens_only(length: int)
     assert trained == 12
     assert rows == [6, 6]
     assert torch.isfinite(torch.tensor(loss))
+
+
+def test_pain_19_what_runs_at_a_time_is_what_half_of_the_memory_holds() -> None:
+    one = MemoryEstimate(base_bytes=1_000_000, adapter_bytes=500_000, activation_bytes=1_000)
+    assert affordable_tokens(one, 5_000_000) == 1_000
+    assert affordable_tokens(one, 9_000_000) == 3_000
+    assert affordable_tokens(one, 1_000_000) == 256  # the base alone fills more than half

@@ -31,7 +31,8 @@ class BatchingConfig(BaseModel):
     micro_batch_tokens: PositiveInt = Field(
         16_384,
         description=(
-            "Distinct tokens that run at a time; a step that holds more is cut into micro-batches where the "
-            "least is repeated. It decides memory and never the gradients."
+            "Distinct tokens that run at a time at most, fewer where half of the device's memory holds no more; a "
+            "step that holds more is cut into micro-batches where the least is repeated. It decides memory and never "
+            "the gradients."
         ),
     )

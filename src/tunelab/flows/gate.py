@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from tunelab.adapters.adapter import Adapter
+from tunelab.batching.config import BatchingConfig
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.errors import DataError, ModelError
@@ -13,7 +14,7 @@ from tunelab.flows.check import material_of
 from tunelab.flows.data import Gathered
 from tunelab.flows.plan import Sharing, make_schedule, sharing_of
 from tunelab.models.loaded import LoadedModel
-from tunelab.models.memory import estimate_memory
+from tunelab.models.memory import MemoryEstimate, affordable_tokens, device_memory, estimate_memory
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
@@ -58,6 +59,18 @@ def refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> 
             )
 
 
+def batching_that_fits(recipe: Recipe, model: LoadedModel, adapter: Adapter, events: EventLog) -> BatchingConfig:
+    """Return the recipe's batching, with fewer tokens at a time where half of the device's memory holds no more."""
+    estimate = _estimate(recipe, model, adapter, tokens=1, trained_tokens=1)
+    affordable = affordable_tokens(estimate, device_memory(model.device))
+    wanted = recipe.batching.micro_batch_tokens
+    if affordable >= wanted:
+        return recipe.batching
+    text = f"{affordable:,} tokens run at a time, not {wanted:,}: half of the memory holds no more, by estimate"
+    events.emit(Notice(text=text))
+    return recipe.batching.model_copy(update={"micro_batch_tokens": affordable})
+
+
 def announce(
     recipe: Recipe,
     run_id: str,
@@ -65,21 +78,21 @@ def announce(
     adapter: Adapter,
     data: Gathered,
     schedule: Schedule,
+    batching: BatchingConfig,
     events: EventLog,
     *,
     resumed_from: int,
 ) -> None:
     """Say what will be trained, on how many tokens, in how much memory."""
-    sharing = sharing_of(recipe, data.rendered_train.sequences, schedule)
-    num_trainable = sum(weight.numel() for weight in adapter.named_parameters().values())
-    num_weights = sum(weight.numel() for weight in model.network.parameters() if not weight.requires_grad)
+    sharing = sharing_of(batching, data.rendered_train.sequences, schedule)
+    num_trainable, num_weights = _count(model, adapter)
     for line in adapter.description:
         events.emit(Notice(text=line))
     dtype = str(model.dtype).removeprefix("torch.")
     base = f"{recipe.model.base_model}, {dtype}, on {model.device.type}"
     text = f"{num_trainable:,} trainable weights over {num_weights:,} frozen ones ({base})"
     events.emit(Notice(text=text))
-    events.emit(Notice(text=_memory(recipe, model, num_weights, num_trainable, sharing)))
+    events.emit(Notice(text=_memory(recipe, model, adapter, sharing)))
     if not data.rendered_held_out.sequences and recipe.training.eval_strategy != "no":
         events.emit(Notice(text="no held-out rows: nothing is evaluated, the last weights are kept", level="warning"))
     events.emit(
@@ -97,16 +110,29 @@ def announce(
     )
 
 
-def _memory(recipe: Recipe, model: LoadedModel, num_weights: int, num_trainable: int, sharing: Sharing) -> str:
-    estimate = estimate_memory(
+def _count(model: LoadedModel, adapter: Adapter) -> tuple[int, int]:
+    """Return the number of trained and of frozen weights."""
+    num_trainable = sum(weight.numel() for weight in adapter.named_parameters().values())
+    return num_trainable, sum(weight.numel() for weight in model.network.parameters() if not weight.requires_grad)
+
+
+def _estimate(
+    recipe: Recipe, model: LoadedModel, adapter: Adapter, *, tokens: int, trained_tokens: int
+) -> MemoryEstimate:
+    num_trainable, num_weights = _count(model, adapter)
+    return estimate_memory(
         model.network.config,
         num_weights=num_weights,
         num_trainable=num_trainable,
         bytes_per_weight=model.dtype.itemsize,
-        tokens=sharing.largest_batch,
-        trained_tokens=sharing.most_trained,
+        tokens=tokens,
+        trained_tokens=trained_tokens,
         gradient_checkpointing=recipe.training.gradient_checkpointing,
     )
+
+
+def _memory(recipe: Recipe, model: LoadedModel, adapter: Adapter, sharing: Sharing) -> str:
+    estimate = _estimate(recipe, model, adapter, tokens=sharing.largest_batch, trained_tokens=sharing.most_trained)
     parts = (("base", estimate.base_bytes), ("adapter", estimate.adapter_bytes), ("a step", estimate.activation_bytes))
     told = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts)
     return f"memory: about {estimate.total_bytes / 2**20:,.0f} MiB for weights and a step ({told})"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tunelab.batching.config import BatchingConfig
 from tunelab.batching.grove import plant_step
 from tunelab.batching.schedule import Batch, Schedule, evaluation_batches
 from tunelab.checks.material import PlannedRun
@@ -67,7 +68,7 @@ def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> Pla
     )
 
 
-def sharing_of(recipe: Recipe, sequences: Sequence[Rendered], schedule: Schedule) -> Sharing:
+def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule: Schedule) -> Sharing:
     """Return what the first epoch (or the run, where it is shorter) shares inside its steps."""
     real = distinct = largest = most_trained = 0
     is_epoch = False
@@ -75,8 +76,8 @@ def sharing_of(recipe: Recipe, sequences: Sequence[Rendered], schedule: Schedule
         step = schedule.step(index)
         grove = plant_step(
             [sequences[place] for batch in step.batches for place in batch],
-            micro_batch_tokens=recipe.batching.micro_batch_tokens,
-            share=recipe.batching.share_prefixes,
+            micro_batch_tokens=batching.micro_batch_tokens,
+            share=batching.share_prefixes,
         )
         real, distinct = real + grove.num_real_tokens, distinct + grove.num_nodes
         for forest in grove.forests:

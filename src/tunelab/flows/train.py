@@ -20,7 +20,7 @@ from tunelab.events.plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.data import gather
 from tunelab.flows.facts import RunFacts, common_opening
-from tunelab.flows.gate import announce, refuse_unknown_tokens, refuse_what_blocks
+from tunelab.flows.gate import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
 from tunelab.flows.plan import held_out_batches
 from tunelab.flows.stopping import stop_on_signals
 from tunelab.models.load import load_model
@@ -122,7 +122,8 @@ def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog)
     fingerprint = _fingerprint(recipe, folder, renderer, sequences, held_out)
     checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint)
     resumed_from = checkpoint.progress.step if checkpoint else 0
-    announce(recipe, run.id, model, adapter, data, schedule, events, resumed_from=resumed_from)
+    batching = batching_that_fits(recipe, model, adapter, events)
+    announce(recipe, run.id, model, adapter, data, schedule, batching, events, resumed_from=resumed_from)
     with stop_on_signals() as stopping:
         fitted = fit(
             model,
@@ -130,7 +131,7 @@ def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog)
             sequences,
             schedule,
             config=recipe.training,
-            batching=recipe.batching,
+            batching=batching,
             precision=precision,
             checkpoints=run.checkpoints,
             fingerprint=fingerprint,

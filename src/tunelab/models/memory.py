@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import psutil
+import torch
 import transformers
 
 _ADAM_COPIES = 4  # weight, gradient and two moments of each trained weight, in float32
+_FEWEST_TOKENS = 256  # fewer at a time save nothing beside the base model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +51,19 @@ def estimate_memory(
         adapter_bytes=num_trainable * 4 * _ADAM_COPIES,
         activation_bytes=tokens * kept + logits,
     )
+
+
+def device_memory(device: torch.device) -> int:
+    """Return the bytes of memory that `device` has, in use or not."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return int(psutil.virtual_memory().total)
+
+
+def affordable_tokens(estimate_of_one_token: MemoryEstimate, memory_bytes: int) -> int:
+    """Return how many trained tokens may run at a time, so that half of `memory_bytes` holds weights and activations.
+
+    It depends on the size of the memory, not on what is free now, so that a resumed run cuts its steps as before.
+    """
+    fixed = estimate_of_one_token.base_bytes + estimate_of_one_token.adapter_bytes
+    return max(_FEWEST_TOKENS, (memory_bytes // 2 - fixed) // estimate_of_one_token.activation_bytes)

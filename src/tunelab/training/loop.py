@@ -65,10 +65,12 @@ def fit(
         should_stop: asked after each step; True saves a checkpoint and ends with reason `interrupted`.
     """
     refuse_if_it_cannot_branch(model.network)
-    trainer = Trainer(model, adapter, config, precision, total_steps=schedule.total_steps)
+    micro_batch_tokens = batching.micro_batch_tokens
+    trainer = Trainer(
+        model, adapter, config, precision, total_steps=schedule.total_steps, micro_batch_tokens=micro_batch_tokens
+    )
     trainer.resume(latest_checkpoint(checkpoints, fingerprint=fingerprint), events)
     plant = partial(plant_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
-    micro_batch_tokens = batching.micro_batch_tokens
 
     with trainer.ready():
         while trainer.progress.step < schedule.total_steps and not trainer.progress.stopped_early:

@@ -35,7 +35,14 @@ class Trainer:
     """The state of a run: weights, moments, progress."""
 
     def __init__(
-        self, model: LoadedModel, adapter: Adapter, config: TrainingConfig, precision: Precision, *, total_steps: int
+        self,
+        model: LoadedModel,
+        adapter: Adapter,
+        config: TrainingConfig,
+        precision: Precision,
+        *,
+        total_steps: int,
+        micro_batch_tokens: int,
     ) -> None:
         self.network, self.adapter, self.config, self.device = model.network, adapter, config, model.device
         self.weights = adapter.named_parameters()
@@ -43,6 +50,7 @@ class Trainer:
         self.learning_rate = learning_rates(config, total_steps=total_steps)
         self.autocast = _autocast(precision, model.device)
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=precision == "fp16")
+        self.environment = environment(micro_batch_tokens)
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] = {}
 
@@ -159,7 +167,7 @@ class Trainer:
         tensors |= optimizer_state(self.optimizer, self.weights)
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
         checkpoint = Checkpoint(
-            progress=self.progress, fingerprint=fingerprint, environment=environment(), tensors=tensors
+            progress=self.progress, fingerprint=fingerprint, environment=self.environment, tensors=tensors
         )
         path = save_checkpoint(checkpoints, checkpoint, keep=self.config.save_total_limit)
         duration_s = time.perf_counter() - started
@@ -169,7 +177,7 @@ class Trainer:
         """Take up a checkpoint; None starts afresh."""
         if checkpoint is None:
             return
-        before, now = checkpoint.environment, environment()
+        before, now = checkpoint.environment, self.environment
         changed = [f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]]
         if changed:
             text = f"resumed under another environment ({', '.join(changed)}): the last digits may differ"
@@ -196,13 +204,14 @@ class Trainer:
                 weight.copy_(weights[name])
 
 
-def environment() -> dict[str, str]:
+def environment(micro_batch_tokens: int) -> dict[str, str]:
     """Return what the last digits of a result depend on besides recipe and data."""
     return {
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "peft": peft.__version__,
         "threads": str(torch.get_num_threads()),
+        "tokens at a time": str(micro_batch_tokens),
     }
 
 
