@@ -154,8 +154,9 @@ def _wider_network():  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     "damage", ["missing config", "broken config", "missing weights", "broken weights", "other kind"]
 )
-def test_a_damaged_adapter_folder_is_told(damage: str, tmp_path: Path) -> None:
-    _saved(SoftPromptConfig(number_of_virtual_tokens=2), tmp_path)
+@pytest.mark.parametrize("kind", ["lora", "soft prompt"])
+def test_a_damaged_adapter_folder_is_told(kind: str, damage: str, tmp_path: Path) -> None:
+    _saved(KINDS[kind], tmp_path)
     config, weights = tmp_path / "adapter_config.json", tmp_path / "adapter_model.safetensors"
     if damage == "missing config":
         config.unlink()
@@ -167,5 +168,5 @@ def test_a_damaged_adapter_folder_is_told(damage: str, tmp_path: Path) -> None:
         weights.write_bytes(weights.read_bytes()[:20])
     else:
         config.write_text(json.dumps({"base_model_name_or_path": "tiny", "peft_type": "LOHA"}))
-    with pytest.raises(AdapterError):
+    with pytest.raises(AdapterError, match=r"is missing|is damaged|is no JSON|of kind LOHA"):
         load_adapter(tiny_network(), tmp_path, base_model="tiny")

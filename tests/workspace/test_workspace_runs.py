@@ -78,6 +78,10 @@ def test_a_run_is_found_by_folder_id_beginning_and_latest(tmp_path: Path, monkey
     assert workspace.find_run(str(second.path)) == second
     monkeypatch.chdir(tmp_path / "runs")
     assert workspace.find_run(f"./{second.id}") == second
+    (tmp_path / "runs" / second.id).rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert workspace.find_run("moved").path == tmp_path / "moved"
+    (tmp_path / "moved").rename(tmp_path / "runs" / second.id)
     for reference, words in [("al", [second.id, third.id]), ("zetta", [first.id]), ("./nothing", ["recipe.yaml"])]:
         with pytest.raises(RunError) as caught:
             workspace.find_run(reference)

@@ -12,7 +12,7 @@ from transformers.pytorch_utils import Conv1D
 
 from tunelab.adapters.config import LoraConfig
 from tunelab.adapters.lora_linear import LoraLinear
-from tunelab.adapters.peft_folder import write_peft_folder
+from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
 from tunelab.models.layers import Target, find_targets
 
@@ -92,6 +92,7 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
 
 def load_lora(network: PreTrainedModel, folder: Path) -> LoraAdapter:
     """Attach the LoRA adapter saved in `folder`, ready to answer."""
+    read_peft_folder(folder)  # tells in our words what peft would search the Hub for, or choke on
     try:
         with _peft_without_noise():
             wrapped = peft.PeftModel.from_pretrained(network, str(folder), is_trainable=True, use_safetensors=True)

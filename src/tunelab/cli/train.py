@@ -39,10 +39,14 @@ def command(
     with progress_line() as listener:
         trained = train(resolved, find_workspace(Path.cwd()), resume=resume, listeners=[listener])
     end_of(trained)
-    if resolved.recipe.evaluation.compare and not trained.was_finished:
+    if trained.was_finished:
+        return
+    if resolved.recipe.evaluation.compare:
         from tunelab.cli.compare import compare_and_print
 
         compare_and_print(trained.run, show=3)
+    else:
+        say(f"Next     {this_command()} compare {shlex.quote(named(trained.run.path))}")
 
 
 def end_of(trained: Trained) -> None:

@@ -28,8 +28,10 @@ def refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, folde
     for note in (*data.notes, *renderer.notes):
         events.emit(Notice(text=note))
     if not data.rendered_train.sequences:
-        first = next(iter((*data.bad_rows, *data.bad_turns)), None)
-        remedy = "Run tunelab check on the recipe: it lists why." + (f" The first reason: {first}" if first else "")
+        lost = [f"{each.origin}: {each.reason} ({each.num_tokens:,} tokens)" for each in data.rendered_train.dropped]
+        first = next(iter((*map(str, (*data.bad_rows, *data.bad_turns)), *lost)), "there are no rows")
+        too_long = " data.max_length decides what is cut." if lost else ""
+        remedy = f"The first reason: {first}.{too_long} tunelab check lists them all."
         raise DataError("no row can be trained", where="data.train_files", remedy=remedy)
     schedule = make_schedule(recipe, data.rendered_train.sequences)
     findings = check(material_of(recipe, data, renderer, folder=folder, schedule=schedule))
@@ -40,7 +42,7 @@ def refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, folde
     for error in chain(data.bad_rows[:_LISTED], data.bad_turns[:_LISTED]):
         events.emit(Notice(text=f"left out: {error}", level="warning"))
     if findings.blocking:
-        told = " ".join(f"[{each.code}] {each.summary} {each.remedy}".strip() for each in findings.blocking)
+        told = "; ".join(f"{each.summary} [{each.code}]. {each.remedy}".strip(" .") for each in findings.blocking)
         remedy = "Mend it, or say why it may stand: checks.ignore: {code: reason}. tunelab check shows the rows."
         raise DataError(f"the checks found what would spoil this run: {told}", remedy=remedy)
     return schedule

@@ -90,6 +90,9 @@ class Workspace:
                 )
             return run
         runs = self.runs()
+        folder = Run(path=Path(reference).resolve())
+        if folder.exists and reference != "latest" and not any(run.id == reference for run in runs):
+            return folder
         if not runs:
             remedy = "Make one with tunelab train RECIPE, or name the run's folder (./folder)."
             raise RunError("there is no run here yet", where=str(self._runs), remedy=remedy)
