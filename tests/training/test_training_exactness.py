@@ -81,14 +81,20 @@ def _grove_loss_and_gradient(network, adapter: Adapter, grove: Grove) -> tuple[f
     return total, torch.cat([each.flatten() for each in flat])
 
 
+def _assert_grove_gives(  # type: ignore[no-untyped-def]
+    loss: float, gradient: torch.Tensor, network, adapter: Adapter, grove: Grove, *, tolerance: float
+) -> None:
+    grove_loss, grove_gradient = _grove_loss_and_gradient(network, adapter, grove)
+    assert grove_loss == pytest.approx(loss, rel=tolerance)
+    assert float((grove_gradient - gradient).norm() / gradient.norm()) < tolerance
+
+
 def _assert_equal(network, adapter: Adapter, sequences: list[Rendered], *, tolerance: float) -> None:  # type: ignore[no-untyped-def]
     loss, gradient = _loss_and_gradient(padded_unshared_loss(network, adapter, sequences), adapter)
     assert gradient.norm() > 0
     for share in (True, False):
         grove = plant_batches([sequences], num_virtual_tokens=adapter.num_virtual_tokens, share=share)
-        forest_loss_, forest_gradient = _grove_loss_and_gradient(network, adapter, grove)
-        assert forest_loss_ == pytest.approx(loss, rel=tolerance)
-        assert float((forest_gradient - gradient).norm() / gradient.norm()) < tolerance
+        _assert_grove_gives(loss, gradient, network, adapter, grove, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -126,9 +132,7 @@ def _assert_cuts_change_nothing(  # type: ignore[no-untyped-def]
             grove = plant_step(sequences, micro_batch_tokens=budget, num_virtual_tokens=adapter.num_virtual_tokens)
         if len(grove.forests) > 1:
             assert len(grove.root_ids_R) >= adapter.num_virtual_tokens
-        grove_loss, grove_gradient = _grove_loss_and_gradient(network, adapter, grove)
-        assert grove_loss == pytest.approx(loss, rel=tolerance)
-        assert float((grove_gradient - gradient).norm() / gradient.norm()) < tolerance
+        _assert_grove_gives(loss, gradient, network, adapter, grove, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("adapter_name", ADAPTERS)

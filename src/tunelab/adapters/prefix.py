@@ -17,6 +17,7 @@ from transformers.cache_utils import DynamicCache
 from tunelab.adapters.config import PrefixTuningConfig
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
+from tunelab.models.attention import running_kinds, sliding_windows
 
 _WEIGHT = "prompt_embeddings"
 
@@ -58,9 +59,7 @@ class Prefix:
         heads = f"{shape.heads} key/value heads of width {shape.width}"
         through = f", through {encoder.transform[0].out_features} hidden units" if encoder.prefix_projection else ""
         lines = [f"{positions}, {heads}{through}"]
-        cached = DynamicCache(config=self._network.config).layers
-        windows = [layer.sliding_window for layer in cached if layer.is_sliding]
-        if windows:
+        if windows := sliding_windows(self._network):
             lines.append(f"{len(windows)} layers see {min(windows):,} positions back: behind those, the prefix is gone")
         return tuple(lines)
 
@@ -181,9 +180,9 @@ def _computed(network: PreTrainedModel, token_ids_V: np.ndarray) -> list[tuple[t
         AdapterError: some layers keep none.
     """
     text_config = network.config.get_text_config()
-    kinds = set(getattr(text_config, "layer_types", None) or []) - {"full_attention", "sliding_attention"}
+    kinds = running_kinds(network)
     if kinds or network._is_stateful:
-        raise _unfit(f"this model has layers of kind {', '.join(sorted(kinds)) or 'state space'}")
+        raise _unfit(f"this model has layers of kind {', '.join(kinds) or 'state space'}")
     cache = DynamicCache()
     ids = torch.from_numpy(token_ids_V)[None].to(network.device)
     with torch.no_grad():

@@ -31,8 +31,6 @@ class Forest:
     """One past the last descendant of each node."""
     segment_starts_S: Indices
     """First node of each segment; a segment ends where the next one starts."""
-    segment_parents_S: Indices
-    """The segment whose last node is the parent of a segment's first node; -1 at a root."""
     sources_M: Indices
     """The node whose output predicts a trained node: its parent."""
     targets_M: Indices
@@ -58,13 +56,6 @@ class Forest:
         return list(
             zip(self.segment_starts_S.tolist(), ends.tolist(), self.subtree_ends_N[ends - 1].tolist(), strict=True)
         )
-
-    def ancestors(self, segment: int) -> list[int]:
-        """Return the segments above a segment, which its tokens attend to whole, root first."""
-        above = []
-        while (segment := int(self.segment_parents_S[segment])) >= 0:
-            above.append(segment)
-        return above[::-1]
 
 
 class Path(NamedTuple):
@@ -110,10 +101,17 @@ def plant(ways: Sequence[Path], *, share: bool = True, root_length: int = 0) -> 
 
 def count_distinct(sequences: Sequence[Rendered]) -> int:
     """Return how many tokens are left of `sequences` when each shared prefix counts once."""
-    ids = [np.concatenate([each.prompt_ids, each.completion_ids]).astype(np.int32) for each in sequences]
-    ids.sort(key=_sort_key)
-    shared = sum(common_prefix(one, other) for one, other in pairwise(ids))
-    return sum(map(len, ids)) - shared
+    return count_nodes(ways := paths(sequences), overlaps(ways))
+
+
+def overlaps(ways: Sequence[Path]) -> list[int]:
+    """Return how many first ids each path but the first shares with the one before it."""
+    return [common_prefix(one.ids, other.ids) for one, other in pairwise(ways)]
+
+
+def count_nodes(ways: Sequence[Path], shared: Sequence[int]) -> int:
+    """Return the nodes of the forest of some paths, each of which shares so many first ids with the one before it."""
+    return sum(len(way.ids) for way in ways) - sum(shared)
 
 
 def _sort_key(ids: Indices) -> bytes:
@@ -168,15 +166,12 @@ class _Trunk:
     def forest(self, *, root_length: int, num_real_tokens: int) -> Forest:
         self._close(0)
         starts = np.array(sorted(self.starts), dtype=np.int32)
-        first_parents = self.parents[starts]
-        segment_of = np.searchsorted(starts, first_parents, side="right") - 1
         trained = np.flatnonzero(self.weights[: self.size]).astype(np.int32)
         return Forest(
             token_ids_N=self.token_ids[: self.size].copy(),
             depths_N=self.depths[: self.size] + root_length,
             subtree_ends_N=self.subtree_ends[: self.size].copy(),
             segment_starts_S=starts,
-            segment_parents_S=np.where(first_parents < 0, -1, segment_of).astype(np.int32),
             sources_M=self.parents[trained],
             targets_M=self.token_ids[trained],
             weights_M=self.weights[trained],

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tunelab.batching.forest import Forest, Indices, Path, common_prefix, paths, plant
+from tunelab.batching.forest import Forest, Indices, Path, common_prefix, count_nodes, overlaps, paths, plant
 from tunelab.rendering.rendered import Rendered
 
 _SHORTEST_ROOT = 64
@@ -51,8 +51,8 @@ def plant_step(
     The cuts fall where the least is repeated. A sequence longer than the budget is a micro-batch of its own.
     """
     ways = paths(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
-    shared = [common_prefix(one.ids, other.ids) if share else 0 for one, other in pairwise(ways)]
-    if len(ways) == 1 or _num_nodes(ways, shared) <= micro_batch_tokens:
+    shared = overlaps(ways) if share else [0] * (len(ways) - 1)
+    if len(ways) == 1 or count_nodes(ways, shared) <= micro_batch_tokens:
         return _grove([ways], root=0, share=share)
     root = _root_length(ways) if share else 0
     return _grove(list(_cut(ways, shared, root, micro_batch_tokens)), root=root, share=share)
@@ -79,10 +79,6 @@ def _root_length(ways: Sequence[Path]) -> int:
     """
     length = min(common_prefix(ways[0].ids, way.ids[: max(0, way.first_trained - 1)]) for way in ways)
     return length if length >= _SHORTEST_ROOT else 0
-
-
-def _num_nodes(ways: Sequence[Path], shared: Sequence[int]) -> int:
-    return sum(len(way.ids) for way in ways) - sum(shared)
 
 
 def _cut(ways: Sequence[Path], shared: Sequence[int], root: int, budget: int) -> Iterator[Sequence[Path]]:

@@ -17,6 +17,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from tunelab.adapters.adapter import Adapter
 from tunelab.errors import ModelError
 from tunelab.generation.completion import Sampling
+from tunelab.models.attention import sliding_windows
 from tunelab.rendering.rendered import TokenIds
 
 # A pass over the network has a fixed price: shorter common beginnings are not worth a pass of their own.
@@ -102,7 +103,7 @@ def may_differ_in_length(
     """
     if adapter is None or not adapter.num_prefix_positions:
         return True
-    windows = [layer.sliding_window for layer in DynamicCache(config=network.config).layers if layer.is_sliding]
+    windows = sliding_windows(network)
     longest = max(map(len, prompts), default=0)
     return not windows or adapter.num_prefix_positions + longest + sampling.max_new_tokens <= min(windows)
 

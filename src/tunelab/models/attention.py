@@ -14,6 +14,7 @@ from functools import lru_cache
 import torch
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.cache_utils import DynamicCache
 
 from tunelab.errors import ModelError
 from tunelab.models.flash_forest import Span, flash_forest
@@ -28,8 +29,6 @@ class ForestLayout:
 
     spans_S: Sequence[Span]
     """Where each segment stands in the row, and what hangs below it."""
-    ancestors_S: Sequence[Sequence[int]]
-    """For each segment, the segments above it, the topmost first."""
     longest_path: int
     """Tokens of the longest sequence, root included."""
     root: Mapping[int, KeysValues] = field(default_factory=dict)
@@ -51,13 +50,21 @@ def forest_attention(network: PreTrainedModel) -> Iterator[None]:
 
 def refuse_if_it_cannot_branch(network: PreTrainedModel) -> None:
     """Raise a ModelError for layers whose state runs along the row and so cannot branch."""
-    text_config = network.config.get_text_config()
-    kinds = set(getattr(text_config, "layer_types", None) or [])
-    linear = sorted(kinds - {"full_attention", "sliding_attention"})
-    if linear:
+    if linear := running_kinds(network):
         expected = "full or sliding attention in every layer"
         remedy = "Such layers carry a state along the row that cannot branch; choose another base model."
         raise ModelError(f"this model has layers of kind {', '.join(linear)}", expected=expected, remedy=remedy)
+
+
+def running_kinds(network: PreTrainedModel) -> list[str]:
+    """Return the kinds of layers whose state runs along the row, such as linear attention."""
+    kinds = set(getattr(network.config.get_text_config(), "layer_types", None) or [])
+    return sorted(kinds - {"full_attention", "sliding_attention"})
+
+
+def sliding_windows(network: PreTrainedModel) -> list[int]:
+    """Return the window, in positions, of each layer that has one."""
+    return [layer.sliding_window for layer in DynamicCache(config=network.config).layers if layer.is_sliding]
 
 
 def _attend(
@@ -103,9 +110,12 @@ def _masked(
 ) -> torch.Tensor:
     """Return the (1, N, H, D) outputs segment by segment, under a mask: for windows, odd widths and other devices."""
     outputs = []
-    for own, above in zip(layout.spans_S, layout.ancestors_S, strict=True):
-        path = [slice(span.start, span.end) for span in (*(layout.spans_S[each] for each in above), own)]
-        keys, values = ([each[:, :, part] for part in path] for each in (key, value))
+    path: list[Span] = []  # the segments above, topmost first, and the segment itself
+    for own in layout.spans_S:
+        while path and path[-1].subtree_end <= own.start:
+            path.pop()
+        path.append(own)
+        keys, values = ([each[:, :, span.start : span.end] for span in path] for each in (key, value))
         if root is not None:
             keys, values = [root[0], *keys], [root[1], *values]
         num_own, num_seen = own.end - own.start, sum(each.shape[2] for each in keys)

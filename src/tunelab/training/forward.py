@@ -46,7 +46,6 @@ class _Placed:
 def _place(forest: Forest, device: torch.device, root: Root, num_before: int) -> _Placed:
     layout = ForestLayout(
         spans_S=[Span(*span) for span in forest.spans()],
-        ancestors_S=[forest.ancestors(segment) for segment in range(len(forest.segment_starts_S))],
         longest_path=num_before + int(forest.depths_N.max()) + 1,
         root=root.layers,
     )

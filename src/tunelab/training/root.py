@@ -52,7 +52,6 @@ def run_root(network: PreTrainedModel, adapter: Adapter, token_ids_R: NDArray[np
             logits_to_keep=nothing,  # a root predicts nothing
             forest_layout=ForestLayout(
                 spans_S=[Span(0, length, length)],
-                ancestors_S=[()],
                 longest_path=before + length,
                 root=grown,
                 kept=behind,
