@@ -14,6 +14,7 @@ Anything else that escapes is a bug of tunelab and keeps its traceback.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import PurePath
 
 
 class TunelabError(Exception):
@@ -85,3 +86,10 @@ def guess(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean "x"?`` for the nearest known name; empty where none is near."""
     nearest = get_close_matches(name, sorted(known), n=1)
     return f'Did you mean "{nearest[0]}"?' if nearest else ""
+
+
+def guess_file(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean "x"?`` for the nearest file; what comes behind the first dot makes no name alike."""
+    stems = {PurePath(each).name.partition(".")[0]: each for each in sorted(known, reverse=True)}
+    nearest = get_close_matches(PurePath(name).name.partition(".")[0], stems, n=1, cutoff=0.7)
+    return f'Did you mean "{stems[nearest[0]]}"?' if nearest else ""

@@ -28,8 +28,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """Run a command that must be refused, and return its message."""
     capsys.readouterr()
     code = tunelab(["train", *arguments])
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
     assert (code, err.count("\n")) == (2, 1), err
+    assert "/runs/" not in out  # a run that never began names no folder
     assert err.startswith("tunelab: ")
     assert "Traceback" not in err
     return err
@@ -275,7 +276,9 @@ def test_the_same_command_works_once_the_fault_is_mended(task: Path, capsys: pyt
     assert list((task / "out").iterdir()) == []
     (task / "train.jsonl").write_text(data)
     assert tunelab(["train", *arguments]) == 0
-    assert "a finished run" in refused(capsys, *arguments)
+    again = refused(capsys, *arguments)
+    assert "a run that is finished. Choose another folder" in again
+    assert "--resume" not in again
 
 
 def test_a_folder_that_holds_something_else_is_not_written_into(task: Path, capsys: pytest.CaptureFixture[str]) -> None:

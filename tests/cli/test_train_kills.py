@@ -1,6 +1,7 @@
 """A run cannot be lost: killed at any instant, interrupted, or without room on the disk, it ends in the same bytes."""
 
 import json
+import os
 import shlex
 import signal
 import time
@@ -146,6 +147,20 @@ def test_a_second_ctrl_c_ends_at_once_and_nothing_saved_is_lost(
     assert adapter_sha256(only_run(tmp_path)) == straight["lora"][0]
 
 
+def test_a_background_job_is_told_that_ctrl_c_is_ignored_and_what_ends_it(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_task(tmp_path, tiny_model)
+    monkeypatch.chdir(tmp_path)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `tunelab train … &`
+    try:
+        assert tunelab(["train", "task.yaml"]) == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert f"Ctrl+C is ignored, as for a shell's background job: kill {os.getpid()} saves" in capsys.readouterr().err
+
+
 def test_resuming_a_finished_run_does_nothing(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,7 +171,9 @@ def test_resuming_a_finished_run_does_nothing(
     capsys.readouterr()
     for recipe in ("task.yaml", str(only_run(tmp_path).recipe_file)):
         assert tunelab(["train", recipe, "--resume"]) == 0
-        assert "This run is finished; nothing was done." in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert "This run is finished; nothing was done." in told
+        assert "To train longer, start a new run" in told
     assert tree(tmp_path) == before
 
 

@@ -1,8 +1,10 @@
 """The flow over a run folder."""
 
+import json
+
 import pytest
 
-from tunelab.errors import DataError, RunError
+from tunelab.errors import AdapterError, DataError, ModelError, RunError
 from tunelab.evaluation.report import read_report
 from tunelab.files import sha256_folder
 from tunelab.flows.chat import open_chat
@@ -103,12 +105,36 @@ def test_an_unfinished_or_damaged_run_is_a_clear_error(make_run):
     with pytest.raises(RunError, match="manifest is damaged"):
         compare_run(run)
     run.manifest_file.unlink()
-    with pytest.raises(RunError, match=r"not finished.*--resume"):
+    with pytest.raises(RunError, match=r"unfinished.*recipe.yaml --resume"):
         compare_run(run)
     run.manifest_file.write_text(manifest)
     run.recipe_file.write_text("lora: {r: none}\n")
     with pytest.raises(RunError, match="recipe cannot be read"):
         compare_run(run)
+
+
+def test_an_adapter_of_another_kind_than_the_recipes_is_refused_with_both_kinds(make_run):
+    run = make_run()
+    settings = run.adapter / "adapter_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"peft_type": "PROMPT_TUNING"}))
+    for use in (compare_run, open_chat):
+        with pytest.raises(AdapterError, match=r"kind PROMPT_TUNING.*kind LORA"):
+            use(run)
+
+
+def test_a_base_model_that_is_gone_is_told_with_what_can_be_done(make_run, model_folder):
+    run = make_run()
+    run.recipe_file.write_text(run.recipe_file.read_text().replace(str(model_folder), str(model_folder / "gone")))
+    with pytest.raises(ModelError, match=r"gone: the base model of this run is gone. Put the folder back") as caught:
+        open_chat(run)
+    assert "--set" not in str(caught.value)
+
+
+def test_a_run_in_use_is_told_to_be_in_use_not_to_be_resumed(make_run):
+    run = make_run()
+    run.manifest_file.unlink()
+    with run.locked(), pytest.raises(RunError, match=r"this run is in use by process \d+.*Wait until it ends"):
+        open_chat(run)
 
 
 def test_the_base_model_of_a_run_can_be_talked_to(make_run):

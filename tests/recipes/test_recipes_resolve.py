@@ -302,3 +302,52 @@ def test_every_setting_is_explained_once_with_its_meaning(tmp_path: Path) -> Non
     assert keys == [key for key in FIELDS if not key.startswith(("soft_prompt.", "prefix_tuning."))]
     assert all(row.meaning for row in rows)
     assert [row.source for row in rows if row.key == "training.seed"] == [f"{tmp_path / 'recipe.yaml'}:2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "places"),
+    [
+        (
+            "data:\n  train_files: a\n  max_lenght: 3\nlora:\n  r: 0\n  lora_alpha: x\ntraining:\n  seed: 1\n",
+            4,
+            (3, 5, 6),
+        ),
+        ("finetune_dataset: a\nlora_rr: 3\nepoch: 2\nlearning_rate: 9\n", 4, (2, 3, 4)),
+        ("model_name: a\nlora_config:\n  rank: 3\ntraining_config:\n  epoch: 2\n", 3, (3, 5)),
+    ],
+)
+def test_all_faults_of_a_recipe_are_told_at_once_in_every_dialect(
+    text: str, lines: int, places: tuple[int, ...], tmp_path: Path
+) -> None:
+    path = _recipe(tmp_path, text)
+    told = _refusal(path)
+    assert len(told.splitlines()) == lines
+    assert [place for place in places if f"  {path}:{place}" not in told] == []
+
+
+def test_many_faults_are_counted_and_the_first_twenty_told(tmp_path: Path) -> None:
+    told = _refusal(_recipe(tmp_path, "training:\n" + "".join(f"  own{number}: 1\n" for number in range(30))))
+    assert told.startswith("the recipe has 30 faults:")
+    assert told.endswith("and 10 more.")
+    assert len(told.splitlines()) == 22
+
+
+def test_a_file_that_is_far_from_the_name_is_listed_and_never_proposed(tmp_path: Path) -> None:
+    _recipe(tmp_path, "", "prod.yaml")
+    assert _refusal(tmp_path / "task.yaml").endswith("YAML files in that folder: prod.yaml.")
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.json.gz"])
+def test_data_in_place_of_a_recipe_are_told_with_the_recipe_they_need(name: str, tmp_path: Path) -> None:
+    told = _refusal(_recipe(tmp_path, '{"prompt": "a", "completion": "b"}\n', name))
+    assert "this is data, not a recipe" in told
+    line = told.partition("give that: ")[2]
+    assert resolve_recipe(_recipe(tmp_path, line), environment={}).recipe.data.train_files == (str(tmp_path / name),)
+
+
+def test_a_recipe_without_data_says_how_to_name_them(tmp_path: Path) -> None:
+    bare = resolve_recipe(_recipe(tmp_path, "lora:\n  r: 4\n"), environment={})
+    nothing = resolve_recipe(None, environment={})
+    for resolved, words in ((bare, "recipe.yaml: no training file is named"), (nothing, "no recipe is given")):
+        with pytest.raises(RecipeError, match=f"{words}.*tunelab train recipe.yaml"):
+            _ = resolved.anchored

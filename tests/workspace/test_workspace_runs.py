@@ -107,7 +107,7 @@ def test_a_chosen_folder_that_holds_something_is_not_written_over(tmp_path: Path
     assert run.path == tmp_path / "out"
     assert workspace.new_run("x", output_dir=tmp_path / "out") == run
     run.write_recipe("seed: 1\n")
-    with pytest.raises(RunError, match=r"unfinished run.*--resume"):
+    with pytest.raises(RunError, match=r"that is unfinished.*--resume"):
         workspace.new_run("x", output_dir=tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
@@ -150,6 +150,8 @@ def test_a_run_in_use_by_another_process_is_refused_at_once_and_free_when_that_i
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(RunError, match=f"in use by process {holder.pid}"), run.locked():
             pass
+        with pytest.raises(RunError, match=f"is in use by process {holder.pid}. Choose another folder.$"):
+            Workspace(path=tmp_path).new_run("x", output_dir=run.path)
         holder.kill()
         holder.wait()
     with run.locked():

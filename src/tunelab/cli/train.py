@@ -58,6 +58,7 @@ def end_of(trained: Trained) -> None:
         raise typer.Exit(128 + signal.Signals[trained.interrupted_by])
     if trained.was_finished:
         say(f"This run is finished; nothing was done. Its adapter: {named(run.adapter)}")
+        say("To train longer, start a new run: raise training.num_train_epochs and leave --resume out.")
         return
     from tunelab.events.plot import terminal_plot
 

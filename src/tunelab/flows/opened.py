@@ -1,10 +1,14 @@
 """A finished run, opened: its base model in memory with the adapter on it, and the rendering it was trained with."""
 
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import load_adapter
-from tunelab.errors import RecipeError, RunError
+from tunelab.adapters.config import LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.peft_folder import read_peft_settings
+from tunelab.errors import AdapterError, ModelError, RecipeError, RunError
 from tunelab.flows.facts import RunFacts, read_facts
 from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
@@ -13,6 +17,8 @@ from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.workspace import Run
+
+_PEFT_TYPES = {LoraConfig: "LORA", SoftPromptConfig: "PROMPT_TUNING", PrefixTuningConfig: "PREFIX_TUNING"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +46,16 @@ def open_run(run: Run) -> OpenedRun:
         ModelError, AdapterError: base model or adapter cannot be loaded.
     """
     if not run.is_finished:
-        remedy = "Continue it with tunelab train --resume."
-        raise RunError("this run is not finished", where=str(run.path), remedy=remedy)
+        go_on = f"Continue it with: tunelab train {shlex.quote(str(run.recipe_file))} --resume"
+        remedy = go_on if run.state == "unfinished" else "Wait until it ends."
+        raise RunError(f"this run is {run.state}", where=str(run.path), expected="a finished one", remedy=remedy)
     resolved = read_run_recipe(run)
     recipe = resolved.recipe
+    _refuse_another_kind(run, recipe)
+    base_model = Path(recipe.model.base_model)
+    if base_model.is_absolute() and not base_model.is_dir():
+        remedy = "Put the folder back there (a link to it will do), or train again on a base model that you have."
+        raise ModelError("the base model of this run is gone", where=str(base_model), remedy=remedy)
     folder = locate_model(recipe.model, base=run.path)
     facts = read_facts(run)
     renderer = load_renderer(folder, recipe.data, base=run.path, today=facts.rendered_on)
@@ -63,6 +75,17 @@ def read_run_recipe(run: Run) -> ResolvedRecipe:
         return resolve_recipe(run.recipe_file, environment=None)
     except RecipeError as error:
         raise RunError(f"the run's recipe cannot be read ({error.what})", where=error.where) from error
+
+
+def _refuse_another_kind(run: Run, recipe: Recipe) -> None:
+    trained = _PEFT_TYPES[type(recipe.adapter)]
+    present = read_peft_settings(run.adapter).get("peft_type")
+    if present != trained:
+        raise AdapterError(
+            f"the adapter is of kind {present}, and this run trained one of kind {trained}",
+            where=str(run.adapter),
+            remedy="Put the run's own adapter back, or train again.",
+        )
 
 
 def _refuse_another_template(run: Run, trained: str, present: str) -> None:

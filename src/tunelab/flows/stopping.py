@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -23,7 +24,7 @@ class Stopping:
 def stop_on_signals() -> Iterator[Stopping]:
     """Turn the first SIGINT, SIGTERM or SIGHUP within the context into a wish; a second one ends the process as usual.
 
-    A signal that the process was started to ignore (nohup) stays ignored.
+    A signal that the process was started to ignore (nohup, a background job of a shell) stays so; of Ctrl+C it is said.
     """
     stopping = Stopping()
     previous: dict[signal.Signals, Any] = {}
@@ -35,6 +36,10 @@ def stop_on_signals() -> Iterator[Stopping]:
         for each, handler in previous.items():
             signal.signal(each, handler)
 
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        with suppress(OSError):
+            end = f"kill {os.getpid()} saves the run and ends it"
+            print(f"Ctrl+C is ignored, as for a shell's background job: {end}.", file=sys.stderr, flush=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if (handler := signal.getsignal(number)) is not signal.SIG_IGN:
             previous[number] = handler

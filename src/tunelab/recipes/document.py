@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunelab.errors import RecipeError, did_you_mean
+from tunelab.errors import RecipeError, guess_file
+from tunelab.sources.locate import DATA_SUFFIXES
+from tunelab.sources.opening import unpacked_suffix
 
+_TOLD_FAULTS = 20
+_LISTED_FILES = 8
 MAX_RECIPE_BYTES = 1 << 20
 """A recipe is a page of settings; what is larger is some other file."""
 
@@ -51,6 +57,27 @@ class Entry:
     def dotted(self) -> str:
         """`section.key`, or the key alone at the top."""
         return f"{self.section}.{self.key}" if self.section else self.key
+
+
+class Faults(list[RecipeError]):
+    """Faults of a recipe, noted one by one and told together."""
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Keep a RecipeError of the context, and go on behind it."""
+        try:
+            yield
+        except RecipeError as error:
+            self.append(error)
+
+    def tell(self) -> None:
+        """Raise what was noted, as one error; do nothing where all was well."""
+        if len(self) == 1:
+            raise self[0]
+        if self:
+            more = [f"and {len(self) - _TOLD_FAULTS} more"] if len(self) > _TOLD_FAULTS else []
+            told = [*map(str, self[:_TOLD_FAULTS]), *more]
+            raise RecipeError("\n  ".join([f"the recipe has {len(self)} faults:", *told])) from self[0]
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -125,8 +152,12 @@ def _read_text(path: Path) -> str:
         )
     if not path.is_file():
         beside = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        remedy = did_you_mean(path.name, beside) if beside else "There is no YAML file in that folder."
+        listed = ", ".join(sorted(beside)[:_LISTED_FILES]) or "none"
+        remedy = guess_file(path.name, beside) or f"YAML files in that folder: {listed}."
         raise RecipeError("there is no such recipe", where=str(path), remedy=remedy)
+    if unpacked_suffix(path) in DATA_SUFFIXES:
+        remedy = f"Put this line into recipe.yaml, and give that: data: {{train_files: {json.dumps(str(path))}}}"
+        raise RecipeError("this is data, not a recipe", where=str(path), remedy=remedy)
     if path.stat().st_size > MAX_RECIPE_BYTES:
         raise RecipeError(
             f"{path.stat().st_size:,} bytes are no recipe", where=str(path), expected="at most 1 MiB of YAML"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
-from tunelab.recipes.document import Entry, Layer, Note, Setting
+from tunelab.recipes.document import Entry, Faults, Layer, Note, Setting
 from tunelab.recipes.keys import kinds
 
 
@@ -93,7 +93,7 @@ def speaks(entries: Sequence[Entry]) -> bool:
     )
 
 
-def read(entries: Sequence[Entry], path: Path) -> tuple[str, Layer, list[Note]]:
+def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
     given = {entry.key: entry for entry in entries}
     soft_prompt = path.stem == "soft_prompt" or any(_KEYS[key].only == "soft_prompt" for key in given if key in _KEYS)
@@ -102,7 +102,7 @@ def read(entries: Sequence[Entry], path: Path) -> tuple[str, Layer, list[Note]]:
     for entry in entries:
         if entry.key not in keys and entry.key not in _HANDLED_APART:
             remedy = did_you_mean(entry.key, [*keys, *_HANDLED_APART])
-            raise RecipeError(f'ModelLab has no key "{entry.key}"', where=entry.where, remedy=remedy)
+            faults.append(RecipeError(f'ModelLab has no key "{entry.key}"', where=entry.where, remedy=remedy))
     _refuse_no_training(given)
 
     layer = {

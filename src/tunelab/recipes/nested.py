@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunelab.errors import RecipeError, did_you_mean
-from tunelab.recipes.document import Entry, Layer, Note, Setting
+from tunelab.recipes.document import Entry, Faults, Layer, Note, Setting
 from tunelab.recipes.keys import check_key
 from tunelab.recipes.recipe import SECTIONS
 
@@ -24,18 +24,19 @@ def speaks(entries: Sequence[Entry]) -> bool:
     return any((entry.section or entry.key) in _OWN for entry in entries)
 
 
-def read(entries: Sequence[Entry]) -> tuple[str, Layer, list[Note]]:
+def read(entries: Sequence[Entry], faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
     layer: Layer = {}
     notes: list[Note] = []
     for entry in entries:
-        if entry.dotted == "lora_config.task_type":
-            if entry.value != "CAUSAL_LM":
-                raise RecipeError(f"task_type is {entry.value}", where=entry.where, expected="CAUSAL_LM")
-            continue
-        dotted = _canonical_key(entry)
-        source = entry.where if dotted == entry.dotted else f"{entry.where} ({entry.dotted})"
-        layer[dotted] = Setting(value=entry.value, source=source)
+        with faults.noted():
+            if entry.dotted == "lora_config.task_type":
+                if entry.value != "CAUSAL_LM":
+                    raise RecipeError(f"task_type is {entry.value}", where=entry.where, expected="CAUSAL_LM")
+                continue
+            dotted = _canonical_key(entry)
+            source = entry.where if dotted == entry.dotted else f"{entry.where} ({entry.dotted})"
+            layer[dotted] = Setting(value=entry.value, source=source)
     warmup = layer.get("training.num_warmup_steps")
     if warmup is not None and warmup.value and "training.lr_scheduler_type" not in layer:
         layer["training.lr_scheduler_type"] = Setting(value="linear_with_warmup", source=warmup.source)

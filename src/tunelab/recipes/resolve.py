@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tunelab.errors import RecipeError, guess
 from tunelab.recipes import modellab, nested
-from tunelab.recipes.document import Entry, Layer, Note, Setting, read_entries
+from tunelab.recipes.document import Entry, Faults, Layer, Note, Setting, read_entries
 from tunelab.recipes.keys import check_key, expected, kinds
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, DataConfig, Recipe, settings_of
@@ -40,14 +40,22 @@ class ResolvedRecipe:
 
     @property
     def anchored(self) -> Recipe:
-        """The recipe with its relative names made absolute, so that it means the same from any folder."""
+        """The recipe with its relative names made absolute, so that it means the same from any folder.
+
+        Raises:
+            RecipeError: it names no data.
+        """
         settings = settings_of(self.recipe)
+        if (
+            not settings["data.train_files"]
+            and settings["data.data_dir"] == DataConfig.model_fields["data_dir"].default
+        ):
+            what = "no recipe is given" if self.file is None else "no training file is named"
+            remedy = "A line such as data: {train_files: train.jsonl} makes a file a recipe. "
+            remedy += "Then: tunelab train recipe.yaml. The data alone: tunelab check train.jsonl."
+            raise RecipeError(what, where=str(self.file or ""), remedy=remedy)
         data_dir = self.base / Path(settings["data.data_dir"]).expanduser()
-        changed: dict[str, Any] = {}
-        if settings["data.train_files"] or settings["data.data_dir"] != DataConfig.model_fields["data_dir"].default:
-            changed["data.data_dir"] = str(
-                data_dir.resolve()
-            )  # without either, no data are named: say so, not all of them
+        changed: dict[str, Any] = {"data.data_dir": str(data_dir.resolve())}
         for dotted in _FILE_SETTINGS:
             if name := settings[dotted]:
                 beside_data, beside_recipe = data_dir / name, self.base / Path(name).expanduser()
@@ -73,18 +81,20 @@ def resolve_recipe(
             None reads neither.
 
     Raises:
-        RecipeError: an unknown key, an impossible value, a file that is no recipe; it names the place.
+        RecipeError: unknown keys, impossible values, a file that is no recipe; it names each place.
     """
     base = path.parent if path else Path()
-    dialect, in_file, notes = _read_file(path) if path else ("environment", {}, [])
+    faults = Faults()
+    dialect, in_file, notes = _read_file(path, faults) if path else ("environment", {}, [])
     layer = dict(in_file)
     if environment is not None:
         for folder in dict.fromkeys((Path.cwd(), base.absolute())):
             layer |= from_dotenv(folder / ".env")
         layer |= from_environment(environment)
     layer |= from_command_line(overrides)
-    _refuse_clashes(layer)
-    recipe = _validated(layer)
+    with faults.noted():
+        _refuse_clashes(layer)
+    recipe = _validated(layer, faults)
     sources = {key: layer[key].source if key in layer else "default" for key in settings_of(recipe)}
     return ResolvedRecipe(
         recipe=recipe,
@@ -100,25 +110,25 @@ def _stands(note: Note, in_file: Layer, layer: Layer) -> bool:
     return layer.get(note.about) is in_file.get(note.about)
 
 
-def _read_file(path: Path) -> tuple[str, Layer, list[Note]]:
+def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
     entries = read_entries(path)
     if nested.speaks(entries):
-        return nested.read(entries)
+        return nested.read(entries, faults)
     if modellab.speaks(entries):
-        return modellab.read(entries, path)
-    return "canonical", _canonical(entries), []
+        return modellab.read(entries, path, faults)
+    return "canonical", _canonical(entries, faults), []
 
 
-def _canonical(entries: Sequence[Entry]) -> Layer:
+def _canonical(entries: Sequence[Entry], faults: Faults) -> Layer:
     layer: Layer = {}
     for entry in entries:
-        check_key(entry.dotted, entry.where)
-        if entry.dotted in SECTIONS and entry.value not in (None, {}):
-            what = f"the section {entry.key} holds {_shown(entry.value)}"
-            raise RecipeError(
-                what, where=entry.where, expected=f"settings such as {_first_key(entry.key)}, indented below it"
-            )
-        layer[entry.dotted] = Setting(value=entry.value, source=entry.where)
+        with faults.noted():
+            check_key(entry.dotted, entry.where)
+            if entry.dotted in SECTIONS and entry.value not in (None, {}):
+                what = f"the section {entry.key} holds {_shown(entry.value)}"
+                expected = f"settings such as {_first_key(entry.key)}, indented below it"
+                raise RecipeError(what, where=entry.where, expected=expected)
+            layer[entry.dotted] = Setting(value=entry.value, source=entry.where)
     return layer
 
 
@@ -136,7 +146,7 @@ def _tree(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return tree
 
 
-def _validated(layer: Layer) -> Recipe:
+def _validated(layer: Layer, faults: Faults) -> Recipe:
     values: dict[str, Any] = {}
     for dotted, setting in layer.items():
         value = setting.value
@@ -145,16 +155,20 @@ def _validated(layer: Layer) -> Recipe:
             if (isinstance(value, bool) and bool not in wanted) or (
                 isinstance(value, float) and not math.isfinite(value)
             ):
-                raise _impossible(dotted, value, setting.source)
+                faults.append(_impossible(dotted, value, setting.source))
+                continue
             if isinstance(value, str) and tuple in wanted and str not in wanted:
                 value = [value]  # one file name where a list may stand
         values[dotted] = value
     try:
-        return Recipe.model_validate(_tree(values))
+        recipe = Recipe.model_validate(_tree(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        dotted = ".".join(str(part) for part in first["loc"][:2])
-        raise _impossible(dotted, values[dotted], layer[dotted].source) from error
+        wrong = dict.fromkeys(".".join(map(str, each["loc"][:2])) for each in error.errors())
+        faults += [_impossible(key, values[key], layer[key].source) for key in wrong if key in values]
+        faults.tell()
+        raise
+    faults.tell()
+    return recipe
 
 
 def _impossible(dotted: str, value: object, where: str) -> RecipeError:

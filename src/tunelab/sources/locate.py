@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunelab.errors import DataError, guess
+from tunelab.errors import DataError, guess_file
 from tunelab.sources.config import SourceConfig
 from tunelab.sources.files import DataFiles, SourceFile
 from tunelab.sources.hub import locate_splits, looks_like_hub
@@ -132,7 +132,7 @@ def _nothing(path: Path, name: str) -> DataError:
     what = (
         "the folder holds no file of rows" if path.is_dir() else f'"{name}" is no file, no folder and matches nothing'
     )
-    remedy = f"{inside}. {guess(path.name, standing)}".rstrip()
+    remedy = f"{inside}. {guess_file(path.name, standing)}".rstrip()
     expected = f"a file that ends in {', '.join(DATA_SUFFIXES)} (.gz and .zst of each)"
     return DataError(what, where="data", expected=expected, remedy=remedy)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from tunelab.errors import RunError
 from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file, write_json
@@ -74,6 +75,18 @@ class Run:
         """Whether the run is whole."""
         return self.manifest_file.is_file()
 
+    @property
+    def state(self) -> str:
+        """``finished``, ``in use by process 4711``, or ``unfinished``."""
+        if self.is_finished:
+            return "finished"
+        with suppress(FileNotFoundError, PermissionError), self._lock_file.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _in_use(file)
+        return "unfinished"
+
     def write_recipe(self, text: str) -> None:
         """Write the resolved recipe; from here on the folder is a run."""
         write_file(self.recipe_file, text)
@@ -112,11 +125,8 @@ class Run:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
-                holder = file.read().strip() or "of unknown id"
                 remedy = "Wait until it ends, or end it; its run can then be resumed."
-                raise RunError(
-                    f"this run is in use by process {holder}", where=str(self.path), remedy=remedy
-                ) from error
+                raise RunError(f"this run is {_in_use(file)}", where=str(self.path), remedy=remedy) from error
             with storage_errors(self.path):
                 file.truncate(0)
                 file.write(str(os.getpid()))
@@ -127,3 +137,7 @@ class Run:
     @property
     def _lock_file(self) -> Path:
         return self.path / ".lock"
+
+
+def _in_use(lock: TextIO) -> str:
+    return f"in use by process {lock.read().strip() or 'of unknown id'}"

@@ -121,9 +121,9 @@ def _in_folder(folder: Path) -> Run:
     remedy = "Choose another folder"
     with storage_errors(run.path):
         if run.exists:
-            state = "a finished run" if run.is_finished else "an unfinished run"
+            go_on = ", or continue it with --resume" if run.state == "unfinished" else ""
             raise RunError(
-                f"this folder holds {state}", where=str(folder), remedy=f"{remedy}, or continue it with --resume."
+                f"this folder holds a run that is {run.state}", where=str(folder), remedy=f"{remedy}{go_on}."
             )
         in_the_way = not run.path.is_dir() or any(not _OWN.fullmatch(file.name) for file in run.path.iterdir())
         if run.path.exists() and in_the_way:
