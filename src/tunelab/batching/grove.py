@@ -43,6 +43,10 @@ class Grove:
         return sum(forest.num_real_tokens for forest in self.forests)
 
 
+NOTHING = Grove(root_ids_R=np.zeros(0, dtype=np.int32), forests=())
+"""What a process does in a step that holds no work for it."""
+
+
 def plant_step(
     sequences: Sequence[Rendered], *, micro_batch_tokens: int, num_virtual_tokens: int = 0, share: bool = True
 ) -> Grove:

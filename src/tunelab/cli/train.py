@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,9 @@ import typer
 
 from tunelab.cli.output import named, say, this_command
 from tunelab.cli.progress import progress_line
-from tunelab.events import RunFinished, read_events
+from tunelab.events import AnyEvent, RunFinished, read_events
 from tunelab.recipes import resolve_recipe
+from tunelab.training.world import join_world
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -33,11 +35,14 @@ def command(
 ) -> None:
     """Train an adapter. Ctrl+C saves a checkpoint and says how to go on; a killed run resumes to the same bytes."""
     settings = [*(overrides or ()), *(["data.bad_rows=skip"] if skip_bad_rows else [])]
-    resolved = resolve_recipe(recipe, overrides=settings)
-    from tunelab.flows.train import train  # brings torch: not before the recipe is known to be good
+    with join_world() as world:
+        resolved = resolve_recipe(recipe, overrides=settings)
+        from tunelab.flows.train import train  # brings torch: not before the recipe is known to be good
 
-    with progress_line() as listener:
-        trained = train(resolved, find_workspace(Path.cwd()), resume=resume, listeners=[listener])
+        with progress_line() if world.is_first else nullcontext(_silent) as listener:
+            trained = train(resolved, find_workspace(Path.cwd()), resume=resume, listeners=[listener], world=world)
+    if not world.is_first:
+        raise typer.Exit(_exit_code(trained))
     end_of(trained)
     if trained.was_finished:
         return
@@ -55,7 +60,7 @@ def end_of(trained: Trained) -> None:
     if trained.interrupted_by is not None:
         go_on = f"{this_command()} train {shlex.quote(named(run.recipe_file))} --resume"
         say(f"Saved at step {trained.step:,}. Go on with:  {go_on}")
-        raise typer.Exit(128 + signal.Signals[trained.interrupted_by])
+        raise typer.Exit(_exit_code(trained))
     if trained.was_finished:
         say(f"This run is finished; nothing was done. Its adapter: {named(run.adapter)}")
         say("To train longer, start a new run: raise training.num_train_epochs and leave --resume out.")
@@ -68,6 +73,14 @@ def end_of(trained: Trained) -> None:
     say()
     say(f"Adapter  {named(run.adapter)}  ({_size(finished.adapter_bytes)}, {_kept(finished)})")
     say(f"Plot     {named(run.plot_file)}")
+
+
+def _exit_code(trained: Trained) -> int:
+    return 128 + signal.Signals[trained.interrupted_by] if trained.interrupted_by else 0
+
+
+def _silent(_: AnyEvent) -> None:
+    """Show nothing: the first of several processes speaks for them all."""
 
 
 def _size(size_bytes: int) -> str:

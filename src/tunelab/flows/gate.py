@@ -61,10 +61,16 @@ def refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> 
             )
 
 
-def batching_that_fits(recipe: Recipe, model: LoadedModel, adapter: Adapter, events: EventLog) -> BatchingConfig:
-    """Return the recipe's batching, with fewer tokens at a time where half of the device's memory holds no more."""
+def batching_that_fits(
+    recipe: Recipe, model: LoadedModel, adapter: Adapter, events: EventLog, num_sharing: int = 1
+) -> BatchingConfig:
+    """Return the recipe's batching, with fewer tokens at a time where half of the device's memory holds no more.
+
+    Args:
+        num_sharing: processes that share the device.
+    """
     estimate = _estimate(recipe, model, adapter, tokens=1, trained_tokens=1)
-    affordable = affordable_tokens(estimate, device_memory(model.device))
+    affordable = affordable_tokens(estimate, device_memory(model.device) // num_sharing)
     wanted = recipe.batching.micro_batch_tokens
     if affordable >= wanted:
         return recipe.batching

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from tunelab.training.world import World
+
 
 class Stopping:
     """Whether the process was asked to end, and by what."""
@@ -19,24 +21,36 @@ class Stopping:
         """Tell whether to stop after this step."""
         return self.signal_name is not None
 
+    def agreed_name(self, world: World) -> str | None:
+        """Return the signal that one of the processes was sent, the same in all of them."""
+        own = signal.Signals[self.signal_name] if self.signal_name else 0
+        highest = int(max(number for (number,) in world.gather(own)))
+        return signal.Signals(highest).name if highest else None
+
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stopping]:
+def stop_on_signals(world: World) -> Iterator[Stopping]:
     """Turn the first SIGINT, SIGTERM or SIGHUP within the context into a wish; a second one ends the process as usual.
 
     A signal that the process was started to ignore (nohup, a background job of a shell) stays so; of Ctrl+C it is said.
+    Where several processes train together, a second signal is ignored, too: the first one comes to them from the
+    terminal or scheduler and from torchrun, which itself ends what is still there after 30 seconds.
     """
     stopping = Stopping()
     previous: dict[signal.Signals, Any] = {}
 
     def note(number: int, _: FrameType | None) -> None:
+        is_again = stopping()
         stopping.signal_name = signal.Signals(number).name
-        with suppress(OSError):  # os.write, because the step that was interrupted may itself have been printing
-            os.write(2, b"\nThe run ends after this step and is saved; once more ends it at once.\n")
-        for each, handler in previous.items():
-            signal.signal(each, handler)
+        if world.is_first and not is_again:
+            again = "" if world.size > 1 else "; once more ends it at once"
+            with suppress(OSError):  # os.write, because the step that was interrupted may itself have been printing
+                os.write(2, f"\nThe run ends after this step and is saved{again}.\n".encode())
+        if world.size == 1:
+            for each, handler in previous.items():
+                signal.signal(each, handler)
 
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    if world.is_first and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         with suppress(OSError):
             end = f"kill {os.getpid()} saves the run and ends it"
             print(f"Ctrl+C is ignored, as for a shell's background job: {end}.", file=sys.stderr, flush=True)

@@ -22,6 +22,7 @@ from tunelab.flows.data import gather
 from tunelab.flows.facts import RunFacts, common_opening
 from tunelab.flows.gate import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
 from tunelab.flows.plan import held_out_batches
+from tunelab.flows.processes import agree, announce_processes
 from tunelab.flows.stopping import stop_on_signals
 from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
@@ -34,6 +35,7 @@ from tunelab.rendering.renderer import Renderer
 from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.evaluate import held_out_loss
 from tunelab.training.loop import Fit, fit
+from tunelab.training.world import ALONE, World
 from tunelab.workspace import Run, Workspace, name_of_run
 
 
@@ -51,7 +53,12 @@ class Trained:
 
 
 def train(
-    resolved: ResolvedRecipe, workspace: Workspace, *, resume: bool = False, listeners: Iterable[Listener] = ()
+    resolved: ResolvedRecipe,
+    workspace: Workspace,
+    *,
+    resume: bool = False,
+    listeners: Iterable[Listener] = (),
+    world: World = ALONE,
 ) -> Trained:
     """Train the adapter of a recipe.
 
@@ -60,13 +67,19 @@ def train(
         workspace: where the run's folder is made, or found again with `resume`.
         resume: continue the run whose recipe file this is, or the latest run of exactly this recipe; one that is
             finished is left as it is.
-        listeners: told of each event as it happens.
+        listeners: told of each event as it happens; in the first process alone.
+        world: the processes that train this run together, each of which calls this function.
 
     Raises:
         UserError: anything about recipe, data, model or folder that keeps a run from starting. A new run that never
             began leaves nothing behind; one that began can be resumed.
     """
     recipe = resolved.anchored
+    if not world.is_first:
+        run = Run(path=Path(world.tell("")))
+        if run.is_finished:
+            return Trained(run=run, was_finished=True)
+        return _train_in(run, recipe, resolved, EventLog(None), world)
     output_dir = Path(recipe.training.output_dir) if recipe.training.output_dir else None
     had_folder = output_dir is not None and output_dir.is_dir()
     if resume:
@@ -74,10 +87,14 @@ def train(
     else:
         run = workspace.new_run(name_of_run(resolved.file), output_dir=output_dir)
     if run.is_finished:
+        world.tell(str(run.path))
         return Trained(run=run, was_finished=True)
     with run.locked():
         try:
-            return _train_in(run, recipe, resolved, listeners)
+            if not run.exists:
+                run.write_recipe(to_yaml(recipe))
+            world.tell(str(run.path))
+            return _train_in(run, recipe, resolved, EventLog(run.events_file, listeners), world)
         except BaseException as error:
             if not resume and not _has_begun(run):
                 run.take_back(keep_folder=had_folder)
@@ -86,25 +103,25 @@ def train(
             raise
 
 
-def _train_in(run: Run, recipe: Recipe, resolved: ResolvedRecipe, listeners: Iterable[Listener]) -> Trained:
-    if not run.exists:
-        run.write_recipe(to_yaml(recipe))
-    events = EventLog(run.events_file, listeners)
+def _train_in(run: Run, recipe: Recipe, resolved: ResolvedRecipe, events: EventLog, world: World) -> Trained:
     for note in resolved.notes:
         events.emit(Notice(text=note))
-    fitted, signal_name = _train(recipe, resolved, run, events)
+    fitted, signal_name = _train(recipe, resolved, run, events, world)
     if fitted.reason != "interrupted":
         return Trained(run=run, step=fitted.step)
     events.emit(RunInterrupted(step=fitted.step, signal=signal_name or ""))
     return Trained(run=run, step=fitted.step, interrupted_by=signal_name)
 
 
-def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog) -> tuple[Fit, str | None]:
+def _train(
+    recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog, world: World
+) -> tuple[Fit, str | None]:
     folder = locate_model(recipe.model, base=resolved.base)
     require_weights(folder)
-    day = _first_day(run)
+    day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
-    data = gather(resolved, renderer=renderer)
+    with world.first_ahead():  # the others find in the cache what it rendered
+        data = gather(resolved, renderer=renderer)
     sequences, held_out = data.rendered_train.sequences, data.rendered_held_out.sequences
     schedule = refuse_what_blocks(recipe, data, renderer, folder, events)
 
@@ -119,12 +136,14 @@ def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog)
         seed=recipe.training.seed,
     )
     fingerprint = _fingerprint(recipe, folder, renderer, sequences, held_out)
-    checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint)
+    with world.first_ahead():  # it sweeps what a crash left
+        checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint)
     resumed_from = checkpoint.progress.step if checkpoint else 0
-    batching = batching_that_fits(recipe, model, adapter, events)
+    batching = agree(world, fingerprint, batching_that_fits(recipe, model, adapter, events, world.num_on(model.device)))
+    announce_processes(world, schedule, events)
     events.emit(Notice(text=f"run {run.id} in {run.path}"))
     announce(recipe, run.id, model, adapter, data, schedule, batching, events, resumed_from=resumed_from)
-    with stop_on_signals() as stopping:
+    with stop_on_signals(world) as stopping:
         fitted = fit(
             model,
             adapter,
@@ -136,10 +155,12 @@ def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog)
             checkpoints=run.checkpoints,
             fingerprint=fingerprint,
             events=events,
-            score=_scorer(recipe, model, adapter, held_out),
+            score=_scorer(recipe, model, adapter, held_out, world),
             should_stop=stopping,
+            world=world,
         )
-    if fitted.reason != "interrupted":
+        signal_name = stopping.agreed_name(world)
+    if fitted.reason != "interrupted" and world.is_first:
         system_prompt, tools = common_opening(data.train)
         facts = RunFacts(
             base_model=recipe.model.base_model,
@@ -152,7 +173,7 @@ def _train(recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog)
             held_out_loss=fitted.best_loss,
         )
         _finish(run, fitted, adapter, facts, events)
-    return fitted, stopping.signal_name
+    return fitted, signal_name
 
 
 def _find(workspace: Workspace, file: Path | None, recipe: Recipe, output_dir: Path | None) -> Run:
@@ -205,7 +226,7 @@ def _fingerprint(
 
 
 def _scorer(
-    recipe: Recipe, model: LoadedModel, adapter: Adapter, held_out: Sequence[Rendered]
+    recipe: Recipe, model: LoadedModel, adapter: Adapter, held_out: Sequence[Rendered], world: World
 ) -> Callable[[], tuple[float, int]] | None:
     if not held_out or recipe.training.eval_strategy == "no":
         return None
@@ -217,6 +238,7 @@ def _scorer(
         held_out_batches(recipe, held_out),
         share=recipe.batching.share_prefixes,
         accumulation=recipe.training.eval_accumulation_steps,
+        world=world,
     )
 
 

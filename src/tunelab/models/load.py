@@ -1,12 +1,13 @@
 """Base weights into memory: safetensors only, no remote code, the attention implementation said explicitly."""
 
 import json
+import os
 from pathlib import Path
 
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tunelab.errors import ModelError
 from tunelab.models.config import ModelConfig
@@ -36,7 +37,7 @@ def load_model(folder: Path, config: ModelConfig, *, precision: Precision = "fp3
     """
     model_config = read_model_config(folder)
     require_weights(folder)
-    device = choose_device(config.device_map)
+    device = choose_device(config.device_map, local_rank=int(os.environ.get("LOCAL_RANK") or 0))
     stored = stored_dtype(model_config)
     dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
     prepare_host()
@@ -47,7 +48,7 @@ def load_model(folder: Path, config: ModelConfig, *, precision: Precision = "fp3
             folder,
             config=model_config,
             dtype=dtype,
-            attn_implementation="sdpa",
+            attn_implementation=_stock_attention(model_config),
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -85,15 +86,35 @@ def read_model_config(folder: Path) -> transformers.PretrainedConfig:
 def empty_model(config: transformers.PretrainedConfig) -> PreTrainedModel:
     """Return the network without weights, on the meta device: enough to name and count its layers."""
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+        return AutoModelForCausalLM.from_config(config, attn_implementation=_stock_attention(config))
 
 
-def choose_device(wish: str) -> torch.device:
-    """Return the device for `auto`, `cpu` or `cuda`."""
+def choose_device(wish: str, *, local_rank: int = 0) -> torch.device:
+    """Return the device for `auto`, `cpu` or `cuda`; "cuda" is the GPU that this process has made its own.
+
+    Args:
+        local_rank: place of this process among those that torchrun started on this machine.
+
+    Raises:
+        ModelError: there is no GPU, or none for this process.
+    """
     if wish == "cuda" and not torch.cuda.is_available():
         remedy = "Set model.device_map to auto or cpu."
         raise ModelError("a GPU was asked for and none can be used here", where="model.device_map", remedy=remedy)
-    return torch.device("cuda" if wish == "cuda" or (wish == "auto" and torch.cuda.is_available()) else "cpu")
+    if wish == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        expected = f"at most {torch.cuda.device_count()} processes on this machine, one for each GPU"
+        remedy = "Start fewer, or set model.device_map to cpu."
+        what = f"there is no GPU for process {local_rank + 1} of this machine"
+        raise ModelError(what, where="torchrun --nproc-per-node", expected=expected, remedy=remedy)
+    return torch.device("cuda")
+
+
+def _stock_attention(config: transformers.PretrainedConfig) -> str:
+    """Return the attention that the model brings itself: some know no other than the plain one."""
+    network = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    return "sdpa" if getattr(network, "_supports_sdpa", True) else "eager"
 
 
 def stored_dtype(config: transformers.PretrainedConfig) -> torch.dtype:

@@ -6,12 +6,13 @@ import torch
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching.grove import plant_batches
+from tunelab.batching.grove import NOTHING, plant_batches
 from tunelab.batching.schedule import Batch
 from tunelab.models.attention import forest_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.forward import forest_loss
 from tunelab.training.root import run_root
+from tunelab.training.world import ALONE, World
 
 
 def held_out_loss(
@@ -23,6 +24,7 @@ def held_out_loss(
     share: bool = True,
     accumulation: int | None = None,
     on_batch: Callable[[int], None] | None = None,
+    world: World = ALONE,
 ) -> tuple[float, int]:
     """Return the mean loss (nats per trained token) and the number of trained tokens.
 
@@ -34,26 +36,28 @@ def held_out_loss(
         share: run tokens that a batch shares once.
         accumulation: batches whose losses stay on the device before they move to the CPU; None moves them once.
         on_batch: called with the number of batches done.
+        world: the processes that measure together, each its part of the batches.
     """
     in_training_mode = [module for module in network.modules() if module.training]
     network.eval()
     total, tokens = 0.0, 0.0
     waiting: list[torch.Tensor] = []
-    grove = plant_batches(
-        [[sequences[index] for index in batch] for batch in batches],
-        num_virtual_tokens=adapter.num_virtual_tokens,
-        share=share,
-    )
+    first, last = (place * len(batches) // world.size for place in (world.rank, world.rank + 1))
+    own = [[sequences[index] for index in batch] for batch in batches[first:last]]
+    grove = NOTHING
+    if own:
+        grove = plant_batches(own, num_virtual_tokens=adapter.num_virtual_tokens, share=share)
     with torch.inference_mode(), forest_attention(network):
         root = run_root(network, adapter, grove.root_ids_R)
         for done, forest in enumerate(grove.forests, start=1):
             waiting.append(forest_loss(network, adapter, forest, root))
             tokens += forest.num_trained
-            if len(waiting) == accumulation or done == len(batches):
+            if len(waiting) == accumulation or done == len(grove.forests):
                 total += float(torch.stack(waiting).double().sum())
                 waiting.clear()
             if on_batch is not None:
                 on_batch(done)
     for module in in_training_mode:
         module.training = True
+    total, tokens = (sum(each) for each in zip(*world.gather(total, tokens), strict=True))
     return (total / tokens if tokens else float("nan")), int(tokens)

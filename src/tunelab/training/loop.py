@@ -9,7 +9,8 @@ import torch
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.config import BatchingConfig
-from tunelab.batching.grove import plant_step
+from tunelab.batching.deal import deal
+from tunelab.batching.grove import NOTHING, plant_step
 from tunelab.batching.schedule import Schedule, Step
 from tunelab.errors import RunError
 from tunelab.events import EventLog, Notice
@@ -20,6 +21,7 @@ from tunelab.rendering.rendered import Rendered
 from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.config import TrainingConfig
 from tunelab.training.trainer import Score, Trainer
+from tunelab.training.world import ALONE, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ def fit(
     events: EventLog,
     score: Score | None,
     should_stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
 ) -> Fit:
     """Train `adapter` from its newest checkpoint, or from the start, to the end of `schedule`.
 
@@ -62,14 +65,23 @@ def fit(
         fingerprint: of recipe, data, template and base; a checkpoint with another one is refused.
         events: where steps, evaluations and checkpoints are told.
         score: held-out loss; None evaluates nothing.
-        should_stop: asked after each step; True saves a checkpoint and ends with reason `interrupted`.
+        should_stop: asked after each step; True in any process saves a checkpoint and ends with reason `interrupted`.
+        world: the processes that run each step together; the outcome is that of one.
     """
     refuse_if_it_cannot_branch(model.network)
     micro_batch_tokens = batching.micro_batch_tokens
     trainer = Trainer(
-        model, adapter, config, precision, total_steps=schedule.total_steps, micro_batch_tokens=micro_batch_tokens
+        model,
+        adapter,
+        config,
+        precision,
+        world=world,
+        total_steps=schedule.total_steps,
+        micro_batch_tokens=micro_batch_tokens,
     )
-    trainer.resume(latest_checkpoint(checkpoints, fingerprint=fingerprint), events)
+    with world.first_ahead():  # it sweeps what a crash left
+        checkpoint = latest_checkpoint(checkpoints, fingerprint=fingerprint)
+    trainer.resume(checkpoint, events)
     plant = partial(plant_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
 
     with trainer.ready():
@@ -77,7 +89,9 @@ def fit(
             step = schedule.step(trainer.progress.step)
             chosen = [sequences[index] for batch in step.batches for index in batch]
             try:
-                done = trainer.train_step(plant(chosen, micro_batch_tokens=micro_batch_tokens), step)
+                own = deal(chosen, world.size, share=batching.share_prefixes)[world.rank]
+                grove = plant(own, micro_batch_tokens=micro_batch_tokens) if own else NOTHING
+                done = trainer.train_step(grove, step)
             except torch.OutOfMemoryError as error:
                 micro_batch_tokens = _half(micro_batch_tokens, chosen, error, events)
                 continue
@@ -86,7 +100,7 @@ def fit(
             is_last = done.step == schedule.total_steps
             if score is not None and _is_due(config, step, done.step, is_last=is_last):
                 trainer.evaluate(score, events)
-            stopping = should_stop() and not is_last
+            stopping = any(asked for (asked,) in world.gather(should_stop())) and not is_last
             if stopping or is_last or trainer.progress.stopped_early or done.step % config.save_steps == 0:
                 trainer.save(checkpoints, fingerprint, events)
             if stopping:

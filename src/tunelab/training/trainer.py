@@ -1,5 +1,6 @@
 """The state of a run: weights, moments and progress, and the acts that change them."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +19,7 @@ from tunelab.batching.grove import Grove
 from tunelab.batching.schedule import Step
 from tunelab.errors import RunError
 from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
+from tunelab.files import sha256_text
 from tunelab.models.attention import forest_attention
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
@@ -26,6 +28,7 @@ from tunelab.training.config import TrainingConfig
 from tunelab.training.forward import forest_loss
 from tunelab.training.optimizer import learning_rates, make_optimizer, optimizer_state, restore_optimizer
 from tunelab.training.root import run_root
+from tunelab.training.world import World
 
 Score = Callable[[], tuple[float, int]]
 """Measures the adapter as it stands: mean held-out loss (nats per token) and the number of tokens."""
@@ -41,16 +44,18 @@ class Trainer:
         config: TrainingConfig,
         precision: Precision,
         *,
+        world: World,
         total_steps: int,
         micro_batch_tokens: int,
     ) -> None:
+        self.world = world
         self.network, self.adapter, self.config, self.device = model.network, adapter, config, model.device
         self.weights = adapter.named_parameters()
         self.optimizer = make_optimizer(self.weights.values(), config)
         self.learning_rate = learning_rates(config, total_steps=total_steps)
         self.autocast = _autocast(precision, model.device)
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=precision == "fp16")
-        self.environment = environment(micro_batch_tokens)
+        self.environment = environment(micro_batch_tokens, processes=world.size)
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] = {}
 
@@ -78,26 +83,19 @@ class Trainer:
     def train_step(self, grove: Grove, step: Step) -> StepDone:
         """Run one optimizer step over its micro-batches; the loss is divided once by all its trained tokens.
 
+        `grove` is this process's share of the step.
+
         Raises:
-            torch.OutOfMemoryError: before anything but gradients changed; the step can be begun again.
+            torch.OutOfMemoryError: in every process, before anything but gradients changed; the step can be begun
+                again.
         """
         started = time.perf_counter()
-        self.optimizer.zero_grad(set_to_none=True)
-        trained = grove.num_trained
-        total = torch.zeros((), device=self.device)
-        torch.manual_seed(_seed(self.config.seed, self.progress.step))
-        with self.autocast():
-            root = run_root(self.network, self.adapter, grove.root_ids_R)
-        for place, forest in enumerate(grove.forests):
-            # Each micro-batch seeds its own dropout, so that a resumed run draws what the undisturbed one drew.
-            torch.manual_seed(_seed(self.config.seed, self.progress.step, place))
-            with self.autocast():
-                loss = forest_loss(self.network, self.adapter, forest, root)
-            torch.autograd.backward(self.scaler.scale(loss / trained))
-            total += loss.detach()
-        root.backward()
-        loss_value = float(total) / trained
+        shares = self.world.gather(len(grove.forests), grove.num_trained, grove.num_real_tokens, grove.num_nodes)
+        first_place = int(sum(share[0] for share in shares[: self.world.rank]))
+        _, trained, real_tokens, run_tokens = map(sum, zip(*shares, strict=True))
+        loss_value = self._sum_losses(grove, trained=trained, first_place=first_place) / trained
         self._refuse_divergence("loss", loss_value)
+        self.world.sum_gradients(self.weights)
         grad_norm, rate = self._descend()
         self.progress = replace(self.progress, step=self.progress.step + 1)
         return StepDone(
@@ -107,10 +105,38 @@ class Trainer:
             learning_rate=rate,
             grad_norm=grad_norm,
             trained_tokens=int(trained),
-            real_tokens=grove.num_real_tokens,
-            distinct_tokens=grove.num_nodes,
+            real_tokens=int(real_tokens),
+            distinct_tokens=int(run_tokens),
             duration_s=time.perf_counter() - started,
         )
+
+    def _sum_losses(self, grove: Grove, *, trained: float, first_place: int) -> float:
+        """Leave the gradients of this process's micro-batches; return the sum of the losses of all processes."""
+        total, failure = float("nan"), None
+        try:
+            total = self._run(grove, trained=trained, first_place=first_place)
+        except torch.OutOfMemoryError as error:
+            failure = error
+        sums = self.world.gather(total, failure is not None)
+        if any(has_failed for _, has_failed in sums):
+            raise failure or torch.OutOfMemoryError("another process has no memory")
+        return sum(each for each, _ in sums)
+
+    def _run(self, grove: Grove, *, trained: float, first_place: int) -> float:
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        torch.manual_seed(_seed(self.config.seed, self.progress.step))
+        with self.autocast():
+            root = run_root(self.network, self.adapter, grove.root_ids_R)
+        for place, forest in enumerate(grove.forests, start=first_place):
+            # Each micro-batch seeds its own dropout, so that a resumed run draws what the undisturbed one drew.
+            torch.manual_seed(_seed(self.config.seed, self.progress.step, place))
+            with self.autocast():
+                loss = forest_loss(self.network, self.adapter, forest, root)
+            torch.autograd.backward(self.scaler.scale(loss / trained))
+            total += loss.detach()
+        root.backward()
+        return float(total)
 
     def _descend(self) -> tuple[float | None, float]:
         """Clip, step, clear; return the gradient's norm before clipping (None: it overflowed) and the learning rate."""
@@ -158,7 +184,10 @@ class Trainer:
         )
 
     def save(self, checkpoints: Path, fingerprint: str, events: EventLog) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint: the first process does, once all are sure to hold the same weights."""
+        self._refuse_if_apart()
+        if not self.world.is_first:
+            return
         started = time.perf_counter()
         if self.scaler.is_enabled():
             state = self.scaler.state_dict()
@@ -173,8 +202,18 @@ class Trainer:
         duration_s = time.perf_counter() - started
         events.emit(CheckpointSaved(step=self.progress.step, name=path.name, duration_s=duration_s))
 
+    def _refuse_if_apart(self) -> None:
+        digest = hashlib.sha256()
+        for weight in self.weights.values() if self.world.size > 1 else ():
+            digest.update(weight.detach().cpu().numpy().tobytes())
+        remedy = "Start all processes on machines of one type; the last checkpoint stands."
+        self.world.refuse_if_unequal(digest.hexdigest(), what="holds other weights", remedy=remedy)
+
     def resume(self, checkpoint: Checkpoint | None, events: EventLog) -> None:
         """Take up a checkpoint; None starts afresh."""
+        found = sha256_text(str(checkpoint and checkpoint.progress.step))
+        remedy = "Put the run on a disk that all machines see."
+        self.world.refuse_if_unequal(found, what="finds another checkpoint", remedy=remedy)
         if checkpoint is None:
             return
         before, now = checkpoint.environment, self.environment
@@ -204,13 +243,14 @@ class Trainer:
                 weight.copy_(weights[name])
 
 
-def environment(micro_batch_tokens: int) -> dict[str, str]:
+def environment(micro_batch_tokens: int, *, processes: int) -> dict[str, str]:
     """Return what the last digits of a result depend on besides recipe and data."""
     return {
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "peft": peft.__version__,
         "threads": str(torch.get_num_threads()),
+        "processes": str(processes),
         "tokens at a time": str(micro_batch_tokens),
     }
 

@@ -1,0 +1,33 @@
+"""What several processes agree on and say before they train a run together."""
+
+from tunelab.batching.config import BatchingConfig
+from tunelab.batching.schedule import Schedule
+from tunelab.events import EventLog, Notice
+from tunelab.training.world import World
+
+
+def agree(world: World, fingerprint: str, batching: BatchingConfig) -> BatchingConfig:
+    """Return the batching that the process with the least memory can afford.
+
+    Raises:
+        RunError: in every process, where one of them reads other data than the first.
+    """
+    remedy = "Give every machine the same recipe, data, base model and version of tunelab."
+    world.refuse_if_unequal(fingerprint, what="reads another recipe, data, template or base model", remedy=remedy)
+    tokens = min(int(tokens) for (tokens,) in world.gather(batching.micro_batch_tokens))
+    return batching.model_copy(update={"micro_batch_tokens": tokens})
+
+
+def announce_processes(world: World, schedule: Schedule, events: EventLog) -> None:
+    """Say how many processes share each step, and whether a step has work for all of them."""
+    if world.size == 1:
+        return
+    sequences = sum(len(batch) for batch in schedule.step(0).batches)
+    text = f"{world.size:,} processes share each step, which is the step of one process: {sequences:,} sequences"
+    events.emit(Notice(text=text))
+    if sequences < world.size:
+        text = (
+            f"a step of {sequences:,} sequences leaves {world.size - sequences:,} of {world.size:,} processes without "
+            "work: start fewer, or raise training.gradient_accumulation_steps"
+        )
+        events.emit(Notice(text=text, level="warning"))

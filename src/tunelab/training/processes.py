@@ -1,0 +1,120 @@
+"""Several processes that train one run together, over torch.distributed: gloo on CPUs, nccl between GPUs."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Self
+
+import torch
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import Store
+from torch.distributed.rendezvous import rendezvous
+
+from tunelab.errors import RunError, UserError
+from tunelab.training.world import World
+
+_LONGEST_WAIT = timedelta(hours=4)  # the first process may render much data; one that has ended is noticed at once
+_FIRST_WORD = timedelta(seconds=10)
+
+
+class LostProcessError(RunError):
+    """Another process of this run ended before its time."""
+
+
+class Processes(World):
+    """One of several processes, found through the environment that torchrun sets."""
+
+    def __init__(self, store: Store, *, rank: int, size: int, local_size: int) -> None:
+        self.rank, self.size, self.local_size, self._store = rank, size, local_size, store
+
+    @classmethod
+    @contextmanager
+    def joined(cls, *, local_rank: int, local_size: int) -> Iterator[Self]:
+        """Yield the world of this process once all the others are there."""
+        if local_rank < torch.cuda.device_count():
+            torch.cuda.set_device(local_rank)
+        with _lost_if_it_fails():
+            store, rank, size = next(rendezvous("env://"))
+            # Numbers and texts go over gloo wherever the gradients are.
+            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_LONGEST_WAIT)
+        world = cls(store, rank=rank, size=size, local_size=local_size)
+        try:
+            yield world
+        except UserError as error:
+            if world._is_told_elsewhere(error):
+                raise SystemExit(2) from error
+            raise
+        dist.destroy_process_group()
+
+    def gather(self, *values: float) -> list[tuple[float, ...]]:
+        """Return the values of every process, by rank."""
+        own = torch.tensor(values, dtype=torch.float64)
+        rows = [torch.empty_like(own) for _ in range(self.size)]
+        with _lost_if_it_fails():
+            dist.all_gather(rows, own)
+        return [tuple(row.tolist()) for row in rows]
+
+    def tell(self, text: str) -> str:
+        """Return the text that the first process gives."""
+        content = text.encode()
+        length = int(self.gather(len(content))[0][0])
+        buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.is_first and length else None
+        told = torch.empty(length, dtype=torch.uint8) if buffer is None else buffer
+        with _lost_if_it_fails():
+            dist.broadcast(told, src=0)
+        return bytes(told.tolist()).decode()
+
+    @contextmanager
+    def first_ahead(self) -> Iterator[None]:
+        """Let the first process go through the context before the others enter it."""
+        if not self.is_first:
+            self.gather()
+        yield
+        if self.is_first:
+            self.gather()
+
+    def sum_gradients(self, weights: Mapping[str, torch.nn.Parameter]) -> None:
+        """Replace the gradient of each weight by its sum over all processes."""
+        flat = torch.cat([_gradient(weight).flatten() for weight in weights.values()])
+        with _lost_if_it_fails():
+            dist.all_reduce(flat)
+        start = 0
+        for weight in weights.values():
+            weight.grad = flat[start : start + weight.numel()].view_as(weight)
+            start += weight.numel()
+
+    def _is_told_elsewhere(self, error: UserError) -> bool:
+        """Tell whether another process says what ended this one, so that the user reads one message."""
+        others = [_word(rank) for rank in range(self.size) if rank != self.rank]
+        with suppress(RuntimeError):  # the store has gone with the process that held it
+            if isinstance(error, LostProcessError):
+                return not self.is_first or any(self._store.check([word]) for word in others)
+            self._store.set(_word(self.rank), str(error))
+            if not self.is_first:
+                with suppress(RuntimeError):
+                    self._store.wait([_word(0)], _FIRST_WORD)
+            before = [word for word in others[: self.rank] if self._store.check([word])]
+            return any(self._store.get(word).decode() == str(error) for word in before)
+        return False
+
+
+def _gradient(weight: torch.nn.Parameter) -> torch.Tensor:
+    return torch.zeros_like(weight) if weight.grad is None else weight.grad
+
+
+def _word(rank: int) -> str:
+    """Return the key under which a process leaves the error that ends it."""
+    return f"tunelab/error/{rank}"
+
+
+@contextmanager
+def _lost_if_it_fails() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = "What it said stands above. Where a checkpoint was saved, go on with --resume."
+        raise LostProcessError(
+            f"another process of this run ended or cannot be reached ({reason})", where="torchrun", remedy=remedy
+        ) from error

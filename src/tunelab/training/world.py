@@ -1,0 +1,87 @@
+"""The processes that train one run together. Imports no torch: a process that is alone needs nothing of it.
+
+Every process reads the same data, plans the same steps and holds the same adapter; the sequences of a step are dealt
+out, gradients are summed, and each number on which a decision hangs is gathered first. Only the first process writes.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tunelab.errors import RunError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class World:
+    """A process that trains alone: it agrees with itself at no cost. `Processes` is the world of several."""
+
+    rank = 0
+    """Place of this process among all of them."""
+    size = 1
+    """Number of processes."""
+    local_size = 1
+    """How many of them run on this machine."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return self.rank == 0
+
+    def num_on(self, device: "torch.device") -> int:
+        """Return how many processes share the memory of `device`: those of a machine its CPU's, each GPU has one."""
+        return self.local_size if device.type == "cpu" else 1
+
+    def gather(self, *values: float) -> list[tuple[float, ...]]:
+        """Return the values of every process, by rank. All processes must call it at the same point."""
+        return [values]
+
+    def tell(self, text: str) -> str:
+        """Return the text that the first process gives; those of the others are not read."""
+        return text
+
+    @contextmanager
+    def first_ahead(self) -> Iterator[None]:
+        """Let the first process go through the context before the others enter it."""
+        yield
+
+    def sum_gradients(self, weights: Mapping[str, "torch.nn.Parameter"]) -> None:
+        """Replace the gradient of each weight by its sum over all processes; one that has none counts as zero."""
+
+    def refuse_if_unequal(self, digest: str, *, what: str, remedy: str) -> None:
+        """Raise a RunError in every process where `digest`, hexadecimal, is not the same in all of them."""
+        rows = self.gather(float(int(digest[:12], 16)))  # 48 bits: a float holds them exactly
+        others = [str(rank) for rank, row in enumerate(rows) if row != rows[0]]
+        if others:
+            raise RunError(f"process {', '.join(others)} {what} than process 0", where="training", remedy=remedy)
+
+
+ALONE = World()
+_WHAT_TORCHRUN_SETS = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@contextmanager
+def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
+    """Yield the world that torchrun set up for this process, or that of a process alone.
+
+    An error of the user that several processes meet is raised in one of them; the others end with exit code 2.
+
+    Raises:
+        RunError: more than one process is announced, and not how to find the others.
+    """
+    size = environment.get("WORLD_SIZE", "1")
+    if size in ("", "1"):
+        yield ALONE
+        return
+    missing = [name for name in _WHAT_TORCHRUN_SETS if not environment.get(name)]
+    if missing:
+        remedy = f"Start with torchrun --nproc-per-node {size} -m tunelab train RECIPE; or unset WORLD_SIZE."
+        what = f"WORLD_SIZE is {size}, but {', '.join(missing)} is not set"
+        raise RunError(what, where="environment", expected="what torchrun sets", remedy=remedy)
+    from tunelab.training.processes import Processes
+
+    local_rank, local_size = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
+    with Processes.joined(local_rank=local_rank, local_size=local_size) as world:
+        yield world
