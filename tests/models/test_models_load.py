@@ -8,9 +8,8 @@ import torch
 
 from networks import tiny_network
 from tunelab.errors import ModelError
-from tunelab.models.attention import refuse_if_it_cannot_branch
 from tunelab.models.config import ModelConfig
-from tunelab.models.load import choose_dtype, empty_model, load_model, read_model_config
+from tunelab.models.load import choose_dtype, load_model, read_model_config
 from tunelab.models.locate import locate_model
 
 CPU = torch.device("cpu")
@@ -86,25 +85,6 @@ def test_a_gpu_that_is_not_there_is_refused(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match="none can be used here"):
         load_model(folder, ModelConfig(device_map="cuda"))
-
-
-def test_layers_that_cannot_branch_are_refused() -> None:
-    from transformers import Qwen3NextConfig
-
-    config = Qwen3NextConfig(
-        vocab_size=50,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        intermediate_size=32,
-        layer_types=["linear_attention", "full_attention"],
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
-    with pytest.raises(ModelError, match="linear_attention"):
-        refuse_if_it_cannot_branch(empty_model(config))
 
 
 def test_a_model_is_located_or_the_ways_to_name_one_are_told(folder: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class LoraAdapter:
         return tuple(
             f"{target.wish}: {len(target.modules)} modules ({', '.join(target.names)}) "
             f"in {target.num_reached} of {target.num_layers} layers"
+            + (f"; not {', '.join(target.left_out)}, whose weights are read around them" if target.left_out else "")
             for target in self._targets
         )
 

@@ -17,7 +17,8 @@ from transformers.cache_utils import DynamicCache
 from tunelab.adapters.config import PrefixTuningConfig
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
-from tunelab.models.attention import running_kinds, sliding_windows
+from tunelab.models.attention import sliding_windows
+from tunelab.models.branching import network_kinds
 
 _WEIGHT = "prompt_embeddings"
 
@@ -180,9 +181,8 @@ def _computed(network: PreTrainedModel, token_ids_V: np.ndarray) -> list[tuple[t
         AdapterError: some layers keep none.
     """
     text_config = network.config.get_text_config()
-    kinds = running_kinds(network)
-    if kinds or network._is_stateful:
-        raise _unfit(f"this model has layers of kind {', '.join(kinds) or 'state space'}")
+    if kinds := network_kinds(network):
+        raise _unfit(f"this model has layers of kind {', '.join(kinds)}")
     cache = DynamicCache()
     ids = torch.from_numpy(token_ids_V)[None].to(network.device)
     with torch.no_grad():

@@ -39,27 +39,16 @@ class ForestLayout:
 
 @contextmanager
 def forest_attention(network: PreTrainedModel) -> Iterator[None]:
-    """Let `network` attend over forests within the context; its own implementation comes back afterwards."""
+    """Let `network` attend over forests within the context; its own implementation comes back afterwards.
+
+    For networks that branch; `branching.training_attention` minds the others, too.
+    """
     previous = network.config._attn_implementation
     network.set_attn_implementation(IMPLEMENTATION)
     try:
         yield
     finally:
         network.set_attn_implementation(previous)
-
-
-def refuse_if_it_cannot_branch(network: PreTrainedModel) -> None:
-    """Raise a ModelError for layers whose state runs along the row and so cannot branch."""
-    if linear := running_kinds(network):
-        expected = "full or sliding attention in every layer"
-        remedy = "Such layers carry a state along the row that cannot branch; choose another base model."
-        raise ModelError(f"this model has layers of kind {', '.join(linear)}", expected=expected, remedy=remedy)
-
-
-def running_kinds(network: PreTrainedModel) -> list[str]:
-    """Return the kinds of layers whose state runs along the row, such as linear attention."""
-    kinds = set(getattr(network.config.get_text_config(), "layer_types", None) or [])
-    return sorted(kinds - {"full_attention", "sliding_attention"})
 
 
 def sliding_windows(network: PreTrainedModel) -> list[int]:

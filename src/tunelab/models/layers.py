@@ -1,7 +1,10 @@
 """Layers by role: which modules of a network an adapter trains, each wish matched or refused."""
 
+import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from transformers import PreTrainedModel
@@ -36,6 +39,8 @@ class Target:
     """(inputs, outputs) of each module."""
     num_layers: int
     """Layers of the network, to see whether a wish reaches all of them."""
+    left_out: tuple[str, ...] = ()
+    """Last parts of the names that belong to the role and cannot be adapted: their weights are read around them."""
 
     @property
     def num_reached(self) -> int:
@@ -63,10 +68,13 @@ def find_targets(network: PreTrainedModel, wishes: str | Sequence[str]) -> list[
     Raises:
         AdapterError: a wish matches nothing; the message proposes the fused or nearest name and the roles.
     """
-    modules = _adaptable(network)
+    adaptable = _adaptable(network)
+    around = _read_around_in(network, adaptable)
+    modules = {name: shape for name, shape in adaptable.items() if name not in around}
     wanted = [wishes] if isinstance(wishes, str) else list(wishes)
     unmatched = [wish for wish in wanted if not _match(wish, modules)]
     if unmatched:
+        _refuse_read_around(network, [wish for wish in unmatched if _match(wish, around)])
         _refuse(network, unmatched, modules)
     num_layers = int(getattr(network.config.get_text_config(), "num_hidden_layers", 0))
     return [
@@ -75,6 +83,7 @@ def find_targets(network: PreTrainedModel, wishes: str | Sequence[str]) -> list[
             modules=tuple(names := _match(wish, modules)),
             shapes=tuple(modules[name] for name in names),
             num_layers=num_layers,
+            left_out=tuple(dict.fromkeys(name.rsplit(".", 1)[-1] for name in _match(wish, around))),
         )
         for wish in wanted
     ]
@@ -96,6 +105,25 @@ def _adaptable(network: PreTrainedModel) -> dict[str, tuple[int, int]]:
     return shapes
 
 
+def _read_around_in(network: PreTrainedModel, modules: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Return those `modules` whose parents use their weight without calling them, as the kernels of state spaces do.
+
+    An adapter around them would be trained on some machines, and nowhere used on others.
+    """
+    parents: dict[str, type] = {name: type(network.get_submodule(name.rpartition(".")[0])) for name in modules}
+    return {
+        name: shape
+        for name, shape in modules.items()
+        if name.rpartition(".")[2] in _weights_read_by(parents[name]) and _role(name) != "embeddings"
+    }
+
+
+@cache
+def _weights_read_by(kind: type) -> frozenset[str]:
+    sources = [inspect.getsource(each) for each in kind.__mro__ if each.__module__.startswith("transformers.models.")]
+    return frozenset(re.findall(r"self\.(\w+)\.weight\b(?!\.(?:dtype|device|shape))", "\n".join(sources)))
+
+
 def _match(wish: str, modules: dict[str, tuple[int, int]]) -> list[str]:
     if wish in ROLES:
         return [
@@ -113,6 +141,16 @@ def _role(name: str) -> str:
     if any(word in part for part in parts[:-1] for word in _MLP_WORDS):
         return "mlp"
     return "linear"
+
+
+def _refuse_read_around(network: PreTrainedModel, wishes: Sequence[str]) -> None:
+    if wishes:
+        raise AdapterError(
+            f"{', '.join(wishes)} of {network.config.model_type} cannot be adapted: its kernels read the weights "
+            "around the layer, so that what is trained would not be used",
+            where="lora.target_modules",
+            remedy="Take all-linear, which leaves such layers out, or other names.",
+        )
 
 
 def _refuse(network: PreTrainedModel, unmatched: Sequence[str], modules: dict[str, tuple[int, int]]) -> None:

@@ -7,8 +7,9 @@ from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.grove import NOTHING, plant_batches
+from tunelab.batching.rows import plant_rows
 from tunelab.batching.schedule import Batch
-from tunelab.models.attention import forest_attention
+from tunelab.models.branching import cannot_branch, training_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.forward import forest_loss
 from tunelab.training.root import run_root
@@ -22,6 +23,7 @@ def held_out_loss(
     batches: Sequence[Batch],
     *,
     share: bool = True,
+    row_tokens: int = 16_384,
     accumulation: int | None = None,
     on_batch: Callable[[int], None] | None = None,
     world: World = ALONE,
@@ -34,6 +36,7 @@ def held_out_loss(
         sequences: the held-out sequences.
         batches: indices into `sequences`, one micro-batch each.
         share: run tokens that a batch shares once.
+        row_tokens: places that padded rows may take at a time, in a network that cannot branch.
         accumulation: batches whose losses stay on the device before they move to the CPU; None moves them once.
         on_batch: called with the number of batches done.
         world: the processes that measure together, each its part of the batches.
@@ -45,9 +48,12 @@ def held_out_loss(
     first, last = (place * len(batches) // world.size for place in (world.rank, world.rank + 1))
     own = [[sequences[index] for index in batch] for batch in batches[first:last]]
     grove = NOTHING
-    if own:
+    if own and cannot_branch(network):
+        together = [each for batch in own for each in batch]
+        grove = plant_rows(together, micro_batch_tokens=row_tokens, num_virtual_tokens=adapter.num_virtual_tokens)
+    elif own:
         grove = plant_batches(own, num_virtual_tokens=adapter.num_virtual_tokens, share=share)
-    with torch.inference_mode(), forest_attention(network):
+    with torch.inference_mode(), training_attention(network):
         root = run_root(network, adapter, grove.root_ids_R)
         for done, forest in enumerate(grove.forests, start=1):
             waiting.append(forest_loss(network, adapter, forest, root))

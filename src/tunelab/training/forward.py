@@ -8,18 +8,22 @@ from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.forest import Forest
-from tunelab.models.attention import ForestLayout
+from tunelab.models.attention import IMPLEMENTATION, ForestLayout
 from tunelab.models.flash_forest import Span
 from tunelab.training.embedding import embed
 from tunelab.training.root import Root
+from tunelab.training.rows import rows_loss
 
 
 def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest, root: Root) -> torch.Tensor:
     """Return the sum (nats, float32 scalar) of the weighted losses of the trained nodes.
 
-    Divide by the trained tokens of the whole optimizer step to get its mean loss. Call within `forest_attention`, with
-    the root that `run_root` made of the first tokens which the forest leaves out.
+    Divide by the trained tokens of the whole optimizer step to get its mean loss. Call within `training_attention`,
+    with the root that `run_root` made of the first tokens which the forest leaves out. A network that cannot branch
+    takes a forest of `plant_rows`, and no root.
     """
+    if network.config._attn_implementation != IMPLEMENTATION:
+        return rows_loss(network, adapter, forest)
     tensors = _place(forest, network.device, root, adapter.num_prefix_positions)
     inputs = embed(network, adapter, tensors.token_ids_N)
     logits_MV = network(

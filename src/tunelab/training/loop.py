@@ -11,10 +11,11 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.deal import deal
 from tunelab.batching.grove import NOTHING, plant_step
+from tunelab.batching.rows import plant_rows
 from tunelab.batching.schedule import Schedule, Step
 from tunelab.errors import RunError
 from tunelab.events import EventLog, Notice
-from tunelab.models.attention import refuse_if_it_cannot_branch
+from tunelab.models.branching import cannot_branch
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.rendering.rendered import Rendered
@@ -68,7 +69,6 @@ def fit(
         should_stop: asked after each step; True in any process saves a checkpoint and ends with reason `interrupted`.
         world: the processes that run each step together; the outcome is that of one.
     """
-    refuse_if_it_cannot_branch(model.network)
     micro_batch_tokens = batching.micro_batch_tokens
     trainer = Trainer(
         model,
@@ -83,6 +83,8 @@ def fit(
         checkpoint = latest_checkpoint(checkpoints, fingerprint=fingerprint)
     trainer.resume(checkpoint, events)
     plant = partial(plant_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
+    if cannot_branch(model.network):
+        plant = partial(plant_rows, num_virtual_tokens=adapter.num_virtual_tokens)
 
     with trainer.ready():
         while trainer.progress.step < schedule.total_steps and not trainer.progress.stopped_early:

@@ -38,7 +38,7 @@ class Root:
 def run_root(network: PreTrainedModel, adapter: Adapter, token_ids_R: NDArray[np.int32]) -> Root:
     """Return the root of a step: the adapter's prefix, if it has one, and the tokens that all sequences share.
 
-    Call within `forest_attention`.
+    Call within `training_attention`.
     """
     grown: dict[int, KeysValues] = dict(enumerate(adapter.prefix_keys_values()))
     if len(token_ids_R):

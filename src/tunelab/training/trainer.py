@@ -20,7 +20,7 @@ from tunelab.batching.schedule import Step
 from tunelab.errors import RunError
 from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
 from tunelab.files import sha256_text
-from tunelab.models.attention import forest_attention
+from tunelab.models.branching import training_attention
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.training.checkpoint import Checkpoint, Progress, save_checkpoint
@@ -73,7 +73,7 @@ class Trainer:
         if self.config.gradient_checkpointing:
             self.network.activation_checkpointing_enable({"use_reentrant": False})
         try:
-            with forest_attention(self.network):
+            with training_attention(self.network):
                 yield
         finally:
             if self.config.gradient_checkpointing:

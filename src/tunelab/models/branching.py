@@ -1,0 +1,107 @@
+"""Whether a network runs forests: what its config declares, and then a trial, for no list of models stays complete."""
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from weakref import WeakKeyDictionary
+
+import torch
+from transformers import PreTrainedModel
+
+from tunelab.errors import ModelError
+from tunelab.models.attention import ForestLayout, forest_attention
+from tunelab.models.flash_forest import Span
+from tunelab.models.kinds import running_kinds
+
+_TRUNK, _FIRST, _SECOND = 5, 6, 4  # tokens of the trial: what two rows share, then what each has alone
+_reasons: "WeakKeyDictionary[PreTrainedModel, str | None]" = WeakKeyDictionary()
+
+
+def cannot_branch(network: PreTrainedModel) -> str | None:
+    """Return why `network` takes rows instead of forests, in words; None where a forest gives what rows give.
+
+    The answer is remembered as long as the network lives.
+
+    Raises:
+        ModelError: tokens see later ones, so that neither way would train it.
+    """
+    if network not in _reasons:
+        _reasons[network] = _declared(network) or _tried(network)
+        if _reasons[network]:
+            _refuse_if_it_looks_ahead(network)
+    return _reasons[network]
+
+
+def training_attention(network: PreTrainedModel) -> AbstractContextManager[None]:
+    """Return the context in which `network` is trained and measured: over forests, or as it is where it takes rows."""
+    return nullcontext() if cannot_branch(network) else forest_attention(network)
+
+
+def network_kinds(network: PreTrainedModel) -> list[str]:
+    """Return the kinds of layers whose state runs along the row, such as linear attention."""
+    text = network.config.get_text_config(decoder=True)
+    listed = getattr(text, "layer_types", None)  # often computed, and then in no dictionary
+    kinds = running_kinds(text.to_dict() | ({"layer_types": listed} if listed else {}))
+    return kinds or (["state space"] if network._is_stateful and not listed else [])
+
+
+def _declared(network: PreTrainedModel) -> str | None:
+    kinds = network_kinds(network)
+    return f"layers of kind {', '.join(kinds)} carry a state along the row" if kinds else None
+
+
+def _tried(network: PreTrainedModel) -> str | None:
+    """Return how a forest of two rows fails, None where both get the outputs that each gets alone."""
+    ids_N = _trial_ids(network, _TRUNK + _FIRST + _SECOND)
+    depths_N = torch.tensor([*range(_TRUNK + _FIRST), *range(_TRUNK, _TRUNK + _SECOND)], device=network.device)
+    own = _TRUNK + _FIRST
+    spans = [Span(0, _TRUNK, len(ids_N)), Span(_TRUNK, own, own), Span(own, len(ids_N), len(ids_N))]
+    layout = ForestLayout(spans_S=spans, longest_path=own)
+    alone_NV = _logits(network, input_ids=torch.cat([ids_N[:_TRUNK], ids_N[own:]])[None])[_TRUNK:]
+    try:
+        with forest_attention(network):
+            inputs = network.get_input_embeddings()(ids_N)[None]
+            forest_NV = _logits(network, inputs_embeds=inputs, position_ids=depths_N[None], forest_layout=layout)[own:]
+    except Exception as error:  # whatever a model says to an attention that it was not written for
+        return f"its attention cannot be replaced ({type(error).__name__}: {str(error).splitlines()[0]:.120})"
+    if (difference := _difference(forest_NV, alone_NV)) > _tolerance(network):
+        return f"a trial of two branches gave other outputs than two rows (they differ by {difference:.2%})"
+    return None
+
+
+def _refuse_if_it_looks_ahead(network: PreTrainedModel) -> None:
+    ids_N = _trial_ids(network, _TRUNK + _FIRST)
+    alone_NV = _logits(network, input_ids=ids_N[None, :_TRUNK])
+    if _difference(_logits(network, input_ids=ids_N[None])[:_TRUNK], alone_NV) > _tolerance(network):
+        raise ModelError(
+            "in this model tokens see those that come after them",
+            where=network.config.model_type,
+            expected="a causal language model",
+        )
+
+
+def _trial_ids(network: PreTrainedModel, number: int) -> torch.Tensor:
+    # Spread over the vocabulary, each another one, whatever its size.
+    vocabulary = int(network.get_input_embeddings().num_embeddings)
+    return torch.arange(1, number + 1, device=network.device) * 7919 % vocabulary
+
+
+def _logits(network: PreTrainedModel, **inputs: object) -> torch.Tensor:
+    """Return the (N, vocabulary) logits of one row."""
+    in_training_mode = [module for module in network.modules() if module.training]
+    network.eval()
+    with torch.no_grad():
+        logits_NV: torch.Tensor = network(**inputs, use_cache=False).logits[0]
+    for module in in_training_mode:
+        module.training = True
+    return logits_NV.float()
+
+
+def _difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the distance of two outputs relative to how much the second varies; infinite where that is no number."""
+    spread = other - other.mean(dim=-1, keepdim=True)
+    ratio = float((one - other).norm() / spread.norm())
+    return math.inf if math.isnan(ratio) else ratio
+
+
+def _tolerance(network: PreTrainedModel) -> float:
+    return math.pow(torch.finfo(network.dtype).eps, 2 / 3)  # a third of the digits may be lost on the way
