@@ -18,6 +18,7 @@ from tunelab.batching.forest import Forest
 from tunelab.batching.schedule import Schedule, evaluation_batches
 from tunelab.errors import RunError, StorageError
 from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, Notice, read_events, steps
+from tunelab.models.flash_forest import flash_forest
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.training.config import TrainingConfig
@@ -350,18 +351,16 @@ def test_gradient_checkpointing_changes_memory_and_not_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = run(tmp_path / "plain", evaluates=False)
-    attention = torch.nn.functional.scaled_dot_product_attention
     calls: list[bool] = []
     monkeypatch.setattr(
-        torch.nn.functional,
-        "scaled_dot_product_attention",
-        lambda *a, **k: calls.append(torch.is_grad_enabled()) or attention(*a, **k),
+        "tunelab.models.attention.flash_forest",
+        lambda *a, **k: calls.append(torch.is_grad_enabled()) or flash_forest(*a, **k),
     )
     run(tmp_path / "counted", evaluates=False)
-    once = len(calls)
+    once = sum(calls)
     calls.clear()
     checkpointed = run(tmp_path / "checkpointed", gradient_checkpointing=True, evaluates=False)
-    assert len(calls) == 2 * once  # each layer ran forward twice
+    assert sum(calls) == 2 * once > 0  # each layer ran forward twice
     monkeypatch.undo()
     assert torch.allclose(plain.weights, checkpointed.weights, atol=1e-5)
 
