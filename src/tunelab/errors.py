@@ -93,3 +93,8 @@ def guess_file(name: str, known: Iterable[str]) -> str:
     stems = {PurePath(each).name.partition(".")[0]: each for each in sorted(known, reverse=True)}
     nearest = get_close_matches(PurePath(name).name.partition(".")[0], stems, n=1, cutoff=0.7)
     return f'Did you mean "{stems[nearest[0]]}"?' if nearest else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 row``, ``2,000 rows``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -118,7 +118,7 @@ def test_the_same_prompt_with_two_answers_names_both_places() -> None:
 def test_more_samples_than_rows_is_said() -> None:
     finding = the("samples_above_rows", clean(train_samples=8000, num_train_found=20))
     assert finding.severity == "note"
-    assert "8000" in finding.summary
+    assert "8,000" in finding.summary
 
 
 def test_pain_04_a_sequence_without_a_trained_token_blocks() -> None:

@@ -28,7 +28,7 @@ def test_each_shape_is_recognised_and_gives_the_same_exchange(understand, name):
     assert found.format == name
     assert found.items[0].messages == EXCHANGE
     assert found.items[0].origin == Origin(path="t.jsonl", line=1)
-    assert found.evidence.startswith(f"{name}: 1 of the first 1 rows have ")
+    assert found.evidence.startswith(f"{name}: 1 of the first 1 row has ")
     assert understand(ROWS[name], format=name).items == found.items
 
 
@@ -164,16 +164,8 @@ def test_a_table_is_filled_into_its_templates(one):
 @pytest.mark.parametrize(
     ("row", "prompt", "words"),
     [
-        (
-            {"title": "x"},
-            "{titel}",
-            'prompt_template names the column "titel", which the row does not have. Did you mean "title"?',
-        ),
-        ({"title": "x"}, '{"a": {title}}', "Write a brace that is text twice"),
         ({"title": None}, "{title}", 'the column "title" is null'),
         ({"title": float("nan")}, "{title}", 'the column "title" is nan'),
-        ({"title": "x"}, "{title.__class__}", 'names the column "title.__class__"'),
-        ({"title": "x"}, "{title!r}", 'names the column "title"'),
     ],
 )
 def test_a_template_reaches_columns_that_have_a_value_and_nothing_else(one, row, prompt, words):
@@ -181,6 +173,30 @@ def test_a_template_reaches_columns_that_have_a_value_and_nothing_else(one, row,
         one(row, prompt_template=prompt, completion_template="x")
     assert words in str(caught.value)
     assert str(caught.value).startswith("t.jsonl:1: ")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "column", "remedy"),
+    [
+        ("{titel}", "titel", 'Did you mean "title"? Write a brace'),
+        ('{"a": {title}}', '"a": {title}', "Write a brace that is text twice"),
+        ("{title.__class__}", "title.__class__", ""),
+        ("{title!r}", "title!r", ""),
+        ("{title:>9}", "title:>9", ""),
+    ],
+)
+def test_a_column_that_no_row_has_is_told_once_with_the_columns_there_are(understand, prompt, column, remedy):
+    with pytest.raises(RecipeError) as caught:
+        understand(*[{"title": "x", "price": 1}] * 23, prompt_template=prompt, completion_template="x")
+    assert caught.value.where == "data.prompt_template"
+    assert f'names the column "{column}", which no row has; expected one of title, price.' in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+def test_a_column_that_one_row_lacks_is_that_rows_fault(understand):
+    bad: list[DataError] = []
+    understand({"title": "x"}, {"price": 1}, prompt_template="{title}", completion_template="x", bad=bad)
+    assert [error.where for error in bad] == ["t.jsonl:2"]
 
 
 def test_a_table_without_one_of_its_templates_is_told_what_to_set(one):

@@ -39,7 +39,7 @@ def test_a_bad_row_behind_the_rows_looked_at_is_still_bad(understand):
     bad: list[DataError] = []
     found = understand(*[PAIR] * 1500, {"other": 1}, bad=bad)
     assert len(found.items) == 1500
-    assert "1000 of the first 1000" in found.evidence
+    assert "1,000 of the first 1,000" in found.evidence
     assert [error.where for error in bad] == ["t.jsonl:1501"]
 
 

@@ -11,7 +11,15 @@ def test_compare_prints_the_totals_and_the_way_to_the_page(make_run, capsys):
     run = make_run()
     assert tunelab(["compare", str(run.path), "--show", "2", "--num-examples", "4"]) == 0
     printed = capsys.readouterr().out
-    for words in ("Exact match", "chrF", "Loss", "Perplexity", "Stopped by itself", "2 of 4 rows are shown"):
+    for words in (
+        "Exact match",
+        "chrF",
+        "Loss",
+        "Perplexity",
+        "Stopped by itself",
+        "Shown: 2 of 4 rows",
+        "none for fewer than ten",
+    ):
         assert words in printed
     assert str(run.html_report_file) in printed.replace("\n", "")
     assert printed.count("reference") == 2

@@ -12,7 +12,7 @@ from tunelab.flows.compare import compare_run
 from tunelab.workspace import Run
 
 
-def test_a_comparison_is_written_into_the_run_and_can_be_read_again(make_run):
+def test_a_comparison_is_written_into_the_run_and_can_be_read_again(make_run, tmp_path):
     run = make_run()
     before = sha256_folder(run.adapter)
     seen = []
@@ -26,7 +26,7 @@ def test_a_comparison_is_written_into_the_run_and_can_be_read_again(make_run):
     assert [row.question.asked for row in report.rows] == [
         row.question.reference.replace("answer", "question") for row in report.rows
     ]
-    assert all(row.question.origin.startswith("rows.jsonl:") for row in report.rows)
+    assert all(row.question.origin.startswith(f"{tmp_path / 'rows.jsonl'}:") for row in report.rows)
     assert report.base.loss != report.tuned.loss
     assert [row.base.text for row in report.rows] != [row.tuned.text for row in report.rows]
     assert sha256_folder(run.adapter) == before
@@ -90,10 +90,10 @@ def test_pain_08_a_template_that_is_not_the_trained_one_is_refused(make_run, mod
 
 def test_neither_environment_nor_a_dotenv_file_changes_what_a_run_was_trained_with(make_run, monkeypatch, tmp_path):
     run = make_run()
+    monkeypatch.chdir(tmp_path)
     plain = compare_run(run).to_json()
     monkeypatch.setenv("LLM_EVALUATION__NUM_EXAMPLES", "2")
     monkeypatch.setenv("LLM_DATA__SYSTEM_PROMPT", "be rude")
-    monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("LLM_EVALUATION__TEMPERATURE=2\n")
     assert compare_run(run).to_json() == plain
 

@@ -75,7 +75,7 @@ def test_bad_turns_come_back_from_the_cache(tmp_path: Path, renders: list[int]) 
         ("data.chat_template_kwargs={x: 1}", 2),
         ("data.inject_tool_preamble=false", 2),
         ("data.eval_fraction=0.5", 2),
-        ("data.train_samples=20", 2),
+        ("data.train_samples=20", 1),
         ("training.seed=9", 2),
     ],
 )

@@ -98,6 +98,57 @@ def test_show_prints_what_is_seen_before_what_is_trained(file: Path, capsys: pyt
     assert "train.jsonl:2 ─" in out
 
 
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (("data.max_length=12",), "answer cut away, "),
+        (("data.max_length=12", "data.on_too_long=drop"), "too long, "),
+        (("data.chat_template=refuses.jinja",), "refuses"),
+    ],
+)
+def test_show_shows_conversations_of_which_nothing_is_trained_with_the_reason(
+    settings: tuple[str, ...], reason: str, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}{{ raise_exception('never') if messages[1:] }}"
+    (file.parent / "refuses.jinja").write_text(template)
+    recipe = write_recipe(file.parent, "data: {train_files: train.jsonl, eval_fraction: 0}\n")
+    words = [word for setting in settings for word in ("--set", setting)]
+    assert run(["check", str(recipe), "--show", "2", *words]) == 1
+    out = capsys.readouterr().out
+    assert out.count("nothing is trained: ") == 2
+    assert f"nothing is trained: {reason}" in out or reason in out.partition("nothing is trained: ")[2]
+    assert "── trained ──" not in out
+    assert ("── seen ──" in out) == (reason != "refuses")
+
+
+def test_a_conversation_without_an_answer_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    silent = {"messages": [{"role": "user", "content": "hello"}]}
+    run(["check", str(write_rows(tmp_path / "train.jsonl", [silent, *rows(12)])), "--show", "2"])
+    out = capsys.readouterr().out
+    assert "nothing is trained: no assistant turn" in out
+    assert out.count("── trained ──") == 1
+
+
+def test_sequences_and_answers_are_told_apart_and_counted_alike_in_all_findings(tmp_path: Path) -> None:
+    long_question, long_answer = row("why? " * 60, "So."), row("Why?", "so " * 90)
+    result = checked(
+        write_rows(tmp_path / "train.jsonl", [*rows(12), long_question, long_answer]), "data.max_length=64"
+    )
+    assert result.statistics.tokens is not None
+    assert (result.statistics.tokens.num_sequences, result.statistics.tokens.num_left_out) == (13, 1)
+    assert "13 sequences of 14 rows hold" in result.statistics.in_words()
+    assert result.statistics.in_words().endswith("Answers in no sequence: 1.")
+    totals = {finding.code: finding.total for finding in result.findings if finding.code.startswith("answer_cut")}
+    assert totals == {"answer_cut_away": 14, "answer_cut": 14}
+
+
+def test_bare_data_say_which_model_and_length_are_assumed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["check", str(file), "--set", "data.max_length=64"])
+    assert "no recipe is given: model.base_model nano, data.max_length 64" in capsys.readouterr().out
+    run(["check", str(write_recipe(file.parent, "data: {train_files: train.jsonl}\n"))])
+    assert "no recipe is given" not in capsys.readouterr().out
+
+
 def test_a_row_cannot_write_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write_rows(
         tmp_path / "train.jsonl", [row("\x1b[2Jgone", "\x1b]0;title\x07"), *rows(12), '{"\\u001b[2J": 1}']

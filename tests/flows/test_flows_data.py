@@ -55,12 +55,17 @@ def test_rows_of_a_test_file_are_held_out_as_they_stand(tmp_path: Path) -> None:
     assert (len(found.train), len(found.held_out)) == (12, 1)
 
 
-def test_samples_are_drawn_by_seed_before_the_split_and_said(tmp_path: Path) -> None:
+def test_the_share_held_out_is_of_all_rows_and_samples_are_drawn_behind_the_split(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", rows(40))
     found = gathered(tmp_path, "data.train_samples=20", "data.eval_samples=2", "data.eval_fraction=0.25")
-    assert (len(found.train), len(found.held_out), found.num_train_found) == (15, 2, 40)
-    assert "20 training rows drawn out of 40" in found.notes
-    assert "2 held-out rows drawn out of 5" in found.notes
+    assert (len(found.train), len(found.held_out), found.num_train_found) == (20, 2, 30)
+    assert found.notes == (
+        "10 rows of 40 held out",
+        "20 training rows drawn out of 30",
+        "2 held-out rows drawn out of 10",
+    )
+    whole = gathered(tmp_path, "data.train_samples=5", "data.eval_fraction=0.1")
+    assert (len(whole.train), len(whole.held_out)) == (5, 4)
 
 
 def test_a_held_out_side_of_another_shape_is_read_and_said(tmp_path: Path) -> None:
@@ -83,10 +88,10 @@ def test_each_side_has_its_own_longest_sequence(tmp_path: Path) -> None:
 
 def test_pain_13_a_broken_line_is_refused_by_file_and_line_unless_the_recipe_skips(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", [*rows(6), '{"messages": [', *rows(6, word="more")])
-    with pytest.raises(DataError, match=r"^train\.jsonl:7: "):
+    with pytest.raises(DataError, match=r"train\.jsonl:7: "):
         gathered(tmp_path)
     found = gathered(tmp_path, "data.bad_rows=skip", "data.eval_fraction=0")
-    assert [error.where for error in found.bad_rows] == ["train.jsonl:7"]
+    assert [error.where for error in found.bad_rows] == [f"{tmp_path / 'train.jsonl'}:7"]
     assert len(found.train) == 12
 
 
@@ -113,8 +118,19 @@ def test_a_turn_that_the_template_refuses_is_kept_apart_from_rows_that_cannot_be
     settings = ("data.chat_template=own.jinja", "data.eval_fraction=0")
     found = gathered(tmp_path, *settings, on_bad=lambda error: None)
     assert found.bad_rows == ()
-    assert [("never!" in str(error), error.where.startswith("train.jsonl:1")) for error in found.bad_turns] == [
-        (True, True)
-    ]
+    assert [("never!" in str(error), "train.jsonl:1: " in error.where) for error in found.bad_turns] == [(True, True)]
     with pytest.raises(DataError, match="never!"):
         gathered(tmp_path, *settings)
+
+
+def test_files_are_named_as_they_open_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "task").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write_rows(tmp_path / "task" / "train.jsonl", rows(12))
+    for folder in (tmp_path, tmp_path / "task", tmp_path / "elsewhere"):
+        monkeypatch.chdir(folder)
+        found = gathered(tmp_path / "task")
+        names = {item.origin.path for item in (*found.train, *found.held_out)}
+        assert [Path(name).samefile(tmp_path / "task" / "train.jsonl") for name in names] == [True]
+    monkeypatch.chdir(tmp_path)
+    assert gathered(tmp_path / "task").train[0].origin.path == "task/train.jsonl"

@@ -305,6 +305,19 @@ def test_every_setting_is_explained_once_with_its_meaning(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("lora:\n  r: 16\n  lora_alpha: 8\ndata:\n  train_files: a\n", {"lora.lora_alpha", "data.train_files"}),
+        ("finetune_dataset: a\nlora_r: 4\n", {"data.train_files", "lora.r"}),
+        (to_yaml(Recipe.model_validate({"training": {"seed": 7}})), {"training.seed"}),
+    ],
+)
+def test_only_what_somebody_set_to_something_else_is_changed(text: str, changed: set[str], tmp_path: Path) -> None:
+    rows = explain(resolve_recipe(_recipe(tmp_path, text), environment={}))
+    assert {row.key for row in rows if row.changed} == changed
+
+
+@pytest.mark.parametrize(
     ("text", "lines", "places"),
     [
         (

@@ -72,6 +72,12 @@ class Material:
         """The rendered sequences of both sides, training first."""
         return [sequence for side in self.rendered_sets for sequence in side.sequences]
 
+    @property
+    def num_answers(self) -> int:
+        """All answers to train on: the sequences, and what was cut away, dropped or refused by the template."""
+        lost = [item for side in self.rendered_sets for item in side.dropped if item.turn >= 0]
+        return len(self.sequences) + len(lost) + len(self.bad_turns)
+
 
 def trained_turns(conversation: Conversation) -> list[int]:
     """Return the indices of the assistant messages that are trained; empty for plain text."""

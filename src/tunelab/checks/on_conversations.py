@@ -7,6 +7,7 @@ from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material, answer_key, prompt_keys, questions, trained_turns
 from tunelab.checks.words import found
 from tunelab.conversations.conversation import Conversation
+from tunelab.errors import counted
 
 MANY = 0.1
 """Share from which a repetition is a warning and no longer a note."""
@@ -65,7 +66,7 @@ def too_few_rows(material: Material) -> Iterator[Finding]:
         yield Finding(
             code="too_few_rows",
             severity="error",
-            summary=f"{count} training rows are left; at least {wanted} are wanted",
+            summary=f"only {counted(count, 'training row')}, and at least {wanted:,} are wanted",
             count=count,
             total=wanted,
             why="So few rows are learnt by heart in a few steps, and nothing general with them.",
@@ -138,7 +139,7 @@ def samples_above_rows(material: Material) -> Iterator[Finding]:
         yield Finding(
             code="samples_above_rows",
             severity="note",
-            summary=f"{asked} training rows are asked for and {there} are there: all are taken",
+            summary=f"{asked:,} training rows are asked for, {there:,} found: all are taken",
             count=there,
             total=asked,
             why="A run planned for more rows takes fewer steps than expected.",

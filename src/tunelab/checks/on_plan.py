@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material
+from tunelab.errors import counted
 
 
 def warmup_longer_than_run(material: Material) -> Iterator[Finding]:
@@ -13,7 +14,8 @@ def warmup_longer_than_run(material: Material) -> Iterator[Finding]:
         yield Finding(
             code="warmup_longer_than_run",
             severity="error",
-            summary=f"the learning rate rises for {run.num_warmup_steps:,} steps, and the run has {run.total_steps:,}",
+            summary=f"the learning rate rises for {counted(run.num_warmup_steps, 'step')}, "
+            f"and the run has {run.total_steps:,}",
             count=run.num_warmup_steps,
             total=run.total_steps,
             why="The peak learning rate is never reached: the adapter stays near where it began.",
@@ -47,7 +49,7 @@ def too_few_for_settings(material: Material) -> Iterator[Finding]:
         yield Finding(
             code="too_few_for_settings",
             severity="warning",
-            summary=f"an optimizer step takes {run.examples_per_step} conversations, and there are {count}",
+            summary=f"an optimizer step takes {run.examples_per_step} conversations, and only {count} can be had",
             count=count,
             total=run.examples_per_step,
             why="Each epoch is a single, smaller step.",
@@ -62,8 +64,8 @@ def evaluated_once(material: Material) -> Iterator[Finding]:
         yield Finding(
             code="evaluated_once",
             severity="note",
-            summary=f"held-out loss is measured every {run.eval_steps:,} steps, and the run has {run.total_steps:,}: "
-            "once, at its end",
+            summary=f"held-out loss is measured every {counted(run.eval_steps, 'step')}, "
+            f"and the run has {run.total_steps:,}: once, at its end",
             count=run.eval_steps,
             total=run.total_steps,
             why="Early stopping and the best checkpoint have no choice.",

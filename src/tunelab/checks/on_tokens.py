@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from tunelab.checks.finding import Finding, Severity
 from tunelab.checks.material import Material
 from tunelab.checks.words import found
+from tunelab.errors import counted
 from tunelab.rendering.rendered import Dropped, DropReason, Rendered
 
 
@@ -13,7 +14,7 @@ def unrenderable_turns(material: Material) -> Iterator[Finding]:
     bad, skipped = material.bad_turns, material.skips_bad_rows
     yield from found(
         bad,
-        len(material.sequences) + len(bad),
+        material.num_answers,
         "answer",
         f"cannot be written as this model's template wants{' and are left out' if skipped else ''}",
         code="unrenderable_turn",
@@ -50,7 +51,7 @@ def nothing_trained(material: Material) -> Iterator[Finding]:
 
 def answer_cut_away(material: Material) -> Iterator[Finding]:
     """Answers of which cutting left nothing."""
-    gone, total = _dropped(material, "answer cut away")
+    gone, total = _dropped(material, "answer cut away"), material.num_answers
     yield from found(
         gone,
         total,
@@ -90,7 +91,7 @@ def end_never_trained(material: Material) -> Iterator[Finding]:
     yield from found(
         endless,
         len(answers),
-        "answer",
+        "sequence",
         "do not end with the end-of-turn token",
         code="eos_never_trained",
         severity="error" if never else "note",
@@ -119,11 +120,11 @@ def answer_cut(material: Material) -> Iterator[Finding]:
     cut = [item for item in material.sequences if item.cut_completion]
     yield from found(
         cut,
-        len(material.sequences),
+        material.num_answers,
         "answer",
-        f"lose their end to max_length ({sum(item.cut_completion for item in cut):,} tokens)",
+        f"lose their end to max_length ({counted(sum(item.cut_completion for item in cut), 'token')})",
         code="answer_cut",
-        severity=_by_share(cut, len(material.sequences), material),
+        severity=_by_share(cut, material.num_answers, material),
         examples=_with_lengths(cut),
         why="A cut answer does not end its turn: the model is not shown where to stop.",
         remedy=f"Raise data.max_length (the longest needs {_longest(cut):,}), or set data.on_too_long to drop.",
@@ -132,7 +133,7 @@ def answer_cut(material: Material) -> Iterator[Finding]:
 
 def too_long(material: Material) -> Iterator[Finding]:
     """Sequences above max_length that were left out."""
-    gone, total = _dropped(material, "too long")
+    gone, total = _dropped(material, "too long"), material.num_answers
     yield from found(
         gone,
         total,
@@ -153,7 +154,7 @@ def parts_left_out(material: Material) -> Iterator[Finding]:
         items = [part for part in left if part.part == name]
         yield from found(
             items,
-            len(material.sequences),
+            material.num_answers,
             "answer",
             f"lose their {name}: the chat template does not write it",
             code=code,
@@ -208,10 +209,8 @@ TOKEN_CHECKS = (
 )
 
 
-def _dropped(material: Material, reason: DropReason) -> tuple[list[Dropped], int]:
-    """Return what was dropped for `reason`, and out of how many answers."""
-    dropped = [item for rendered in material.rendered_sets for item in rendered.dropped]
-    return [item for item in dropped if item.reason == reason], len(material.sequences) + len(dropped)
+def _dropped(material: Material, reason: DropReason) -> list[Dropped]:
+    return [item for side in material.rendered_sets for item in side.dropped if item.reason == reason]
 
 
 def _by_share(items: Sequence[object], total: int, material: Material) -> Severity:
@@ -232,4 +231,4 @@ def _longest(items: Sequence[Rendered | Dropped]) -> int:
 
 
 def _with_lengths(items: Sequence[Rendered | Dropped]) -> list[str]:
-    return [f"{item.origin} ({_full_length(item):,} tokens)" for item in items]
+    return [f"{item.origin} ({counted(_full_length(item), 'token')})" for item in items]

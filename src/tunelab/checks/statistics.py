@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tunelab.checks.material import Material, trained_turns
 from tunelab.conversations.conversation import Conversation
+from tunelab.errors import counted
 from tunelab.rendering.rendered import Rendered
 
 
@@ -46,6 +47,8 @@ class TokenStatistics:
     """(longest length in the bin, sequences in it), lengths as in `sequence`; they double from bin to bin."""
     num_too_long: int
     """Sequences that were cut or left out for their length."""
+    num_left_out: int
+    """Answers that are in no sequence: cut away whole, left out for their length, or refused by the template."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +79,14 @@ class Statistics:
         if self.tokens is None or not self.tokens.total:
             return ""
         t = self.tokens
-        rows = f"{self.num_conversations:,} row{'' if self.num_conversations == 1 else 's'}"
+        rows = counted(self.num_conversations, "row")
         if t.num_sequences != self.num_conversations:
-            rows = f"{t.num_sequences:,} sequences of {rows}"
+            rows = f"{counted(t.num_sequences, 'sequence')} of {rows}"
         hold = f"{rows} hold {short(t.total)} tokens"
+        left = f" Answers in no sequence: {t.num_left_out:,}." if t.num_left_out else ""
         if t.sharing < 1.05:
-            return f"{hold}; next to nothing of them is shared."
-        return f"{hold}, of which {short(t.distinct)} are distinct: sharing saves {t.sharing:.1f} times."
+            return f"{hold}; next to nothing of them is shared.{left}"
+        return f"{hold}, of which {short(t.distinct)} are distinct: sharing saves {t.sharing:.1f} times.{left}"
 
 
 def statistics(material: Material, *, count_distinct: Callable[[Sequence[Rendered]], int]) -> Statistics:
@@ -150,6 +154,7 @@ def _tokens(material: Material, count_distinct: Callable[[Sequence[Rendered]], i
         completion=_spread(completions),
         sequence=_spread(lengths),
         histogram=_histogram(lengths),
+        num_left_out=material.num_answers - len(sequences),
         num_too_long=len(dropped) + sum(item.cut_prompt + item.cut_completion > 0 for item in sequences),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from tunelab.checks.finding import Finding, Severity
+from tunelab.errors import counted
 
 
 def found(
@@ -22,7 +23,7 @@ def found(
     Without `examples`, the items are named: by the place they came from, or as they are if they are places or errors.
     """
     if items:
-        share = f"{len(items):,} of {total:,} {noun}{'' if total == 1 else 's'} ({100 * len(items) / total:.1f} %)"
+        share = f"{len(items):,} of {counted(total, noun)} ({100 * len(items) / total:.1f} %)"
         examples = examples or [str(getattr(item, "origin", item)) for item in items]
         yield Finding(
             code=code,

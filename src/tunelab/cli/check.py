@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunelab.cli.output import console, harmless, print_table, say
+from tunelab.errors import counted
 
 if TYPE_CHECKING:
     from tunelab.checks.finding import Finding
@@ -148,8 +149,8 @@ def _print_statistics(found: Statistics) -> None:
     columns = ("tokens of a", "mean", "median", "95 %", "99 %", "longest")
     print_table(columns, [(name, round(s.mean), s.p50, s.p95, s.p99, s.max) for name, s in spreads if s is not None])
     share = f"{100 * t.trained_share:.1f} %"
-    say(f"{t.num_sequences:,} sequences, {t.total:,} tokens, {t.trained:,} of them trained ({share}).")
-    say(f"Lengths before the cut; {t.num_too_long:,} sequences are longer than data.max_length.\n")
+    say(f"{counted(t.num_sequences, 'sequence')}, {t.total:,} tokens, {t.trained:,} of them trained ({share}).")
+    say(f"Lengths before the cut; longer than data.max_length: {counted(t.num_too_long, 'sequence')}.\n")
     most = max((count for _, count in t.histogram), default=1)
     for longest, count in t.histogram:
         say(f"  up to {longest:>7,} tokens  {'█' * round(40 * count / most):<40} {count:,}")
@@ -159,12 +160,14 @@ def _print_example(example: Example) -> None:
     from tunelab.rendering.show import to_rich
 
     say(f"\n── {harmless(example.origin)} " + "─" * 40, style="bold")
+    if example.untrained:
+        say(harmless(f"nothing is trained: {example.untrained}"), style="bold yellow")
     facts = [
-        f"{example.num_prompt_tokens:,} tokens seen, {example.num_trained_tokens:,} trained",
+        f"{counted(example.num_prompt_tokens, 'token')} seen, {example.num_trained_tokens:,} trained",
         f"{example.num_cut_tokens:,} cut" if example.num_cut_tokens else "",
         f"answer: {example.response_type}",
-        f"{example.num_messages} messages",
-        f"{example.num_tools} tool{'' if example.num_tools == 1 else 's'}" if example.num_tools else "",
+        counted(example.num_messages, "message"),
+        counted(example.num_tools, "tool") if example.num_tools else "",
         f"the last of {example.num_answers} trained answers" if example.num_answers > 1 else "",
         harmless(f"session {example.session_id}") if example.session_id else "",
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunelab.cli.output import console, harmless, named, print_table, say
+from tunelab.errors import counted
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -52,18 +53,19 @@ def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settin
 
 def print_report(report: Report, *, show: int) -> None:
     """Print the verdict, the totals, what was left out, and `show` rows side by side."""
-    from tunelab.evaluation.words import headline, totals_table
+    from tunelab.evaluation.words import INTERVALS, headline, totals_table
 
     rows = _spread(report.rows, show)
     for row in rows:
         _print_row(row)
     if rows:
-        say(f"{len(rows)} of {len(report.rows):,} rows are shown; --show N shows more.\n", style="dim")
+        say(f"Shown: {len(rows)} of {counted(len(report.rows), 'row')}; --show N shows more.\n", style="dim")
     lines = totals_table(report)
     print_table(
         ["Measure", "Base", "Tuned", "Difference", "95 % interval"],
         [(line.name, line.base, line.tuned, line.difference, line.interval) for line in lines],
     )
+    say(INTERVALS, style="dim")
     for some in report.left_out:
         say(f"Not answered: {some.count:,} × {some.reason} (first: {harmless(some.example)})", style="dim")
     say(headline(report), style="bold")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tunelab.cli.output import console, harmless, say
+from tunelab.errors import counted
 from tunelab.events import (
     AnyEvent,
     EvaluationDone,
@@ -115,8 +116,8 @@ def _start(event: RunStarted) -> str:
     shared = f", {event.num_distinct_tokens:,} of them run (sharing saves {saved:.1f} times)" if saved >= 1.05 else ""
     resumed = f"Resumed after step {event.resumed_from:,}: " if event.resumed_from else ""
     return (
-        f"{resumed}{event.total_steps:,} steps over {event.num_train_sequences:,} sequences, "
-        f"{event.num_train_tokens:,} tokens {'an epoch' if event.counts_epoch else 'in all'}{shared}; "
+        f"{resumed}{counted(event.total_steps, 'step')} over {counted(event.num_train_sequences, 'sequence')}, "
+        f"{counted(event.num_train_tokens, 'token')} {'an epoch' if event.counts_epoch else 'in all'}{shared}; "
         f"{event.num_eval_sequences:,} held out"
     )
 

@@ -48,7 +48,7 @@ def explain_command(
 
 def _print(resolved: ResolvedRecipe, changed: bool) -> None:
     say(f"{resolved.file or 'LLM_* variables'}: read as {resolved.dialect}.\n")
-    rows = [row for row in explain(resolved) if not changed or row.source != "default"]
+    rows = [row for row in explain(resolved) if not changed or row.changed]
     values = [json.dumps(row.value, ensure_ascii=False) for row in rows]
     key_width = max((len(row.key) for row in rows), default=0)
     value_width = min(max(map(len, values), default=0), 28)

@@ -14,9 +14,9 @@ from tunelab.conversations.messages import from_messages, from_prompt_completion
 from tunelab.conversations.pairs import from_fields, from_instruction
 from tunelab.conversations.session import from_session_line
 from tunelab.conversations.sharegpt import from_turns, has_turns
-from tunelab.conversations.tables import from_columns, from_text, has_columns, has_text
+from tunelab.conversations.tables import from_columns, from_text, has_columns, has_text, refuse_unknown_columns
 from tunelab.conversations.tools import Tool, read_catalog
-from tunelab.errors import DataError, RecipeError, guess
+from tunelab.errors import DataError, RecipeError, counted, guess
 from tunelab.sources import OnBad, Row, refuse
 
 _TURNS = 'a "conversations" list of "from" and "value"'
@@ -76,6 +76,8 @@ def read_conversations(
     stream = iter(rows)
     first = list(islice(stream, _LOOKED_AT))
     format, evidence = _found(first, config)
+    if format.name == "table":
+        refuse_unknown_columns(first, config)
     items = []
     for row in chain(first, stream):
         try:
@@ -113,7 +115,8 @@ def _found(rows: list[Row], config: ConversationConfig) -> tuple[Format, str]:
     if name in ("table", "none"):
         raise _unknown(rows[0])
     format = next(format for format in FORMATS if format.name == name)
-    return format, f"{name}: {count} of the first {len(rows)} rows have {format.shape}"
+    has = "has" if len(rows) == 1 else "have"
+    return format, f"{name}: {count:,} of the first {counted(len(rows), 'row')} {has} {format.shape}"
 
 
 def _stranger(row: Row, format: Format, evidence: str) -> DataError:

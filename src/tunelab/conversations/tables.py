@@ -1,7 +1,7 @@
 """Tables of any columns, made conversations by two templates; and plain text."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from string import Formatter
 
@@ -9,8 +9,10 @@ from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.values import fault, text
-from tunelab.errors import RecipeError, did_you_mean
+from tunelab.errors import RecipeError, did_you_mean, guess
 from tunelab.sources import Row
+
+_AS_TEXT = "Write a brace that is text twice: {{ or }}."
 
 
 def has_columns(row: Row) -> bool:
@@ -35,6 +37,26 @@ def from_columns(row: Row, config: ConversationConfig) -> Conversation:
     return build(row, config, messages, fields={})  # columns called system or tools are columns
 
 
+def refuse_unknown_columns(rows: Sequence[Row], config: ConversationConfig) -> None:
+    """Raise a RecipeError for a column that a template names and none of the first rows has."""
+    known = dict.fromkeys(column for row in rows for column in fields_of(row))
+    for name in ("prompt_template", "completion_template"):
+        for _, field, specification, conversion in _pieces(getattr(config, name) or "", name):
+            written = (
+                field or "",
+                f"!{conversion}" if conversion else "",
+                f":{specification}" if specification else "",
+            )
+            column = "".join(written)
+            if known and field is not None and column not in known:
+                raise RecipeError(
+                    f'the template names the column "{column}", which no row has',
+                    where=f"data.{name}",
+                    expected=f"one of {', '.join(known)}",
+                    remedy=f"{guess(column, known)} {_AS_TEXT}".strip(),
+                )
+
+
 def has_text(row: Row) -> bool:
     """Tell whether a row is a paragraph of a text file, or ``{"text"}``."""
     return isinstance(row.value, str) or "text" in row.value
@@ -46,23 +68,22 @@ def from_text(row: Row, config: ConversationConfig) -> Conversation:
     return Conversation(text=text(value, "text", row.origin), origin=row.origin)
 
 
+def _pieces(template: str, name: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    try:
+        return list(Formatter().parse(template))
+    except ValueError as error:
+        raise RecipeError(f"the template is broken ({error})", where=f"data.{name}", remedy=_AS_TEXT) from None
+
+
 def _filled(template: str, name: str, row: Row) -> Iterator[str]:
     """Yield the pieces of a template. A column is looked up by its whole name: no attribute is."""
-    try:
-        pieces = list(Formatter().parse(template))
-    except ValueError as error:
-        raise RecipeError(
-            f"the template is broken ({error})",
-            where=f"data.{name}",
-            remedy="Write a brace that is text twice: {{ or }}.",
-        ) from None
-    for literal, column, specification, conversion in pieces:
+    for literal, column, *_ in _pieces(template, name):
         yield literal
         if column is None:
             continue
         known = fields_of(row)
-        if column not in known or specification or conversion:
-            remedy = f"{did_you_mean(column, known)} Write a brace that is text twice: {{{{ or }}}}."
+        if column not in known:
+            remedy = f"{did_you_mean(column, known)} {_AS_TEXT}"
             raise fault(row.origin, f'{name} names the column "{column}", which the row does not have', remedy=remedy)
         value = known[column]
         if value is None or (isinstance(value, float) and not isfinite(value)):

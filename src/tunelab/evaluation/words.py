@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from tunelab.errors import counted
 from tunelab.evaluation.report import Difference, Report
 
 NO_RESULT = "–"
+INTERVALS = "Intervals are for exact match and chrF: paired bootstraps over conversations, none for fewer than ten."
 _POINTS = "\N{NO-BREAK SPACE}points"
 
 
@@ -19,7 +21,7 @@ class Line:
     tuned: str
     difference: str
     interval: str
-    """The 95 % interval of the difference; empty where none is computed."""
+    """The 95 % interval of the difference; a dash where none is computed."""
     side: Literal["better", "worse", "same", ""]
     """Which way the tuned model went; empty where no way is better."""
     meaning: str
@@ -41,7 +43,8 @@ def headline(report: Report) -> str:
 def totals_table(report: Report) -> list[Line]:
     """Return the lines of the table of totals."""
     of_rows = f"answers equal to the reference, of {len(report.rows):,}"
-    of_tokens = f"nats per token, on {report.num_trained_tokens:,} tokens of {report.num_sequences:,} sequences"
+    tokens, sequences = counted(report.num_trained_tokens, "token"), counted(report.num_sequences, "sequence")
+    of_tokens = f"nats per token, on {tokens} of {sequences}"
     lines = [
         ("Exact match", "exact_match", _percent, True, of_rows),
         ("chrF", "chrf", _number, True, "closeness to the reference, 0 to 100, mean over rows"),
@@ -63,7 +66,7 @@ def _line(
 ) -> Line:
     base: float | None = getattr(report.base, field)
     tuned: float | None = getattr(report.tuned, field)
-    difference, interval = NO_RESULT, ""
+    difference = interval = NO_RESULT
     side: Literal["better", "worse", "same", ""] = ""
     if base is not None and tuned is not None:
         difference = _signed(tuned - base, style)

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunelab.adapters.config import LoraConfig
@@ -13,6 +13,8 @@ from tunelab.checks.check import check
 from tunelab.checks.finding import Findings
 from tunelab.checks.material import Material, PlannedRun
 from tunelab.checks.statistics import Statistics, response_type, statistics
+from tunelab.conversations import Conversation
+from tunelab.errors import DataError, counted
 from tunelab.flows.data import Gathered, gather
 from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.models.locate import locate_model, max_positions
@@ -27,11 +29,11 @@ RECIPE_SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """The longest trained sequence of a conversation, to look at."""
+    """The last sequence of a conversation, to look at; where nothing of it is trained, what the model would see."""
 
     origin: str
     response_type: str
-    """Kind of the trained answer: text, tool_calls, text_and_tool_calls, empty, plain_text."""
+    """Kind of the answer: text, tool_calls, text_and_tool_calls, empty, plain_text; none where none can be shown."""
     num_prompt_tokens: int
     num_trained_tokens: int
     num_cut_tokens: int
@@ -41,6 +43,8 @@ class Example:
     num_answers: int
     """Trained answers of this conversation; each is a sequence of its own, and the last one is shown."""
     session_id: str | None
+    untrained: str
+    """Why nothing of the conversation is trained; empty where something is."""
     spans: tuple[Span, ...]
 
 
@@ -97,8 +101,8 @@ def check_data_or_recipe(
         planned=material.planned,
         findings=check(material),
         statistics=statistics(material, count_distinct=count_distinct),
-        examples=_examples(gathered, renderer, num_examples),
-        notes=(*(() if is_data else resolved.notes), *gathered.notes, *renderer.notes),
+        examples=_examples(gathered, renderer, num_examples, max_length=recipe.data.max_length),
+        notes=(*(_assumed(recipe) if is_data else resolved.notes), *gathered.notes, *renderer.notes),
     )
 
 
@@ -134,25 +138,51 @@ def _data_settings(data: str | None, pattern: str | None) -> list[str]:
     return ["data.data_dir=.", f"data.train_files={json.dumps([name])}", "data.eval_files=[]", "data.eval_fraction=0"]
 
 
-def _examples(gathered: Gathered, renderer: Renderer, count: int) -> tuple[Example, ...]:
+def _assumed(recipe: Recipe) -> Iterator[str]:
+    model, length = recipe.model.base_model, recipe.data.max_length
+    yield f"no recipe is given: model.base_model {model}, data.max_length {length:,}; a recipe may say otherwise"
+
+
+def _examples(gathered: Gathered, renderer: Renderer, count: int, *, max_length: int) -> tuple[Example, ...]:
     answers: dict[int, list[Rendered]] = {}
     for sequence in gathered.rendered_train.sequences:
         answers.setdefault(sequence.conversation, []).append(sequence)
     examples = []
-    for index in sorted(answers)[:count]:
-        conversation, sequence = gathered.train[index], answers[index][-1]
+    for index, conversation in enumerate(gathered.train[:count]):
+        trained = answers.get(index, [])
+        shown = trained or _as_seen(conversation, renderer, max_length)
+        spans = [span for sequence in shown[-1:] for span in preview(sequence, renderer)]
         examples.append(
             Example(
-                origin=str(sequence.origin),
-                response_type=response_type(conversation, sequence.turn),
-                num_prompt_tokens=len(sequence.prompt_ids),
-                num_trained_tokens=len(sequence.completion_ids),
-                num_cut_tokens=sequence.cut_prompt + sequence.cut_completion,
+                origin=str(conversation.origin),
+                response_type=response_type(conversation, shown[-1].turn) if shown else "none",
+                num_prompt_tokens=sum(len(each.prompt_ids) for each in shown[-1:]),
+                num_trained_tokens=sum(len(each.completion_ids) for each in trained[-1:]),
+                num_cut_tokens=sum(each.cut_prompt + each.cut_completion for each in shown[-1:]),
                 num_messages=len(conversation.messages),
                 num_tools=len(conversation.tools),
-                num_answers=len(answers[index]),
+                num_answers=len(trained),
                 session_id=conversation.session_id,
-                spans=tuple(preview(sequence, renderer)),
+                untrained="" if trained else _why_untrained(conversation, gathered),
+                spans=tuple(spans if trained else [replace(span, trained=False) for span in spans]),
             )
         )
     return tuple(examples)
+
+
+def _as_seen(conversation: Conversation, renderer: Renderer, max_length: int) -> list[Rendered]:
+    try:
+        return renderer.render(conversation, index=0, max_length=max_length)
+    except DataError:  # what the template refuses cannot be shown
+        return []
+
+
+def _why_untrained(conversation: Conversation, gathered: Gathered) -> str:
+    origin, dropped = conversation.origin, gathered.rendered_train.dropped
+    lost = [
+        f"{each.reason}, {counted(each.num_tokens, 'token')}" if each.num_tokens else each.reason
+        for each in dropped
+        if each.origin == origin
+    ]
+    refused = [error.what for error in gathered.bad_turns if error.where.startswith(f"{origin}: ")]
+    return "; ".join([*lost, *refused])

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from tunelab.adapters.config import LoraConfig, PrefixTuningConfig
+from tunelab.errors import counted
 from tunelab.evaluation.html import to_html
 from tunelab.evaluation.report import Answer, HeldOutLoss, Report, Setting, Side, compare
 from tunelab.files import write_file
@@ -119,8 +120,8 @@ def describe_adapter(recipe: Recipe) -> str:
         return f"{'DoRA' if adapter.use_dora else 'LoRA'}, rank {adapter.r} on {on}"
     if isinstance(adapter, PrefixTuningConfig):
         through = f", through {adapter.encoder_hidden_size} hidden units" if adapter.prefix_projection else ""
-        return f"prefix, {adapter.number_of_virtual_tokens} positions{through}"
-    return f"soft prompt, {adapter.number_of_virtual_tokens} virtual tokens"
+        return f"prefix, {counted(adapter.number_of_virtual_tokens, 'position')}{through}"
+    return f"soft prompt, {counted(adapter.number_of_virtual_tokens, 'virtual token')}"
 
 
 def _named(on_progress: OnProgress | None, side: str) -> Callable[[int, int], None] | None:

@@ -1,13 +1,13 @@
 """From a recipe to conversations and rendered sequences: the one way in which check, train and compare get data."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from tunelab.checks.material import questions
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
-from tunelab.errors import DataError
+from tunelab.errors import DataError, counted
 from tunelab.recipes import DataConfig, ResolvedRecipe
 from tunelab.rendering.cache import cache_folder, render_cached
 from tunelab.rendering.rendered import RenderedSet
@@ -54,18 +54,23 @@ def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None
     bad_rows, bad_turns = _Counted(answer), _Counted(answer)
     files = locate_data(data, base=base)
     notes = [*files.notes]
-    side = read_side(files.train, data, base=base, on_bad=bad_rows)
-    train = sample(side.items, data.train_samples, seed)
-    notes += _drawn(len(train), len(side.items), "training")
+    side = read_side(_named_from_here(files.train), data, base=base, on_bad=bad_rows)
     if files.eval:
-        other = read_side(files.eval, data, base=base, on_bad=bad_rows)
-        held_out = sample(other.items, data.eval_samples, seed)
-        notes += _drawn(len(held_out), len(other.items), "held-out")
+        other = read_side(_named_from_here(files.eval), data, base=base, on_bad=bad_rows)
+        train_found, held_out_found = side.items, other.items
         if other.format != side.format:
             notes.append(f"the held-out rows are of another shape: {other.evidence}")
     else:
-        train, held_out, split_notes = _hold_out(train, data.eval_fraction, data.eval_samples, seed)
-        notes += split_notes
+        train_found, held_out_found = split_conversations(side.items, fraction=data.eval_fraction, seed=seed)
+        if held_out_found:
+            notes.append(f"{counted(len(held_out_found), 'row')} of {len(side.items):,} held out")
+    train = sample(train_found, data.train_samples, seed)
+    notes += _drawn(len(train), len(train_found), "training")
+    if not files.eval:
+        held_out_found, left_out = _unseen(held_out_found, train)
+        notes += left_out
+    held_out = sample(held_out_found, data.eval_samples, seed)
+    notes += _drawn(len(held_out), len(held_out_found), "held-out")
     folder = cache_folder()
     longest = data.eval_max_length or data.max_length
     rendered = [
@@ -81,7 +86,7 @@ def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None
         evidence=side.evidence,
         bad_rows=tuple(bad_rows.errors),
         bad_turns=tuple(bad_turns.errors),
-        num_train_found=len(side.items),
+        num_train_found=len(train_found),
         notes=tuple(notes),
     )
 
@@ -95,27 +100,31 @@ def read_side(files: Iterable[SourceFile], data: DataConfig, *, base: Path, on_b
     return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad)
 
 
-def _hold_out(
-    items: Sequence[Conversation], fraction: float, limit: int | None, seed: int
-) -> tuple[tuple[Conversation, ...], tuple[Conversation, ...], list[str]]:
-    """Return training side, held-out side, and what to say about the split.
+def _named_from_here(files: Iterable[SourceFile]) -> list[SourceFile]:
+    """Return the files under names that open from the current folder."""
+    here = Path.cwd()
+    return [
+        replace(file, name=str(file.path.relative_to(here) if file.path.is_relative_to(here) else file.path))
+        if file.path
+        else file
+        for file in files
+    ]
+
+
+def _unseen(drawn: Sequence[Conversation], train: Sequence[Conversation]) -> tuple[tuple[Conversation, ...], list[str]]:
+    """Return the rows that ask what no training row asks, and what to say of the others.
 
     A held-out row that asks what a training row asks would measure memory; rows that stand twice in a file make some.
     """
-    train, drawn = split_conversations(items, fraction=fraction, seed=seed)
     trained = {question for item in train for question in questions(item)}
-    unseen = [item for item in drawn if questions(item)[-1] not in trained]
-    notes = [f"{len(drawn):,} rows of {len(items):,} held out"] if drawn else []
-    if len(unseen) < len(drawn):
-        example = next(str(item.origin) for item in drawn if questions(item)[-1] in trained)
-        left = f"{len(drawn) - len(unseen):,} of these {len(drawn):,}"
-        notes.append(f"{left} ask what a training row asks and were left out (the first: {example})")
-    held_out = sample(unseen, limit, seed)
-    return train, held_out, [*notes, *_drawn(len(held_out), len(unseen), "held-out")]
+    seen = [item for item in drawn if questions(item)[-1] in trained]
+    left = f"{len(seen):,} of these {len(drawn):,} ask what a training row asks and were left out"
+    unseen = tuple(item for item in drawn if questions(item)[-1] not in trained)
+    return unseen, [f"{left} (the first: {seen[0].origin})"] if seen else []
 
 
 def _drawn(taken: int, found: int, side: str) -> list[str]:
-    return [f"{taken:,} {side} rows drawn out of {found:,}"] if taken < found else []
+    return [f"{counted(taken, f'{side} row')} drawn out of {found:,}"] if taken < found else []
 
 
 class _Counted:

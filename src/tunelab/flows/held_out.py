@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.conversations import Conversation
-from tunelab.errors import DataError, RunError
+from tunelab.errors import DataError, RunError, counted
 from tunelab.evaluation.report import LeftOut, Question
 from tunelab.flows.data import gather, read_side
 from tunelab.flows.opened import OpenedRun
@@ -63,7 +63,7 @@ def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int
     chosen = [sequence for index, sequence in enumerate(answerable) if index in picked]
     if count < len(answerable):
         others = [sequence for index, sequence in enumerate(answerable) if index not in picked]
-        reasons[f"not among the {count:,} examples that were asked for"] = others
+        reasons[f"not among the {counted(count, 'example')} asked for"] = others
     asked = [(sequence, held_out.conversations[sequence.conversation]) for sequence in chosen]
     return Chosen(
         prompts=tuple(sequence.prompt_ids for sequence in chosen),
@@ -82,7 +82,7 @@ def _of_the_run(opened: OpenedRun) -> HeldOut:
     return HeldOut(
         sequences=gathered.rendered_held_out.sequences,
         conversations=gathered.held_out,
-        description=f"{len(gathered.held_out):,} held-out rows of the run",
+        description=f"{counted(len(gathered.held_out), 'held-out row')} of the run",
     )
 
 
@@ -105,7 +105,9 @@ def _of_file(opened: OpenedRun, file: Path) -> HeldOut:
         on_bad=refuse,
     )
     return HeldOut(
-        sequences=rendered.sequences, conversations=tuple(items), description=f"{len(items):,} rows of {file.name}"
+        sequences=rendered.sequences,
+        conversations=tuple(items),
+        description=f"{counted(len(items), 'row')} of {file.name}",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tunelab.recipes.recipe import FIELDS, settings_of
+from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, settings_of
 from tunelab.recipes.resolve import ResolvedRecipe
 
 
@@ -20,11 +20,20 @@ class Explanation:
     """Where the value came from."""
     meaning: str
     """What the setting does."""
+    changed: bool
+    """Whether somebody set it to something else than its default."""
 
 
 def explain(resolved: ResolvedRecipe) -> list[Explanation]:
     """Return every setting of a recipe in its fixed order."""
+    defaults = settings_of(Recipe.model_validate({name: {} for name in ADAPTERS if getattr(resolved.recipe, name)}))
     return [
-        Explanation(key=key, value=value, source=resolved.sources[key], meaning=FIELDS[key].description or "")
+        Explanation(
+            key=key,
+            value=value,
+            source=resolved.sources[key],
+            meaning=FIELDS[key].description or "",
+            changed=not resolved.sources[key].endswith("default") and value != defaults.get(key),
+        )
         for key, value in settings_of(resolved.recipe).items()
     ]

@@ -30,7 +30,9 @@ class SourceConfig(BaseModel):
         0.05,
         ge=0,
         le=0.9,
-        description=("Share of training conversations held out when eval_files is empty; whole sessions on one side."),
+        description=(
+            "Share of all rows held out when eval_files is empty, before samples are drawn; whole sessions on one side."
+        ),
     )
     bad_rows: Literal["refuse", "skip"] = Field(
         "refuse", description=("What an unreadable row does: end the command, or be counted and listed.")
