@@ -5,6 +5,7 @@ H hidden, N vocabulary.
 """
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -18,10 +19,13 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.errors import ModelError
 from tunelab.generation.completion import Sampling
 from tunelab.models.attention import sliding_windows
+from tunelab.models.branching import network_kinds
 from tunelab.rendering.rendered import TokenIds
 
 # A pass over the network has a fixed price: shorter common beginnings are not worth a pass of their own.
 SHARED_FROM = 32
+# Models that carry a state and take no cache but one of their own.
+_OWN_CACHES = ("minimax",)
 
 
 def decode(
@@ -98,9 +102,11 @@ def may_differ_in_length(
 ) -> bool:
     """Tell whether prompts of different lengths can be answered in one batch.
 
-    Padding stands between a prefix and the shorter prompts. A sliding window counts it, so that it would leave the
-    prefix too early.
+    Padding would run through a state that is carried along the row. Between a prefix and the shorter prompts a sliding
+    window counts it, so that it would leave the prefix too early.
     """
+    if network_kinds(network):
+        return False
     if adapter is None or not adapter.num_prefix_positions:
         return True
     windows = sliding_windows(network)
@@ -118,7 +124,15 @@ class _Batch:
     def __init__(self, network: PreTrainedModel) -> None:
         self.network = network
         self.device: torch.device = network.device
+        self.carries_state = bool(network_kinds(network))
         self.cache = DynamicCache(config=network.config)
+        # A state that transformers has no common cache for: the whole row is run again for each token.
+        has_state = any(type(layer) is not DynamicLayer for layer in self.cache.layers)
+        self.runs_again = self.carries_state and (not has_state or network.config.model_type in _OWN_CACHES)
+        self.embedded_BLH: torch.Tensor | None = None  # what was run, where it is run again
+        takes = inspect.signature(network.forward).parameters
+        self.cache_name = "cache_params" if "cache_params" in takes else "past_key_values"
+        self.takes_positions = "position_ids" in takes or not self.carries_state
         self.mask_BL = torch.ones(1, 0, dtype=torch.long, device=self.device)
 
     def read(self, adapter: Adapter | None, prompts: Sequence[TokenIds]) -> torch.Tensor:
@@ -147,7 +161,9 @@ class _Batch:
         """Let go of all rows but those at `places`."""
         places_B = torch.tensor(places, device=self.device)
         with torch.inference_mode():
-            self.cache.batch_select_indices(places_B)
+            self.cache.reorder_cache(places_B)
+            if self.embedded_BLH is not None:
+                self.embedded_BLH = self.embedded_BLH[places_B]
         self.mask_BL = self.mask_BL[places_B]
 
     def _run(self, rows: list[torch.Tensor], virtual_VH: torch.Tensor) -> torch.Tensor:
@@ -156,27 +172,29 @@ class _Batch:
             real_BT = real_BT.to(self.device)
             self.mask_BL = torch.cat([self.mask_BL, real_BT], dim=1)
             positions_BT = (self.mask_BL.cumsum(1) - 1).clamp(min=0)[:, -real_BT.shape[1] :]
-            if len(virtual_VH):
+            if len(virtual_VH) or self.runs_again:
                 embed = self.network.get_input_embeddings()
                 embedded = [embed(row) for row in rows]
-                inputs = {"inputs_embeds": _left_padded([torch.cat([virtual_VH.to(row), row]) for row in embedded])}
+                together = [torch.cat([virtual_VH.to(row), row]) if len(virtual_VH) else row for row in embedded]
+                inputs = {"inputs_embeds": _left_padded(together)}
             else:
                 inputs = {"input_ids": _left_padded(rows)}
-            output = self.network(
-                **inputs,
-                attention_mask=self.mask_BL,
-                position_ids=positions_BT,
-                past_key_values=self.cache,
-                use_cache=True,
-                logits_to_keep=1,
-                return_dict=True,
-            )
+            if self.runs_again:
+                parts = [each for each in (self.embedded_BLH, inputs["inputs_embeds"]) if each is not None]
+                self.embedded_BLH = inputs["inputs_embeds"] = torch.cat(parts, dim=1)
+            else:
+                # Where a state is carried, rows are of one length and nothing is hidden; some count positions by the
+                # cache of their first layer, which may hold no keys.
+                inputs |= {} if self.carries_state else {"attention_mask": self.mask_BL}
+                inputs |= {"position_ids": positions_BT} if self.takes_positions else {}
+            cache = {} if self.runs_again else {self.cache_name: self.cache}
+            output = self.network(**inputs, **cache, use_cache=not self.runs_again, logits_to_keep=1, return_dict=True)
             logits_BN: torch.Tensor = output.logits[:, -1].float()
             return logits_BN
 
     def _can_share(self) -> bool:
         # Windows and running states count places, not positions: padding in the middle would shift them.
-        return all(type(layer) is DynamicLayer for layer in self.cache.layers)
+        return not self.carries_state and all(type(layer) is DynamicLayer for layer in self.cache.layers)
 
     @staticmethod
     def _num_shared(prompts: Sequence[TokenIds]) -> int:

@@ -28,8 +28,8 @@ def generate(
         network: the base model, on any device, with `adapter` attached to it; it is left as it was.
         adapter: what is attached, for its virtual tokens or prefix; None for a network without one.
         stop_ids: tokens that end an answer.
-        batch_size: prompts that run together; similar lengths meet, and the longest run first, so that memory
-            fails early or never.
+        batch_size: prompts that run together; similar lengths meet (equal ones, where a state is carried along the
+            row), and the longest run first, so that memory fails early or never.
         on_progress: called with (answers done, answers in all) after each finished answer.
 
     Raises:
