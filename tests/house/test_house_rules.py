@@ -1,6 +1,7 @@
 """What holds for the whole house: settings declared once, no torch where none is needed, nothing dangerous imported."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -46,6 +47,16 @@ def test_help_names_every_verb_and_each_verb_has_its_file(capsys: pytest.Capture
         assert f"  {verb} " in printed
         assert summary in printed
         assert (SOURCE / "cli" / f"{verb}.py").is_file()
+
+
+@pytest.mark.parametrize("words", [*([verb] for verb in VERBS), ["recipe", "explain"]], ids=" ".join)
+def test_help_has_two_names_and_no_word_of_a_programmer(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words, "--help"]) == run([*words, "-h"]) == 0
+    first, _, rest = capsys.readouterr().out.partition("\n")
+    assert rest.count(first) == 1
+    assert re.findall(r"<\w+|Path\b|\b(?:str|bool|int|float|list)\b", first + rest) == []
+    for argument in set(re.findall("[A-Z]{3,}", first)) - {"OPTIONS", "COMMAND", "ARGS"}:
+        assert len(re.findall(rf"\b{argument}\b", rest)) >= 2  # in the other usage line, and in the words
 
 
 def test_an_error_of_the_user_is_one_message_and_exit_code_2(

@@ -19,17 +19,20 @@ _HELP = "/reset forgets the conversation, /quit ends (so does Ctrl+D), Ctrl+C br
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, latest, or the run's folder.")],
-    prompt: Annotated[
-        str | None, typer.Argument(help="Answer this and end; without it, a pipe or the keyboard.")
-    ] = None,
+    run: Annotated[str, typer.Argument(metavar="RUN", hidden=True)],
+    prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", hidden=True)] = None,
     base: Annotated[bool, typer.Option("--base", help="Talk to the base model, without the adapter.")] = False,
     temperature: Annotated[
-        float | None, typer.Option(min=0, max=2, help="0 is greedy; default: the recipe's evaluation.temperature.")
+        float | None,
+        typer.Option(min=0, max=2, metavar="NUMBER", help="0 is greedy; default: the recipe's evaluation.temperature."),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 512,
+    max_new_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest reply, in tokens.")] = 512,
 ) -> None:
-    """Talk to a tuned model, or to its base, with the template and system prompt it was trained with."""
+    """Talk to a tuned model, or to its base, with the template and system prompt it was trained with.
+
+    RUN is a run's id, the beginning of one, its folder, or the word latest. PROMPT is answered, and the command ends;
+    without it, the question comes from a pipe or the keyboard.
+    """
     from tunelab.flows.chat import open_chat  # brings torch: not before the arguments are known to be good
 
     found = find_workspace(Path.cwd()).find_run(run)

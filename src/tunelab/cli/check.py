@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunelab.cli.output import console, harmless, print_table, say
+from tunelab.cli.output import SET, console, harmless, print_table, say
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
@@ -20,30 +20,34 @@ _LISTED_BAD_ROWS = 20
 
 
 def command(
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[DATA|RECIPE]",
-            help="A file, folder or glob of rows; or a recipe (.yaml); without one, LLM_* variables are the recipe.",
-        ),
-    ] = None,
+    target: Annotated[str | None, typer.Argument(metavar="DATA|RECIPE", hidden=True)] = None,
     num_examples: Annotated[
-        int, typer.Option("--show", "--num-examples", min=0, help="Show this many conversations as they are trained.")
+        int,
+        typer.Option("--show", "--num-examples", min=0, metavar="N", help="Show N conversations as they are trained."),
     ] = 0,
     stats: Annotated[bool, typer.Option("--stats", help="Show statistics of rows and tokens.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead (docs/check.md).")] = False,
-    pattern: Annotated[str | None, typer.Option("--pattern", help="Glob of the files inside the data folder.")] = None,
-    no_catalog: Annotated[bool, typer.Option("--no-catalog", help="Leave tool definitions out.")] = False,
-    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Count bad rows and go on without.")] = False,
-    system_prompt: Annotated[str | None, typer.Option("--system-prompt", help="Replaces the data's own.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Whose tokenizer and chat template: nano, a folder, a Hub id.")
+    pattern: Annotated[
+        str | None,
+        typer.Option("--pattern", metavar="GLOB", help="Files of the data folder, e.g. 'agent-*.jsonl'."),
     ] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value. Repeatable.")] = None,
+    no_catalog: Annotated[bool, typer.Option("--no-catalog", help="Leave all tool definitions out.")] = False,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Count bad rows and go on without.")] = False,
+    system_prompt: Annotated[
+        str | None, typer.Option("--system-prompt", metavar="TEXT", help="Replaces those of the rows.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME", help="Whose tokenizer and chat template: nano, a folder, a Hub id."),
+    ] = None,
+    overrides: Annotated[list[str] | None, SET] = None,
 ) -> None:
     """Read data as training would, show what would be trained, say what is wrong.
 
-    Ends with 0 where nothing blocks a run, with 1 where something does, with 2 where the check could not run.
+    DATA is a file of rows, a folder or a glob; RECIPE is a YAML file. Without either, variables such
+    as LLM_DATA__TRAIN_FILES make the recipe.
+
+    The exit code is 0 where nothing blocks a run, with 1 where something does, with 2 where the check could not run.
     """
     from tunelab.flows.check import check_data_or_recipe
 

@@ -21,20 +21,28 @@ _SHOWN_CHARACTERS = 600
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, latest, or the run's folder.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", hidden=True)],
     num_examples: Annotated[
-        int | None, typer.Option(min=1, help="Rows that are answered; default: evaluation.num_examples of the recipe.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Rows to answer; default: the recipe's evaluation.num_examples."),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0, max=2, help="0 is greedy; default: evaluation.temperature of the recipe.")
+        float | None,
+        typer.Option(min=0, max=2, metavar="NUMBER", help="0 is greedy; default: the recipe's evaluation.temperature."),
     ] = None,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest answer, in tokens; default: the recipe's.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Longest answer, in tokens; default: the recipe's evaluation.max_new_tokens."
+        ),
     ] = None,
-    file: Annotated[Path | None, typer.Option(help="Compare on these rows instead of the held-out ones.")] = None,
-    show: Annotated[int, typer.Option(min=0, help="Answers shown side by side.")] = 3,
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare on the rows of this file.")] = None,
+    show: Annotated[int, typer.Option(min=0, metavar="N", help="Answers shown side by side.")] = 3,
 ) -> None:
-    """Compare base and tuned model on the same held-out rows; write report.json and report.html into the run."""
+    """Compare base and tuned model on the same held-out rows; write report.json and report.html into the run.
+
+    RUN is a run's id, the beginning of one, its folder, or the word latest.
+    """
     found = find_workspace(Path.cwd()).find_run(run)
     settings = {"num_examples": num_examples, "temperature": temperature, "max_new_tokens": max_new_tokens}
     compare_and_print(found, show=show, file=file, **settings)

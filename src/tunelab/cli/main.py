@@ -71,12 +71,13 @@ def _call(verb: str, arguments: list[str]) -> int:
     command = import_module(f"tunelab.cli.{verb}").command
     import typer
 
+    from tunelab.cli.output import plain_app
+
     if isinstance(command, typer.Typer):
         app = command
     else:
-        settings = {"help_option_names": ["-h", "--help"]}
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command(help=command.__doc__ or VERBS[verb], context_settings=settings)(command)
+        app = plain_app()
+        app.command(help=command.__doc__ or VERBS[verb])(command)
     try:
         app(args=arguments, prog_name=f"tunelab {verb}")
     except SystemExit as end:  # typer ends every command so

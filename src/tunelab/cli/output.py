@@ -8,12 +8,17 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from tunelab.errors import UserError
 
 if TYPE_CHECKING:  # rich costs a tenth of a second: only commands that draw pay it
     from rich.console import Console
+
+SET = typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting that wins over the recipe's. Repeatable.")
+"""The option with which every command that reads a recipe changes it."""
 
 
 @cache
@@ -48,6 +53,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 def harmless(text: str) -> str:
     """Return text of data or models without control characters, which could move the cursor or rewrite the screen."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+
+
+def plain_app(**settings: Any) -> typer.Typer:
+    """Return a typer app whose help is plain text, behind -h too.
+
+    Arguments are hidden in it, since typer would name their Python types: each command's own words tell of them.
+    """
+    names = {"help_option_names": ["-h", "--help"]}
+    settings |= {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+    return typer.Typer(context_settings=names, **settings)
 
 
 def named(path: Path) -> str:

@@ -18,8 +18,8 @@ _TASKS = ", ".join(SAMPLE_TASKS)
 
 
 def command(
-    task: Annotated[str, typer.Option(help=f"One of {_TASKS}.")] = "taxonomy",
-    folder: Annotated[Path, typer.Option(help="Where the task's data and recipe are written.")] = Path("quickstart"),
+    task: Annotated[str, typer.Option(metavar="NAME", help=f"One of {_TASKS}.")] = "taxonomy",
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where data and recipe go.")] = Path("quickstart"),
 ) -> None:
     """Tell the whole story on the embedded model: check, train, compare, and what to try next."""
     files = write_sample_task(task, folder / task)

@@ -9,17 +9,10 @@ from typing import Annotated
 
 import typer
 
-from tunelab.cli.output import harmless, say
+from tunelab.cli.output import SET, harmless, plain_app, say
 from tunelab.recipes import ResolvedRecipe, explain, resolve_recipe, to_yaml
 
-command = typer.Typer(help="Look into a recipe.", add_completion=False, pretty_exceptions_enable=False)
-
-File = Annotated[
-    Path | None, typer.Argument(help="A recipe in any dialect; without one, LLM_* variables are the recipe.")
-]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="section.key=value; wins over everything. Repeatable.")
-]
+command = plain_app(help="Look into a recipe.", no_args_is_help=True)
 
 
 @command.callback()
@@ -29,13 +22,16 @@ def _verbs() -> None:
 
 @command.command("explain")
 def explain_command(
-    file: File = None,
-    overrides: Overrides = None,
+    file: Annotated[Path | None, typer.Argument(metavar="RECIPE", hidden=True)] = None,
+    overrides: Annotated[list[str] | None, SET] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only values that are not defaults.")] = False,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the canonical recipe instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print keys, values and sources as JSON instead.")] = False,
 ) -> None:
-    """Print each value of a recipe and where it came from."""
+    """Print each value of a recipe and where it came from.
+
+    RECIPE is a YAML file; without one, variables such as LLM_DATA__TRAIN_FILES make the recipe.
+    """
     resolved = resolve_recipe(file, overrides=overrides or ())
     if as_yaml:
         print(to_yaml(resolved.recipe), end="")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunelab.cli.output import named, say, this_command
+from tunelab.cli.output import SET, named, say, this_command
 from tunelab.cli.progress import progress_line
 from tunelab.events import AnyEvent, RunFinished, read_events
 from tunelab.recipes import resolve_recipe
@@ -22,18 +22,17 @@ if TYPE_CHECKING:
 
 
 def command(
-    recipe: Annotated[
-        Path | None, typer.Argument(help="A recipe in any dialect; without one, LLM_* variables are the recipe.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="section.key=value; wins over everything. Repeatable.")
-    ] = None,
+    recipe: Annotated[Path | None, typer.Argument(metavar="RECIPE", hidden=True)] = None,
+    overrides: Annotated[list[str] | None, SET] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the latest run of exactly this recipe.")] = False,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave unreadable rows out, counted and listed; default: refuse.")
     ] = False,
 ) -> None:
-    """Train an adapter. Ctrl+C saves a checkpoint and says how to go on; a killed run resumes to the same bytes."""
+    """Train an adapter. Ctrl+C saves a checkpoint and says how to go on; a killed run resumes to the same bytes.
+
+    RECIPE is a YAML file; without one, variables such as LLM_DATA__TRAIN_FILES make the recipe.
+    """
     settings = [*(overrides or ()), *(["data.bad_rows=skip"] if skip_bad_rows else [])]
     with join_world() as world:
         resolved = resolve_recipe(recipe, overrides=settings)
