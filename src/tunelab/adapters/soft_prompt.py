@@ -66,7 +66,7 @@ class SoftPrompt:
             num_virtual_tokens=len(self._vectors),
             token_dim=self._vectors.shape[1],
             num_transformer_submodules=1,
-            num_attention_heads=text.num_attention_heads,
+            num_attention_heads=getattr(text, "num_attention_heads", None),  # a state space has none
             num_layers=text.num_hidden_layers,
             base_model_name_or_path=self._base_model,
             inference_mode=True,

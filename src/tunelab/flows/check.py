@@ -17,6 +17,7 @@ from tunelab.conversations import Conversation
 from tunelab.errors import DataError, counted
 from tunelab.flows.data import Gathered, gather
 from tunelab.flows.plan import make_schedule, planned_run
+from tunelab.models.kinds import running_kinds_in
 from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load import load_renderer
@@ -102,8 +103,15 @@ def check_data_or_recipe(
         findings=check(material),
         statistics=statistics(material, count_distinct=count_distinct),
         examples=_examples(gathered, renderer, num_examples, max_length=recipe.data.max_length),
-        notes=(*(_assumed(recipe) if is_data else resolved.notes), *gathered.notes, *renderer.notes),
+        notes=(*(_assumed(recipe) if is_data else resolved.notes), *gathered.notes, *renderer.notes, *_on_rows(folder)),
     )
+
+
+def _on_rows(folder: Path) -> list[str]:
+    """Return what is to be said of a model whose config tells that it cannot branch."""
+    kinds = running_kinds_in(folder)
+    told = f"this base model takes padded rows and shares no tokens: layers of kind {', '.join(kinds)} cannot branch"
+    return [told] if kinds else []
 
 
 def material_of(

@@ -13,6 +13,7 @@ from tunelab.events import EventLog, Notice, RunStarted
 from tunelab.flows.check import material_of
 from tunelab.flows.data import Gathered
 from tunelab.flows.plan import Sharing, make_schedule, sharing_of
+from tunelab.models.branching import cannot_branch
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.memory import MemoryEstimate, affordable_tokens, device_memory, estimate_memory
 from tunelab.recipes import Recipe
@@ -64,19 +65,26 @@ def refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> 
 def batching_that_fits(
     recipe: Recipe, model: LoadedModel, adapter: Adapter, events: EventLog, num_sharing: int = 1
 ) -> BatchingConfig:
-    """Return the recipe's batching, with fewer tokens at a time where half of the device's memory holds no more.
+    """Return the recipe's batching as it will be, and say what is another than was asked for.
+
+    Fewer tokens run at a time where half of the device's memory holds no more; a model that cannot branch shares none.
 
     Args:
         num_sharing: processes that share the device.
     """
+    batching = recipe.batching
+    if reason := cannot_branch(model.network):
+        text = f"this base model takes padded rows and shares no tokens: {reason}"
+        events.emit(Notice(text=text, level="warning"))
+        batching = batching.model_copy(update={"share_prefixes": False})
     estimate = _estimate(recipe, model, adapter, tokens=1, trained_tokens=1)
     affordable = affordable_tokens(estimate, device_memory(model.device) // num_sharing)
-    wanted = recipe.batching.micro_batch_tokens
+    wanted = batching.micro_batch_tokens
     if affordable >= wanted:
-        return recipe.batching
+        return batching
     text = f"{affordable:,} tokens run at a time, not {wanted:,}: half of the memory holds no more, by estimate"
     events.emit(Notice(text=text))
-    return recipe.batching.model_copy(update={"micro_batch_tokens": affordable})
+    return batching.model_copy(update={"micro_batch_tokens": affordable})
 
 
 def announce(

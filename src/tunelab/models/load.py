@@ -69,7 +69,7 @@ def read_model_config(folder: Path) -> transformers.PretrainedConfig:
         ModelError: config.json is missing, is no JSON, or names a kind of model that transformers does not know.
     """
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"), object_hook=_float_or_dict)
     except FileNotFoundError as error:
         raise ModelError("this folder holds no config.json", where=str(folder)) from error
     except ValueError as error:
@@ -81,6 +81,11 @@ def read_model_config(folder: Path) -> transformers.PretrainedConfig:
     for key in _CODE_KEYS:
         values.pop(key, None)
     return AutoConfig.for_model(kind, **values)
+
+
+def _float_or_dict(values: dict[str, object]) -> object:
+    # transformers writes infinity, which JSON has no word for, as {"__float__": "Infinity"}.
+    return float(str(values["__float__"])) if values.keys() == {"__float__"} else values
 
 
 def empty_model(config: transformers.PretrainedConfig) -> PreTrainedModel:
