@@ -110,6 +110,7 @@ EFFECTS: dict[str, Effect] = {
     "training.per_device_train_batch_size": Effect(change="3", on="steps"),
     "training.per_device_eval_batch_size": Effect(change="2", on="evaluation"),
     "training.gradient_accumulation_steps": Effect(change="2", on="steps"),
+    "training.fsdp": Effect(change="true", on="notices"),
     "training.learning_rate": loop("0.1", OPTIMIZER),
     "training.lr_scheduler_type": loop("cosine", "test_the_four_schedules_run_as_they_are_named"),
     "training.num_warmup_steps": loop(

@@ -19,6 +19,7 @@ from tunelab.models.memory import MemoryEstimate, affordable_tokens, device_memo
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
+from tunelab.training.sharding import frozen_weights_here
 
 _LISTED = 20  # bad rows; tunelab check --json lists them all
 
@@ -135,10 +136,10 @@ def _count(model: LoadedModel, adapter: Adapter) -> tuple[int, int]:
 def _estimate(
     recipe: Recipe, model: LoadedModel, adapter: Adapter, *, tokens: int, trained_tokens: int
 ) -> MemoryEstimate:
-    num_trainable, num_weights = _count(model, adapter)
+    num_trainable, _ = _count(model, adapter)
     return estimate_memory(
         model.network.config,
-        num_weights=num_weights,
+        num_weights=frozen_weights_here(model.network),
         num_trainable=num_trainable,
         bytes_per_weight=model.dtype.itemsize,
         tokens=tokens,

@@ -18,13 +18,19 @@ def agree(world: World, fingerprint: str, batching: BatchingConfig) -> BatchingC
     return batching.model_copy(update={"micro_batch_tokens": tokens})
 
 
-def announce_processes(world: World, schedule: Schedule, events: EventLog) -> None:
+def announce_processes(world: World, schedule: Schedule, events: EventLog, *, fsdp: bool) -> None:
     """Say how many processes share each step, and whether a step has work for all of them."""
     if world.size == 1:
+        if fsdp:
+            text = "training.fsdp: one process holds the whole base; torchrun starts several"
+            events.emit(Notice(text=text, level="warning"))
         return
     sequences = sum(len(batch) for batch in schedule.step(0).batches)
     text = f"{world.size:,} processes share each step, which is the step of one process: {sequences:,} sequences"
     events.emit(Notice(text=text))
+    if fsdp:
+        text = f"each process holds 1 of {world.size} parts of the base's layers, and one layer whole while it runs"
+        events.emit(Notice(text=text))
     if sequences < world.size:
         text = (
             f"a step of {sequences:,} sequences leaves {world.size - sequences:,} of {world.size:,} processes without "

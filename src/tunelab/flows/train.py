@@ -35,6 +35,7 @@ from tunelab.rendering.renderer import Renderer
 from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.evaluate import held_out_loss
 from tunelab.training.loop import Fit, fit
+from tunelab.training.sharding import shard
 from tunelab.training.world import ALONE, World
 from tunelab.workspace import Run, Workspace, name_of_run
 
@@ -126,7 +127,8 @@ def _train(
     schedule = refuse_what_blocks(recipe, data, renderer, folder, events)
 
     precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)
-    model = load_model(folder, recipe.model, precision=precision)
+    is_sharded = recipe.training.fsdp and world.size > 1
+    model = load_model(folder, recipe.model, precision=precision, is_for_shards=is_sharded)
     refuse_unknown_tokens(model, chain(sequences, held_out))
     adapter = attach(
         model.network,
@@ -135,12 +137,14 @@ def _train(
         base_model=recipe.model.base_model,
         seed=recipe.training.seed,
     )
+    if is_sharded:
+        shard(model, adapter, world)
     fingerprint = _fingerprint(recipe, folder, renderer, sequences, held_out)
     with world.first_ahead():  # it sweeps what a crash left
         checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint)
     resumed_from = checkpoint.progress.step if checkpoint else 0
     batching = agree(world, fingerprint, batching_that_fits(recipe, model, adapter, events, world.num_on(model.device)))
-    announce_processes(world, schedule, events)
+    announce_processes(world, schedule, events, fsdp=recipe.training.fsdp)
     events.emit(Notice(text=f"run {run.id} in {run.path}"))
     announce(recipe, run.id, model, adapter, data, schedule, batching, events, resumed_from=resumed_from)
     with stop_on_signals(world) as stopping:

@@ -6,7 +6,7 @@ interface trains on forests unchanged.
 Letters in shapes: H heads, G key/value heads, N nodes, S segments, R root's nodes, D head width, Q own nodes, K seen.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,8 +33,11 @@ class ForestLayout:
     """Tokens of the longest sequence, root included."""
     root: Mapping[int, KeysValues] = field(default_factory=dict)
     """By layer, (1, G, R, D) keys and values that every node attends to besides its ancestors; empty for none."""
-    kept: dict[int, KeysValues] | None = None
-    """Where given, each layer leaves its keys and values here, to be a root for others."""
+    keep: Callable[[int, KeysValues], None] | None = None
+    """Where given, each layer hands over its number, keys and values, to be a root for others.
+
+    No dict to put them into: FSDP2 hands each layer copies of the containers among its arguments.
+    """
 
 
 @contextmanager
@@ -75,8 +78,8 @@ def _attend(
     # Under autocast the rotation leaves queries and keys in full precision.
     query, key = query.to(value.dtype), key.to(value.dtype)
     layout, layer = forest_layout, int(module.layer_idx)  # type: ignore[arg-type]
-    if layout.kept is not None:
-        layout.kept[layer] = (key, value)
+    if layout.keep is not None:
+        layout.keep(layer, (key, value))
     root = layout.root.get(layer)
     if root is not None:
         root = (root[0].to(key.dtype), root[1].to(value.dtype))

@@ -28,8 +28,14 @@ _CODE_KEYS = (
 )
 
 
-def load_model(folder: Path, config: ModelConfig, *, precision: Precision = "fp32") -> LoadedModel:
+def load_model(
+    folder: Path, config: ModelConfig, *, precision: Precision = "fp32", is_for_shards: bool = False
+) -> LoadedModel:
     """Return the frozen base model in `folder`.
+
+    Args:
+        precision: what training computes in.
+        is_for_shards: leave the weights in main memory, for `training.sharding` to bring to the device in parts.
 
     Raises:
         ModelError: no weights, weights that are not safetensors, an unknown kind of model, no GPU where one was
@@ -56,7 +62,8 @@ def load_model(folder: Path, config: ModelConfig, *, precision: Precision = "fp3
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise ModelError(f"the weights could not be loaded: {first_line}", where=str(folder)) from error
-    network = network.to(device)
+    if not is_for_shards:
+        network = network.to(device)
     network.requires_grad_(False)
     network.eval()
     return LoadedModel(network=network, folder=folder, device=device, dtype=dtype)

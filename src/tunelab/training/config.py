@@ -58,6 +58,13 @@ class TrainingConfig(BaseModel):
     gradient_checkpointing: bool = Field(
         False, description="Recompute activations in the backward pass: less memory, more time."
     )
+    fsdp: bool = Field(
+        False,
+        description=(
+            "Several processes (torchrun) each hold a part of every frozen layer (FSDP2), for a base larger than one "
+            "card; false: each holds the whole base."
+        ),
+    )
     bf16: bool = Field(False, description="Compute in bfloat16 (autocast).")
     fp16: bool = Field(False, description="Compute in float16 (autocast with loss scaling).")
     seed: int = Field(

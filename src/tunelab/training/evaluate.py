@@ -13,6 +13,7 @@ from tunelab.models.branching import cannot_branch, training_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.forward import forest_loss
 from tunelab.training.root import run_root
+from tunelab.training.sharding import keep_pace, spare_root
 from tunelab.training.world import ALONE, World
 
 
@@ -54,7 +55,10 @@ def held_out_loss(
     elif own:
         grove = plant_batches(own, num_virtual_tokens=adapter.num_virtual_tokens, share=share)
     with torch.inference_mode(), training_attention(network):
+        grove, lacks_root = keep_pace(network, grove, world)
         root = run_root(network, adapter, grove.root_ids_R)
+        if lacks_root:
+            spare_root(network, adapter)
         for done, forest in enumerate(grove.forests, start=1):
             waiting.append(forest_loss(network, adapter, forest, root))
             tokens += forest.num_trained

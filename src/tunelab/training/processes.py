@@ -1,5 +1,6 @@
 """Several processes that train one run together, over torch.distributed: gloo on CPUs, nccl between GPUs."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -14,7 +15,7 @@ from tunelab.errors import RunError, UserError
 from tunelab.training.world import World
 
 _LONGEST_WAIT = timedelta(hours=4)  # the first process may render much data; one that has ended is noticed at once
-_FIRST_WORD = timedelta(seconds=10)
+_FIRST_WORD_S = 5.0
 
 
 class LostProcessError(RunError):
@@ -91,9 +92,9 @@ class Processes(World):
             if isinstance(error, LostProcessError):
                 return not self.is_first or any(self._store.check([word]) for word in others)
             self._store.set(_word(self.rank), str(error))
-            if not self.is_first:
-                with suppress(RuntimeError):
-                    self._store.wait([_word(0)], _FIRST_WORD)
+            until = time.monotonic() + _FIRST_WORD_S
+            while not self.is_first and not self._store.check([_word(0)]) and time.monotonic() < until:
+                time.sleep(0.05)  # what is wrong here may well be wrong there, and told a moment later
             before = [word for word in others[: self.rank] if self._store.check([word])]
             return any(self._store.get(word).decode() == str(error) for word in before)
         return False

@@ -54,7 +54,7 @@ def run_root(network: PreTrainedModel, adapter: Adapter, token_ids_R: NDArray[np
                 spans_S=[Span(0, length, length)],
                 longest_path=before + length,
                 root=grown,
-                kept=behind,
+                keep=behind.__setitem__,
             ),
         )
         grown = {layer: _joined(grown.get(layer), pair) for layer, pair in behind.items()}

@@ -28,6 +28,7 @@ from tunelab.training.config import TrainingConfig
 from tunelab.training.forward import forest_loss
 from tunelab.training.optimizer import learning_rates, make_optimizer, optimizer_state, restore_optimizer
 from tunelab.training.root import run_root
+from tunelab.training.sharding import is_sharded, keep_pace, last_layer_gathered, spare_root
 from tunelab.training.world import World
 
 Score = Callable[[], tuple[float, int]]
@@ -90,10 +91,11 @@ class Trainer:
                 again.
         """
         started = time.perf_counter()
+        grove, lacks_root = keep_pace(self.network, grove, self.world)
         shares = self.world.gather(len(grove.forests), grove.num_trained, grove.num_real_tokens, grove.num_nodes)
         first_place = int(sum(share[0] for share in shares[: self.world.rank]))
         _, trained, real_tokens, run_tokens = map(sum, zip(*shares, strict=True))
-        loss_value = self._sum_losses(grove, trained=trained, first_place=first_place) / trained
+        loss_value = self._sum_losses(grove, lacks_root, trained=trained, first_place=first_place) / trained
         self._refuse_divergence("loss", loss_value)
         self.world.sum_gradients(self.weights)
         grad_norm, rate = self._descend()
@@ -110,24 +112,28 @@ class Trainer:
             duration_s=time.perf_counter() - started,
         )
 
-    def _sum_losses(self, grove: Grove, *, trained: float, first_place: int) -> float:
+    def _sum_losses(self, grove: Grove, lacks_root: bool, *, trained: float, first_place: int) -> float:
         """Leave the gradients of this process's micro-batches; return the sum of the losses of all processes."""
         total, failure = float("nan"), None
         try:
-            total = self._run(grove, trained=trained, first_place=first_place)
+            total = self._run(grove, lacks_root, trained=trained, first_place=first_place)
         except torch.OutOfMemoryError as error:
+            if is_sharded(self.network):
+                remedy = "Lower batching.micro_batch_tokens, or set training.gradient_checkpointing: true."
+                raise RunError("the device has no memory for a micro-batch", where="training", remedy=remedy) from error
             failure = error
         sums = self.world.gather(total, failure is not None)
         if any(has_failed for _, has_failed in sums):
             raise failure or torch.OutOfMemoryError("another process has no memory")
         return sum(each for each, _ in sums)
 
-    def _run(self, grove: Grove, *, trained: float, first_place: int) -> float:
+    def _run(self, grove: Grove, lacks_root: bool, *, trained: float, first_place: int) -> float:
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
         torch.manual_seed(_seed(self.config.seed, self.progress.step))
         with self.autocast():
             root = run_root(self.network, self.adapter, grove.root_ids_R)
+            spare = spare_root(self.network, self.adapter) if lacks_root else None
         for place, forest in enumerate(grove.forests, start=first_place):
             # Each micro-batch seeds its own dropout, so that a resumed run draws what the undisturbed one drew.
             torch.manual_seed(_seed(self.config.seed, self.progress.step, place))
@@ -135,7 +141,10 @@ class Trainer:
                 loss = forest_loss(self.network, self.adapter, forest, root)
             torch.autograd.backward(self.scaler.scale(loss / trained))
             total += loss.detach()
-        root.backward()
+        with last_layer_gathered(self.network) if len(grove.root_ids_R) or spare else nullcontext():
+            root.backward()
+            if spare:
+                spare.backward()
         return float(total)
 
     def _descend(self) -> tuple[float | None, float]:

@@ -1,0 +1,201 @@
+"""Two processes of torchrun train what one process trains; they are really started here, once for all cases."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from train_task import only_run, rows, write_lines, write_task
+from tunelab.cli.main import run as tunelab
+from tunelab.events import AnyEvent, EvaluationDone, Notice, RunInterrupted, read_events, steps
+from tunelab.workspace import Run
+
+LONG = " ".join(f"rule {number}" for number in range(40))
+"""A system prompt of more than 64 tokens, the root of a step that is cut."""
+USUAL = ("training.learning_rate=0.002", "training.num_train_epochs=1")
+STILL = "lora.lora_dropout=0"
+CUT = ("batching.micro_batch_tokens=100", "data.max_length=512", "training.per_device_train_batch_size=3")
+SHARDED = "training.fsdp=true"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A run of one process, and the same run of two."""
+
+    adapter: str = "lora"
+    settings: tuple[str, ...] = ()
+    of_two: tuple[str, ...] = ()
+    """Settings of the two processes alone."""
+    stop_at: int | None = None
+
+
+CASES = {
+    "lora": Case(settings=(STILL,)),
+    "soft_prompt": Case(adapter="soft_prompt"),
+    "prefix_tuning": Case(adapter="prefix_tuning"),
+    "cut": Case(settings=(STILL, *CUT)),
+    "idle": Case(settings=(STILL, "training.per_device_train_batch_size=1")),
+    "stopped": Case(settings=(STILL,), stop_at=4),
+    "sharded": Case(settings=(STILL, *CUT), of_two=(SHARDED,)),
+    "sharded_recomputed": Case(settings=(STILL, *CUT, "training.gradient_checkpointing=true"), of_two=(SHARDED,)),
+    "sharded_idle": Case(settings=(STILL, "training.per_device_train_batch_size=1"), of_two=(SHARDED,)),
+    "sharded_soft_prompt": Case(adapter="soft_prompt", of_two=(SHARDED,)),
+    "sharded_prefix_tuning": Case(adapter="prefix_tuning", settings=CUT, of_two=(SHARDED,)),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What a command left in one process."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What the two processes did."""
+
+    folder: Path
+
+    def left(self, name: str) -> tuple[Left, Left]:
+        """Return what both processes left of a command."""
+        first, second = (Left(**json.loads((self.folder / f"{name}.{rank}.json").read_text())) for rank in (0, 1))
+        return first, second
+
+    def run(self, name: str, side: str) -> Run:
+        """Return the run that `one` or `two` processes made of a case."""
+        return only_run(self.folder / name / side)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> World:
+    """All cases, run by two processes."""
+    folder = tmp_path_factory.mktemp("processes")
+    commands = []
+    for name, case in CASES.items():
+        for side in ("one", "two"):
+            file = write_task(folder / name / side, tiny_model, adapter=case.adapter)
+            if CUT[0] in case.settings:
+                ruled = [{"messages": [{"role": "system", "content": LONG}, *each["messages"]]} for each in rows(24)]  # type: ignore[misc]
+                write_lines(file.parent / "train.jsonl", ruled)
+        commands.append(_command(name, file.parent, "task.yaml", *_set(case, *case.of_two), stop_at=case.stop_at))
+    commands.append(_command("no_recipe", folder, "absent.yaml"))
+    commands.append(_command("apart", folder / "lora" / "two", "task.yaml", of_last=["train", "missing_here.yaml"]))
+    (folder / "commands.json").write_text(json.dumps(commands))
+    script = Path(__file__).with_name("under_torchrun.py")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*launch, str(script), str(folder)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
+    return World(folder=folder)
+
+
+def _command(name: str, folder: Path, *arguments: str, **options: object) -> dict[str, object]:
+    return {"name": name, "folder": str(folder), "arguments": ["train", *arguments], **options}
+
+
+def _set(case: Case, *more: str) -> list[str]:
+    return [word for setting in (*USUAL, *case.settings, *more) for word in ("--set", setting)]
+
+
+def _alone(world: World, name: str, *more: str) -> Run:
+    """Return the run of one process, which is trained when it is first asked for."""
+    folder = world.folder / name / "one"
+    if not (folder / "runs").exists():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            assert tunelab(["train", "task.yaml", *_set(CASES[name])]) == 0
+    return only_run(folder)
+
+
+def assert_equal(one: Run, two: Run) -> None:
+    """The loss of each step, each held-out loss and the adapter agree to 1e-6."""
+    events = [read_events(run.events_file) for run in (one, two)]
+    for figures in (_losses, _held_out):
+        alone, together = map(figures, events)
+        assert len(alone) > 2
+        assert together == pytest.approx(alone, rel=1e-6)
+    alone, together = map(_weights, (one, two))
+    assert float((alone - together).norm() / alone.norm()) < 1e-6
+
+
+def _losses(events: list[AnyEvent]) -> list[float]:
+    return [step.loss for step in steps(events)]
+
+
+def _held_out(events: list[AnyEvent]) -> list[float]:
+    return [event.eval_loss for event in events if isinstance(event, EvaluationDone)]
+
+
+def _weights(run: Run) -> torch.Tensor:
+    weights = load_file(run.adapter / "adapter_model.safetensors")
+    return torch.cat([weights[name].double().flatten() for name in sorted(weights)])
+
+
+def _said(run: Run) -> str:
+    return "\n".join(event.text for event in read_events(run.events_file) if isinstance(event, Notice))
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.stop_at is None])
+def test_two_processes_give_the_loss_curve_and_the_adapter_of_one(name: str, world: World) -> None:
+    first, second = world.left(name)
+    assert (first.code, first.err) == (0, "")
+    assert (second.code, second.out, second.err) == (0, "", "")
+    one, two = _alone(world, name), world.run(name, "two")
+    assert_equal(one, two)
+    assert "2 processes share each step" in _said(two)
+    pairs = zip(*(steps(read_events(run.events_file)) for run in (one, two)), strict=True)
+    assert all(alone.real_tokens == together.real_tokens for alone, together in pairs)
+
+
+def test_a_step_with_fewer_sequences_than_processes_is_trained_and_said(world: World) -> None:
+    assert "a step of 1 sequences leaves 1 of 2 processes without work" in _said(world.run("idle", "two"))
+    assert "without work" not in _said(world.run("lora", "two"))
+
+
+def test_pain_16_a_signal_to_one_process_ends_all_after_the_same_step_and_one_process_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = world.left("stopped")
+    assert (first.code, second.code) == (143, 143)
+    assert "Saved at step 4." in first.out
+    assert (second.out, second.err) == ("", "")
+    two = world.run("stopped", "two")
+    interrupted = read_events(two.events_file)[-1]
+    assert isinstance(interrupted, RunInterrupted)
+    assert (interrupted.step, interrupted.signal) == (4, "SIGTERM")
+    monkeypatch.chdir(two.path.parents[1])
+    assert tunelab(["train", str(two.recipe_file), "--resume"]) == 0
+    assert "processes 2 -> 1" in _said(two)
+    assert_equal(_alone(world, "stopped"), two)
+
+
+def test_what_all_processes_refuse_is_said_once(world: World) -> None:
+    first, second = world.left("no_recipe")
+    assert (first.code, second.code) == (2, 2)
+    assert "no such recipe" in first.err
+    assert first.err.count("\n") == 1
+    assert second.err == ""
+
+
+def test_what_one_process_refuses_it_says_itself_and_the_others_end(world: World) -> None:
+    first, second = world.left("apart")
+    assert (first.code, second.code) == (2, 2)
+    assert "missing_here.yaml" in second.err
+    assert second.err.count("\n") == 1
+    assert (first.out, first.err) == ("", "")
+    assert len(list((world.folder / "lora" / "two" / "runs").iterdir())) == 1  # what had not begun is taken back
