@@ -63,7 +63,7 @@ def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int
     chosen = [sequence for index, sequence in enumerate(answerable) if index in picked]
     if count < len(answerable):
         others = [sequence for index, sequence in enumerate(answerable) if index not in picked]
-        reasons[f"not among the {counted(count, 'example')} asked for"] = others
+        reasons[f"beyond the number of examples asked for, {count:,}"] = others
     asked = [(sequence, held_out.conversations[sequence.conversation]) for sequence in chosen]
     return Chosen(
         prompts=tuple(sequence.prompt_ids for sequence in chosen),
