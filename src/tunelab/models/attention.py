@@ -18,6 +18,7 @@ from transformers.cache_utils import DynamicCache
 
 from tunelab.errors import ModelError
 from tunelab.models.flash_forest import Span, flash_forest
+from tunelab.models.flex_forest import flex_forest
 
 IMPLEMENTATION = "tunelab_forest"
 KeysValues = tuple[torch.Tensor, torch.Tensor]
@@ -83,10 +84,12 @@ def _attend(
     root = layout.root.get(layer)
     if root is not None:
         root = (root[0].to(key.dtype), root[1].to(value.dtype))
-    is_windowed = sliding_window is not None and layout.longest_path > sliding_window
-    if query.device.type == "cpu" and key.shape[-1] == value.shape[-1] and not is_windowed:
+    window = sliding_window if sliding_window is not None and layout.longest_path > sliding_window else None
+    if query.device.type == "cuda":
+        spans = layout.spans_S
+        return flex_forest(query, key, value, spans=spans, root=root, scale=scaling, window=window), None
+    if query.device.type == "cpu" and key.shape[-1] == value.shape[-1] and window is None:
         return flash_forest(query, key, value, spans=layout.spans_S, root=root, scale=scaling), None
-    window = sliding_window if is_windowed else None
     return _masked(query, key, value, layout=layout, root=root, scale=scaling, window=window), None
 
 
