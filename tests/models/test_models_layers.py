@@ -4,6 +4,7 @@ import pytest
 from transformers import Phi3Config
 
 from networks import FAMILIES
+from running_networks import RUNNING
 from tunelab.errors import AdapterError
 from tunelab.models.layers import find_targets
 from tunelab.models.load import empty_model
@@ -74,3 +75,31 @@ def test_a_name_that_reaches_some_layers_only_shows_in_its_coverage() -> None:
 def test_a_fused_name_is_answered_with_the_names_that_this_model_keeps_apart() -> None:
     with pytest.raises(AdapterError, match="they are apart: use q_proj, k_proj, v_proj"):
         find_targets(empty_model(FAMILIES["llama"]), ["qkv_proj"])
+
+
+@pytest.mark.parametrize(
+    ("family", "left_out", "kept"),
+    [
+        ("mamba", {"x_proj", "dt_proj", "out_proj"}, {"in_proj"}),
+        ("mamba2", {"out_proj"}, {"in_proj"}),
+        ("jamba", {"dt_proj"}, {"in_proj", "x_proj", "out_proj"}),
+        ("bamba", {"out_proj"}, {"in_proj"}),
+        ("qwen3_next", set(), {"in_proj_qkvz", "out_proj"}),
+        ("lfm2", set(), {"in_proj", "out_proj"}),
+    ],
+)
+def test_pain_07_layers_whose_weights_are_read_around_them_are_left_out_and_named(
+    family: str, left_out: set[str], kept: set[str]
+) -> None:
+    network = empty_model(RUNNING[family])
+    (target,) = find_targets(network, "all-linear")
+    assert set(target.left_out) == left_out
+    assert kept <= set(target.names)
+    for name in left_out - set(target.names):
+        with pytest.raises(AdapterError, match=f"{name} of {family} cannot be adapted"):
+            find_targets(network, [name])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_models_that_call_their_layers_have_none_left_out(family: str) -> None:
+    assert not find_targets(empty_model(FAMILIES[family]), "all-linear")[0].left_out
