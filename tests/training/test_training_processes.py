@@ -21,6 +21,7 @@ LONG = " ".join(f"rule {number}" for number in range(40))
 USUAL = ("training.learning_rate=0.002", "training.num_train_epochs=1")
 STILL = "lora.lora_dropout=0"
 CUT = ("batching.micro_batch_tokens=100", "data.max_length=512", "training.per_device_train_batch_size=3")
+ALONE = ("training.per_device_train_batch_size=1", "training.num_training_steps=4")
 SHARDED = "training.fsdp=true"
 
 
@@ -40,12 +41,11 @@ CASES = {
     "soft_prompt": Case(adapter="soft_prompt"),
     "prefix_tuning": Case(adapter="prefix_tuning"),
     "cut": Case(settings=(STILL, *CUT)),
-    "idle": Case(settings=(STILL, "training.per_device_train_batch_size=1")),
+    "idle": Case(settings=(STILL, *ALONE)),
     "stopped": Case(settings=(STILL,), stop_at=4),
     "sharded": Case(settings=(STILL, *CUT), of_two=(SHARDED,)),
     "sharded_recomputed": Case(settings=(STILL, *CUT, "training.gradient_checkpointing=true"), of_two=(SHARDED,)),
-    "sharded_idle": Case(settings=(STILL, "training.per_device_train_batch_size=1"), of_two=(SHARDED,)),
-    "sharded_soft_prompt": Case(adapter="soft_prompt", of_two=(SHARDED,)),
+    "sharded_idle": Case(settings=(STILL, *ALONE), of_two=(SHARDED,)),
     "sharded_prefix_tuning": Case(adapter="prefix_tuning", settings=CUT, of_two=(SHARDED,)),
 }
 
@@ -127,7 +127,7 @@ def assert_equal(one: Run, two: Run) -> None:
     events = [read_events(run.events_file) for run in (one, two)]
     for figures in (_losses, _held_out):
         alone, together = map(figures, events)
-        assert len(alone) > 2
+        assert len(alone) > 1
         assert together == pytest.approx(alone, rel=1e-6)
     alone, together = map(_weights, (one, two))
     assert float((alone - together).norm() / alone.norm()) < 1e-6
