@@ -5,13 +5,22 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help quickstart test check base-model proof-kills
+# What the benchmarks need: a folder with real files, and for LLaMA-Factory the python of an environment of its own.
+DATA ?=
+LLAMAFACTORY ?=
+WEIGHTS ?= 5M
+THREADS ?= 2
+ROUNDS ?= 3
+TABLE := alpaca glaive airline unshared data-to-batch memory startup
+
+.PHONY: help quickstart test check base-model proof-kills bench bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
 	@echo "make test         install with the tools of development, then run every check"
 	@echo "make check        the checks alone: lint, format, types, import contract, tests"
 	@echo "make proof-kills  kill training at 36 random instants and compare each adapter (a few minutes)"
+	@echo "make bench        measure against TRL and LLaMA-Factory: DATA=FOLDER, some hours (see CONTRIBUTING.md)"
 	@echo "make base-model   rebuild the embedded base model from its seed (about two hours on two cores)"
 
 quickstart: .venv/train-installed
@@ -32,6 +41,53 @@ base-model: .venv/train-installed
 
 proof-kills: .venv/train-installed
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python benchmarks/kills.py
+
+bench: bench-data-there .venv/dev-installed
+	@for row in $(TABLE); do echo; echo "== $$row"; $(MAKE) --no-print-directory bench-$$row || exit 1; done
+
+TRAIN = $(BIN)/python benchmarks/train_peers.py
+WISH = --weights $(WEIGHTS) --threads $(THREADS) --rounds $(ROUNDS)
+ALPACA = alpaca "$(DATA)/alpaca_en_demo.json"
+GLAIVE = glaive "$(DATA)/glaive_toolcall_en_demo.json"
+AIRLINE = airline "$(DATA)/tau_airline_sessions.jsonl" --catalog "$(DATA)/tau_airline_tools.json"
+
+define against_peers
+	$(TRAIN) $(1) --peer trl
+	$(if $(LLAMAFACTORY),$(TRAIN) $(1) --peer llamafactory --peer-python "$(LLAMAFACTORY)",\
+	@echo "LLaMA-Factory is left out: LLAMAFACTORY= names no python of its environment (see CONTRIBUTING.md).")
+endef
+
+bench-alpaca: bench-data-there .venv/dev-installed
+	$(call against_peers,$(ALPACA) $(WISH))
+
+bench-glaive: bench-data-there .venv/dev-installed
+	$(call against_peers,$(GLAIVE) $(WISH))
+
+# A step of eight calls of an airline agent is some sixty thousand tokens, so few steps take long enough.
+bench-airline: bench-data-there .venv/dev-installed
+	$(call against_peers,$(AIRLINE) $(WISH) --steps 4 --skip 1)
+
+bench-unshared: bench-data-there .venv/dev-installed
+	$(TRAIN) $(ALPACA) $(WISH) --peer unshared
+	$(TRAIN) $(AIRLINE) $(WISH) --steps 4 --skip 1 --peer unshared
+
+bench-data-to-batch: .venv/dev-installed
+	$(BIN)/python benchmarks/data_to_batch.py --rounds $(ROUNDS)
+
+# What a step is expected to hold against what it holds; the peaks against TRL's stand in the rows above.
+bench-memory: .venv/dev-installed
+	$(BIN)/python benchmarks/memory.py
+
+bench-startup: .venv/dev-installed
+	$(BIN)/python benchmarks/startup.py --rounds $(ROUNDS)
+
+bench-data-there:
+	@for file in alpaca_en_demo.json glaive_toolcall_en_demo.json tau_airline_sessions.jsonl tau_airline_tools.json; do \
+	  test -f "$(DATA)/$$file" && continue; \
+	  echo "No $$file in DATA=$(DATA). Nothing was measured: these rows want real files, which are not part of this" >&2; \
+	  echo "project; CONTRIBUTING.md says which and where from. bench-data-to-batch, -memory and -startup want none." >&2; \
+	  exit 1; \
+	done
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

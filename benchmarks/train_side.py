@@ -1,4 +1,4 @@
-"""One side of `train_trl.py`, in a process of its own: `python train_side.py {prepare,tunelab,trl} JOB.json`.
+"""One side of `train_peers.py`, in a process of its own: `python train_side.py {prepare,tunelab,trl} JOB.json`.
 
 Writes a JSON file beside the job: the loss of each optimizer step and the moment it was logged
 (wall clock and processor seconds).
@@ -47,6 +47,7 @@ def prepare(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         _refuse_if_rendered_otherwise(job, folder / "base", sequences)
     return {
         "ids": [[each.prompt_ids.tolist(), each.completion_ids.tolist()] for each in sequences],
+        "conversations": [each.conversation for each in sequences],
         "orders": _orders(job, [each.num_tokens for each in sequences]),
     }
 

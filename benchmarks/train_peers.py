@@ -1,0 +1,262 @@
+"""tunelab's training loop against that of TRL or LLaMA-Factory, on the same rows of a real file.
+
+`python train_peers.py alpaca alpaca_en_demo.json`, `glaive glaive_toolcall_en_demo.json` or
+`airline tau_airline_sessions.jsonl --catalog tau_airline_tools.json`; `--peer llamafactory --peer-python PYTHON`
+for LLaMA-Factory, `--peer unshared` for tunelab itself with sharing off.
+
+Real tokens (prompt and completion, never padding) per second of training steps; model loading and tokenization are
+left out on both sides, and told apart as the time of the whole process. The sides run in turn, each in a process of its
+own, with the same explicit number of threads; the ratio is that of the medians.
+
+TRL stands in this project's own environment. LLaMA-Factory 0.9.5 wants older libraries, so it gets one of its own:
+`python -m venv FOLDER && FOLDER/bin/pip install torch==2.13.0 llamafactory==0.9.5`, then
+`--peer-python FOLDER/bin/python`.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SETTINGS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "trl": {
+        "padded": ("shuffled", {}),
+        "padded, by length": ("by length", {}),
+        "padded, by length, plain AdamW": ("by length", {"optim": "adamw_torch"}),
+        "padded, by length, worker": ("by length", {"dataloader_num_workers": 1}),
+        "padded, by length, eager": ("by length", {"attn_implementation": "eager"}),
+        "padded, by length, compiled": ("by length", {"torch_compile": True}),
+        "padding_free": ("shuffled", {"padding_free": True, "max_length": None}),
+        "padding_free, by length": ("by length", {"padding_free": True, "max_length": None}),
+        "packed": ("shuffled", {"packing": True, "per_device_train_batch_size": 1}),
+        "one by one": ("as they stand", {"per_device_train_batch_size": 1}),
+    },
+    "llamafactory": {
+        "padded": ("shuffled", {}),
+        "padded, by length": ("by length", {}),
+        "padded, by length, checkpointing": ("by length", {"disable_gradient_checkpointing": False}),  # its default
+        "padded, by length, worker": ("by length", {"dataloader_num_workers": 1}),
+        "padded, by length, eager": ("by length", {"flash_attn": "disabled"}),
+        "neat packing": ("shuffled", {"neat_packing": True, "per_device_train_batch_size": 1}),
+        "one by one": ("as they stand", {"per_device_train_batch_size": 1}),
+    },
+    "unshared": {"sharing off": ("as they stand", {}), "sharing off, by length": ("by length", {})},
+}
+"""Peer -> name -> how rows meet, and what differs from the settings in train_side.py or train_llamafactory.py."""
+BEST = {
+    "trl": {"alpaca": "padded, by length", "glaive": "one by one", "airline": "one by one"},
+    "llamafactory": {"alpaca": "padded, by length", "glaive": "one by one", "airline": "one by one"},
+    "unshared": {"alpaca": "sharing off, by length", "glaive": "sharing off", "airline": "sharing off"},
+}
+"""By peer and work; where sessions stay together nothing is gained by length, and one row at a time is never padded."""
+NAMES = {"trl": "TRL", "llamafactory": "LLaMA-Factory", "unshared": "unshared"}
+WORKS = ("alpaca", "glaive", "airline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One side, once."""
+
+    tokens_per_s: float
+    process_s: float
+    peak_mib: float
+    losses: list[float]
+    grad_norms: list[float]
+
+
+def main() -> None:
+    """Parse the command line, run the rounds, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", choices=WORKS)
+    parser.add_argument("data", type=Path, help="the file of that name in the docstring")
+    parser.add_argument("--catalog", type=Path, help="tool definitions of the sessions")
+    parser.add_argument("--weights", default="20M", choices=("5M", "20M", "40M"))
+    parser.add_argument("--peer", default="trl", choices=SETTINGS, help="unshared: tunelab with sharing off")
+    parser.add_argument("--peer-python", type=Path, help="python of LLaMA-Factory's environment")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=30, help="optimizer steps of each side in each round")
+    parser.add_argument("--skip", type=int, default=3, help="first steps that are not measured")
+    parser.add_argument("--rows", type=int, default=8, help="rows in an optimizer step")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="seconds of the processor instead of the clock: with one thread, ratios that hold on a busy machine",
+    )
+    parser.add_argument("--setting", help="setting of the peer; default: its best for this work")
+    parser.add_argument("--explore", action="store_true", help="run each setting of the peer once, and nothing else")
+    arguments = parser.parse_args()
+    name = _setting(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(arguments, Path(folder))
+        print(bench.facts(), flush=True)
+        try:
+            bench.run("prepare", {})
+            if arguments.explore:
+                bench.explore()
+            else:
+                bench.compare(name)
+        except SideError as error:
+            sys.exit(str(error))
+
+
+class SideError(Exception):
+    """A side ended before its result; holds what it wrote as errors."""
+
+
+class Bench:
+    """Runs the sides and prints what came out."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self.arguments, self.folder = arguments, folder
+
+    def facts(self) -> str:
+        """Return what the figures depend on."""
+        names = ("torch", "transformers", "peft", "accelerate")
+        versions = _versions(Path(sys.executable), (*names, "trl"))
+        if self.arguments.peer == "llamafactory":
+            theirs = _versions(self.arguments.peer_python, (*names, "llamafactory"))
+            versions += f"\nLLaMA-Factory's environment: {theirs}"
+        now = datetime.datetime.now().astimezone().isoformat(timespec="minutes")
+        wish = self.arguments
+        return (
+            f"{now}, {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}, {versions}\n"
+            f"{wish.threads} threads, {wish.rows} rows per step, {wish.steps} steps ({wish.skip} not measured), fp32, "
+            f"LoRA rank 16 on all-linear, {wish.work}, Llama of {wish.weights} weights"
+            + (", processor time" if wish.processor_time else "")
+        )
+
+    def compare(self, name: str) -> None:
+        """Run both sides in turn; print each round, the ratio of the medians and how far the losses differ."""
+        peer = self.arguments.peer
+        order, setting = SETTINGS[peer][name]
+        mine, theirs = [], []
+        print(f"\n{NAMES[peer]}: {name}; both sides see the rows {order}")
+        print(f"{'':10}{'tunelab':>40}{NAMES[peer]:>40}{'ratio':>8}")
+        for round_ in range(1, self.arguments.rounds + 1):
+            mine.append(self.measure("tunelab", order, {}))
+            theirs.append(self.measure(peer, order, setting))
+            ours, other = mine[-1], theirs[-1]
+            ratio = ours.tokens_per_s / other.tokens_per_s
+            print(f"round {round_:<4}{_figures(ours)}{_figures(other)}{ratio:8.2f}", flush=True)
+        ours_per_s = statistics.median(each.tokens_per_s for each in mine)
+        other_per_s = statistics.median(each.tokens_per_s for each in theirs)
+        print(f"medians: {ours_per_s:,.0f} and {other_per_s:,.0f} tokens/s, ratio {ours_per_s / other_per_s:.2f}")
+        memory = [statistics.median(each.peak_mib for each in side) for side in (mine, theirs)]
+        print(
+            f"peak memory of the process: {memory[0]:,.0f} and {memory[1]:,.0f} MiB, ratio {memory[1] / memory[0]:.2f}"
+        )
+        if not setting.get("packing"):
+            _print_losses(mine[0], theirs[0])
+
+    def explore(self) -> None:
+        """Run each setting of the peer once."""
+        peer = self.arguments.peer
+        for name, (order, setting) in SETTINGS[peer].items():
+            try:
+                print(f"{name:34}{_figures(self.measure(peer, order, setting))}", flush=True)
+            except SideError as error:
+                print(f"{name:34}failed: {str(error).splitlines()[-1]}", flush=True)
+
+    def measure(self, side: str, order: str, setting: dict[str, Any]) -> Measured:
+        """Run one side once."""
+        started = time.perf_counter()
+        result = self.run(side, {"order": order, "setting": setting, "share": side != "unshared"})
+        process_s = time.perf_counter() - started
+        skip, stamps = self.arguments.skip, result["stamps"]
+        clock = 1 if self.arguments.processor_time else 0
+        return Measured(
+            tokens_per_s=sum(result["tokens"][skip:]) / (stamps[-1][clock] - stamps[skip - 1][clock]),
+            process_s=process_s,
+            peak_mib=result["peak_bytes"] / 2**20,
+            losses=result["losses"],
+            grad_norms=result["grad_norms"],
+        )
+
+    def run(self, part: str, wish: dict[str, Any]) -> dict[str, Any]:
+        """Run one part in a process of its own and return what it wrote."""
+        threads = str(self.arguments.threads)
+        with tempfile.TemporaryDirectory() as run:
+            job = wish | {
+                "work": self.arguments.work,
+                "weights": self.arguments.weights,
+                "data": str(self.arguments.data.resolve()),
+                "catalog": str(self.arguments.catalog.resolve()) if self.arguments.catalog else None,
+                "threads": self.arguments.threads,
+                "rows": self.arguments.rows,
+                "steps": self.arguments.steps,
+                "learning_rate": 2e-4,
+                "seed": 42,
+                "run": run,
+            }
+            file = self.folder / f"{part}.json"
+            file.write_text(json.dumps(job))
+            environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+            if part == "llamafactory":
+                environment.pop("PYTHONPATH", None)  # speaks of this environment's packages
+            done = subprocess.run(self.command(part, file), env=environment, capture_output=True, text=True)
+            if done.returncode:
+                raise SideError(f"{part}: {done.stderr.strip() or f'ended with {done.returncode}'}")
+            result: dict[str, Any] = json.loads(file.with_suffix(".result.json").read_text())
+            return result
+
+    def command(self, part: str, job_file: Path) -> list[str]:
+        """Return the command of one part."""
+        if part == "llamafactory":
+            script = Path(__file__).with_name("train_llamafactory.py")
+            return [str(self.arguments.peer_python.absolute()), str(script), str(job_file)]
+        script = Path(__file__).with_name("train_side.py")
+        return [sys.executable, str(script), "tunelab" if part == "unshared" else part, str(job_file)]
+
+
+def _setting(arguments: argparse.Namespace) -> str:
+    """Return the name of the peer's setting; end the program where the command line asks for what cannot be run."""
+    peer = arguments.peer
+    if not arguments.data.is_file():
+        sys.exit(f"{arguments.data}: no such file. This benchmark makes up nothing.")
+    if not 1 <= arguments.skip < arguments.steps:
+        sys.exit(f"--skip {arguments.skip} of --steps {arguments.steps}: skip one at least, and leave one to measure.")
+    if peer == "llamafactory" and not (arguments.peer_python and arguments.peer_python.is_file()):
+        sys.exit(
+            "--peer llamafactory: --peer-python must name the python of its environment; --help says how to make one."
+        )
+    name: str = arguments.setting or BEST[peer][arguments.work]
+    if name not in SETTINGS[peer]:
+        sys.exit(f"--setting {name!r}: {NAMES[peer]} has {', '.join(map(repr, SETTINGS[peer]))}.")
+    return name
+
+
+def _versions(python: Path, names: Sequence[str]) -> str:
+    code = (
+        "import sys; from importlib.metadata import version as v; print(', '.join(f'{n} {v(n)}' for n in sys.argv[1:]))"
+    )
+    return subprocess.run([python, "-c", code, *names], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _figures(measured: Measured) -> str:
+    return f"{measured.tokens_per_s:10,.0f} tokens/s {measured.peak_mib:6,.0f} MiB {measured.process_s:5.1f} s"
+
+
+def _print_losses(ours: Measured, other: Measured) -> None:
+    print("\nloss per step, on the same rows in the same order")
+    print(f"{'step':>6}{'tunelab':>14}{'other':>14}{'difference':>14}")
+    pairs: Sequence[tuple[float, float]] = list(zip(ours.losses, other.losses, strict=True))
+    for step, (one, two) in enumerate(pairs, start=1):
+        print(f"{step:6}{one:14.6f}{two:14.6f}{one - two:14.1e}")
+    loss = max(abs(one - two) for one, two in pairs)
+    norms = max(abs(one - two) / two for one, two in zip(ours.grad_norms, other.grad_norms, strict=True))
+    print(f"largest difference {loss:.1e} (gradient norms: {norms:.1e} relative)")
+
+
+if __name__ == "__main__":
+    main()
