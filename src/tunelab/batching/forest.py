@@ -65,8 +65,8 @@ class Path(NamedTuple):
     """Vocabulary ids, behind the virtual tokens if there are any."""
     first_trained: int
     """Depth of the first trained token."""
-    num_real_tokens: int
-    """Prompt and completion tokens; virtual ones do not count."""
+    sequence: Rendered
+    """Whose way it is."""
 
 
 def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: bool = True) -> list[Path]:
@@ -79,7 +79,7 @@ def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: 
         Path(
             ids=np.concatenate([virtual, each.prompt_ids, each.completion_ids]).astype(np.int32),
             first_trained=num_virtual_tokens + len(each.prompt_ids),
-            num_real_tokens=each.num_tokens,
+            sequence=each,
         )
         for each in sequences
     ]
@@ -96,12 +96,7 @@ def plant(ways: Sequence[Path], *, share: bool = True, root_length: int = 0) -> 
     trunk = _Trunk(sum(len(way.ids) for way in ways), max(len(way.ids) for way in ways))
     for way in ways:
         trunk.add(way.ids[root_length:], way.first_trained - root_length, share=share)
-    return trunk.forest(root_length=root_length, num_real_tokens=sum(way.num_real_tokens for way in ways))
-
-
-def count_distinct(sequences: Sequence[Rendered]) -> int:
-    """Return how many tokens are left of `sequences` when each shared prefix counts once."""
-    return count_nodes(ways := paths(sequences), overlaps(ways))
+    return trunk.forest(root_length=root_length, num_real_tokens=sum(way.sequence.num_tokens for way in ways))
 
 
 def overlaps(ways: Sequence[Path]) -> list[int]:
