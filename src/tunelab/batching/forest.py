@@ -83,7 +83,7 @@ def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: 
         )
         for each in sequences
     ]
-    return sorted(found, key=lambda path: sort_key(path.ids)) if share else found
+    return sorted(found, key=lambda path: _sort_key(path.ids)) if share else found
 
 
 def plant(ways: Sequence[Path], *, share: bool = True, root_length: int = 0) -> Forest:
@@ -109,7 +109,7 @@ def count_nodes(ways: Sequence[Path], shared: Sequence[int]) -> int:
     return sum(len(way.ids) for way in ways) - sum(shared)
 
 
-def sort_key(ids: Indices) -> bytes:
+def _sort_key(ids: Indices) -> bytes:
     """Return what sorts paths such that those that share most stand together."""
     # Big-endian bytes of the shifted ids compare as the id sequences do: prefixes first, equal prefixes side by side.
     return (ids.astype(np.int64) + 2**31).astype(">u4").tobytes()
