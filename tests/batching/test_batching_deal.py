@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from networks import sequence
 from tunelab.batching.deal import deal
-from tunelab.batching.forest import count_distinct
+from tunelab.batching.redundancy import count_repeats
 from tunelab.rendering.rendered import Rendered
 
 tokens = st.lists(st.integers(1, 3), min_size=1, max_size=6)
@@ -40,4 +40,4 @@ def test_a_session_stays_in_one_process() -> None:
 
 
 def _busiest(parts: list[list[Rendered]]) -> int:
-    return max(count_distinct(part) for part in parts if part)
+    return max(sum(each.num_tokens for each in part) - sum(count_repeats(part).values()) for part in parts)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks import sequence
-from tunelab.batching.forest import count_distinct, paths
+from tunelab.batching.forest import paths
 from tunelab.batching.grove import Grove, plant_step
+from tunelab.batching.redundancy import count_repeats
 from tunelab.rendering.rendered import Rendered
 
 TOKENS = st.integers(1, 3)
@@ -18,6 +19,10 @@ STEPS = st.lists(
     min_size=1,
     max_size=8,
 )
+
+
+def _distinct(sequences: list[Rendered]) -> int:
+    return sum(each.num_tokens for each in sequences) - sum(count_repeats(sequences).values())
 
 
 def _trained_ids(grove: Grove) -> list[int]:
@@ -50,11 +55,11 @@ def test_no_other_cut_within_the_budget_repeats_less(sequences: list[Rendered], 
     order = sorted(sequences, key=lambda each: (*each.prompt_ids, *each.completion_ids))
     assert [tuple(way.ids) for way in paths(sequences)] == [(*each.prompt_ids, *each.completion_ids) for each in order]
     best = min(
-        sum(map(count_distinct, pieces))
+        sum(map(_distinct, pieces))
         for number in range(len(order))
         for cuts in combinations(range(1, len(order)), number)
         for pieces in [[order[start:end] for start, end in zip((0, *cuts), (*cuts, len(order)), strict=True)]]
-        if all(len(piece) == 1 or count_distinct(piece) <= budget for piece in pieces)
+        if all(len(piece) == 1 or _distinct(piece) <= budget for piece in pieces)
     )
     assert grove.num_nodes == best
 

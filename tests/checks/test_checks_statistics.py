@@ -5,7 +5,7 @@ from checks_material import a_set, chat, chats, dropped, material, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.batching.forest import count_distinct
+from tunelab.batching.redundancy import count_repeats
 from tunelab.checks.material import Material
 from tunelab.checks.statistics import Statistics, TokenStatistics, response_types, short, statistics
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
@@ -17,7 +17,7 @@ CALL = (ToolCall(name="stock", arguments={"id": 3}),)
 
 
 def counted(of: Material) -> Statistics:
-    return statistics(of, count_distinct=count_distinct)
+    return statistics(of, count_repeats=count_repeats)
 
 
 def tokens(of: Material) -> TokenStatistics:
@@ -63,7 +63,8 @@ def test_a_prefix_that_all_share_counts_once() -> None:
 def test_redundancy_is_said_in_words() -> None:
     sequences = [rendered(n, prompt=[9] * 9_999, completion=[n]) for n in range(1, 21)]
     words = counted(material(rendered_train=a_set(sequences))).in_words()
-    assert words == "20 rows hold 0.2 M tokens, of which 10 k are distinct: sharing saves 20.0 times."
+    hold = "20 rows hold 0.2 M tokens, of which 10 k are distinct"
+    assert words == f"{hold}: sharing saves 20.0 times (100 % the common beginning)."
     assert [short(n) for n in (930, 44_800, 2_400_000, 130_000)] == ["930", "44.8 k", "2.4 M", "0.13 M"]
 
 

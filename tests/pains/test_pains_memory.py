@@ -14,6 +14,7 @@ from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.events import AnyEvent, Notice, StepDone
 from tunelab.flows.train import train
+from tunelab.models.branching import cannot_branch
 from tunelab.models.memory import MemoryEstimate, affordable_tokens, estimate_memory
 from tunelab.recipes import resolve_recipe
 from tunelab.training.evaluate import held_out_loss
@@ -70,6 +71,7 @@ def test_pain_18_held_out_loss_makes_logits_for_trained_tokens_only(length: int)
     network = tiny_network()
     adapter = attach(network, LoraConfig(r=2), init_ids=[], base_model="tiny", seed=0)  # type: ignore[arg-type]
     held_out = [sequence([1, *range(3, 3 + length)], [7, 8, 2], conversation=number) for number in range(4)]
+    assert cannot_branch(network) is None  # the trial that finds this out makes logits of its own, once
     rows: list[int] = []
     network.get_output_embeddings().register_forward_hook(lambda _, __, logits: rows.append(logits.shape[-2]))
     loss, trained = held_out_loss(network, adapter, held_out, [(0, 1), (2, 3)], share=False)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tunelab.batching.forest import overlaps, paths, sort_key
+from tunelab.batching.forest import overlaps, paths
 from tunelab.rendering.rendered import Rendered
 
 
@@ -15,19 +15,15 @@ def deal(sequences: Sequence[Rendered], size: int, *, share: bool = True) -> lis
     """
     if size == 1:
         return [list(sequences)]
-    ways = paths(sequences, share=False)
-    order = list(range(len(ways)))
-    if share:
-        order.sort(key=lambda index: sort_key(ways[index].ids))
-    stretched = [ways[index] for index in order]
-    shared = [0, *overlaps(stretched)] if share else [0] * len(ways)
-    lengths = [len(way.ids) for way in stretched]
+    ways = paths(sequences, share=share)
+    shared = [0, *overlaps(ways)] if share else [0] * len(ways)
+    lengths = [len(way.ids) for way in ways]
     too_few, enough = max(lengths) - 1, sum(lengths)
     while enough - too_few > 1:
         limit = (too_few + enough) // 2
         too_few, enough = (too_few, limit) if len(_filled(lengths, shared, limit)) <= size else (limit, enough)
     bounds = [0, *_filled(lengths, shared, enough), *[len(ways)] * size]
-    return [[sequences[index] for index in order[start:end]] for start, end in pairwise(bounds[: size + 1])]
+    return [[way.sequence for way in ways[start:end]] for start, end in pairwise(bounds[: size + 1])]
 
 
 def _filled(lengths: Sequence[int], shared: Sequence[int], limit: int) -> list[int]:

@@ -65,8 +65,8 @@ class Path(NamedTuple):
     """Vocabulary ids, behind the virtual tokens if there are any."""
     first_trained: int
     """Depth of the first trained token."""
-    num_real_tokens: int
-    """Prompt and completion tokens; virtual ones do not count."""
+    sequence: Rendered
+    """Whose way it is."""
 
 
 def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: bool = True) -> list[Path]:
@@ -79,11 +79,11 @@ def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: 
         Path(
             ids=np.concatenate([virtual, each.prompt_ids, each.completion_ids]).astype(np.int32),
             first_trained=num_virtual_tokens + len(each.prompt_ids),
-            num_real_tokens=each.num_tokens,
+            sequence=each,
         )
         for each in sequences
     ]
-    return sorted(found, key=lambda path: sort_key(path.ids)) if share else found
+    return sorted(found, key=lambda path: _sort_key(path.ids)) if share else found
 
 
 def plant(ways: Sequence[Path], *, share: bool = True, root_length: int = 0) -> Forest:
@@ -96,12 +96,7 @@ def plant(ways: Sequence[Path], *, share: bool = True, root_length: int = 0) -> 
     trunk = _Trunk(sum(len(way.ids) for way in ways), max(len(way.ids) for way in ways))
     for way in ways:
         trunk.add(way.ids[root_length:], way.first_trained - root_length, share=share)
-    return trunk.forest(root_length=root_length, num_real_tokens=sum(way.num_real_tokens for way in ways))
-
-
-def count_distinct(sequences: Sequence[Rendered]) -> int:
-    """Return how many tokens are left of `sequences` when each shared prefix counts once."""
-    return count_nodes(ways := paths(sequences), overlaps(ways))
+    return trunk.forest(root_length=root_length, num_real_tokens=sum(way.sequence.num_tokens for way in ways))
 
 
 def overlaps(ways: Sequence[Path]) -> list[int]:
@@ -114,7 +109,7 @@ def count_nodes(ways: Sequence[Path], shared: Sequence[int]) -> int:
     return sum(len(way.ids) for way in ways) - sum(shared)
 
 
-def sort_key(ids: Indices) -> bytes:
+def _sort_key(ids: Indices) -> bytes:
     """Return what sorts paths such that those that share most stand together."""
     # Big-endian bytes of the shifted ids compare as the id sequences do: prefixes first, equal prefixes side by side.
     return (ids.astype(np.int64) + 2**31).astype(">u4").tobytes()

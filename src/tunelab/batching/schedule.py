@@ -13,7 +13,9 @@ from tunelab.batching.config import BatchingConfig
 from tunelab.rendering.rendered import Rendered
 
 Batch = tuple[int, ...]
-"""Indices of the sequences of one micro-batch."""
+"""Indices of the sequences of one micro-batch, one filled row, or one example."""
+Unit = Sequence[Batch]
+"""Examples that stay together: those of one session, or one conversation alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +76,9 @@ class Schedule:
     def _plan_epoch(self, epoch: int) -> list[tuple[Batch, ...]]:
         generator = np.random.default_rng([self._seed, epoch])
         units = _units(self._sequences, self._config.order)
-        shuffled = [example for unit in generator.permutation(len(units)) for example in units[unit]]
         batches = gather_batches(
             self._sequences,
-            shuffled,
+            [units[place] for place in generator.permutation(len(units))],
             batch_size=self._batch_size,
             max_length=self._max_length,
             varied_seqlen=self._config.varied_seqlen,
@@ -91,22 +92,24 @@ def evaluation_batches(
     sequences: Sequence[Rendered], config: BatchingConfig, *, batch_size: int, max_length: int
 ) -> list[Batch]:
     """Return held-out sequences in batches, in the order of the data."""
-    examples = [example for unit in _units(sequences, config.order) for example in unit]
+    units = _units(sequences, config.order)
     return gather_batches(
-        sequences, examples, batch_size=batch_size, max_length=max_length, varied_seqlen=config.varied_seqlen
+        sequences, units, batch_size=batch_size, max_length=max_length, varied_seqlen=config.varied_seqlen
     )
 
 
 def gather_batches(
-    sequences: Sequence[Rendered], examples: Sequence[Batch], *, batch_size: int, max_length: int, varied_seqlen: bool
+    sequences: Sequence[Rendered], units: Sequence[Unit], *, batch_size: int, max_length: int, varied_seqlen: bool
 ) -> list[Batch]:
     """Return micro-batches of `batch_size` examples, or of `batch_size` rows filled with whole sequences."""
-    rows = list(examples) if varied_seqlen else _fill_rows(sequences, examples, max_length)
+    rows = (
+        [example for unit in units for example in unit] if varied_seqlen else _fill_rows(sequences, units, max_length)
+    )
     groups = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     return [tuple(index for row in group for index in row) for group in groups]
 
 
-def _units(sequences: Sequence[Rendered], order: str) -> list[list[Batch]]:
+def _units(sequences: Sequence[Rendered], order: str) -> list[Unit]:
     """Return what is shuffled as one: sessions of conversations (`grouped`), or single conversations."""
     examples = [tuple(indices) for _, indices in groupby(range(len(sequences)), key=partial(_example_of, sequences))]
     if order == "shuffled":
@@ -123,26 +126,33 @@ def _example_of(sequences: Sequence[Rendered], index: int) -> tuple[int, int]:
     return sequences[index].conversation, index if is_text else -1
 
 
-def _fill_rows(sequences: Sequence[Rendered], examples: Sequence[Batch], max_length: int) -> list[Batch]:
-    """Best fit: each example goes to the fullest row that still holds it; one longer than a row goes by sequences."""
+def _fill_rows(sequences: Sequence[Rendered], units: Sequence[Unit], max_length: int) -> list[Batch]:
+    """Return rows filled by best fit, the largest unit first, in the order of the units that opened them.
+
+    An example goes to the fullest row that still holds it; one longer than a row goes by its sequences.
+    """
+    sizes = [sum(sequences[index].num_tokens for example in unit for index in example) for unit in units]
     rows: list[list[int]] = []
+    openers: list[int] = []  # the unit that opened each row
     room: list[tuple[int, int]] = []  # (tokens left, row), sorted
 
-    def place(indices: Batch, size: int) -> None:
+    def place(indices: Batch, size: int, unit: int) -> None:
         at = bisect_left(room, (size, -1))
         if at < len(room):
             left, row = room.pop(at)
         else:
             left, row = max_length, len(rows)
             rows.append([])
+            openers.append(unit)
         rows[row].extend(indices)
         insort(room, (left - size, row))
 
-    for example in examples:
-        sizes = [sequences[index].num_tokens for index in example]
-        if sum(sizes) <= max_length:
-            place(example, sum(sizes))
-        else:
-            for index, size in zip(example, sizes, strict=True):
-                place((index,), size)
-    return [tuple(row) for row in rows]
+    for unit in sorted(range(len(units)), key=lambda place: -sizes[place]):
+        for example in units[unit]:
+            lengths = [sequences[index].num_tokens for index in example]
+            if sum(lengths) <= max_length:
+                place(example, sum(lengths), unit)
+            else:
+                for index, size in zip(example, lengths, strict=True):
+                    place((index,), size, unit)
+    return [tuple(rows[row]) for row in sorted(range(len(rows)), key=openers.__getitem__)]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunelab.checks.material import Material, trained_turns
+from tunelab.checks.words import origins
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import counted
 from tunelab.rendering.rendered import Rendered
@@ -34,8 +35,10 @@ class TokenStatistics:
     """Completion tokens: the ones that carry loss."""
     trained_share: float
     """0 to 1."""
+    repeats: dict[str, int]
+    """Tokens that another sequence of the data set begins with too, by where they come from."""
     distinct: int
-    """Tokens left when each shared prefix is counted once over the whole data set."""
+    """Tokens left when each shared prefix is counted once over the whole data set: total without repeats."""
     sharing: float
     """total / distinct: what sharing can save at best."""
     prompt: Spread | None
@@ -86,15 +89,16 @@ class Statistics:
         left = f" Answers in no sequence: {t.num_left_out:,}." if t.num_left_out else ""
         if t.sharing < 1.05:
             return f"{hold}; next to nothing of them is shared.{left}"
-        return f"{hold}, of which {short(t.distinct)} are distinct: sharing saves {t.sharing:.1f} times.{left}"
+        saved = f"sharing saves {t.sharing:.1f} times ({origins(t.repeats)})"
+        return f"{hold}, of which {short(t.distinct)} are distinct: {saved}.{left}"
 
 
-def statistics(material: Material, *, count_distinct: Callable[[Sequence[Rendered]], int]) -> Statistics:
+def statistics(material: Material, *, count_repeats: Callable[[Sequence[Rendered]], dict[str, int]]) -> Statistics:
     """Return what the material holds, in figures.
 
     Args:
         material: what was read and rendered.
-        count_distinct: how many tokens are left of sequences when each shared prefix counts once.
+        count_repeats: how many tokens of some sequences stand in another one already, by where.
     """
     items = material.conversations
     rendered = bool(material.rendered_sets)
@@ -110,7 +114,7 @@ def statistics(material: Material, *, count_distinct: Callable[[Sequence[Rendere
         num_with_tools=sum(bool(item.tools) for item in items),
         mean_prompt_chars=_mean(_chars(item, answer=False) for item in items),
         mean_answer_chars=_mean(_chars(item, answer=True) for item in items),
-        tokens=_tokens(material, count_distinct) if rendered else None,
+        tokens=_tokens(material, count_repeats) if rendered else None,
     )
 
 
@@ -135,19 +139,21 @@ def short(number: int) -> str:
     return f"{number / 1e3:.3g} k" if number >= 1_000 else str(number)
 
 
-def _tokens(material: Material, count_distinct: Callable[[Sequence[Rendered]], int]) -> TokenStatistics:
+def _tokens(material: Material, count_repeats: Callable[[Sequence[Rendered]], dict[str, int]]) -> TokenStatistics:
     sequences = material.sequences
     dropped = [item.num_tokens for rendered in material.rendered_sets for item in rendered.dropped if item.num_tokens]
     prompts = np.array([len(item.prompt_ids) + item.cut_prompt for item in sequences], dtype=np.int64)
     completions = np.array([len(item.completion_ids) + item.cut_completion for item in sequences], dtype=np.int64)
     lengths = np.concatenate([prompts + completions, np.array(dropped, dtype=np.int64)])
-    total, distinct = sum(item.num_tokens for item in sequences), count_distinct(sequences)
+    total, repeats = sum(item.num_tokens for item in sequences), count_repeats(sequences)
+    distinct = total - sum(repeats.values())
     trained = sum(len(item.completion_ids) for item in sequences)
     return TokenStatistics(
         num_sequences=len(sequences),
         total=total,
         trained=trained,
         trained_share=trained / max(total, 1),
+        repeats=repeats,
         distinct=distinct,
         sharing=total / max(distinct, 1),
         prompt=_spread(prompts),

@@ -1,6 +1,6 @@
-"""How a finding about some of many is put into words."""
+"""How findings about some of many, and what repeats, are put into words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tunelab.checks.finding import Finding, Severity
 from tunelab.errors import counted
@@ -35,3 +35,10 @@ def found(
             why=why,
             remedy=remedy,
         )
+
+
+def origins(repeats: Mapping[str, int]) -> str:
+    """Return where repeated tokens come from, the largest share first; empty where nothing repeats."""
+    total = sum(repeats.values())
+    shares = [(size / total, name) for name, size in repeats.items() if size]
+    return ", ".join(f"{100 * share:.0f} % {name}" for share, name in sorted(shares, reverse=True) if share >= 0.005)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tunelab.checks.words import origins
 from tunelab.cli.output import console, harmless, say
 from tunelab.errors import counted
 from tunelab.events import (
@@ -113,7 +114,11 @@ class _State:
 
 def _start(event: RunStarted) -> str:
     saved = event.num_train_tokens / max(event.num_distinct_tokens, 1)
-    shared = f", {event.num_distinct_tokens:,} of them run (sharing saves {saved:.1f} times)" if saved >= 1.05 else ""
+    shared = (
+        f", {event.num_distinct_tokens:,} of them run (sharing saves {saved:.1f} times: {origins(event.repeats)})"
+        if saved >= 1.05
+        else ""
+    )
     resumed = f"Resumed after step {event.resumed_from:,}: " if event.resumed_from else ""
     return (
         f"{resumed}{counted(event.total_steps, 'step')} over {counted(event.num_train_sequences, 'sequence')}, "

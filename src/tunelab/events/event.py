@@ -20,8 +20,10 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     """Prompt and completion tokens of an epoch, or of the run where it is shorter; shared or not."""
     num_distinct_tokens: int
     """What is left of them after sharing inside micro-batches."""
+    repeats: dict[str, int] = {}
+    """What steps have more than once, by where it comes from."""
     counts_epoch: bool
-    """True where the two figures above are those of a whole epoch."""
+    """True where the three figures above are those of a whole epoch."""
     num_trainable: int
     """Trained weights of the adapter."""
     resumed_from: int = 0

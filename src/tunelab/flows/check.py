@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunelab.adapters.config import LoraConfig
-from tunelab.batching.forest import count_distinct
+from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.checks.finding import Findings
@@ -101,7 +101,7 @@ def check_data_or_recipe(
         gathered=gathered,
         planned=material.planned,
         findings=check(material),
-        statistics=statistics(material, count_distinct=count_distinct),
+        statistics=statistics(material, count_repeats=count_repeats),
         examples=_examples(gathered, renderer, num_examples, max_length=recipe.data.max_length),
         notes=(*(_assumed(recipe) if is_data else resolved.notes), *gathered.notes, *renderer.notes, *_on_rows(folder)),
     )

@@ -120,6 +120,7 @@ def announce(
             num_eval_sequences=len(data.rendered_held_out.sequences),
             num_train_tokens=sharing.real_tokens,
             num_distinct_tokens=sharing.distinct_tokens,
+            repeats=sharing.repeats,
             counts_epoch=sharing.is_epoch,
             num_trainable=num_trainable,
             resumed_from=resumed_from,

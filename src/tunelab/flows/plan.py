@@ -1,10 +1,12 @@
 """The course of a run as far as data and recipe decide it: which steps, how many, how much they share."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.grove import plant_step
+from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Batch, Schedule, evaluation_batches
 from tunelab.checks.material import PlannedRun
 from tunelab.recipes import Recipe
@@ -19,6 +21,8 @@ class Sharing:
     """Prompt and completion tokens, as if nothing were shared."""
     distinct_tokens: int
     """What is left when each step runs its shared tokens once."""
+    repeats: dict[str, int]
+    """What a step has more than once, by where it comes from; what a cut between micro-batches repeats stays in it."""
     largest_batch: int
     """Distinct tokens of the largest micro-batch, the root of its step included."""
     most_trained: int
@@ -71,11 +75,15 @@ def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> Pla
 def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule: Schedule) -> Sharing:
     """Return what the first epoch (or the run, where it is shorter) shares inside its steps."""
     real = distinct = largest = most_trained = 0
+    repeats: Counter[str] = Counter()
     is_epoch = False
     for index in range(schedule.total_steps):
         step = schedule.step(index)
+        chosen = [sequences[place] for batch in step.batches for place in batch]
+        if batching.share_prefixes:
+            repeats.update(count_repeats(chosen))
         grove = plant_step(
-            [sequences[place] for batch in step.batches for place in batch],
+            chosen,
             micro_batch_tokens=batching.micro_batch_tokens,
             share=batching.share_prefixes,
         )
@@ -88,6 +96,7 @@ def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule
     return Sharing(
         real_tokens=real,
         distinct_tokens=distinct,
+        repeats=dict(repeats),
         largest_batch=largest,
         most_trained=most_trained,
         is_epoch=is_epoch,

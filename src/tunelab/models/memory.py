@@ -30,6 +30,7 @@ def estimate_memory(
     num_weights: int,
     num_trainable: int,
     bytes_per_weight: int,
+    root_tokens: int = 0,
     tokens: int,
     trained_tokens: int,
     gradient_checkpointing: bool,
@@ -49,7 +50,7 @@ def estimate_memory(
     return MemoryEstimate(
         base_bytes=num_weights * bytes_per_weight,
         adapter_bytes=num_trainable * 4 * _ADAM_COPIES,
-        activation_bytes=tokens * kept + logits,
+        activation_bytes=(root_tokens + tokens) * kept + logits,
     )
 
 
