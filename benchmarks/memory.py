@@ -1,6 +1,6 @@
 """What a step is expected to hold in memory against what the process grows by, over models, rows and settings.
 
-`python benchmarks/memory.py`: each case trains three steps of random rows in a process of its own. Growth counts from
+`python benchmarks/memory.py`: each case trains two steps of random rows in a process of its own. Growth counts from
 the moment at which the libraries are imported, before any weight is loaded, to the peak.
 """
 
@@ -48,11 +48,11 @@ CASES = [
     Case(model="llama 5M", rows=32, shared=0, own=256, trained=200),
     Case(model="llama 5M", rows=16, shared=2048, own=512, trained=100, micro_batch_tokens=6144),
     Case(model="llama 40M", rows=8, shared=0, own=256, trained=200),
-    Case(model="llama 40M", rows=32, shared=0, own=256, trained=200),
-    Case(model="llama 40M", rows=32, shared=0, own=256, trained=20),
+    Case(model="llama 40M", rows=24, shared=0, own=256, trained=200),
+    Case(model="llama 40M", rows=24, shared=0, own=256, trained=20),
     Case(model="llama 40M", rows=16, shared=2048, own=512, trained=100, micro_batch_tokens=6144),
-    Case(model="llama 40M", rows=32, shared=0, own=256, trained=200, gradient_checkpointing=True),
-    Case(model="llama 40M", rows=16, shared=0, own=256, trained=200, vocab_size=64_000),
+    Case(model="llama 40M", rows=24, shared=0, own=256, trained=200, gradient_checkpointing=True),
+    Case(model="llama 40M", rows=8, shared=0, own=256, trained=200, vocab_size=64_000),
     Case(model="qwen3 25M", rows=16, shared=0, own=512, trained=100),
     Case(model="gpt2 14M", rows=32, shared=0, own=256, trained=100),
 ]
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def measure(case: Case, folder: Path) -> dict[str, float]:
-    """Train three steps; return the estimate and the growth, in bytes."""
+    """Train two steps; return the estimate and the growth, in bytes."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from tunelab.adapters.attach import attach
@@ -97,7 +97,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     class Same:
         """Every step sees every row."""
 
-        total_steps = 3
+        total_steps = 2
 
         def step(self, index: int) -> Step:
             return Step(epoch=0.0, ends_epoch=False, batches=(tuple(range(case.rows)),))
@@ -123,7 +123,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
         adapter,
         sequences,
         Same(),
-        config=TrainingConfig(num_training_steps=3, gradient_checkpointing=case.gradient_checkpointing),
+        config=TrainingConfig(num_training_steps=2, gradient_checkpointing=case.gradient_checkpointing),
         batching=BatchingConfig(micro_batch_tokens=case.micro_batch_tokens),
         precision="fp32",
         checkpoints=folder / "checkpoints",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import peft
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -87,6 +88,7 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
     with torch.random.fork_rng(), _peft_without_noise():
         torch.manual_seed(seed)
         wrapped = peft.get_peft_model(network, settings, autocast_adapter_dtype=True)
+    _refuse_if_passed_over(network, targets)
     settings.base_model_name_or_path = base_model  # peft writes the network's own path, a folder of this machine
     return LoraAdapter(wrapped, targets)
 
@@ -107,6 +109,20 @@ def load_lora(network: PreTrainedModel, folder: Path) -> LoraAdapter:
     return LoraAdapter(wrapped)
 
 
+def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target]) -> None:
+    """Raise an AdapterError where peft wrapped other modules than asked: it rewrites the names of fused experts."""
+    wrapped = {name for name, module in network.named_modules() if isinstance(module, BaseTunerLayer)}
+    passed_over = [module for target in targets for module in target.modules if module not in wrapped]
+    if passed_over:
+        names = ", ".join(sorted({module.rsplit(".", 1)[-1] for module in passed_over}))
+        reached = sorted({name for target in targets for name in target.names} - set(names.split(", ")))
+        raise AdapterError(
+            f"peft takes {names} of this model for parts of its fused experts and would not train {passed_over[0]}",
+            where="lora.target_modules",
+            remedy=f"Name the other layers: [{', '.join(reached)}].",
+        )
+
+
 def _peft_targets(network: PreTrainedModel, targets: Sequence[Target]) -> list[str]:
     """Return short names, which every engine understands, where they select just what is wanted; full names else."""
     wanted = {module for target in targets for module in target.modules}
@@ -120,6 +136,8 @@ def _peft_without_noise() -> Iterator[None]:
     with warnings.catch_warnings():
         # peft 0.21 asks transformers 5.23 by a name that is going away; nothing a user could mend.
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        # Told as a refusal, with the names that work.
+        warnings.filterwarnings("ignore", message=".*did not match any targeted module.*", category=RuntimeWarning)
         yield
 
 

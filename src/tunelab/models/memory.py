@@ -37,14 +37,16 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """Return an estimate for a micro-batch of `tokens` run tokens, `trained_tokens` of which predict.
 
-    Per layer and token the backward pass keeps about sixteen vectors of the hidden width and eight of the MLP's, as
-    measured on a Llama; with gradient checkpointing only the layer's input stays, and one layer is recomputed at a
-    time. Logits, their logarithms and the gradients of both are float32, for predicting tokens only.
+    `root_tokens` are those of its step's root. Per layer and token the backward pass keeps eight vectors of the hidden
+    width and four of the MLP's; the allocator's gaps and what is at work come to three quarters of that. With
+    gradient checkpointing only the layer's input stays, and one layer is recomputed at a time. Logits, their
+    logarithms and the gradients of both are float32, for predicting tokens only. The constants are fitted to
+    benchmarks/memory.py.
     """
     text = config.get_text_config()
     hidden, layers = int(text.hidden_size), int(text.num_hidden_layers)
     mlp = int(getattr(text, "intermediate_size", None) or 4 * hidden)
-    per_layer = (16 * hidden + 8 * mlp) * bytes_per_weight
+    per_layer = 7 * (2 * hidden + mlp) * bytes_per_weight
     kept = hidden * bytes_per_weight * layers + per_layer if gradient_checkpointing else per_layer * layers
     logits = 4 * trained_tokens * int(text.vocab_size) * 4
     return MemoryEstimate(

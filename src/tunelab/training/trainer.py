@@ -21,6 +21,7 @@ from tunelab.errors import RunError
 from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
 from tunelab.files import sha256_text
 from tunelab.models.branching import training_attention
+from tunelab.models.host import spare_memory
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.training.checkpoint import Checkpoint, Progress, save_checkpoint
@@ -73,6 +74,7 @@ class Trainer:
                 module.train()
         if self.config.gradient_checkpointing:
             self.network.activation_checkpointing_enable({"use_reentrant": False})
+            spare_memory()
         try:
             with training_attention(self.network):
                 yield
