@@ -72,6 +72,8 @@ class Measured:
     peak_mib: float
     losses: list[float]
     grad_norms: list[float]
+    dedup: float
+    """Tokens over tokens that were run; 1 for who runs them all."""
 
 
 def main() -> None:
@@ -152,6 +154,8 @@ class Bench:
         ours_per_s = statistics.median(each.tokens_per_s for each in mine)
         other_per_s = statistics.median(each.tokens_per_s for each in theirs)
         print(f"medians: {ours_per_s:,.0f} and {other_per_s:,.0f} tokens/s, ratio {ours_per_s / other_per_s:.2f}")
+        dedup = mine[0].dedup
+        print(f"sharing leaves 1 of {dedup:.2f} tokens to run; ratio / that = {ours_per_s / other_per_s / dedup:.2f}")
         memory = [statistics.median(each.peak_mib for each in side) for side in (mine, theirs)]
         print(
             f"peak memory of the process: {memory[0]:,.0f} and {memory[1]:,.0f} MiB, ratio {memory[1] / memory[0]:.2f}"
@@ -181,6 +185,7 @@ class Bench:
             peak_mib=result["peak_bytes"] / 2**20,
             losses=result["losses"],
             grad_norms=result["grad_norms"],
+            dedup=sum(result["tokens"][skip:]) / sum(result.get("distinct", result["tokens"])[skip:]),
         )
 
     def run(self, part: str, wish: dict[str, Any]) -> dict[str, Any]:

@@ -107,6 +107,7 @@ def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "losses": [step.loss for step in steps],
         "grad_norms": [step.grad_norm for step in steps],
         "tokens": [step.real_tokens for step in steps],
+        "distinct": [step.distinct_tokens for step in steps],
         "peak_bytes": _peak_bytes(),
     }
 

@@ -39,20 +39,23 @@ def estimate_memory(
 
     `root_tokens` are those of its step's root. Per layer and token the backward pass keeps eight vectors of the hidden
     width and four of the MLP's; the allocator's gaps and what is at work come to three quarters of that. With
-    gradient checkpointing only the layer's input stays, and one layer is recomputed at a time. Logits, their
-    logarithms and the gradients of both are float32, for predicting tokens only. The constants are fitted to
-    benchmarks/memory.py.
+    gradient checkpointing only the layer's input stays, there are no gaps, and either the logits or one layer are at
+    work. Logits, their logarithms and the gradients of both are float32, for predicting tokens only. The constants
+    are fitted to benchmarks/memory.py.
     """
     text = config.get_text_config()
     hidden, layers = int(text.hidden_size), int(text.num_hidden_layers)
     mlp = int(getattr(text, "intermediate_size", None) or 4 * hidden)
-    per_layer = 7 * (2 * hidden + mlp) * bytes_per_weight
-    kept = hidden * bytes_per_weight * layers + per_layer if gradient_checkpointing else per_layer * layers
-    logits = 4 * trained_tokens * int(text.vocab_size) * 4
+    run, layer = root_tokens + tokens, (2 * hidden + mlp) * bytes_per_weight
+    logits = trained_tokens * int(text.vocab_size) * 4
+    if gradient_checkpointing:
+        activations = run * hidden * layers * bytes_per_weight + max(3 * logits, 6 * run * layer)
+    else:
+        activations = 7 * run * layer * layers + 4 * logits
     return MemoryEstimate(
         base_bytes=num_weights * bytes_per_weight,
         adapter_bytes=num_trainable * 4 * _ADAM_COPIES,
-        activation_bytes=(root_tokens + tokens) * kept + logits,
+        activation_bytes=activations,
     )
 
 
