@@ -85,6 +85,8 @@ def main() -> None:
     parser.add_argument("--weights", default="20M", choices=("5M", "20M", "40M"))
     parser.add_argument("--peer", default="trl", choices=SETTINGS, help="unshared: tunelab with sharing off")
     parser.add_argument("--peer-python", type=Path, help="python of LLaMA-Factory's environment")
+    parser.add_argument("--gradient-checkpointing", action="store_true", help="of tunelab alone: memory for time")
+    parser.add_argument("--micro-batch-tokens", type=int, default=16_384, help="tunelab's budget")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=30, help="optimizer steps of each side in each round")
@@ -200,6 +202,8 @@ class Bench:
                 "threads": self.arguments.threads,
                 "rows": self.arguments.rows,
                 "steps": self.arguments.steps,
+                "gradient_checkpointing": self.arguments.gradient_checkpointing,
+                "micro_batch_tokens": self.arguments.micro_batch_tokens,
                 "learning_rate": 2e-4,
                 "seed": 42,
                 "run": run,
