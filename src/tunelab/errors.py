@@ -36,7 +36,7 @@ class UserError(TunelabError):
         message = f"{where}: {what}" if where else what
         if expected:
             message += f"; expected {expected}"
-        message = message.rstrip(".") + "."
+        message = message if message.endswith("?") else message.rstrip(".") + "."
         if remedy:
             message += f" {remedy}"
         super().__init__(message)
