@@ -72,8 +72,11 @@ def named(path: Path) -> str:
 
 
 def this_command() -> str:
-    """Return what a user types to run tunelab again: its name where it is on the PATH, else its path."""
-    return "tunelab" if shutil.which("tunelab") else named(Path(sys.argv[0]).absolute())
+    """Return what a user types to run tunelab again: its name where it is on the PATH, else its path or python's."""
+    if shutil.which("tunelab"):
+        return "tunelab"
+    program = Path(sys.argv[0]).absolute()
+    return f"{named(Path(sys.executable))} -m tunelab" if program.name == "__main__.py" else named(program)
 
 
 def print_error(error: UserError) -> None:
