@@ -113,8 +113,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
         num_weights=sum(weight.numel() for weight in model.network.parameters() if not weight.requires_grad),
         num_trainable=sum(weight.numel() for weight in adapter.named_parameters().values()),
         bytes_per_weight=model.dtype.itemsize,
-        root_tokens=len(grove.root_ids_R),
-        tokens=max(forest.num_nodes for forest in grove.forests),
+        tokens=len(grove.root_ids_R) + max(forest.num_nodes for forest in grove.forests),
         trained_tokens=max(len(forest.targets_M) for forest in grove.forests),
         gradient_checkpointing=case.gradient_checkpointing,
     )

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from trainer_settings import trainer_settings
+
 IGNORED = -100
 """Label of a token that is not trained."""
 
@@ -82,24 +84,7 @@ def train_with_llamafactory(job: dict[str, Any], folder: Path) -> dict[str, Any]
         "lora_target": "all",
         "flash_attn": "sdpa",
         "disable_gradient_checkpointing": True,
-        "output_dir": job["run"],
-        "use_cpu": True,
-        "bf16": False,
-        "per_device_train_batch_size": job["rows"],
-        "max_steps": job["steps"],
-        "learning_rate": job["learning_rate"],
-        "lr_scheduler_type": "linear",
-        "adam_beta1": 0.9,
-        "adam_beta2": 0.95,
-        "weight_decay": 0.0,
-        "max_grad_norm": 1.0,
-        "seed": job["seed"],
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "eval_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": False,
+        **trainer_settings(job),
     }
     if setting.get("per_device_train_batch_size") == 1 and not setting.get("neat_packing"):
         arguments["gradient_accumulation_steps"] = job["rows"]

@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from trainer_settings import trainer_settings
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -138,28 +140,11 @@ def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     model_kwargs = {"dtype": "float32", "attn_implementation": setting.pop("attn_implementation", "sdpa")}
     arguments = {
-        "output_dir": job["run"],
-        "use_cpu": True,
-        "bf16": False,
+        **trainer_settings(job),
         "gradient_checkpointing": False,
         "max_length": max(map(len, (each["input_ids"] for each in examples))),  # nothing is cut
         "completion_only_loss": True,
         "train_sampling_strategy": "sequential",  # the rows stand in the order of the job
-        "per_device_train_batch_size": job["rows"],
-        "max_steps": job["steps"],
-        "learning_rate": job["learning_rate"],
-        "lr_scheduler_type": "linear",
-        "adam_beta1": 0.9,
-        "adam_beta2": 0.95,
-        "weight_decay": 0.0,
-        "max_grad_norm": 1.0,
-        "seed": job["seed"],
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "eval_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": False,
         "model_init_kwargs": model_kwargs,
     }
     if setting.get("per_device_train_batch_size") == 1 and not setting.get("packing"):

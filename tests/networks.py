@@ -18,8 +18,12 @@ from transformers import (
 from transformers.cache_utils import DynamicCache
 
 from tunelab.adapters.adapter import Adapter
+from tunelab.batching.grove import Grove
+from tunelab.models.branching import training_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.sources.row import Origin
+from tunelab.training.forward import forest_loss
+from tunelab.training.root import run_root
 
 _SIZES = {
     "vocab_size": 50,
@@ -61,6 +65,21 @@ def sequence(prompt: Sequence[int], completion: Sequence[int], *, conversation: 
         turn=1,
         group=group or f"made:{conversation}",
     )
+
+
+def run_grove(network: PreTrainedModel, adapter: Adapter, grove: Grove) -> float:
+    """Return the summed loss of a step over its micro-batches; the weights of `adapter` hold its gradients."""
+    total = 0.0
+    for weight in adapter.named_parameters().values():
+        weight.grad = None
+    with training_attention(network):
+        root = run_root(network, adapter, grove.root_ids_R)
+        for forest in grove.forests:
+            loss = forest_loss(network, adapter, forest, root)
+            loss.backward()
+            total += float(loss.detach())
+        root.backward()
+    return total
 
 
 def padded_unshared_loss(network: PreTrainedModel, adapter: Adapter, sequences: Sequence[Rendered]) -> torch.Tensor:

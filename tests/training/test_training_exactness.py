@@ -8,15 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from networks import FAMILIES, padded_unshared_loss, sequence, tiny_network
+from networks import FAMILIES, padded_unshared_loss, run_grove, sequence, tiny_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
 from tunelab.batching.grove import Grove, plant_batches, plant_step
-from tunelab.models.attention import forest_attention
 from tunelab.rendering.rendered import Rendered
-from tunelab.training.forward import forest_loss
-from tunelab.training.root import run_root
 
 ADAPTERS: dict[str, AdapterConfig] = {
     "lora": LoraConfig(r=4, target_modules="all-linear"),
@@ -66,17 +63,8 @@ def _loss_and_gradient(loss: torch.Tensor, adapter: Adapter) -> tuple[float, tor
 
 def _grove_loss_and_gradient(network, adapter: Adapter, grove: Grove) -> tuple[float, torch.Tensor]:  # type: ignore[no-untyped-def]
     """Return what a training step adds up over its micro-batches."""
-    weights = list(adapter.named_parameters().values())
-    for weight in weights:
-        weight.grad = None
-    total = 0.0
-    with forest_attention(network):
-        root = run_root(network, adapter, grove.root_ids_R)
-        for forest in grove.forests:
-            loss = forest_loss(network, adapter, forest, root)
-            loss.backward()
-            total += float(loss.detach())
-        root.backward()
+    total = run_grove(network, adapter, grove)
+    weights = adapter.named_parameters().values()
     flat = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
     return total, torch.cat([each.flatten() for each in flat])
 
@@ -165,15 +153,12 @@ def test_a_root_survives_gradient_checkpointing() -> None:
 
 
 TOKENS = st.integers(3, 6)
+SEQUENCES = st.builds(sequence, st.lists(TOKENS, min_size=1, max_size=6), st.lists(TOKENS, min_size=1, max_size=8))
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.lists(
-        st.builds(sequence, st.lists(TOKENS, min_size=1, max_size=6), st.lists(TOKENS, min_size=1, max_size=8)),
-        min_size=1,
-        max_size=7,
-    ),
+    st.lists(SEQUENCES, min_size=1, max_size=7),
     st.sampled_from(("lora", "prefix", "prefix longer than the window")),
 )
 def test_pain_21_random_forests_let_no_sequence_see_another(sequences: list[Rendered], adapter_name: str) -> None:
@@ -183,11 +168,7 @@ def test_pain_21_random_forests_let_no_sequence_see_another(sequences: list[Rend
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.lists(
-        st.builds(sequence, st.lists(TOKENS, min_size=1, max_size=6), st.lists(TOKENS, min_size=1, max_size=8)),
-        min_size=2,
-        max_size=7,
-    ),
+    st.lists(SEQUENCES, min_size=2, max_size=7),
     st.integers(1, 40),
     st.sampled_from(("lora", "prefix")),
 )

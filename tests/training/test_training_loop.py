@@ -21,6 +21,7 @@ from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, 
 from tunelab.models.flash_forest import flash_forest
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
+from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.config import TrainingConfig
 from tunelab.training.evaluate import held_out_loss
 from tunelab.training.forward import forest_loss
@@ -94,6 +95,7 @@ def run(
         fingerprint=fingerprint,
         events=EventLog(None, [events.append]),
         score=measured if evaluates else None,
+        resume_from=latest_checkpoint(folder / "checkpoints", fingerprint=fingerprint),
         should_stop=should_stop,
     )
     return Outcome(fit=fitted, adapter=attached, events=events)

@@ -6,18 +6,15 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from networks import sequence
+from networks import run_grove, sequence
 from running_networks import RUNNING, running_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
 from tunelab.batching.grove import plant_batches
-from tunelab.batching.rows import padded_places, plant_rows
-from tunelab.models.branching import training_attention
+from tunelab.batching.rows import plant_rows
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.evaluate import held_out_loss
-from tunelab.training.forward import forest_loss
-from tunelab.training.root import run_root
 from tunelab.training.rows import rows_loss
 
 LORA = LoraConfig(r=4, target_modules="all-linear")
@@ -46,17 +43,8 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, torch.Tensor]]:  # type: ignore[no-untyped-def]
     """Return what a training step adds up."""
     grove = plant_rows(sequences, micro_batch_tokens=budget, num_virtual_tokens=adapter.num_virtual_tokens)
-    weights, total = adapter.named_parameters(), 0.0
-    for weight in weights.values():
-        weight.grad = None
-    with training_attention(network):
-        root = run_root(network, adapter, grove.root_ids_R)
-        for forest in grove.forests:
-            loss = forest_loss(network, adapter, forest, root)
-            loss.backward()
-            total += float(loss.detach())
-        root.backward()
-    return total, {name: weight.grad for name, weight in weights.items()}
+    total = run_grove(network, adapter, grove)
+    return total, {name: weight.grad for name, weight in adapter.named_parameters().items()}
 
 
 def each_row_alone(  # type: ignore[no-untyped-def]
@@ -134,7 +122,8 @@ def test_a_forest_with_branches_is_no_batch_of_rows() -> None:
 
 def test_rows_run_in_batches_of_similar_lengths_within_the_budget_and_lose_no_trained_token() -> None:
     grove = plant_rows(ROWS, micro_batch_tokens=20)
-    assert [padded_places(forest) for forest in grove.forests] == [11, 16, 8]
+    padded = [len(forest.segment_starts_S) * (int(forest.depths_N.max()) + 1) for forest in grove.forests]
+    assert padded == [11, 16, 8]
     assert grove.num_trained == sum(len(each.completion_ids) for each in ROWS) - 1  # plain text's first has no source
     assert grove.num_real_tokens == sum(each.num_tokens for each in ROWS) == grove.num_nodes
     assert len(grove.root_ids_R) == 0

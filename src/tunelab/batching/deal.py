@@ -16,7 +16,7 @@ def deal(sequences: Sequence[Rendered], size: int, *, share: bool = True) -> lis
     if size == 1:
         return [list(sequences)]
     ways = paths(sequences, share=share)
-    shared = [0, *overlaps(ways)] if share else [0] * len(ways)
+    shared = [0, *overlaps(ways, share=share)]
     lengths = [len(way.ids) for way in ways]
     too_few, enough = max(lengths) - 1, sum(lengths)
     while enough - too_few > 1:

@@ -99,9 +99,9 @@ def plant(ways: Sequence[Path], *, share: bool = True, root_length: int = 0) -> 
     return trunk.forest(root_length=root_length, num_real_tokens=sum(way.sequence.num_tokens for way in ways))
 
 
-def overlaps(ways: Sequence[Path]) -> list[int]:
-    """Return how many first ids each path but the first shares with the one before it."""
-    return [common_prefix(one.ids, other.ids) for one, other in pairwise(ways)]
+def overlaps(ways: Sequence[Path], *, share: bool = True) -> list[int]:
+    """Return how many first ids each path but the first shares with the one before it; none when `share` is off."""
+    return [common_prefix(one.ids, other.ids) if share else 0 for one, other in pairwise(ways)]
 
 
 def count_nodes(ways: Sequence[Path], shared: Sequence[int]) -> int:

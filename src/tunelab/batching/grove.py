@@ -55,7 +55,7 @@ def plant_step(
     The cuts fall where the least is repeated. A sequence longer than the budget is a micro-batch of its own.
     """
     ways = paths(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
-    shared = overlaps(ways) if share else [0] * (len(ways) - 1)
+    shared = overlaps(ways, share=share)
     if len(ways) == 1 or count_nodes(ways, shared) <= micro_batch_tokens:
         return _grove([ways], root=0, share=share)
     root = _root_length(ways) if share else 0

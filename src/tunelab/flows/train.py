@@ -160,6 +160,7 @@ def _train(
             fingerprint=fingerprint,
             events=events,
             score=_scorer(recipe, model, adapter, held_out, world),
+            resume_from=checkpoint,
             should_stop=stopping,
             world=world,
         )

@@ -7,7 +7,6 @@ H hidden, N vocabulary.
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from tunelab.errors import ModelError
 from tunelab.generation.completion import Sampling
 from tunelab.models.attention import sliding_windows
 from tunelab.models.branching import network_kinds
+from tunelab.models.loaded import in_eval_mode
 from tunelab.rendering.rendered import TokenIds
 
 # A pass over the network has a fixed price: shorter common beginnings are not worth a pass of their own.
@@ -167,7 +167,7 @@ class _Batch:
         self.mask_BL = self.mask_BL[places_B]
 
     def _run(self, rows: list[torch.Tensor], virtual_VH: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), _in_eval_mode(self.network):
+        with torch.inference_mode(), in_eval_mode(self.network):
             real_BT = _left_padded([torch.ones(len(virtual_VH) + len(row), dtype=torch.long) for row in rows])
             real_BT = real_BT.to(self.device)
             self.mask_BL = torch.cat([self.mask_BL, real_BT], dim=1)
@@ -238,15 +238,3 @@ def _left_padded(rows: list[torch.Tensor]) -> torch.Tensor:
 def _positions(network: PreTrainedModel) -> int:
     positions = getattr(network.config.get_text_config(), "max_position_embeddings", None)
     return int(positions) if positions else 2**31
-
-
-@contextmanager
-def _in_eval_mode(network: PreTrainedModel) -> Iterator[None]:
-    training = [module for module in network.modules() if module.training]
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -11,6 +11,7 @@ from tunelab.errors import ModelError
 from tunelab.models.attention import ForestLayout, forest_attention
 from tunelab.models.flash_forest import Span
 from tunelab.models.kinds import running_kinds
+from tunelab.models.loaded import in_eval_mode
 
 _TRUNK, _FIRST, _SECOND = 5, 6, 4  # tokens of the trial: what two rows share, then what each has alone
 _reasons: "WeakKeyDictionary[PreTrainedModel, str | None]" = WeakKeyDictionary()
@@ -87,12 +88,8 @@ def _trial_ids(network: PreTrainedModel, number: int) -> torch.Tensor:
 
 def _logits(network: PreTrainedModel, **inputs: object) -> torch.Tensor:
     """Return the (N, vocabulary) logits of one row."""
-    in_training_mode = [module for module in network.modules() if module.training]
-    network.eval()
-    with torch.no_grad():
+    with torch.no_grad(), in_eval_mode(network):
         logits_NV: torch.Tensor = network(**inputs, use_cache=False).logits[0]
-    for module in in_training_mode:
-        module.training = True
     return logits_NV.float()
 
 

@@ -1,5 +1,7 @@
 """A base model in memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,3 +17,16 @@ class LoadedModel:
     folder: Path
     device: torch.device
     dtype: torch.dtype
+
+
+@contextmanager
+def in_eval_mode(network: PreTrainedModel) -> Iterator[None]:
+    """Switch every part of `network` to evaluation within the context; each comes back as it was."""
+    training = [module for module in network.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -30,14 +30,13 @@ def estimate_memory(
     num_weights: int,
     num_trainable: int,
     bytes_per_weight: int,
-    root_tokens: int = 0,
     tokens: int,
     trained_tokens: int,
     gradient_checkpointing: bool,
 ) -> MemoryEstimate:
     """Return an estimate for a micro-batch of `tokens` run tokens, `trained_tokens` of which predict.
 
-    `root_tokens` are those of its step's root. Per layer and token the backward pass keeps eight vectors of the hidden
+    The root of its step counts among them. Per layer and token the backward pass keeps eight vectors of the hidden
     width and four of the MLP's; the allocator's gaps and what is at work come to three quarters of that. With
     gradient checkpointing only the layer's input stays, there are no gaps, and either the logits or one layer are at
     work. Logits, their logarithms and the gradients of both are float32, for predicting tokens only. The constants
@@ -46,12 +45,12 @@ def estimate_memory(
     text = config.get_text_config()
     hidden, layers = int(text.hidden_size), int(text.num_hidden_layers)
     mlp = int(getattr(text, "intermediate_size", None) or 4 * hidden)
-    run, layer = root_tokens + tokens, (2 * hidden + mlp) * bytes_per_weight
+    layer = (2 * hidden + mlp) * bytes_per_weight
     logits = trained_tokens * int(text.vocab_size) * 4
     if gradient_checkpointing:
-        activations = run * hidden * layers * bytes_per_weight + max(3 * logits, 6 * run * layer)
+        activations = tokens * hidden * layers * bytes_per_weight + max(3 * logits, 6 * tokens * layer)
     else:
-        activations = 7 * run * layer * layers + 4 * logits
+        activations = 7 * tokens * layer * layers + 4 * logits
     return MemoryEstimate(
         base_bytes=num_weights * bytes_per_weight,
         adapter_bytes=num_trainable * 4 * _ADAM_COPIES,

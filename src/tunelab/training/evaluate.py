@@ -10,6 +10,7 @@ from tunelab.batching.grove import NOTHING, plant_batches
 from tunelab.batching.rows import plant_rows
 from tunelab.batching.schedule import Batch
 from tunelab.models.branching import cannot_branch, training_attention
+from tunelab.models.loaded import in_eval_mode
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.forward import forest_loss
 from tunelab.training.root import run_root
@@ -42,8 +43,6 @@ def held_out_loss(
         on_batch: called with the number of batches done.
         world: the processes that measure together, each its part of the batches.
     """
-    in_training_mode = [module for module in network.modules() if module.training]
-    network.eval()
     total, tokens = 0.0, 0.0
     waiting: list[torch.Tensor] = []
     first, last = (place * len(batches) // world.size for place in (world.rank, world.rank + 1))
@@ -54,7 +53,7 @@ def held_out_loss(
         grove = plant_rows(together, micro_batch_tokens=row_tokens, num_virtual_tokens=adapter.num_virtual_tokens)
     elif own:
         grove = plant_batches(own, num_virtual_tokens=adapter.num_virtual_tokens, share=share)
-    with torch.inference_mode(), training_attention(network):
+    with torch.inference_mode(), in_eval_mode(network), training_attention(network):
         grove, lacks_root = keep_pace(network, grove, world)
         root = run_root(network, adapter, grove.root_ids_R)
         if lacks_root:
@@ -67,7 +66,5 @@ def held_out_loss(
                 waiting.clear()
             if on_batch is not None:
                 on_batch(done)
-    for module in in_training_mode:
-        module.training = True
     total, tokens = (sum(each) for each in zip(*world.gather(total, tokens), strict=True))
     return (total / tokens if tokens else float("nan")), int(tokens)

@@ -1,9 +1,6 @@
 """A forest through a network: the loss of its trained nodes."""
 
-from dataclasses import dataclass
-
 import torch
-from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
@@ -12,7 +9,7 @@ from tunelab.models.attention import IMPLEMENTATION, ForestLayout
 from tunelab.models.flash_forest import Span
 from tunelab.training.embedding import embed
 from tunelab.training.root import Root
-from tunelab.training.rows import rows_loss
+from tunelab.training.rows import rows_loss, summed_loss
 
 
 def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest, root: Root) -> torch.Tensor:
@@ -24,40 +21,16 @@ def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest, root
     """
     if network.config._attn_implementation != IMPLEMENTATION:
         return rows_loss(network, adapter, forest)
-    tensors = _place(forest, network.device, root, adapter.num_prefix_positions)
-    inputs = embed(network, adapter, tensors.token_ids_N)
+    device, num_before = network.device, adapter.num_prefix_positions
     logits_MV = network(
-        inputs_embeds=inputs,
-        position_ids=tensors.positions_N[None],
+        inputs_embeds=embed(network, adapter, torch.from_numpy(forest.token_ids_N).long().to(device)),
+        position_ids=torch.from_numpy(forest.depths_N + num_before).long().to(device)[None],
         use_cache=False,
-        logits_to_keep=tensors.sources_M,  # logits only where something is trained
-        forest_layout=tensors.layout,
+        logits_to_keep=torch.from_numpy(forest.sources_M).long().to(device),  # logits only where something is trained
+        forest_layout=ForestLayout(
+            spans_S=[Span(*span) for span in forest.spans()],
+            longest_path=num_before + int(forest.depths_N.max()) + 1,
+            root=root.layers,
+        ),
     ).logits[0]
-    losses_M = functional.cross_entropy(logits_MV.float(), tensors.targets_M, reduction="none")
-    return (losses_M * tensors.weights_M).sum()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Placed:
-    token_ids_N: torch.Tensor
-    positions_N: torch.Tensor
-    sources_M: torch.Tensor
-    targets_M: torch.Tensor
-    weights_M: torch.Tensor
-    layout: ForestLayout
-
-
-def _place(forest: Forest, device: torch.device, root: Root, num_before: int) -> _Placed:
-    layout = ForestLayout(
-        spans_S=[Span(*span) for span in forest.spans()],
-        longest_path=num_before + int(forest.depths_N.max()) + 1,
-        root=root.layers,
-    )
-    return _Placed(
-        token_ids_N=torch.from_numpy(forest.token_ids_N).long().to(device),
-        positions_N=torch.from_numpy(forest.depths_N + num_before).long().to(device),
-        sources_M=torch.from_numpy(forest.sources_M).long().to(device),
-        targets_M=torch.from_numpy(forest.targets_M).long().to(device),
-        weights_M=torch.from_numpy(forest.weights_M).to(device),
-        layout=layout,
-    )
+    return summed_loss(logits_MV, forest)

@@ -19,7 +19,7 @@ from tunelab.models.branching import cannot_branch
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.rendering.rendered import Rendered
-from tunelab.training.checkpoint import latest_checkpoint
+from tunelab.training.checkpoint import Checkpoint
 from tunelab.training.config import TrainingConfig
 from tunelab.training.trainer import Score, Trainer
 from tunelab.training.world import ALONE, World
@@ -49,10 +49,11 @@ def fit(
     fingerprint: str,
     events: EventLog,
     score: Score | None,
+    resume_from: Checkpoint | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
 ) -> Fit:
-    """Train `adapter` from its newest checkpoint, or from the start, to the end of `schedule`.
+    """Train `adapter` from a checkpoint, or from the start, to the end of `schedule`.
 
     Args:
         model: the frozen base with `adapter` attached.
@@ -63,9 +64,10 @@ def fit(
         batching: whether shared tokens run once, and how many a micro-batch may hold.
         precision: what the forward pass computes in.
         checkpoints: folder of the checkpoints.
-        fingerprint: of recipe, data, template and base; a checkpoint with another one is refused.
+        fingerprint: of recipe, data, template and base, which each checkpoint keeps.
         events: where steps, evaluations and checkpoints are told.
         score: held-out loss; None evaluates nothing.
+        resume_from: the newest of `checkpoints`; None starts afresh.
         should_stop: asked after each step; True in any process saves a checkpoint and ends with reason `interrupted`.
         world: the processes that run each step together; the outcome is that of one.
     """
@@ -79,9 +81,7 @@ def fit(
         total_steps=schedule.total_steps,
         micro_batch_tokens=micro_batch_tokens,
     )
-    with world.first_ahead():  # it sweeps what a crash left
-        checkpoint = latest_checkpoint(checkpoints, fingerprint=fingerprint)
-    trainer.resume(checkpoint, events)
+    trainer.resume(resume_from, events)
     plant = partial(plant_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
     if cannot_branch(model.network):
         plant = partial(plant_rows, num_virtual_tokens=adapter.num_virtual_tokens)

@@ -47,9 +47,14 @@ def rows_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest) -> tor
         logits_MV = network(**_inputs(network, adapter, ids_BL.to(network.device)), use_cache=False).logits[0]
     finally:
         hook.remove()
-    targets_M = torch.from_numpy(forest.targets_M).long().to(network.device)
+    return summed_loss(logits_MV, forest)
+
+
+def summed_loss(logits_MV: torch.Tensor, forest: Forest) -> torch.Tensor:
+    """Return the sum (nats, float32 scalar) of the weighted losses of the trained nodes, given their logits."""
+    targets_M = torch.from_numpy(forest.targets_M).long().to(logits_MV.device)
     losses_M = functional.cross_entropy(logits_MV.float(), targets_M, reduction="none")
-    return (losses_M * torch.from_numpy(forest.weights_M).to(network.device)).sum()
+    return (losses_M * torch.from_numpy(forest.weights_M).to(logits_MV.device)).sum()
 
 
 def _inputs(network: PreTrainedModel, adapter: Adapter, ids_BL: torch.Tensor) -> dict[str, torch.Tensor]:
