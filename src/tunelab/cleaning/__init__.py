@@ -1,0 +1,1 @@
+"""Changes data, and keeps every rejection with its reason."""
