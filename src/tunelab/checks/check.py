@@ -6,11 +6,19 @@ from tunelab.checks.finding import Finding, Findings
 from tunelab.checks.material import Material
 from tunelab.checks.on_conversations import CONVERSATION_CHECKS
 from tunelab.checks.on_plan import PLAN_CHECKS
+from tunelab.checks.on_roles import ROLE_CHECKS
 from tunelab.checks.on_tokens import TOKEN_CHECKS
+from tunelab.checks.on_tools import TOOL_CHECKS
 
 Check = Callable[[Material], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (*CONVERSATION_CHECKS, *TOKEN_CHECKS, *PLAN_CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *CONVERSATION_CHECKS,
+    *ROLE_CHECKS,
+    *TOOL_CHECKS,
+    *TOKEN_CHECKS,
+    *PLAN_CHECKS,
+)
 
 
 def check(material: Material) -> Findings:

@@ -2,7 +2,12 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tunelab.checks.codes import CODES
+from tunelab.errors import guess
+
+FailOn = Literal["error", "warning", "note", "never"]
 
 
 class ChecksConfig(BaseModel):
@@ -17,7 +22,18 @@ class ChecksConfig(BaseModel):
     max_cut: float = Field(
         0.05, ge=0, le=1, description=("Share of trained sequences that may lose tokens to max_length.")
     )
-    fail_on: Literal["error", "warning"] = Field("error", description="Lowest severity that stops a run.")
+    fail_on: FailOn = Field("error", description="Lowest severity that stops a run; never lets all of them pass.")
     ignore: dict[str, str] = Field(
         default_factory=dict, description=("Finding code -> the reason why it does not stop this run.")
     )
+
+    @field_validator("ignore")
+    @classmethod
+    def _known_codes_and_reasons(cls, ignore: dict[str, str]) -> dict[str, str]:
+        for code, reason in ignore.items():
+            if code not in CODES:
+                near = guess(code, CODES) or "tunelab check prints the code of each finding."
+                raise ValueError(f'names "{code}", which is the code of no finding. {near}')
+            if not reason.strip():
+                raise ValueError(f"gives no reason for {code}: say in a few words why it may stand")
+        return ignore

@@ -44,7 +44,7 @@ class Findings:
     @classmethod
     def sorted(cls, findings: Iterable[Finding], config: ChecksConfig) -> "Findings":
         """Return `findings` in order of severity, each marked with what the recipe makes of it."""
-        stops = SEVERITIES[: SEVERITIES.index(config.fail_on) + 1]
+        stops = () if config.fail_on == "never" else SEVERITIES[: SEVERITIES.index(config.fail_on) + 1]
         marked = [
             replace(
                 finding,

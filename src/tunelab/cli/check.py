@@ -40,6 +40,10 @@ def command(
         str | None,
         typer.Option("--model", metavar="NAME", help="Whose tokenizer and chat template: nano, a folder, a Hub id."),
     ] = None,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", metavar="SEVERITY", help="Lowest that blocks: error, warning, note, or never."),
+    ] = None,
     overrides: Annotated[list[str] | None, SET] = None,
 ) -> None:
     """Read data as training would, show what would be trained, say what is wrong.
@@ -59,6 +63,7 @@ def command(
             *(["data.bad_rows=skip"] if skip_bad_rows else []),
             *([f"data.system_prompt={json.dumps(system_prompt)}"] if system_prompt is not None else []),
             *([f"model.base_model={json.dumps(model)}"] if model is not None else []),
+            *([f"checks.fail_on={fail_on}"] if fail_on is not None else []),
             *(overrides or []),
         ],
         num_examples=num_examples,

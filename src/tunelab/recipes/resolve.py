@@ -163,8 +163,14 @@ def _validated(layer: Layer, faults: Faults) -> Recipe:
     try:
         recipe = Recipe.model_validate(_tree(values))
     except ValidationError as error:
-        wrong = dict.fromkeys(".".join(map(str, each["loc"][:2])) for each in error.errors())
-        faults += [_impossible(key, values[key], layer[key].source) for key in wrong if key in values]
+        wrong = {".".join(map(str, each["loc"][:2])): each for each in error.errors()}
+        faults += [
+            RecipeError(f"{key} {each['ctx']['error']}", where=layer[key].source)  # a room's own words on its setting
+            if each["type"] == "value_error"
+            else _impossible(key, values[key], layer[key].source)
+            for key, each in wrong.items()
+            if key in values
+        ]
         faults.tell()
         raise
     faults.tell()
