@@ -1,13 +1,15 @@
 """What the checks look at: everything that was read, and the run that is planned with it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tunelab.checks.config import ChecksConfig
-from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.asked import answer_key as answer_key
+from tunelab.conversations.asked import prompt_keys as prompt_keys
+from tunelab.conversations.asked import questions as questions
+from tunelab.conversations.asked import trained_turns as trained_turns
+from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
-from tunelab.files import canonical_json
 from tunelab.rendering.rendered import Rendered, RenderedSet
 
 
@@ -77,38 +79,3 @@ class Material:
         """All answers to train on: the sequences, and what was cut away, dropped or refused by the template."""
         lost = [item for side in self.rendered_sets for item in side.dropped if item.turn >= 0]
         return len(self.sequences) + len(lost) + len(self.bad_turns)
-
-
-def trained_turns(conversation: Conversation) -> list[int]:
-    """Return the indices of the assistant messages that are trained; empty for plain text."""
-    turns = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
-    return turns if conversation.train == "all" else turns[-1:]
-
-
-def prompt_keys(conversation: Conversation) -> list[bytes]:
-    """Return, for each trained answer, a digest of all that stands before it; empty for plain text."""
-    turns = set(trained_turns(conversation))
-    keys, digest = [], hashlib.blake2b(digest_size=16)
-    for index, message in enumerate(conversation.messages):
-        if index in turns:
-            keys.append(digest.digest())
-        digest.update(_bytes(message))
-    return keys
-
-
-def questions(conversation: Conversation) -> list[bytes]:
-    """Return what a conversation asks, in order: its prompt keys; a plain text is its own question."""
-    return prompt_keys(conversation) or [answer_key(conversation)]
-
-
-def answer_key(conversation: Conversation) -> bytes:
-    """Return a digest of the last trained answer, or of a plain text."""
-    turns = trained_turns(conversation)
-    content = _bytes(conversation.messages[turns[-1]]) if turns else (conversation.text or "").encode(errors="replace")
-    return hashlib.blake2b(content, digest_size=16).digest()
-
-
-def _bytes(message: Message) -> bytes:
-    calls = [[call.name, call.arguments] for call in message.tool_calls]
-    words = [" ".join((part or "").split()) for part in (message.content, message.reasoning)]
-    return canonical_json([message.role, words, calls]).encode(errors="replace")

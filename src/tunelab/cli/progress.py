@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from tunelab.checks.words import origins
 from tunelab.cli.output import console, harmless, say
+from tunelab.cli.reading import duration
 from tunelab.errors import counted
 from tunelab.events import (
     AnyEvent,
@@ -108,7 +109,7 @@ class _State:
         held_out = f"  held out {self._eval_loss:.4f}" if self._eval_loss is not None else ""
         return (
             f"step {event.step:,}/{self._total:,}  loss {event.loss:.4f}{held_out}  lr {event.learning_rate:.2e}  "
-            f"{speed:,.0f} tokens/s  {_duration(remaining)} left"
+            f"{speed:,.0f} tokens/s  {duration(remaining)} left"
         )
 
 
@@ -125,9 +126,3 @@ def _start(event: RunStarted) -> str:
         f"{counted(event.num_train_tokens, 'token')} {'an epoch' if event.counts_epoch else 'in all'}{shared}; "
         f"{event.num_eval_sequences:,} held out"
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from tunelab.checks.material import questions
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
+from tunelab.conversations.asked import questions
 from tunelab.errors import DataError, counted
 from tunelab.recipes import DataConfig, ResolvedRecipe
 from tunelab.rendering.cache import cache_folder, render_cached

@@ -17,7 +17,9 @@ _EVAL_NAMES = tuple(
     re.compile(rf"(?:{name})(?![a-z])", re.IGNORECASE)
     for name in ("validation", "valid", "val", "eval", "dev", "test|tst")
 )
-_NO_ROWS = re.compile(r"\.|tool_?catalog|(dataset_infos?|package|tsconfig)\.json$", re.IGNORECASE)
+_NO_ROWS = re.compile(
+    r"\.|tool_?catalog|(dataset_infos?|package|tsconfig|clean\.report)\.json$|rejected\.jsonl$", re.IGNORECASE
+)
 _LISTED_NAMES = 12
 
 

@@ -1,0 +1,41 @@
+"""What a conversation asks and what it answers, as digests that equal where the words do, white space aside."""
+
+import hashlib
+
+from tunelab.conversations.conversation import Conversation, Message
+from tunelab.files import canonical_json
+
+
+def trained_turns(conversation: Conversation) -> list[int]:
+    """Return the indices of the assistant messages that are trained; empty for plain text."""
+    turns = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
+    return turns if conversation.train == "all" else turns[-1:]
+
+
+def prompt_keys(conversation: Conversation) -> list[bytes]:
+    """Return, for each trained answer, a digest of all that stands before it; empty for plain text."""
+    turns = set(trained_turns(conversation))
+    keys, digest = [], hashlib.blake2b(digest_size=16)
+    for index, message in enumerate(conversation.messages):
+        if index in turns:
+            keys.append(digest.digest())
+        digest.update(_bytes(message))
+    return keys
+
+
+def questions(conversation: Conversation) -> list[bytes]:
+    """Return what a conversation asks, in order: its prompt keys; a plain text is its own question."""
+    return prompt_keys(conversation) or [answer_key(conversation)]
+
+
+def answer_key(conversation: Conversation) -> bytes:
+    """Return a digest of the last trained answer, or of a plain text."""
+    turns = trained_turns(conversation)
+    content = _bytes(conversation.messages[turns[-1]]) if turns else (conversation.text or "").encode(errors="replace")
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _bytes(message: Message) -> bytes:
+    calls = [[call.name, call.arguments] for call in message.tool_calls]
+    words = [" ".join((part or "").split()) for part in (message.content, message.reasoning)]
+    return canonical_json([message.role, words, calls]).encode(errors="replace")

@@ -1,0 +1,43 @@
+"""The line that tells how far reading has come."""
+
+import pytest
+
+from tunelab.cli.reading import progress_words, reading_bar
+
+
+def test_the_line_tells_size_rate_rows_and_the_time_left() -> None:
+    line = progress_words("cleaning", 250_000_000, 1_000_000_000, 120_000, 5.0)
+    assert "250 of 1,000 MB" in line
+    assert "50 MB/s" in line
+    assert "120,000 rows" in line
+    assert line.endswith("15s left")
+
+
+def test_without_a_known_size_rows_are_what_is_told() -> None:
+    assert progress_words("reading", 0, 0, 3000, 2.0) == "reading  3,000 rows  1,500 a second"
+
+
+def test_a_quick_command_shows_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with reading_bar() as report:
+        report(10, 10, 1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_slow_command_tells_of_itself_on_standard_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 3.0, 4.0, 14.0])
+    monkeypatch.setattr("tunelab.cli.reading.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tunelab.cli.reading.console", _a_console)
+    with reading_bar("cleaning") as report:
+        for rows in (10, 20, 30):
+            report(rows * 1_000_000, 0, rows)
+    printed = capsys.readouterr()
+    assert [line.split("  ")[3] for line in printed.err.splitlines()] == ["10 rows", "30 rows"]
+    assert printed.out == ""
+
+
+def _a_console(*, stderr: bool) -> object:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
