@@ -275,8 +275,8 @@ def test_pain_10_a_reasoning_template_that_breaks_the_continuation_is_found_with
     (file.parent / "think.jinja").write_text(template)
     recipe = write_recipe(file.parent, "data: {train_files: train.jsonl, chat_template: think.jinja}\n")
     result = checked(recipe)
-    assert set(result.findings.blocking.codes()) == {"unrenderable_turn", "nothing_trained"}
-    finding = next(finding for finding in result.findings if finding.code == "unrenderable_turn")
+    assert set(result.findings.blocking.codes()) == {"generation_prompt_mismatch", "nothing_trained"}
+    finding = next(finding for finding in result.findings if finding.code == "generation_prompt_mismatch")
     assert finding.count == 20
     assert "chat_template_kwargs" in finding.examples[0]
 

@@ -7,6 +7,7 @@ from tunelab.checks.material import Material
 from tunelab.checks.on_conversations import CONVERSATION_CHECKS
 from tunelab.checks.on_plan import PLAN_CHECKS
 from tunelab.checks.on_roles import ROLE_CHECKS
+from tunelab.checks.on_template import TEMPLATE_CHECKS
 from tunelab.checks.on_tokens import TOKEN_CHECKS
 from tunelab.checks.on_tools import TOOL_CHECKS
 
@@ -16,6 +17,7 @@ CHECKS: tuple[Check, ...] = (
     *CONVERSATION_CHECKS,
     *ROLE_CHECKS,
     *TOOL_CHECKS,
+    *TEMPLATE_CHECKS,
     *TOKEN_CHECKS,
     *PLAN_CHECKS,
 )

@@ -25,8 +25,14 @@ CODES = (
     "tool_call_without_result",
     "tool_result_without_call",
     "tool_never_called",
-    # rendered ids
+    # what the chat template does with them
     "unrenderable_turn",
+    "generation_prompt_mismatch",
+    "system_role_unsupported",
+    "tools_in_words",
+    "no_chat_template",
+    "end_of_turn_added",
+    # rendered ids
     "nothing_trained",
     "answer_cut_away",
     "beyond_positions",

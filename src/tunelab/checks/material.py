@@ -10,6 +10,7 @@ from tunelab.conversations.asked import questions as questions
 from tunelab.conversations.asked import trained_turns as trained_turns
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
+from tunelab.rendering.messages import Abilities
 from tunelab.rendering.rendered import Rendered, RenderedSet
 
 
@@ -47,6 +48,12 @@ class Material:
     """Answers that the chat template refused, or did not write as a continuation of their prompt."""
     skips_bad_rows: bool = False
     """True where the user knows of them and wants to go on without."""
+    template: Abilities | None = None
+    """What the model's chat template can write; None where there is no tokenizer."""
+    has_template: bool = True
+    """Whether the model brings a chat template."""
+    max_length: int | None = None
+    """Longest training sequence, in tokens; None where there is no tokenizer."""
     bos_id: int | None = None
     """The tokenizer's beginning-of-sequence id, where it has one."""
     max_positions: int | None = None

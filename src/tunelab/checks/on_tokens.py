@@ -9,21 +9,6 @@ from tunelab.errors import counted
 from tunelab.rendering.rendered import Dropped, DropReason, Rendered
 
 
-def unrenderable_turns(material: Material) -> Iterator[Finding]:
-    """Answers that the chat template refuses, or writes otherwise than a prompt for them goes on."""
-    bad, skipped = material.bad_turns, material.skips_bad_rows
-    yield from found(
-        bad,
-        material.num_answers,
-        "answer",
-        f"cannot be written as this model's template wants{' and are left out' if skipped else ''}",
-        code="unrenderable_turn",
-        severity="note" if skipped else "error",
-        why="Training such an answer would teach what serving can never ask for.",
-        remedy="Mend these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
-    )
-
-
 def nothing_trained(material: Material) -> Iterator[Finding]:
     """Sequences without a single trained token; or no sequence at all."""
     empty = [item for item in material.sequences if not len(item.completion_ids)]
@@ -195,7 +180,6 @@ def seams(material: Material) -> Iterator[Finding]:
 
 
 TOKEN_CHECKS = (
-    unrenderable_turns,
     nothing_trained,
     answer_cut_away,
     beyond_positions,

@@ -26,6 +26,22 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateLength:
+    """What another `data.max_length` would cut; answers as they would be with nothing cut, plain text left aside."""
+
+    max_length: int
+    is_current: bool
+    num_cut: int
+    """Sequences that would lose tokens."""
+    share_cut: float
+    """0 to 1."""
+    num_lost: int
+    """Of these, the ones whose answer would be gone: the prompt alone fills the length."""
+    tokens_cut: int
+    trained_tokens_cut: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenStatistics:
     """Tokens of the rendered sequences."""
 
@@ -48,6 +64,10 @@ class TokenStatistics:
     """Of prompt and completion together, sequences that were left out for their length included."""
     histogram: tuple[tuple[int, int], ...]
     """(longest length in the bin, sequences in it), lengths as in `sequence`; they double from bin to bin."""
+    candidates: tuple[CandidateLength, ...]
+    """The shortest length first: powers of two, the percentiles of `sequence`, and the length that is set."""
+    num_rows_untrained: int
+    """Conversations of which no token is trained."""
     num_too_long: int
     """Sequences that were cut or left out for their length."""
     num_left_out: int
@@ -91,6 +111,14 @@ class Statistics:
             return f"{hold}; next to nothing of them is shared.{left}"
         saved = f"sharing saves {t.sharing:.1f} times ({origins(t.repeats)})"
         return f"{hold}, of which {short(t.distinct)} are distinct: {saved}.{left}"
+
+    def mask_in_words(self) -> str:
+        """Return the proof of the loss mask, in one sentence; empty where there are no tokens."""
+        if self.tokens is None:
+            return ""
+        t = self.tokens
+        trained = f"Loss falls on {t.trained:,} of {counted(t.total, 'token')} ({100 * t.trained_share:.1f} %)"
+        return f"{trained}; rows with no trained token: {t.num_rows_untrained:,} of {self.num_conversations:,}."
 
 
 def statistics(material: Material, *, count_repeats: Callable[[Sequence[Rendered]], dict[str, int]]) -> Statistics:
@@ -160,6 +188,8 @@ def _tokens(material: Material, count_repeats: Callable[[Sequence[Rendered]], di
         completion=_spread(completions),
         sequence=_spread(lengths),
         histogram=_histogram(lengths),
+        candidates=_candidates(material),
+        num_rows_untrained=_rows_untrained(material),
         num_left_out=material.num_answers - len(sequences),
         num_too_long=len(dropped) + sum(item.cut_prompt + item.cut_completion > 0 for item in sequences),
     )
@@ -177,6 +207,50 @@ def _histogram(lengths: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
     if not exponents:
         return ()
     return tuple((1 << each, exponents[each]) for each in range(min(exponents), max(exponents) + 1))
+
+
+def _candidates(material: Material) -> tuple[CandidateLength, ...]:
+    answers = [item for item in material.sequences if item.turn >= 0]
+    gone = [item for side in material.rendered_sets for item in side.dropped if item.num_tokens]
+    trained = np.array(
+        [*(len(a.completion_ids) + a.cut_completion for a in answers), *(each.num_trained for each in gone)],
+        dtype=np.int64,
+    )
+    whole = np.array(
+        [*(a.num_tokens + a.cut_prompt + a.cut_completion for a in answers), *(each.num_tokens for each in gone)],
+        dtype=np.int64,
+    )
+    if not len(whole):
+        return ()
+    cuts = {}
+    for length in sorted(_lengths(whole) | ({material.max_length} if material.max_length else set())):
+        cut = np.maximum(whole - length, 0)
+        cuts[length] = CandidateLength(
+            max_length=length,
+            is_current=length == material.max_length,
+            num_cut=int((cut > 0).sum()),
+            share_cut=float((cut > 0).mean()),
+            num_lost=int(((cut > 0) & (cut >= trained)).sum()),
+            tokens_cut=int(cut.sum()),
+            trained_tokens_cut=int(np.minimum(cut, trained).sum()),
+        )
+    return tuple(cuts.values())
+
+
+def _lengths(whole: NDArray[np.int64]) -> set[int]:
+    """Return the lengths worth a look: powers of two from below the median on, percentiles, and the longest."""
+    p50, *percentiles = (int(value) for value in np.percentile(whole, (50, 95, 99, 100), method="higher"))
+    powers = range(max(p50.bit_length() - 1, 4), max(percentiles[-1] - 1, 1).bit_length())
+    return {*percentiles, *(1 << power for power in powers)}
+
+
+def _rows_untrained(material: Material) -> int:
+    sides = ((material.train, material.rendered_train), (material.held_out, material.rendered_held_out))
+    return sum(
+        len(items) - len({sequence.conversation for sequence in side.sequences if len(sequence.completion_ids)})
+        for items, side in sides
+        if side is not None
+    )
 
 
 def _chars(item: Conversation, *, answer: bool) -> int:

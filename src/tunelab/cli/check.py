@@ -99,8 +99,9 @@ def print_check(result: CheckResult, *, stats: bool = False) -> None:
     say(harmless(result.gathered.evidence), style="bold")
     for note in result.notes:
         say(harmless(f"  {note}"), style="dim")
-    if words := result.statistics.in_words():
-        say(words)
+    for words in (result.statistics.in_words(), result.statistics.mask_in_words()):
+        if words:
+            say(words)
     if stats:
         _print_statistics(result.statistics)
     for example in result.examples:
@@ -157,9 +158,21 @@ def _print_statistics(found: Statistics) -> None:
     spreads = (("prompt", t.prompt), ("trained", t.completion), ("sequence", t.sequence))
     columns = ("tokens of a", "mean", "median", "95 %", "99 %", "longest")
     print_table(columns, [(name, round(s.mean), s.p50, s.p95, s.p99, s.max) for name, s in spreads if s is not None])
-    share = f"{100 * t.trained_share:.1f} %"
-    say(f"{counted(t.num_sequences, 'sequence')}, {t.total:,} tokens, {t.trained:,} of them trained ({share}).")
     say(f"Lengths before the cut; longer than data.max_length: {counted(t.num_too_long, 'sequence')}.\n")
+    if t.candidates:
+        columns = ("max_length", "sequences cut", "in %", "answers gone", "tokens cut", "trained tokens cut")
+        lines = [
+            (
+                f"{each.max_length:,}{' (now)' if each.is_current else ''}",
+                each.num_cut,
+                round(100 * each.share_cut, 1),
+                each.num_lost,
+                each.tokens_cut,
+                each.trained_tokens_cut,
+            )
+            for each in t.candidates
+        ]
+        print_table(columns, lines)
     most = max((count for _, count in t.histogram), default=1)
     for longest, count in t.histogram:
         say(f"  up to {longest:>7,} tokens  {'█' * round(40 * count / most):<40} {count:,}")

@@ -54,7 +54,8 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
     ids = {name: tokens.tokenizer.token_to_id(text) for name, text in specials.items()}
     bos_id, eos_id = ids.get("bos_token"), ids.get("eos_token")
     adds_bos = bos_id is not None and bool(settings.get("add_bos_token", tokens.begins_with(bos_id)))
-    if not sources:
+    has_template = bool(sources)
+    if not has_template:
         sources = {"default": ("{{ bos_token }}" if adds_bos else "") + PLAIN_TEMPLATE}
         notes.append("the model has no chat template: messages stand on lines, an end-of-text token behind each answer")
     notes += [
@@ -88,6 +89,7 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
             [sources, variables, TOOL_PREAMBLE, config.inject_tool_preamble, str(today) if writes_day else ""],
             [bos_id, adds_bos, eos_id, stop_ids],
         ),
+        has_template=has_template,
         notes=(*notes, *_notes(abilities, specials, config)),
     )
 

@@ -72,15 +72,17 @@ class _Book:
                 expected=f"at most {self.max_length:,} (data.max_length)",
                 remedy="Raise data.max_length, or set data.on_too_long to cut or drop.",
             )
-        if cut and self._on_too_long == "drop":
-            return self.drop(sequence.origin, sequence.turn, "too long", sequence.num_tokens + cut)
-        if cut and not len(sequence.completion_ids):
-            return self.drop(sequence.origin, sequence.turn, "answer cut away", sequence.num_tokens + cut)
+        if cut and (self._on_too_long == "drop" or not len(sequence.completion_ids)):
+            reason: DropReason = "too long" if self._on_too_long == "drop" else "answer cut away"
+            trained = len(sequence.completion_ids) + sequence.cut_completion
+            return self.drop(sequence.origin, sequence.turn, reason, sequence.num_tokens + cut, trained)
         self.sequences.append(sequence)
         return True
 
-    def drop(self, origin: Origin, turn: int, reason: DropReason, num_tokens: int = 0) -> bool:
-        self.dropped.append(Dropped(origin=origin, turn=turn, reason=reason, num_tokens=num_tokens))
+    def drop(self, origin: Origin, turn: int, reason: DropReason, num_tokens: int = 0, num_trained: int = 0) -> bool:
+        self.dropped.append(
+            Dropped(origin=origin, turn=turn, reason=reason, num_tokens=num_tokens, num_trained=num_trained)
+        )
         return False
 
     def closed(self) -> RenderedSet:

@@ -54,6 +54,8 @@ class Dropped:
     reason: DropReason
     num_tokens: int = 0
     """Prompt and completion tokens before anything was cut; 0 where nothing was rendered."""
+    num_trained: int = 0
+    """Of these, completion tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

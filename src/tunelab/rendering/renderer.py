@@ -16,6 +16,8 @@ from tunelab.rendering.template import ChatTemplate
 from tunelab.rendering.tokens import ControlTokenError, Marked, Tokens
 from tunelab.sources import Origin
 
+CONTINUATION = "a continuation of the prompt"
+"""What the DataError of an answer expects that a template writes otherwise than its generation prompt opens it."""
 _OPENS_OTHERWISE = (
     "Let the template open the turn as the data do: data.chat_template_kwargs (often {enable_thinking: %s}), "
     "another data.chat_template, or rows with reasoning_content where the prompt opens a reasoning block."
@@ -55,6 +57,8 @@ class Renderer:
     """Tokens that end an answer."""
     template_hash: str
     """Changes with all that can change an id: template, tokenizer, stop tokens, variables, preamble, a written day."""
+    has_template: bool
+    """Whether the model brings a chat template; else messages stand on lines."""
     notes: tuple[str, ...]
     """What a user should know of how this model's conversations are rendered."""
 
@@ -239,7 +243,7 @@ class Renderer:
             )
             where = f"{conversation.origin}: message {index + 1}"
             remedy = _OPENS_OTHERWISE % ("true" if messages[index].reasoning else "false")
-            raise DataError(what, where=where, expected="a continuation of the prompt", remedy=remedy)
+            raise DataError(what, where=where, expected=CONTINUATION, remedy=remedy)
         if whole.part(0, start) != prompt:
             raise ControlTokenError("words that look like control tokens are not written alike in prompt and answer")
         return whole, start, len(whole.text)
