@@ -1,0 +1,142 @@
+"""Secrets in text: private keys, tokens of well-known shapes, passwords in addresses, values given to a secret's name.
+
+Placeholders are no secrets: what has few different characters, says "your", or is a variable is left out.
+"""
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from tunelab.cleaning.spans import Recogniser, Span, any_of, find_spans, redact_spans, whole
+
+
+def find_secrets(text: str, kinds: Collection[str] | None = None) -> list[Span]:
+    """Return where secrets stand in `text`, by place and without overlap.
+
+    Args:
+        kinds: some of `SECRET_KINDS`; None means all.
+    """
+    return find_spans(text, RECOGNISERS, kinds)
+
+
+def redact_secrets(text: str, kinds: Collection[str] | None = None) -> str:
+    """Return `text` with secrets replaced by their kind, e.g. ``[PRIVATE_KEY]``."""
+    return redact_spans(text, find_secrets(text, kinds))
+
+
+def _token(match: re.Match[str]) -> int:
+    """Left out: placeholders, by their words or by how few different characters they have."""
+    return 0 if _is_placeholder(match.group(), least_different=8) else whole(match)
+
+
+def _mixed_token(match: re.Match[str]) -> int:
+    """Left out: words with hyphens between them (``sk-…``), and placeholders."""
+    return _token(match) if any(char.isdigit() for char in match.group()) else 0
+
+
+def _web_token(match: re.Match[str]) -> int:
+    """Left out: what does not open with a JSON object that names an algorithm."""
+    head = match.group().partition(".")[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return 0
+    return whole(match) if isinstance(header, dict) and "alg" in header else 0
+
+
+def _url_password(match: re.Match[str]) -> int:
+    """Left out: placeholders and the words that examples use."""
+    password = match["value"]
+    return 0 if password.lower() in _NO_PASSWORDS or _is_placeholder(password, least_different=3) else whole(match)
+
+
+_NO_PASSWORDS = {"password", "passwd", "pass", "pwd", "pw", "secret", "token", "user", "changeme", "x-oauth-basic"}
+
+
+def _assigned(match: re.Match[str]) -> int:
+    """Left out: words and placeholders. A value has 16 characters, letters, digits, and 3.5 bits a character."""
+    value = match["value"]
+    mixed = any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
+    made_up = _EXAMPLE.search(value) is not None or _is_placeholder(value, least_different=8)
+    return whole(match) if mixed and not made_up and _bits_a_char(value) >= 3.5 else 0
+
+
+_EXAMPLE = re.compile("example|placeholder|redacted|dummy|fake|sample|changeme|12345678|abcdef", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"your|xxxx|\*\*\*|\.\.\.|[<>{}]|^\$|^%\w+%$", re.IGNORECASE)
+
+
+def _is_placeholder(value: str, *, least_different: int) -> bool:
+    return len(set(value)) < least_different or _PLACEHOLDER.search(value) is not None
+
+
+def _bits_a_char(value: str) -> float:
+    shares = [count / len(value) for count in Counter(value).values()]
+    return -sum(share * math.log2(share) for share in shares)
+
+
+def _shape(kind: str, head: str, body: str, measure: Callable[[re.Match[str]], int] = _token) -> Recogniser:
+    """Return the recogniser of a token that stands alone: a head that gives it away, and a body."""
+    pattern = re.compile(rf"(?<![A-Za-z0-9_-])(?:{head})(?:{body})(?![A-Za-z0-9_])")
+    return Recogniser(kind=kind, candidate=f"(?:{head})", pattern=pattern, measure=measure)
+
+
+_NAMES = (
+    "api[_-]?key|(?:access|secret)[_-]?key|client[_-]?secret|(?:auth|access|bearer|api)[_-]?token"
+    "|password|passwd|secret|token"
+)
+_LINE_END = r"(?:\r?\n|(?:\\r)?\\n)"
+_JWT_BODY = r"[A-Za-z0-9_-]{0,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{16,1000}"
+
+RECOGNISERS: tuple[Recogniser, ...] = (
+    Recogniser(
+        kind="private_key",  # in PEM; inside a JSON text a line ends with a written \n
+        candidate="-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY",
+        pattern=re.compile(
+            r"-----BEGIN ([A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?)-----[ \t]*"
+            rf"(?:{_LINE_END}(?:[A-Z][A-Za-z-]{{1,30}}: [^\n\\]{{0,200}})?){{0,9}}\s{{0,9}}[A-Za-z0-9+/]{{30}}"
+            r"(?:[A-Za-z0-9+/=\s]|\\[nr]){0,20000}?(?:-----END \1-----|(?![A-Za-z0-9+/=\s\\]))"
+        ),
+        measure=whole,
+    ),
+    _shape("jwt", "eyJ[A-Za-z0-9_-]{8}", _JWT_BODY, _web_token),
+    _shape("cloud_key", "AKIA|ASIA|ABIA|ACCA", "[A-Z0-9]{16}"),
+    _shape("cloud_key", "AIza", "[A-Za-z0-9_-]{35}"),
+    _shape("cloud_key", "AccountKey=", "[A-Za-z0-9+/]{86}=="),
+    _shape("source_host_token", "gh[pousr]_", "[A-Za-z0-9]{36,251}"),
+    _shape("source_host_token", "github_pat_", "[A-Za-z0-9_]{60,250}"),
+    _shape("source_host_token", "glpat-", "[A-Za-z0-9_-]{20,100}"),
+    _shape("package_host_token", "npm_", "[A-Za-z0-9]{36}"),
+    _shape("package_host_token", "pypi-", "[A-Za-z0-9_-]{80,400}"),
+    _shape("chat_token", "xox[abeoprs]-", "[A-Za-z0-9-]{20,250}"),
+    _shape("chat_token", r"hooks\.slack\.com/services/", "T[A-Za-z0-9]{8,14}/B[A-Za-z0-9]{8,14}/[A-Za-z0-9]{20,30}"),
+    _shape("chat_token", "[0-9]{8,10}:AA", "[A-Za-z0-9_-]{33}"),
+    _shape("chat_token", r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.", "[A-Za-z0-9_-]{27,38}"),
+    _shape("payment_key", "[rs]k_(?:live|test)_", "[A-Za-z0-9]{20,250}"),
+    _shape("model_key", "sk-", "[A-Za-z0-9_-]{32,250}", _mixed_token),
+    _shape("model_key", "hf_", "[A-Za-z0-9]{30,50}"),
+    _shape("mail_key", r"SG\.[A-Za-z0-9_-]{22}\.", "[A-Za-z0-9_-]{43}"),
+    Recogniser(
+        kind="url_password",
+        candidate=r"[A-Za-z]://[^\s/@:]{1,100}:[^\s/@]{3}",
+        pattern=re.compile(
+            r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/@:]{1,100}:(?P<value>[^\s/@]{3,200})@(?=[A-Za-z0-9\[])"
+        ),
+        measure=_url_password,
+    ),
+    Recogniser(
+        kind="assigned_secret",
+        candidate=rf"(?i:{_NAMES})[\"'`]?[ \t\r\n]*:?[:=]",
+        pattern=re.compile(
+            rf"(?i:{_NAMES})[\"'`]?[ \t\r\n]{{0,9}}:?[:=][ \t\r\n]{{0,9}}([\"'`])(?P<value>[^\"'`\s]{{16,200}})\1"
+        ),
+        measure=_assigned,
+    ),
+)
+
+SECRET_KINDS: tuple[str, ...] = tuple(dict.fromkeys(each.kind for each in RECOGNISERS))
+SECRET_CANDIDATES: str = any_of(RECOGNISERS)
+"""Found in every text that holds a secret, and in others: what a scan in Rust asks first."""

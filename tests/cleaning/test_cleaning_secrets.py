@@ -1,0 +1,121 @@
+"""Secrets are found by their shape; placeholders are none. The fakes are put together here: no scanner sees one."""
+
+import base64
+import json
+import random
+import string
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunelab.cleaning.secrets import SECRET_CANDIDATES, SECRET_KINDS, find_secrets, redact_secrets
+
+_DICE = random.Random(7)
+
+
+def chars(count: int, alphabet: str = string.ascii_letters + string.digits) -> str:
+    return "".join(_DICE.choices(alphabet, k=count))
+
+
+def part(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def key_block(name: str, *, newline: str = "\n", head: str = "") -> str:
+    lines = [f"-----BEGIN {name}-----", *([head, ""] if head else []), *(chars(64) for _ in range(5)), chars(20) + "=="]
+    return newline.join([*lines, f"-----END {name}-----"])
+
+
+UPPER = string.ascii_uppercase + "234567"
+HEX = "0123456789abcdef"
+SECRETS = {
+    "private_key": [
+        key_block("RSA PRIVATE" + " KEY"),
+        key_block("PRIVATE" + " KEY", newline="\\n"),
+        key_block("OPENSSH PRIVATE" + " KEY", newline="\r\n"),
+        key_block("PGP PRIVATE" + " KEY BLOCK", head="Version: 2.6"),
+    ],
+    "jwt": [".".join([part({"alg": "HS256", "typ": "JWT"}), part({"sub": "1234", "name": "x"}), chars(43)])],
+    "cloud_key": ["AK" + "IA" + chars(16, UPPER), "AI" + "za" + chars(35), "Account" + "Key=" + chars(86) + "=="],
+    "source_host_token": [
+        "gh" + "p_" + chars(36),
+        "github" + "_pat_" + chars(22) + "_" + chars(59),
+        "gl" + "pat-" + chars(20),
+    ],
+    "package_host_token": ["np" + "m_" + chars(36), "py" + "pi-" + chars(120)],
+    "chat_token": [
+        "xo" + "xb-" + "-".join([chars(12, string.digits), chars(12, string.digits), chars(24)]),
+        "hooks.slack" + ".com/services/T" + chars(9, UPPER) + "/B" + chars(9, UPPER) + "/" + chars(24),
+        chars(9, "123456789") + ":A" + "A" + chars(33),
+        "M" + chars(23) + "." + chars(6) + "." + chars(27),
+    ],
+    "payment_key": ["sk" + "_live_" + chars(24)],
+    "model_key": ["s" + "k-" + chars(47) + "1", "s" + "k-proj-" + chars(60) + "1", "h" + "f_" + chars(34)],
+    "mail_key": ["S" + "G." + chars(22) + "." + chars(43)],
+    "url_password": ["postgres://admin:" + "s3cr3t-hunter2" + "@"],
+    "assigned_secret": [
+        'api_key = "' + chars(31) + '7"',
+        "PASSWORD: '" + chars(20) + "!8'",
+        '"client_secret": "' + chars(40, HEX) + '"',
+    ],
+}
+NO_SECRETS = [
+    "-----BEGIN PRIVATE KEY----- is the line a key opens with, and it closes with -----END PRIVATE KEY-----",
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA...\n-----END RSA PRIVATE KEY-----",
+    "gh" + "p_" + "x" * 36,
+    "AK" + "IA" + "A" * 16,
+    "sk-" + "a-slug-of-many-words-that-goes-on-and-on-and-on",
+    "eyJhbGciOiJub25l.eyJzdWIi.x",
+    "https://user:password@host.org/ and https://user:${PASSWORD}@host.org and http://a.org:8080/b@c",
+    'api_key = "YOUR_API_KEY_GOES_HERE_1" and token = "<your token 1234567890>"',
+    'password = "correct horse battery" and secret: "a-name-without-any-digit-in-it"',
+    'token = "aaaaaaaaaaaaaaaa1111"',
+    "tokens: 4096, max_tokens = 128, tokenizer('hello world')",
+    "task-0123456789abcdefghijklmnopqrstuvwxyz is a name",
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in SECRETS.items() for text in texts])
+def test_each_kind_is_found_and_nothing_of_it_is_left_when_redacted(kind: str, text: str) -> None:
+    around = f"see: {text}db.example.org" if kind == "url_password" else f"see: {text} (end)"
+    assert [span.kind for span in find_secrets(around)] == [kind]
+    redacted = redact_secrets(around)
+    assert f"[{kind.upper()}]" in redacted
+    assert redacted.startswith("see: ")
+    assert not any(text[place : place + 12] in redacted for place in range(0, len(text) - 12, 4))
+    assert pl.Series([around]).str.contains(SECRET_CANDIDATES).item()
+
+
+def test_every_kind_has_an_example_here() -> None:
+    assert set(SECRETS) == set(SECRET_KINDS)
+
+
+@pytest.mark.parametrize("text", NO_SECRETS)
+def test_placeholders_and_words_are_no_secrets(text: str) -> None:
+    assert [(span.kind, text[span.start : span.end]) for span in find_secrets(text)] == []
+
+
+PIECES = st.one_of(
+    st.sampled_from([text for texts in SECRETS.values() for text in texts] + NO_SECRETS),
+    st.text(alphabet="AKIaz09_-.:/@=\"' \n\x1c", max_size=8),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(PIECES, max_size=5).map("".join))
+def test_every_text_with_a_secret_is_a_candidate_of_the_fast_scan(text: str) -> None:
+    assert not find_secrets(text) or pl.Series([text]).str.contains(SECRET_CANDIDATES).item()
+
+
+def test_long_texts_without_secrets_are_read_in_linear_time() -> None:
+    opening = "-----BEGIN " + "PRIVATE KEY-----"
+    for text in (
+        "eyJ" * 15_000,
+        "token = '" * 5_000,
+        "a://b:" * 8_000,
+        opening * 2_000,
+        opening + "\nAa: Bb: " * 5_000,
+    ):
+        assert find_secrets(text) == []
