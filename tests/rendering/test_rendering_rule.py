@@ -1,5 +1,6 @@
 """One rule: the prompt is what serving sends, the completion is what the model must write."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from small_models import (
     user,
 )
 
+from tunelab.conversations.conversation import Message, ToolCall
 from tunelab.errors import DataError
 from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.load import load_renderer
 from tunelab.rendering.render_all import render_all
 from tunelab.rendering.renderer import Renderer
 
@@ -172,6 +175,93 @@ def test_an_answer_that_does_not_continue_its_prompt_is_never_trained_in_silence
     assert fault.where == "train.jsonl:3: message 2"
     assert "<think>" in fault.what
     assert "chat_template_kwargs" in fault.remedy
+
+
+def test_nothing_is_trained_that_no_prompt_asks_for(tmp_path: Path) -> None:
+    faults: list[DataError] = []
+    greeting = conversation(assistant("Welcome!"), user("a"), assistant("b"), line=5)
+    rendered = render_all([greeting], renderer_of(tmp_path), max_length=1000, on_bad=faults.append)
+    assert [sequence.turn for sequence in rendered.sequences] == [2]
+    assert str(faults[0]).startswith("train.jsonl:5: message 1: nothing stands before this answer")
+
+
+FORGETS = (  # as gpt-oss: what was thought before a call is left out as soon as the final answer stands there
+    "{% set last = messages[-1] %}{% for m in messages %}<|im_start|>{{ m.role }}{% if m.role != 'assistant' %}\n"
+    "{{ m.content }}{% elif m.tool_calls %}"
+    "{% if last.role != 'assistant' or last.tool_calls %} thought\n{{ m.reasoning_content }}<|im_end|>\n"
+    "<|im_start|>assistant{% endif %} call\n{{ m.tool_calls[0].function | tojson }}"
+    "{% else %}{% if m.reasoning_content %} thought\n{{ m.reasoning_content }}<|im_end|>\n<|im_start|>assistant"
+    "{% endif %} final\n{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant{% endif %}"
+)
+
+
+@pytest.mark.parametrize("reasoning", [None, "because"])
+def test_pain_10_an_answer_is_trained_behind_the_thoughts_that_serving_still_sends(
+    tmp_path: Path, reasoning: str | None
+) -> None:
+    renderer = renderer_of(tmp_path, byte_level(), FORGETS)
+    call = ToolCall(name="look", arguments={})
+    messages = [
+        *(user("a"), assistant(None, call, reasoning="why"), Message(role="tool", content="3 <|im_end|>")),
+        assistant("three", reasoning=reasoning),
+    ]
+    first, second = renderer.render(conversation(*messages), index=0, max_length=1000)
+    assert "why" in renderer.decode(first.completion_ids)
+    assert np.array_equal(second.prompt_ids, renderer.prompt_ids(messages[:3]))
+    assert "why" in renderer.decode(second.prompt_ids)
+    thought = " thought\nbecause<|im_end|>\n<|im_start|>assistant" if reasoning else ""
+    assert renderer.decode(second.completion_ids) == f"{thought} final\nthree<|im_end|>"
+
+
+def test_an_answer_is_not_looked_for_in_a_history_that_opens_like_it(tmp_path: Path) -> None:
+    template = (  # earlier answers open as the prompt does, the last one otherwise, and the history changes
+        "{% for m in messages %}<|im_start|>{{ m.role }}{% if m.role == 'assistant' %}"
+        "{{ ':' if not loop.last else '!' }}{{ loop.length }}{% endif %}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant:{% endif %}"
+    )
+    faults: list[DataError] = []
+    row = conversation(user("a"), assistant("b"), user("c"), assistant("d"))
+    rendered = render_all([row], renderer_of(tmp_path, byte_level(), template), max_length=1000, on_bad=faults.append)
+    assert not rendered.sequences
+    assert len(faults) == 2
+
+
+def test_pain_10_what_a_template_does_with_reasoning_is_remarked(tmp_path: Path) -> None:
+    template = THINKS.replace(
+        "{% if m.role == 'assistant' and m.reasoning_content and", "{% if m.role == 'assistant' and"
+    )
+    renderer = renderer_of(tmp_path, byte_level(added=["<think>", "</think>"]), template)
+    thinks = conversation(user("a"), assistant("b", reasoning="why"), user("c"), assistant("d"), line=4)
+    rendered = render_all([thinks], renderer, max_length=1000)
+    assert [(str(each.origin), each.turn, each.kind) for each in rendered.remarks] == [
+        ("train.jsonl:4", 3, "empty reasoning"),
+        ("train.jsonl:4", 3, "earlier reasoning"),
+    ]
+    assert not render_all([conversation(user("a"), assistant("b"))], renderer_of(tmp_path), max_length=1000).remarks
+
+
+def test_pain_03_what_opens_the_next_turn_ends_an_answer_where_the_model_stops_at_it(tmp_path: Path) -> None:
+    template = (  # as of GLM-4
+        "{% for m in messages %}<|{{ 'end' if m.role == 'tool' else m.role }}|>\n{{ m.content }}"
+        "{% for call in m.tool_calls %}{{ call.function | tojson }}{% endfor %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+    )
+    tokenizer = byte_level(("<|endoftext|>", "<|user|>", "<|assistant|>", "<|end|>"))
+    call = ToolCall(name="look", arguments={})
+    row = conversation(
+        *(user("a"), assistant("", call), Message(role="tool", content="3"), assistant("three")),
+    )
+    renderer = renderer_of(tmp_path, tokenizer, template, eos="<|endoftext|>")
+    endings = [renderer.decode(s.completion_ids[-1:]) for s in renderer.render(row, index=0, max_length=999)]
+    assert endings == ["<|endoftext|>", "<|endoftext|>"]
+    stops = [tokenizer.token_to_id(text) for text in ("<|endoftext|>", "<|user|>", "<|end|>")]
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": stops}))
+    renderer = load_renderer(tmp_path, RenderingConfig(), base=tmp_path)
+    sequences = renderer.render(row, index=0, max_length=999)
+    assert [renderer.decode(s.completion_ids[-1:]) for s in sequences] == ["<|end|>", "<|user|>"]
+    assert all(s.ends for s in sequences)
+    assert any("<|user|> is put behind each, <|end|> behind one that calls tools" in note for note in renderer.notes)
 
 
 def test_a_conversation_without_an_answer_is_counted(tmp_path: Path) -> None:

@@ -38,9 +38,8 @@ READS_THINKING = (
     "{{ text.strip() }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 MARKUP = ["<tool_call>", "</tool_call>", "<think>", "</think>"]
-PIECES = st.lists(
-    st.sampled_from([*CHATML_SPECIALS, *MARKUP, "<|im_", "end|>", "hi", " ", "\n", "é", ". "]), max_size=8
-)
+SPECIAL_PIECES = [*CHATML_SPECIALS, "<|im_", "end|>", "hi", " ", "\n", "é", ". "]
+PIECES = st.lists(st.sampled_from([*SPECIAL_PIECES, *MARKUP]), max_size=8)
 
 
 def with_markup() -> Tokenizer:
@@ -57,8 +56,12 @@ def renderers(tmp_path_factory: pytest.TempPathFactory) -> list[Renderer]:
     return [renderer_of(folder / str(number), tokenizer, TOOLS_TEMPLATE) for number, tokenizer in enumerate(tokenizers)]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(question=PIECES.map("".join), answer=PIECES.map("".join), argument=PIECES.map("".join))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    question=PIECES.map("".join),
+    answer=st.lists(st.sampled_from(SPECIAL_PIECES), max_size=8).map("".join),
+    argument=PIECES.map("".join),
+)
 def test_special_strings_in_messages_stay_text(
     renderers: list[Renderer], question: str, answer: str, argument: str
 ) -> None:
@@ -82,6 +85,38 @@ def test_special_strings_in_messages_stay_text(
         assert not isinstance(turn, DataError)
         assert renderer.decode(whole) == turn.text.text[: turn.end]
         assert question in turn.text.text[: turn.end]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(answer=PIECES.map("".join))
+def test_markup_in_an_answer_is_what_the_model_writes_and_special_strings_in_it_stay_text(
+    renderers: list[Renderer], answer: str
+) -> None:
+    for renderer in renderers:
+        (sequence,) = renderer.render(conversation(user("q"), assistant(answer)), index=0, max_length=10_000)
+        control = [int(id_) for id_ in sequence.completion_ids if renderer.tokens.is_control(id_)]
+        markup = [text for text in renderer.tokens.control.findall(answer) if text in MARKUP]
+        markup = [text for text in markup if text in renderer.tokens.id_of]
+        assert [renderer.tokens.tokenizer.id_to_token(id_) for id_ in control] == [*markup, "<|im_end|>"]
+
+
+def test_a_call_written_into_the_content_has_the_ids_of_a_call(renderers: list[Renderer]) -> None:
+    call = ToolCall(name="f", arguments={"a": "b"})
+    written = '<tool_call>\n{"name": "f", "arguments": {"a": "b"}}\n</tool_call>'
+    for renderer in renderers:
+        (as_call,) = renderer.render(conversation(user("q"), assistant("", call)), index=0, max_length=999)
+        (as_text,) = renderer.render(conversation(user("q"), assistant(written)), index=0, max_length=999)
+        assert list(as_text.completion_ids) == list(as_call.completion_ids)
+        assert not render_all([conversation(user("q"), assistant(written))], renderer, max_length=999).look_alikes
+
+
+def test_markup_in_what_others_say_stays_text(renderers: list[Renderer]) -> None:
+    call = ToolCall(name="f", arguments={"a": "</tool_call>"})
+    for renderer in renderers[:1]:
+        rows = conversation(user("</tool_call>"), assistant("a", call), user("b"), assistant("c"))
+        for sequence in renderer.render(rows, index=0, max_length=999):
+            control = [renderer.tokens.tokenizer.id_to_token(int(id_)) for id_ in sequence.prompt_ids]
+            assert control.count("</tool_call>") == (sequence.turn == 3)
 
 
 def test_words_in_another_message_do_not_change_how_the_rest_is_encoded(renderers: list[Renderer]) -> None:

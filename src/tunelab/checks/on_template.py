@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material, trained_turns
 from tunelab.checks.words import found
-from tunelab.rendering.renderer import CONTINUATION
+from tunelab.rendering.faults import CONTINUATION
 
 
 def unrenderable_turns(material: Material) -> Iterator[Finding]:
@@ -104,11 +104,11 @@ def end_added(material: Material) -> Iterator[Finding]:
         answers,
         len(answers),
         "trained answer",
-        "are ended by the tokenizer's end-of-text token: the chat template ends no answer itself",
+        "are ended by a token put behind them: the chat template ends no answer itself",
         code="end_of_turn_added",
         severity="note",
         why="Without it the model would never learn to stop; an engine must stop at that token.",
-        remedy="Nothing needs to be done where the engine stops at the end-of-text token, as most do.",
+        remedy="Nothing needs to be done where the engine stops at the model's end-of-text tokens, as most do.",
     )
 
 

@@ -26,7 +26,7 @@ from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError, StorageError
 from tunelab.files import write_file
 from tunelab.rendering.render_all import render_all
-from tunelab.rendering.rendered import Dropped, LeftOut, Rendered, RenderedSet, TokenIds
+from tunelab.rendering.rendered import Dropped, LeftOut, Remark, Rendered, RenderedSet, TokenIds
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Origin, refuse
 
@@ -101,6 +101,7 @@ class _Account:
     num_cut_tokens: int
     dropped: tuple[Dropped, ...]
     left_out: tuple[LeftOut, ...]
+    remarks: tuple[Remark, ...]
     look_alikes: tuple[Origin, ...]
     faults: tuple[_Fault, ...]
 
@@ -146,6 +147,7 @@ def _read(path: Path, conversations: Sequence[Conversation]) -> tuple[RenderedSe
         num_cut_tokens=account.num_cut_tokens,
         dropped=account.dropped,
         left_out=account.left_out,
+        remarks=account.remarks,
         look_alikes=account.look_alikes,
     )
     return rendered, [
@@ -204,6 +206,7 @@ def _keep(path: Path, rendered: RenderedSet, faults: Sequence[DataError]) -> Non
         num_cut_tokens=rendered.num_cut_tokens,
         dropped=rendered.dropped,
         left_out=rendered.left_out,
+        remarks=rendered.remarks,
         look_alikes=rendered.look_alikes,
         faults=tuple(_Fault(each.what, each.where, each.expected, each.remedy) for each in faults),
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,9 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
     ends = [tokens.id_of[token] for token in abilities.end_of_turn]
     found = [eos_id, *ends, *_eos_ids(folder / "generation_config.json"), *_eos_ids(folder / "config.json")]
     stop_ids = tuple(dict.fromkeys(id_ for id_ in found if id_ is not None))
+    # A model that stops at the opening of the next turn was made to write it; any other is to write end-of-text.
+    opens = [tokens.id_of[token] if token else None for token in abilities.next_turn]
+    put_behind = tuple(id_ if id_ in stop_ids else eos_id for id_ in opens)
     writes_day = any("strftime_now" in source for source in sources.values())
     if writes_day:
         notes.append(f"the chat template writes the day: {today} for all of this run, and part of its hash")
@@ -83,14 +86,15 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
         bos_id=bos_id,
         adds_bos=adds_bos,
         eos_id=eos_id,
+        ends=(put_behind[0], put_behind[1]),
         stop_ids=stop_ids,
         template_hash=_hash(
             document,
             [sources, variables, TOOL_PREAMBLE, config.inject_tool_preamble, str(today) if writes_day else ""],
-            [bos_id, adds_bos, eos_id, stop_ids],
+            [bos_id, adds_bos, eos_id, put_behind, stop_ids],
         ),
         has_template=has_template,
-        notes=(*notes, *_notes(abilities, specials, config)),
+        notes=(*notes, *_notes(abilities, put_behind, tokens, config)),
     )
 
 
@@ -134,15 +138,20 @@ def _eos_ids(path: Path) -> Iterator[int]:
         yield from [found] if isinstance(found, int) else found or []
 
 
-def _notes(abilities: Abilities, specials: Mapping[str, str], config: RenderingConfig) -> Iterator[str]:
+def _notes(
+    abilities: Abilities, put_behind: Sequence[int | None], tokens: Tokens, config: RenderingConfig
+) -> Iterator[str]:
     if not abilities.system:
         yield "the chat template takes no system message: it is put in front of the first user message"
     if not abilities.tools and config.inject_tool_preamble:
         yield "the chat template knows no tools: how to call them and the catalogue are put into the system message"
     if not abilities.tool_calls:
         yield "the chat template writes no tool calls: calls and results are put into words, one line of JSON"
-    if not abilities.end_of_turn and "eos_token" in specials:
-        yield f"the chat template does not end an answer: {specials['eos_token']} is put behind each"
+    ends = [tokens.tokenizer.id_to_token(id_) for id_ in dict.fromkeys(put_behind) if id_ is not None]
+    if not abilities.end_of_turn and ends:
+        behind = f"{ends[0]} is put behind each"
+        calls = f", {ends[1]} behind one that calls tools" if ends[1:] else ""
+        yield f"the chat template does not end an answer: {behind}{calls}"
     elif not abilities.end_of_turn:
         yield "neither chat template nor tokenizer has a token that ends an answer: the model cannot learn to stop"
 

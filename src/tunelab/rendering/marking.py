@@ -23,34 +23,42 @@ def render_marked(
 ) -> Marked:
     """Return the text of `render(messages, tools)` with the words in it that look like control tokens.
 
-    Markup in an answer that the template reads itself (`</think>`, by which some find the reasoning) is the template's.
+    Markup in the content of an answer (`<think>`, `<tool_call>`: control tokens that are not special) is what the model
+    writes, so it is no look-alike, whether or not the template reads it.
 
     Raises:
         ControlTokenError: the template moved such words in a way that cannot be followed.
     """
-    control = tokens.control
     text = render(messages, tools)
-    found = _look_alikes([messages, tools], control)
+    found = look_alikes(messages, tools, tokens)
     if not found:
         return Marked(text)
-    whole = _located(text, _rendered(render, *_with_stand_ins(messages, tools, control, found)))
+    whole = _located(text, _rendered(render, *_with_stand_ins(messages, tools, tokens, found)))
     if whole is not None:
         return Marked(text, whole)
     spans: list[tuple[int, int]] = []
     for token in sorted(found):
-        markup = not tokens.is_special(tokens.id_of[token])
         for index in [*range(len(messages)), None]:
-            one = _one_by_one(text, render, messages, tools, control, token, index)
-            read = markup and index is not None and messages[index]["role"] == "assistant"
-            if one is None and not read:
+            one = _one_by_one(text, render, messages, tools, tokens, token, index)
+            if one is None:
                 raise ControlTokenError(f'the words "{token}" in a message cannot be kept apart from the control token')
-            spans += one or ()
+            spans += one
     return Marked(text, tuple(sorted(spans)))
 
 
-def has_look_alikes(value: object, tokens: Tokens) -> bool:
-    """Whether a text in `value`, at any depth, holds words that look like control tokens."""
-    return bool(_look_alikes(value, tokens.control))
+def look_alikes(
+    messages: Sequence[Mapping[str, object]], tools: Sequence[Mapping[str, object]], tokens: Tokens
+) -> set[str]:
+    """Return the strings in messages and tools, at any depth, that look like control tokens and are words."""
+    words: list[str] = []
+    answers: list[str] = []
+    _collect(tools, words)
+    for message in messages:
+        is_answer = message["role"] == "assistant"
+        for key, value in message.items():
+            _collect(value, answers if is_answer and key == "content" else words)
+    found = set(tokens.control.findall("\0".join(words)))
+    return found | {token for token in tokens.control.findall("\0".join(answers)) if tokens.is_special_text(token)}
 
 
 def _one_by_one(
@@ -58,15 +66,15 @@ def _one_by_one(
     render: Render,
     messages: Sequence[Mapping[str, object]],
     tools: Sequence[Mapping[str, object]],
-    control: re.Pattern[str],
+    tokens: Tokens,
     token: str,
     index: int | None,
 ) -> tuple[tuple[int, int], ...] | None:
     """Locate one look-alike of one message, or of the tools where `index` is None; None where it cannot be followed."""
     some = [messages[index]] if index is not None else []
-    if token not in _look_alikes([some, tools if index is None else ()], control):
+    if token not in look_alikes(some, tools if index is None else (), tokens):
         return ()
-    changed, changed_tools = _with_stand_ins(some, tools if index is None else (), control, {token})
+    changed, changed_tools = _with_stand_ins(some, tools if index is None else (), tokens, {token})
     if index is None:
         other = _rendered(render, messages, changed_tools)
     else:
@@ -98,12 +106,6 @@ def _located(text: str, other: str | None) -> tuple[tuple[int, int], ...] | None
     return tuple((a, b) for a, b in spans if text[a:b] != other[a:b])
 
 
-def _look_alikes(value: object, control: re.Pattern[str]) -> set[str]:
-    words: list[str] = []
-    _collect(value, words)
-    return set(control.findall("\0".join(words)))
-
-
 def _collect(value: object, words: list[str]) -> None:
     if isinstance(value, str):
         words.append(value)
@@ -119,19 +121,26 @@ def _collect(value: object, words: list[str]) -> None:
 def _with_stand_ins(
     messages: Sequence[Mapping[str, object]],
     tools: Sequence[Mapping[str, object]],
-    control: re.Pattern[str],
-    tokens: set[str],
+    tokens: Tokens,
+    found: set[str],
 ) -> tuple[list[Mapping[str, object]], list[Mapping[str, object]]]:
-    def hidden(match: re.Match[str]) -> str:
-        return _STAND_IN * len(match.group()) if match.group() in tokens else match.group()
+    special = {token for token in found if tokens.is_special_text(token)}
 
-    def changed(value: object) -> object:
+    def changed(value: object, hidden: set[str]) -> object:
         if isinstance(value, str):
-            return control.sub(hidden, value)
+            return tokens.control.sub(
+                lambda match: _STAND_IN * len(match.group()) if match.group() in hidden else match.group(), value
+            )
         if isinstance(value, dict):
-            return {changed(key): changed(inner) for key, inner in value.items()}
+            return {changed(key, hidden): changed(inner, hidden) for key, inner in value.items()}
         if isinstance(value, (list, tuple)):
-            return [changed(inner) for inner in value]
+            return [changed(inner, hidden) for inner in value]
         return value
 
-    return [changed(message) for message in messages], [changed(tool) for tool in tools]  # type: ignore[misc]
+    return [
+        {
+            key: changed(value, special if key == "content" and message["role"] == "assistant" else found)
+            for key, value in message.items()
+        }
+        for message in messages
+    ], [changed(tool, found) for tool in tools]  # type: ignore[misc]

@@ -35,6 +35,8 @@ class Abilities:
     """What it writes behind the last answer."""
     end_of_turn: tuple[str, ...] = ()
     """The control tokens that end an answer and, where it differs, an answer that calls tools."""
+    next_turn: tuple[str | None, str | None] = (None, None)
+    """The special tokens that open what comes right behind an answer, and behind one that calls tools."""
 
 
 def for_template(

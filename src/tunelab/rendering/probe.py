@@ -46,10 +46,15 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
     calls = _text(for_tools, [_QUESTION, _CALL, result], calling, catalogue)
     closing = _behind(_ANSWER, _text(default, [_QUESTION, Message(role="assistant", content=_ANSWER)], plain))
     tool_calls = all(word in calls for word in (_TOOL, _ARGUMENT, _RESULT))
-    ends = [_end_of_answer(default, plain, closing, tokens)]
+    history = [_QUESTION, Message(role="assistant", content=_ANSWER), _QUESTION]
+    with_question = _behind(_ANSWER, _text(default, history, plain))
+    ends = [_end_of_answer(closing, with_question, tokens)]
+    next_turn = [_first(with_question.removeprefix(closing), tokens)] * 2
     if tool_calls:
-        behind_call = _behind(_ARGUMENT, _text(for_tools, [_QUESTION, _CALL], calling, catalogue))
+        called = _text(for_tools, [_QUESTION, _CALL], calling, catalogue)
+        behind_call = _behind(_ARGUMENT, called)
         ends += [end for end in _specials(behind_call, tokens)[-1:] if behind_call.rstrip().endswith(end)]
+        next_turn[1] = _first(calls.removeprefix(called), tokens)
     return Abilities(
         parts=parts,
         system=_SYSTEM in _text(default, [Message(role="system", content=_SYSTEM), _QUESTION], plain),
@@ -58,15 +63,19 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
         text_arguments=text_arguments and tool_calls,
         closing=closing,
         end_of_turn=tuple(dict.fromkeys(end for end in ends if end)),
+        next_turn=(next_turn[0], next_turn[1]),
     )
 
 
-def _end_of_answer(template: ChatTemplate, abilities: Abilities, closing: str, tokens: Tokens) -> str | None:
+def _end_of_answer(closing: str, with_question: str, tokens: Tokens) -> str | None:
     """Return the control token that ends an answer: the last that stands there whether or not a question follows."""
-    history = [_QUESTION, Message(role="assistant", content=_ANSWER), _QUESTION]
-    with_question = _behind(_ANSWER, _text(template, history, abilities))
     always = commonprefix([closing, with_question])  # noqa: RUF071 - characters, not paths
     return next(iter(_specials(always, tokens)[-1:] or _specials(closing, tokens)[:1]), None)
+
+
+def _first(text: str, tokens: Tokens) -> str | None:
+    """Return the special token that a text begins with, white space aside."""
+    return next((token for token in _specials(text, tokens)[:1] if text.lstrip().startswith(token)), None)
 
 
 def _specials(text: str, tokens: Tokens) -> list[str]:

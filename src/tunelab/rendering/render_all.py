@@ -5,7 +5,7 @@ from typing import Literal
 
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
-from tunelab.rendering.rendered import Dropped, DropReason, LeftOut, Rendered, RenderedSet
+from tunelab.rendering.rendered import Dropped, DropReason, LeftOut, Remark, Rendered, RenderedSet
 from tunelab.rendering.renderer import Renderer, Turn
 from tunelab.sources import Origin, refuse
 
@@ -60,6 +60,7 @@ class _Book:
         self.sequences: list[Rendered] = []
         self.dropped: list[Dropped] = []
         self.left_out: list[LeftOut] = []
+        self.remarks: list[Remark] = []
         self.look_alikes: list[Origin] = []
 
     def enter(self, sequence: Rendered) -> bool:
@@ -93,6 +94,7 @@ class _Book:
             num_cut_tokens=sum(cuts),
             dropped=tuple(self.dropped),
             left_out=tuple(self.left_out),
+            remarks=tuple(self.remarks),
             look_alikes=tuple(dict.fromkeys(self.look_alikes)),
         )
 
@@ -124,5 +126,6 @@ def _enter(
             on_bad(sequence)
         elif book.enter(sequence):
             book.left_out += turn.left_out
+            book.remarks += turn.remarks
             if turn.text.literals:
                 book.look_alikes.append(conversation.origin)

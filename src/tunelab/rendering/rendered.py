@@ -67,6 +67,16 @@ class LeftOut:
     part: Literal["content", "reasoning"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """What the chat template does with reasoning, in an answer or before it, though nothing of the answer is lost."""
+
+    origin: Origin
+    turn: int
+    kind: Literal["empty reasoning", "earlier reasoning"]
+    """It writes a block without a thought into the answer; it leaves earlier thoughts out of the prompt."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RenderedSet:
     """The sequences of a data set, and an account of everything that is not in them."""
@@ -77,5 +87,6 @@ class RenderedSet:
     num_cut_tokens: int
     dropped: tuple[Dropped, ...]
     left_out: tuple[LeftOut, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     look_alikes: tuple[Origin, ...] = ()
     """Conversations with words that look like control tokens (`<|im_end|>` typed by a user); they stay words."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -9,19 +10,14 @@ import numpy as np
 
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
-from tunelab.rendering.marking import has_look_alikes, render_marked
+from tunelab.rendering.faults import broken_off, refused
+from tunelab.rendering.marking import look_alikes, render_marked
 from tunelab.rendering.messages import Abilities, for_template
-from tunelab.rendering.rendered import LeftOut, Rendered, TokenIds
+from tunelab.rendering.rendered import LeftOut, Remark, Rendered, TokenIds
+from tunelab.rendering.rewritten import behind_its_prompt
 from tunelab.rendering.template import ChatTemplate
 from tunelab.rendering.tokens import ControlTokenError, Marked, Tokens
-from tunelab.sources import Origin
-
-CONTINUATION = "a continuation of the prompt"
-"""What the DataError of an answer expects that a template writes otherwise than its generation prompt opens it."""
-_OPENS_OTHERWISE = (
-    "Let the template open the turn as the data do: data.chat_template_kwargs (often {enable_thinking: %s}), "
-    "another data.chat_template, or rows with reasoning_content where the prompt opens a reasoning block."
-)
+from tunelab.rendering.wording import left_out, remarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +31,11 @@ class Turn:
     end: int
     """Of the completion, in characters as `prompt_end`; behind the end-of-turn token where the template writes one."""
     lacks_end: bool
-    """True where the template writes no end-of-turn token, so that the end-of-text token is put behind."""
+    """True where the template writes no end-of-turn token, so that one of `Renderer.ends` is put behind."""
+    calls: bool
+    """Whether the answer calls tools."""
     left_out: tuple[LeftOut, ...]
+    remarks: tuple[Remark, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +52,8 @@ class Renderer:
     adds_bos: bool
     """Whether plain text begins with the beginning-of-sequence token."""
     eos_id: int | None
+    ends: tuple[int | None, int | None]
+    """What is put behind an answer, and behind one that calls tools, where the template writes no end of a turn."""
     stop_ids: tuple[int, ...]
     """Tokens that end an answer."""
     template_hash: str
@@ -84,7 +85,7 @@ class Renderer:
         try:
             return self.tokens.ids(self._text(messages, tools, add_generation_prompt=True))
         except Exception as error:
-            raise _refused(error, where="prompt") from error
+            raise refused(error, where="prompt") from error
 
     def turns(self, conversation: Conversation) -> Iterator[Turn | DataError]:
         """Yield each trained turn as text, or the fault that keeps it from being trained."""
@@ -92,12 +93,21 @@ class Renderer:
         wanted = assistants if conversation.train == "all" else assistants[-1:]
         together = self._together(conversation, assistants)
         for index in wanted:
+            if not index:
+                what, where = (
+                    "nothing stands before this answer: no prompt asks for it",
+                    f"{conversation.origin}: message 1",
+                )
+                yield DataError(
+                    what, where=where, remedy="Put a question or a system message in front, or take it out."
+                )
+                continue
             try:
                 yield self._turn(conversation, index, *(together.get(index) or self._alone(conversation, index)))
             except DataError as fault:
                 yield fault
             except Exception as error:  # a template is foreign code: it may raise anything
-                yield _refused(error, where=f"{conversation.origin}: message {index + 1}")
+                yield refused(error, where=f"{conversation.origin}: message {index + 1}")
 
     def render(self, conversation: Conversation, *, index: int, max_length: int) -> list[Rendered]:
         """Return the sequences of one conversation, each cut to `max_length` tokens.
@@ -140,7 +150,7 @@ class Renderer:
         for some, ids in zip(texts, self.tokens.beginnings(stops), strict=True):
             for place, (turn, conversation, index) in enumerate(some):
                 if isinstance(ids, ControlTokenError):
-                    yield _refused(ids, where=f"{conversation.origin}: message {turn.index + 1}")
+                    yield refused(ids, where=f"{conversation.origin}: message {turn.index + 1}")
                     continue
                 yield self._sequence(turn, conversation, index, max_length, *ids[2 * place : 2 * place + 2])
 
@@ -159,8 +169,8 @@ class Renderer:
         completion_ids = whole_ids[len(prompt_ids) :]
         if seam:
             completion_ids = self.tokens.ids_behind(turn.text.part(turn.prompt_end, turn.end))
-        if turn.lacks_end and self.eos_id is not None:
-            completion_ids = np.append(completion_ids, np.int32(self.eos_id))
+        if turn.lacks_end and (end := self.ends[turn.calls]) is not None:
+            completion_ids = np.append(completion_ids, np.int32(end))
         room = max(max_length - len(prompt_ids), 0)
         cut_completion = max(len(completion_ids) - room, 0)
         return Rendered(
@@ -173,7 +183,7 @@ class Renderer:
             cut_prompt=max(len(prompt_ids) - max_length, 0),
             cut_completion=cut_completion,
             seam=seam,
-            ends=(not turn.lacks_end or self.eos_id is not None) and not cut_completion,
+            ends=(not turn.lacks_end or self.ends[turn.calls] is not None) and not cut_completion,
         )
 
     def text_sequences(self, conversation: Conversation, *, index: int, max_length: int) -> list[Rendered]:
@@ -206,7 +216,7 @@ class Renderer:
         dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
         roles = [message.role for message in messages[:2]]
         moved = not self.abilities.system and roles[:1] == ["system"] and roles[1:] != ["user"]
-        if moved or has_look_alikes([dicts, shown], self.tokens):
+        if moved or look_alikes(dicts, shown, self.tokens):
             return {}
         try:
             steps = self._template(tools).render_steps(dicts, shown)
@@ -229,21 +239,24 @@ class Renderer:
             DataError: the answer does not continue its prompt.
             Exception: whatever the template raises.
         """
-        messages, tools = conversation.messages, conversation.tools
+        messages, tools, where = (
+            conversation.messages,
+            conversation.tools,
+            f"{conversation.origin}: message {index + 1}",
+        )
+        if not index:
+            what = "nothing stands before this answer, so that no prompt asks for it"
+            raise DataError(what, where=where, remedy="Put a question or a system message in front, or take it out.")
         prompt = self._text(messages[:index], tools, add_generation_prompt=True)
         whole = self._text(messages[: index + 1], tools, add_generation_prompt=False)
         start = len(prompt.text)
         if not whole.text.startswith(prompt.text):
-            agreed = next(
-                i for i, (a, b) in enumerate(zip(prompt.text + "\0", whole.text + "\1", strict=False)) if a != b
-            )
-            what = (
-                f"the chat template writes this answer as {_shown(whole.text[agreed:])} "
-                f"where a prompt for it goes on with {_shown(prompt.text[agreed:])}"
-            )
-            where = f"{conversation.origin}: message {index + 1}"
-            remedy = _OPENS_OTHERWISE % ("true" if messages[index].reasoning else "false")
-            raise DataError(what, where=where, expected=CONTINUATION, remedy=remedy)
+            text = partial(self._text, tools=tools, add_generation_prompt=False)
+            found = behind_its_prompt(messages[:index], prompt, whole, text)
+            if found is None:
+                where = f"{conversation.origin}: message {index + 1}"
+                raise broken_off(prompt.text, whole.text, where=where, reasons=bool(messages[index].reasoning))
+            whole = found
         if whole.part(0, start) != prompt:
             raise ControlTokenError("words that look like control tokens are not written alike in prompt and answer")
         return whole, start, len(whole.text)
@@ -264,7 +277,9 @@ class Renderer:
             prompt_end=start,
             end=start + len(written.removesuffix(self.abilities.closing)) if end is None else end,
             lacks_end=end is None,
-            left_out=tuple(_left_out(message, written, conversation.origin, index)),
+            calls=bool(message.tool_calls),
+            left_out=tuple(left_out(conversation, index, written)),
+            remarks=tuple(remarks(conversation, index, text.text, start, stop)),
         )
 
     def _template(self, tools: Sequence[Mapping[str, object]]) -> ChatTemplate:
@@ -300,28 +315,3 @@ class Renderer:
         stops = [end for end, token in closing if token in self.stop_ids]
         specials = [end for end, token in closing if self.tokens.is_special(token)]
         return next(iter(stops[:1] or specials[-1:]), None)
-
-
-def _left_out(message: Message, written: str, origin: Origin, turn: int) -> Iterator[LeftOut]:
-    if message.content and not _holds(written, message.content):
-        yield LeftOut(origin=origin, turn=turn, part="content")
-    if message.reasoning and not _holds(written, message.reasoning):
-        yield LeftOut(origin=origin, turn=turn, part="reasoning")
-
-
-def _holds(written: str, text: str) -> bool:
-    """Whether a text stands in what the template wrote; what it does to reasoning in front and to quotes is allowed."""
-    words = text.rpartition("</think>")[2].strip()
-    return words in written or words.replace("\n", "\\n").replace('"', '\\"') in written
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 40 else f"{text[:40]}…")
-
-
-def _refused(error: Exception, *, where: str) -> DataError:
-    if isinstance(error, ControlTokenError):
-        return DataError(str(error), where=where, remedy="Take it out of the row.")
-    kind = "" if type(error).__name__ == "TemplateRefusalError" else f"{type(error).__name__}: "
-    what = f'the chat template refuses this conversation up to here: "{kind}{error}"'
-    return DataError(what, where=where, remedy="Mend the row, or name a data.chat_template that takes it.")

@@ -96,6 +96,10 @@ class Tokens:
         """Whether the tokenizer flags an id as special."""
         return int(token_id) in self._special_ids
 
+    def is_special_text(self, text: str) -> bool:
+        """Whether a control token, named by its text, is flagged as special; markup such as `<think>` is not."""
+        return self.id_of[text] in self._special_ids
+
     def is_control(self, token_id: int) -> bool:
         """Whether an id is a token that no message's own words become."""
         return int(token_id) in self._control_ids

@@ -1,0 +1,48 @@
+"""Why an answer cannot be trained, in words."""
+
+from tunelab.errors import DataError
+from tunelab.rendering.tokens import ControlTokenError
+
+CONTINUATION = "a continuation of the prompt"
+"""What the DataError of an answer expects that a template writes otherwise than its generation prompt opens it."""
+_OPENS_OTHERWISE = (
+    "Let the template open the turn as the data do: data.chat_template_kwargs (often {enable_thinking: %s}), "
+    "another data.chat_template, or rows with reasoning_content where the prompt opens a reasoning block."
+)
+
+
+def unasked(*, where: str) -> DataError:
+    """Return the fault of an answer that begins a conversation."""
+    what = "nothing stands before this answer: no prompt asks for it"
+    return DataError(what, where=where, remedy="Put a question or a system message in front, or take it out.")
+
+
+def broken_off(prompt: str, whole: str, *, where: str, reasons: bool) -> DataError:
+    """Return the fault of an answer that is written otherwise than a prompt for it goes on.
+
+    Args:
+        prompt: the text that asks for it.
+        whole: the text up to and with it.
+        where: file, line and message.
+        reasons: whether the row says what was thought before it.
+    """
+    agreed = next(i for i, (a, b) in enumerate(zip(prompt + "\0", whole + "\1", strict=False)) if a != b)
+    what = (
+        f"the chat template writes this answer as {_shown(whole[agreed:])} "
+        f"where a prompt for it goes on with {_shown(prompt[agreed:])}"
+    )
+    remedy = _OPENS_OTHERWISE % ("true" if reasons else "false")
+    return DataError(what, where=where, expected=CONTINUATION, remedy=remedy)
+
+
+def refused(error: Exception, *, where: str) -> DataError:
+    """Return the fault of a turn that the template or the tokenizer refused, in its own words."""
+    if isinstance(error, ControlTokenError):
+        return DataError(str(error), where=where, remedy="Take it out of the row.")
+    kind = "" if type(error).__name__ == "TemplateRefusalError" else f"{type(error).__name__}: "
+    what = f'the chat template refuses this conversation up to here: "{kind}{error}"'
+    return DataError(what, where=where, remedy="Mend the row, or name a data.chat_template that takes it.")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}…")

@@ -1,0 +1,48 @@
+"""An answer behind its prompt, where the template writes the history otherwise once the answer stands there.
+
+gpt-oss keeps what the assistant thought before a call of a tool until the final answer comes, and leaves it out from
+then on. Serving asks for that answer with the thought in the prompt, so that is the prompt it is trained behind.
+"""
+
+from collections.abc import Callable, Sequence
+
+from tunelab.conversations.conversation import Message
+from tunelab.rendering.tokens import Marked
+
+_ASKED = Message(role="user", content="Uq7u")
+_SAID = Message(role="assistant", content="Aq7a")
+
+
+def behind_its_prompt(
+    history: Sequence[Message], prompt: Marked, whole: Marked, text: Callable[[Sequence[Message]], Marked]
+) -> Marked | None:
+    """Return `prompt` and the answer that `whole` ends with; None where that one does not begin as the prompt opens it.
+
+    Args:
+        history: the messages before the answer.
+        prompt: their text, with the opening of the assistant's turn.
+        whole: the text of history and answer.
+        text: renders messages without an opening.
+    """
+    before = text(history).text
+    opening = prompt.text.removeprefix(before) if prompt.text.startswith(before) else ""
+    if not opening or whole.text.startswith(before):
+        return None
+    # Of an answer known by heart, what stands between the opening and the words is known from a short conversation.
+    header = _header(text([_ASKED, _SAID]).text, opening)
+    other = text([*history, _SAID]).text
+    start = other.rfind(opening, 0, other.rfind(_SAID.content or ""))
+    if header is None or start < 0 or _header(other[start:], opening) != header:
+        return None
+    if not whole.text.startswith(other[: start + len(opening)]):
+        return None
+    answer = whole.part(start + len(opening), len(whole.text))
+    shifted = tuple((a + len(prompt.text), b + len(prompt.text)) for a, b in answer.literals)
+    return Marked(prompt.text + answer.text, (*prompt.literals, *shifted))
+
+
+def _header(text: str, opening: str) -> str | None:
+    """Return what stands between the last opening and the words that are known by heart."""
+    end = text.rfind(_SAID.content or "")
+    start = text.rfind(opening, 0, end)
+    return text[start + len(opening) : end] if start >= 0 else None
