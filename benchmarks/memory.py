@@ -89,8 +89,9 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     from tunelab.batching.schedule import Step
     from tunelab.events import EventLog
     from tunelab.models.config import ModelConfig
+    from tunelab.models.estimate import estimate_step
     from tunelab.models.load import load_model
-    from tunelab.models.memory import estimate_memory
+    from tunelab.models.memory import sizes_of
     from tunelab.training.config import TrainingConfig
     from tunelab.training.loop import fit
 
@@ -108,8 +109,8 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     model = load_model(folder / "base", ModelConfig(base_model="base"))
     adapter = attach(model.network, LoraConfig(r=16), init_ids=[], base_model="base", seed=0)
     grove = plant_step(sequences, micro_batch_tokens=case.micro_batch_tokens)
-    estimate = estimate_memory(
-        model.network.config,
+    estimate = estimate_step(
+        sizes_of(model.network.config),
         num_weights=sum(weight.numel() for weight in model.network.parameters() if not weight.requires_grad),
         num_trainable=sum(weight.numel() for weight in adapter.named_parameters().values()),
         bytes_per_weight=model.dtype.itemsize,

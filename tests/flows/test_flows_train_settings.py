@@ -146,6 +146,8 @@ EFFECTS: dict[str, Effect] = {
     "checks.min_rows": Effect(change="30", on="refused"),
     "checks.max_overlap": Effect(change="0.5", on="refused", given=("data.eval_files=overlap.jsonl",)),
     "checks.max_cut": Effect(change="1", on="notices", given=(*LONG, "data.max_length=32")),
+    "checks.min_steps": Effect(change="1000", on="notices"),
+    "checks.max_epochs": Effect(change="0.01", on="notices"),
     "checks.fail_on": Effect(change="warning", on="refused", given=(*LONG, "data.max_length=32")),
     "checks.ignore": Effect(change='{"too_few_rows": "meant"}', on="refused", given=("checks.min_rows=30",)),
 }

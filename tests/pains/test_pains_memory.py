@@ -15,7 +15,8 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.events import AnyEvent, Notice, StepDone
 from tunelab.flows.train import train
 from tunelab.models.branching import cannot_branch
-from tunelab.models.memory import MemoryEstimate, affordable_tokens, estimate_memory
+from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
+from tunelab.models.memory import sizes_of
 from tunelab.recipes import resolve_recipe
 from tunelab.training.evaluate import held_out_loss
 from tunelab.workspace import Workspace
@@ -31,7 +32,7 @@ SIZES = {
 
 
 def estimate(**changes: object) -> MemoryEstimate:
-    return estimate_memory(LlamaConfig(num_hidden_layers=4), **(SIZES | changes))  # type: ignore[arg-type]
+    return estimate_step(sizes_of(LlamaConfig(num_hidden_layers=4)), **(SIZES | changes))  # type: ignore[arg-type]
 
 
 def test_pain_19_memory_is_estimated_before_the_first_step(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.adapters.lora_linear import LoraLinear
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
-from tunelab.models.layers import Target, find_targets
+from tunelab.models.layers import find_targets
+from tunelab.models.targets import Target
 
 
 class LoraAdapter:
@@ -31,12 +32,7 @@ class LoraAdapter:
     @property
     def description(self) -> tuple[str, ...]:
         """What each wish of the recipe matched; empty for an adapter read from a folder."""
-        return tuple(
-            f"{target.wish}: {len(target.modules)} modules ({', '.join(target.names)}) "
-            f"in {target.num_reached} of {target.num_layers} layers"
-            + (f"; not {', '.join(target.left_out)}, whose weights are read around them" if target.left_out else "")
-            for target in self._targets
-        )
+        return tuple(target.in_words for target in self._targets)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name, sorted."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from tunelab.checks.finding import Finding, Findings
 from tunelab.checks.material import Material
 from tunelab.checks.on_conversations import CONVERSATION_CHECKS
+from tunelab.checks.on_model import MODEL_CHECKS
 from tunelab.checks.on_plan import PLAN_CHECKS
 from tunelab.checks.on_roles import ROLE_CHECKS
 from tunelab.checks.on_template import TEMPLATE_CHECKS
@@ -20,6 +21,7 @@ CHECKS: tuple[Check, ...] = (
     *TEMPLATE_CHECKS,
     *TOKEN_CHECKS,
     *PLAN_CHECKS,
+    *MODEL_CHECKS,
 )
 
 

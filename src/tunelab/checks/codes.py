@@ -49,4 +49,12 @@ CODES = (
     "save_steps_not_multiple",
     "too_few_for_settings",
     "evaluated_once",
+    "warmup_long",
+    "few_steps",
+    "many_epochs",
+    "no_held_out_rows",
+    # the base model of the run
+    "target_unmatched",
+    "target_partly_matched",
+    "memory_above_machine",
 )

@@ -22,6 +22,8 @@ class ChecksConfig(BaseModel):
     max_cut: float = Field(
         0.05, ge=0, le=1, description=("Share of trained sequences that may lose tokens to max_length.")
     )
+    min_steps: int = Field(10, ge=1, description="A run of fewer optimizer steps is a finding.")
+    max_epochs: float = Field(20, gt=0, description="A run that passes over its rows more often is a finding.")
     fail_on: FailOn = Field("error", description="Lowest severity that stops a run; never lets all of them pass.")
     ignore: dict[str, str] = Field(
         default_factory=dict, description=("Finding code -> the reason why it does not stop this run.")

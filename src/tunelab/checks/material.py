@@ -1,6 +1,6 @@
 """What the checks look at: everything that was read, and the run that is planned with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tunelab.checks.config import ChecksConfig
@@ -9,7 +9,9 @@ from tunelab.conversations.asked import prompt_keys as prompt_keys
 from tunelab.conversations.asked import questions as questions
 from tunelab.conversations.asked import trained_turns as trained_turns
 from tunelab.conversations.conversation import Conversation
-from tunelab.errors import DataError
+from tunelab.errors import AdapterError, DataError
+from tunelab.models.estimate import MemoryEstimate
+from tunelab.models.targets import Target
 from tunelab.rendering.messages import Abilities
 from tunelab.rendering.rendered import Rendered, RenderedSet
 
@@ -25,12 +27,44 @@ class PlannedRun:
     num_warmup_steps: int = 0
     uses_warmup: bool = False
     """True where the scheduler is one that warms up."""
+    num_epochs: float = 1.0
+    """Passes over the training rows."""
+    wants_evaluation: bool = False
+    """True where the recipe wants held-out loss, whether or not rows are held out."""
     evaluates: bool = False
     """True where held-out loss is measured every `eval_steps`."""
     eval_steps: int = 1
     save_steps: int = 1
     keeps_best: bool = False
     """True where the best checkpoint is the one that is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedModel:
+    """What a run would train of its base model, and the memory it would take, as far as the model's files tell."""
+
+    targets: tuple[Target, ...]
+    """What each wish of `lora.target_modules` matches; empty for other adapters."""
+    unmatched: AdapterError | None
+    """A wish that matches nothing."""
+    num_weights: int
+    num_trainable: int
+    dtype: str
+    """Precision of the base weights in memory."""
+    device: str
+    """Where the run is expected to be: ``a CPU``, ``a GPU``."""
+    device_bytes: int | None
+    """Memory of that device; None where it is not known."""
+    memory: MemoryEstimate | None
+    """Of the largest micro-batch of an epoch."""
+
+    def in_words(self) -> Iterator[str]:
+        """Yield what is trained, of how much, and in how much memory, a sentence each."""
+        yield from (target.in_words for target in self.targets)
+        if self.unmatched is None:
+            yield f"{self.num_trainable:,} trainable weights over {self.num_weights:,} frozen ones"
+            if self.memory is not None:
+                yield f"memory: {self.memory.in_words()}, in {self.dtype} on {self.device}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +98,8 @@ class Material:
     """How many were asked for."""
     planned: PlannedRun | None = None
     """None where no run is planned (a data file is checked)."""
+    model: PlannedModel | None = None
+    """None where no run is planned, or where only loading the model tells."""
     config: ChecksConfig = field(default_factory=ChecksConfig)
 
     @property

@@ -102,6 +102,9 @@ def print_check(result: CheckResult, *, stats: bool = False) -> None:
     for words in (result.statistics.in_words(), result.statistics.mask_in_words()):
         if words:
             say(words)
+    if result.model is not None:
+        for line in result.model.in_words():
+            say(harmless(line))
     if stats:
         _print_statistics(result.statistics)
     for example in result.examples:

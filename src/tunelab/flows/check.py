@@ -11,11 +11,12 @@ from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.checks.finding import Findings
-from tunelab.checks.material import Material, PlannedRun
+from tunelab.checks.material import Material, PlannedModel, PlannedRun
 from tunelab.checks.statistics import Statistics, response_type, statistics
 from tunelab.conversations import Conversation
 from tunelab.errors import DataError, counted
 from tunelab.flows.data import Gathered, gather
+from tunelab.flows.footprint import planned_model
 from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.models.kinds import running_kinds_in
 from tunelab.models.locate import locate_model, max_positions
@@ -57,6 +58,8 @@ class CheckResult:
     gathered: Gathered
     planned: PlannedRun | None
     """None where data were checked and no run is planned."""
+    model: PlannedModel | None
+    """None where no run is planned, or where only loading the base model tells."""
     findings: Findings
     statistics: Statistics
     examples: tuple[Example, ...]
@@ -96,10 +99,14 @@ def check_data_or_recipe(
     sequences = gathered.rendered_train.sequences
     schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
     material = material_of(recipe, gathered, renderer, folder=folder, schedule=schedule)
+    if schedule is not None:
+        model = planned_model(recipe, folder, sequences=sequences, schedule=schedule)
+        material = replace(material, model=model)
     return CheckResult(
         resolved=resolved,
         gathered=gathered,
         planned=material.planned,
+        model=material.model,
         findings=check(material),
         statistics=statistics(material, count_repeats=count_repeats),
         examples=_examples(gathered, renderer, num_examples, max_length=recipe.data.max_length),

@@ -14,8 +14,9 @@ from tunelab.flows.check import material_of
 from tunelab.flows.data import Gathered
 from tunelab.flows.plan import Sharing, make_schedule, sharing_of
 from tunelab.models.branching import cannot_branch
+from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
 from tunelab.models.loaded import LoadedModel
-from tunelab.models.memory import MemoryEstimate, affordable_tokens, device_memory, estimate_memory
+from tunelab.models.memory import device_memory, sizes_of
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
@@ -110,8 +111,6 @@ def announce(
     text = f"{num_trainable:,} trainable weights over {num_weights:,} frozen ones ({base})"
     events.emit(Notice(text=text))
     events.emit(Notice(text=_memory(recipe, model, adapter, sharing)))
-    if not data.rendered_held_out.sequences and recipe.training.eval_strategy != "no":
-        events.emit(Notice(text="no held-out rows: nothing is evaluated, the last weights are kept", level="warning"))
     events.emit(
         RunStarted(
             run_id=run_id,
@@ -138,8 +137,8 @@ def _estimate(
     recipe: Recipe, model: LoadedModel, adapter: Adapter, *, tokens: int, trained_tokens: int
 ) -> MemoryEstimate:
     num_trainable, _ = _count(model, adapter)
-    return estimate_memory(
-        model.network.config,
+    return estimate_step(
+        sizes_of(model.network.config),
         num_weights=frozen_weights_here(model.network),
         num_trainable=num_trainable,
         bytes_per_weight=model.dtype.itemsize,
@@ -151,6 +150,4 @@ def _estimate(
 
 def _memory(recipe: Recipe, model: LoadedModel, adapter: Adapter, sharing: Sharing) -> str:
     estimate = _estimate(recipe, model, adapter, tokens=sharing.largest_batch, trained_tokens=sharing.most_trained)
-    parts = (("base", estimate.base_bytes), ("adapter", estimate.adapter_bytes), ("a step", estimate.activation_bytes))
-    told = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts)
-    return f"memory: about {estimate.total_bytes / 2**20:,.0f} MiB for weights and a step ({told})"
+    return f"memory: {estimate.in_words()}"

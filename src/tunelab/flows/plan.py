@@ -65,11 +65,18 @@ def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> Pla
         examples_per_step=examples if recipe.batching.varied_seqlen else None,
         num_warmup_steps=training.num_warmup_steps,
         uses_warmup=training.lr_scheduler_type.endswith("_with_warmup"),
+        num_epochs=_epochs(schedule, training.num_train_epochs if training.num_training_steps is None else None),
+        wants_evaluation=training.eval_strategy != "no",
         evaluates=training.eval_strategy == "steps" and num_held_out > 0,
         eval_steps=training.eval_steps,
         save_steps=training.save_steps,
         keeps_best=training.load_best_model_at_end,
     )
+
+
+def _epochs(schedule: Schedule, wanted: float | None) -> float:
+    # The first step says which part of an epoch it is: the last one would have to plan all epochs before it.
+    return schedule.total_steps * schedule.step(0).epoch if wanted is None else wanted
 
 
 def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule: Schedule) -> Sharing:

@@ -1,0 +1,103 @@
+"""What a run would train and hold in memory, known before a weight is read and without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunelab.adapters.config import LoraConfig
+from tunelab.adapters.size import count_trainable
+from tunelab.batching.schedule import Schedule
+from tunelab.checks.material import PlannedModel
+from tunelab.errors import AdapterError
+from tunelab.flows.plan import sharing_of
+from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
+from tunelab.models.header import StoredWeights, read_headers
+from tunelab.models.targets import Target, match_targets
+from tunelab.recipes import Recipe
+from tunelab.rendering.rendered import Rendered
+
+_STORED = {"F64": "float32", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Device:
+    name: str
+    dtype: str
+    memory_bytes: int | None
+
+
+def planned_model(
+    recipe: Recipe, folder: Path, *, sequences: Sequence[Rendered], schedule: Schedule
+) -> PlannedModel | None:
+    """Return what the recipe trains of the base model in `folder`, and the memory of its largest micro-batch.
+
+    None where only loading the model tells: its files are no safetensors, or its layers are not laid out as in them.
+    """
+    weights, sizes = read_headers(folder), sizes_in(folder)
+    if weights is None or sizes is None:
+        return None
+    try:
+        targets, unmatched = tuple(_targets(recipe, weights, sizes)), None
+    except AdapterError as error:
+        targets, unmatched = (), error
+    device = _device(recipe, weights)
+    num_trainable = count_trainable(recipe.adapter, targets=targets, sizes=sizes)
+    return PlannedModel(
+        targets=targets,
+        unmatched=unmatched,
+        num_weights=weights.num_weights,
+        num_trainable=num_trainable,
+        dtype=device.dtype,
+        device=device.name,
+        device_bytes=device.memory_bytes,
+        memory=_memory(recipe, folder, weights, sizes, device, num_trainable, sequences, schedule),
+    )
+
+
+def _targets(recipe: Recipe, weights: StoredWeights, sizes: Sizes) -> list[Target]:
+    if not isinstance(recipe.adapter, LoraConfig):
+        return []
+    wishes = recipe.adapter.target_modules
+    return match_targets(weights.layers, wishes, kind=weights.kind, num_layers=sizes.layers)
+
+
+def _device(recipe: Recipe, weights: StoredWeights) -> _Device:
+    """Return where the model would run: without torch a GPU is known by its device file alone."""
+    wish = recipe.model.device_map
+    on_gpu = wish == "cuda" or (wish == "auto" and Path("/dev/nvidia0").exists())
+    dtype: str = recipe.model.torch_dtype
+    if dtype == "auto":
+        dtype = _STORED[weights.dtype] if on_gpu or recipe.training.fp16 else "float32"
+        dtype = "bfloat16" if not on_gpu and recipe.training.bf16 else dtype
+    return _Device(name="a GPU" if on_gpu else "a CPU", dtype=dtype, memory_bytes=None if on_gpu else host_memory())
+
+
+def _memory(
+    recipe: Recipe,
+    folder: Path,
+    weights: StoredWeights,
+    sizes: Sizes,
+    device: _Device,
+    num_trainable: int,
+    sequences: Sequence[Rendered],
+    schedule: Schedule,
+) -> MemoryEstimate:
+    def estimate(tokens: int, trained_tokens: int) -> MemoryEstimate:
+        return estimate_step(
+            sizes,
+            num_weights=weights.num_weights,
+            num_trainable=num_trainable,
+            bytes_per_weight=_BYTES[device.dtype],
+            tokens=tokens,
+            trained_tokens=trained_tokens,
+            gradient_checkpointing=recipe.training.gradient_checkpointing,
+        )
+
+    batching = recipe.batching
+    if device.memory_bytes is not None:
+        affordable = affordable_tokens(estimate(1, 1), device.memory_bytes)
+        fewer = min(affordable, batching.micro_batch_tokens)
+        batching = batching.model_copy(update={"micro_batch_tokens": fewer})
+    sharing = sharing_of(batching, sequences, schedule)
+    return estimate(sharing.largest_batch, sharing.most_trained)

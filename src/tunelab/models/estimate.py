@@ -1,0 +1,113 @@
+"""How much memory a run will need, from numbers alone. Imports no torch."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_ADAM_COPIES = 4  # weight, gradient and two moments of each trained weight, in float32
+_FEWEST_TOKENS = 256  # fewer at a time save nothing beside the base model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What of a model's shape decides its activations."""
+
+    hidden: int
+    layers: int
+    mlp: int
+    """Width of the MLP's inner layer."""
+    vocabulary: int
+    keys: int = 0
+    """Width of a layer's keys over all heads; 0 where it was not asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEstimate:
+    """Bytes of a training step by what holds them."""
+
+    base_bytes: int
+    adapter_bytes: int
+    activation_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """The expected peak beyond what the libraries themselves occupy."""
+        return self.base_bytes + self.adapter_bytes + self.activation_bytes
+
+    def in_words(self) -> str:
+        """Return such as ``about 840 MiB for weights and a step (base 512 MiB, adapter 12 MiB, a step 316 MiB)``."""
+        parts = (("base", self.base_bytes), ("adapter", self.adapter_bytes), ("a step", self.activation_bytes))
+        told = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts)
+        return f"about {self.total_bytes / 2**20:,.0f} MiB for weights and a step ({told})"
+
+
+def estimate_step(
+    sizes: Sizes,
+    *,
+    num_weights: int,
+    num_trainable: int,
+    bytes_per_weight: int,
+    tokens: int,
+    trained_tokens: int,
+    gradient_checkpointing: bool,
+) -> MemoryEstimate:
+    """Return an estimate for a micro-batch of `tokens` run tokens, `trained_tokens` of which predict.
+
+    The root of its step counts among them. Per layer and token the backward pass keeps eight vectors of the hidden
+    width and four of the MLP's; the allocator's gaps and what is at work come to three quarters of that. With
+    gradient checkpointing only the layer's input stays, there are no gaps, and either the logits or one layer are at
+    work. Logits, their logarithms and the gradients of both are float32, for predicting tokens only. The constants
+    are fitted to benchmarks/memory.py.
+    """
+    layer = (2 * sizes.hidden + sizes.mlp) * bytes_per_weight
+    logits = trained_tokens * sizes.vocabulary * 4
+    if gradient_checkpointing:
+        activations = tokens * sizes.hidden * sizes.layers * bytes_per_weight + max(3 * logits, 6 * tokens * layer)
+    else:
+        activations = 7 * tokens * layer * sizes.layers + 4 * logits
+    return MemoryEstimate(
+        base_bytes=num_weights * bytes_per_weight,
+        adapter_bytes=num_trainable * 4 * _ADAM_COPIES,
+        activation_bytes=activations,
+    )
+
+
+def affordable_tokens(estimate_of_one_token: MemoryEstimate, memory_bytes: int) -> int:
+    """Return how many trained tokens may run at a time, so that half of `memory_bytes` holds weights and activations.
+
+    It depends on the size of the memory, not on what is free now, so that a resumed run cuts its steps as before.
+    """
+    fixed = estimate_of_one_token.base_bytes + estimate_of_one_token.adapter_bytes
+    return max(_FEWEST_TOKENS, (memory_bytes // 2 - fixed) // estimate_of_one_token.activation_bytes)
+
+
+def sizes_in(folder: Path) -> Sizes | None:
+    """Return the sizes that the config.json in `folder` names; None where it does not name them all."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # whoever loads the model says so, and better
+    text = config.get("text_config") or config if isinstance(config, dict) else {}
+    hidden, layers = _size(text, "hidden_size", "n_embd"), _size(text, "num_hidden_layers", "n_layer")
+    vocabulary = _size(text, "vocab_size")
+    if not (hidden and layers and vocabulary):
+        return None
+    mlp = _size(text, "intermediate_size") or 4 * hidden
+    heads = _size(text, "num_attention_heads", "n_head") or 1
+    keys = (_size(text, "num_key_value_heads") or heads) * (_size(text, "head_dim") or hidden // heads)
+    return Sizes(hidden=hidden, layers=layers, mlp=mlp, vocabulary=vocabulary, keys=keys)
+
+
+def host_memory() -> int | None:
+    """Return the bytes of this machine's memory; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _size(config: Mapping[str, Any], *names: str) -> int:
+    return next((value for name in names if isinstance(value := config.get(name), int) and value > 0), 0)

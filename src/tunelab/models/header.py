@@ -1,0 +1,103 @@
+"""The weights of a model as the headers of its files name them: enough to find and count layers. Imports no torch."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from tunelab.models.kinds import running_kinds_in
+
+_MOST_HEADER_BYTES = 100 * 2**20  # what the format itself allows
+_FLOATS = {"F64", "F32", "F16", "BF16"}
+_HEADS = ("lm_head", "embed_out", "score")
+# Modules of these are not named or shaped in a loaded network as they are in the files.
+_OTHERWISE = ("expert", "vision", "audio", "visual", "mtp.", ".scales", ".qweight", ".absmax")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWeights:
+    """What the headers say."""
+
+    kind: str
+    """What config.json calls the model, such as ``llama``."""
+    num_weights: int
+    layers: Mapping[str, tuple[int, int]]
+    """(inputs, outputs) of the modules that an adapter could train, by full name; the output layer is none of them."""
+    dtype: str
+    """As the format names it: F32, BF16, F16; the one that most weights have."""
+
+
+def read_headers(folder: Path) -> StoredWeights | None:
+    """Return what the safetensors files of a base model hold, without reading a weight.
+
+    None where there are none, or where a loaded network is not laid out as its files are: experts, several kinds of
+    input, quantized weights, layers with a state. Only loading tells there.
+    """
+    if running_kinds_in(folder):
+        return None
+    tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for file in _files(folder):
+        header = _header(file)
+        if header is None:
+            return None
+        tensors |= header
+    if not tensors or any(word in name for name in tensors for word in _OTHERWISE):
+        return None
+    counts: dict[str, int] = {}
+    for dtype, shape in tensors.values():
+        counts[dtype] = counts.get(dtype, 0) + prod(shape)
+    if set(counts) - _FLOATS:
+        return None
+    config = _config(folder)
+    tied, kind = config.get("tie_word_embeddings", False), str(config.get("model_type") or "this model")
+    head = sum(prod(shape) for name, (_, shape) in tensors.items() if tied and _is_head(name))
+    turned = kind in ("gpt2", "openai-gpt", "imagegpt")  # they store (inputs, outputs)
+    return StoredWeights(
+        kind=kind,
+        num_weights=sum(counts.values()) - head,
+        layers={
+            name.removesuffix(".weight"): shape if turned or _is_embedding(name) else (shape[1], shape[0])
+            for name, (_, shape) in tensors.items()
+            if name.endswith(".weight") and len(shape) == 2 and not _is_head(name)
+        },
+        dtype=max(counts, key=lambda dtype: counts[dtype]),
+    )
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    if (whole := folder / "model.safetensors").is_file():
+        return [whole]
+    names = _config(folder, "model.safetensors.index.json").get("weight_map", {})
+    # Names come from a file of the model: no path among them leads elsewhere.
+    return [folder / name for name in sorted(set(names.values())) if isinstance(name, str) and Path(name).name == name]
+
+
+def _header(file: Path) -> dict[str, tuple[str, tuple[int, ...]]] | None:
+    try:
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            if size > min(_MOST_HEADER_BYTES, file.stat().st_size):
+                return None
+            header = json.loads(stream.read(size))
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        return {name: (entry["dtype"], tuple(map(int, entry["shape"]))) for name, entry in entries.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None  # whoever loads the model says so, and better
+
+
+def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    try:
+        config = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _is_head(name: str) -> bool:
+    return name.removesuffix(".weight").rpartition(".")[2] in _HEADS
+
+
+def _is_embedding(name: str) -> bool:
+    return any("embed" in part or part in ("wte", "wpe") for part in name.lower().split("."))

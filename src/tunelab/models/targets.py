@@ -1,0 +1,140 @@
+"""Wishes for layers, matched by role or name or refused with what to write instead. Imports no torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tunelab.errors import AdapterError, did_you_mean
+
+ROLES = ("attention", "mlp", "all-linear", "embeddings")
+
+_ATTENTION_WORDS = ("attn", "attention")
+_MLP_WORDS = ("mlp", "ffn", "feed_forward", "feedforward", "experts")
+# Names that other models split and this one may have fused.
+_FUSED = {
+    "q_proj": ("qkv_proj", "query_key_value", "Wqkv", "c_attn", "qkv"),
+    "k_proj": ("qkv_proj", "query_key_value", "Wqkv", "c_attn", "qkv"),
+    "v_proj": ("qkv_proj", "query_key_value", "Wqkv", "c_attn", "qkv"),
+    "o_proj": ("out_proj", "dense", "c_proj"),
+    "gate_proj": ("gate_up_proj", "c_fc"),
+    "up_proj": ("gate_up_proj", "c_fc"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One wish and the modules it matched."""
+
+    wish: str
+    """The role or name as the recipe gave it."""
+    modules: tuple[str, ...]
+    """Full names of the modules, e.g. ``model.layers.0.self_attn.qkv_proj``."""
+    shapes: tuple[tuple[int, int], ...]
+    """(inputs, outputs) of each module."""
+    num_layers: int
+    """Layers of the network, to see whether a wish reaches all of them."""
+    left_out: tuple[str, ...] = ()
+    """Last parts of the names that belong to the role and cannot be adapted: their weights are read around them."""
+
+    @property
+    def num_reached(self) -> int:
+        """Layers in which at least one module was matched; modules outside the layers do not count."""
+        numbers = {part for module in self.modules for part in module.split(".") if part.isdigit()}
+        return len(numbers)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The last parts of the modules' names, each once."""
+        return tuple(dict.fromkeys(module.rsplit(".", 1)[-1] for module in self.modules))
+
+    @property
+    def in_words(self) -> str:
+        """What was matched, such as ``attention: 64 modules (qkv_proj, o_proj) in 32 of 32 layers``."""
+        around = f"; not {', '.join(self.left_out)}, whose weights are read around them" if self.left_out else ""
+        reached = f"in {self.num_reached} of {self.num_layers} layers"
+        return f"{self.wish}: {len(self.modules)} modules ({', '.join(self.names)}) {reached}{around}"
+
+    def num_lora_weights(self, rank: int) -> int:
+        """Trainable weights of LoRA at `rank` over these modules."""
+        return sum(rank * (inputs + outputs) for inputs, outputs in self.shapes)
+
+
+def match_targets(
+    modules: Mapping[str, tuple[int, int]],
+    wishes: str | Sequence[str],
+    *,
+    kind: str,
+    num_layers: int,
+    read_around: Mapping[str, tuple[int, int]] | None = None,
+) -> list[Target]:
+    """Return what each wish matches.
+
+    Args:
+        modules: full name -> (inputs, outputs) of what can be adapted.
+        wishes: a role (`attention`, `mlp`, `all-linear`, `embeddings`), a module name, or several of them.
+        kind: of the model, as its config names it.
+        num_layers: of the network.
+        read_around: modules that look like the others and cannot be adapted.
+
+    Raises:
+        AdapterError: a wish matches nothing; the message proposes the fused or nearest name and the roles.
+    """
+    around = read_around or {}
+    wanted = [wishes] if isinstance(wishes, str) else list(wishes)
+    unmatched = [wish for wish in wanted if not _match(wish, modules)]
+    if unmatched:
+        _refuse_read_around(kind, [wish for wish in unmatched if _match(wish, around)])
+        _refuse(kind, unmatched, modules)
+    return [
+        Target(
+            wish=wish,
+            modules=tuple(names := _match(wish, modules)),
+            shapes=tuple(modules[name] for name in names),
+            num_layers=num_layers,
+            left_out=tuple(dict.fromkeys(name.rsplit(".", 1)[-1] for name in _match(wish, around))),
+        )
+        for wish in wanted
+    ]
+
+
+def _match(wish: str, modules: Mapping[str, tuple[int, int]]) -> list[str]:
+    if wish in ROLES:
+        linear = wish == "all-linear"
+        return [name for name in modules if role_of(name) == wish or (linear and role_of(name) != "embeddings")]
+    return [name for name in modules if name == wish or name.endswith(f".{wish}")]
+
+
+def role_of(name: str) -> str:
+    """Return the role of a module: attention, mlp, embeddings, or linear."""
+    parts = name.lower().split(".")
+    if any("embed" in part or part in ("wte", "wpe") for part in parts):
+        return "embeddings"
+    if any(word in part for part in parts[:-1] for word in _ATTENTION_WORDS):
+        return "attention"
+    if any(word in part for part in parts[:-1] for word in _MLP_WORDS):
+        return "mlp"
+    return "linear"
+
+
+def _refuse_read_around(kind: str, wishes: Sequence[str]) -> None:
+    if wishes:
+        raise AdapterError(
+            f"{', '.join(wishes)} of {kind} cannot be adapted: its kernels read the weights "
+            "around the layer, so that what is trained would not be used",
+            where="lora.target_modules",
+            remedy="Take all-linear, which leaves such layers out, or other names.",
+        )
+
+
+def _refuse(kind: str, unmatched: Sequence[str], modules: Mapping[str, tuple[int, int]]) -> None:
+    names = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in modules))
+    fused = sorted({here for wish in unmatched for here in _FUSED.get(wish, ()) if here in names})
+    split = [here for here in names for wish in unmatched if wish in _FUSED.get(here, ())]
+    hints = [f"In this model they are fused: use {', '.join(fused)}."] if fused else []
+    hints += [f"In this model they are apart: use {', '.join(split)}."] if split else []
+    hints += [] if hints else dict.fromkeys(did_you_mean(wish, names) for wish in unmatched)
+    raise AdapterError(
+        f"{', '.join(unmatched)} match{'es' if len(unmatched) == 1 else ''} no layer of {kind}",
+        where="lora.target_modules",
+        expected=f"names among {', '.join(names)}",
+        remedy=f"{' '.join(hints)} Or name a role: {', '.join(ROLES)}.",
+    )
