@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.cache_utils import DynamicCache
@@ -39,6 +41,11 @@ class ForestLayout:
 
     No dict to put them into: FSDP2 hands each layer copies of the containers among its arguments.
     """
+    last_read: tuple[int, NDArray[np.int32]] | None = None
+    """The last layer's number, and the nodes whose outputs anyone reads, each once and ascending; None for all.
+
+    Behind the last attention nodes meet no more: what it gives the others is for nobody. The flash path leaves it out.
+    """
 
 
 @contextmanager
@@ -58,6 +65,11 @@ def forest_attention(network: PreTrainedModel) -> Iterator[None]:
 def sliding_windows(network: PreTrainedModel) -> list[int]:
     """Return the window, in positions, of each layer that has one."""
     return [layer.sliding_window for layer in DynamicCache(config=network.config).layers if layer.is_sliding]
+
+
+def last_layer(network: PreTrainedModel) -> int:
+    """Return the number of the last layer, as its attention knows it."""
+    return int(network.config.get_text_config(decoder=True).num_hidden_layers) - 1
 
 
 def _attend(
@@ -89,7 +101,8 @@ def _attend(
         spans = layout.spans_S
         return flex_forest(query, key, value, spans=spans, root=root, scale=scaling, window=window), None
     if query.device.type == "cpu" and key.shape[-1] == value.shape[-1] and window is None:
-        return flash_forest(query, key, value, spans=layout.spans_S, root=root, scale=scaling), None
+        read_Q = layout.last_read[1] if layout.last_read is not None and layout.last_read[0] == layer else None
+        return flash_forest(query, key, value, spans=layout.spans_S, root=root, scale=scaling, read_Q=read_Q), None
     return _masked(query, key, value, layout=layout, root=root, scale=scaling, window=window), None
 
 

@@ -4,11 +4,12 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from tunelab.errors import ModelError
-from tunelab.models.attention import ForestLayout, forest_attention
+from tunelab.models.attention import ForestLayout, forest_attention, last_layer
 from tunelab.models.flash_forest import Span
 from tunelab.models.kinds import running_kinds
 from tunelab.models.loaded import in_eval_mode
@@ -56,7 +57,8 @@ def _tried(network: PreTrainedModel) -> str | None:
     depths_N = torch.tensor([*range(_TRUNK + _FIRST), *range(_TRUNK, _TRUNK + _SECOND)], device=network.device)
     own = _TRUNK + _FIRST
     spans = [Span(0, _TRUNK, len(ids_N)), Span(_TRUNK, own, own), Span(own, len(ids_N), len(ids_N))]
-    layout = ForestLayout(spans_S=spans, longest_path=own)
+    read_Q = np.arange(own, len(ids_N), dtype=np.int32)
+    layout = ForestLayout(spans_S=spans, longest_path=own, last_read=(last_layer(network), read_Q))
     alone_NV = _logits(network, input_ids=torch.cat([ids_N[:_TRUNK], ids_N[own:]])[None])[_TRUNK:]
     try:
         with forest_attention(network):

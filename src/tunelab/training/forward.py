@@ -1,11 +1,12 @@
 """A forest through a network: the loss of its trained nodes."""
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.forest import Forest
-from tunelab.models.attention import IMPLEMENTATION, ForestLayout
+from tunelab.models.attention import IMPLEMENTATION, ForestLayout, last_layer
 from tunelab.models.flash_forest import Span
 from tunelab.training.embedding import embed
 from tunelab.training.root import Root
@@ -31,6 +32,7 @@ def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest, root
             spans_S=[Span(*span) for span in forest.spans()],
             longest_path=num_before + int(forest.depths_N.max()) + 1,
             root=root.layers,
+            last_read=(last_layer(network), np.unique(forest.sources_M)),
         ),
     ).logits[0]
     return summed_loss(logits_MV, forest)

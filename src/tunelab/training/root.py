@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.models.attention import ForestLayout, KeysValues
+from tunelab.models.attention import ForestLayout, KeysValues, last_layer
 from tunelab.models.flash_forest import Span
 from tunelab.training.embedding import embed
 
@@ -55,6 +55,7 @@ def run_root(network: PreTrainedModel, adapter: Adapter, token_ids_R: NDArray[np
                 longest_path=before + length,
                 root=grown,
                 keep=behind.__setitem__,
+                last_read=(last_layer(network), np.zeros(0, dtype=np.int32)),
             ),
         )
         grown = {layer: _joined(grown.get(layer), pair) for layer, pair in behind.items()}
