@@ -75,7 +75,7 @@ def read_conversations(
     catalog = read_catalog(base / Path(config.tool_catalog).expanduser()) if config.tool_catalog else None
     stream = iter(rows)
     first = list(islice(stream, _LOOKED_AT))
-    format, evidence = _found(first, config)
+    format, evidence = find_format(first, config)
     if format.name == "table":
         refuse_unknown_columns(first, config)
     items = []
@@ -89,7 +89,13 @@ def read_conversations(
     return Conversations(items=tuple(items), format=format.name, evidence=evidence)
 
 
-def _found(rows: list[Row], config: ConversationConfig) -> tuple[Format, str]:
+def find_format(rows: list[Row], config: ConversationConfig) -> tuple[Format, str]:
+    """Return the shape of some rows, and the evidence for it.
+
+    Raises:
+        DataError: no row, rows of no known shape, or preference pairs.
+        RecipeError: a table without its templates, or templates for what is no table.
+    """
     templates = [name for name in ("prompt_template", "completion_template") if getattr(config, name) is not None]
     named = "table" if templates and config.format == "auto" else config.format
     if templates and named != "table":

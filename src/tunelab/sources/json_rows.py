@@ -21,13 +21,18 @@ _INSIDE_TEXT = re.compile(r'["\\\n]')
 
 def read_json(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
     """Yield the rows of a ``.json`` file; whether it holds lines or an array is found by its first characters."""
-    head = read_head(path, name)
-    array = _ARRAY.match(head) or _WRAPPED_ARRAY.match(head)
-    if array or _PRETTY_OBJECT.match(head):
+    if holds_json_lines(path, name):
+        yield from read_json_lines(path, name, on_bad)
+    else:
+        array = _array(read_head(path, name))
         elements = _split(read_chunks(path, name), name, opening=array[0] if array else "")
         yield from _rows(elements, name, on_bad)
-    else:
-        yield from read_json_lines(path, name, on_bad)
+
+
+def holds_json_lines(path: Path, name: str) -> bool:
+    """Tell whether a JSON file holds an object per line, judged by its first characters."""
+    head = read_head(path, name)
+    return not (_array(head) or _PRETTY_OBJECT.match(head))
 
 
 def read_json_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
@@ -53,6 +58,10 @@ def _rows(placed: Iterable[tuple[str, int, int]], name: str, on_bad: OnBad) -> I
             on_bad(error)
         else:
             yield Row(value=value, origin=origin)
+
+
+def _array(head: str) -> re.Match[str] | None:
+    return _ARRAY.match(head) or _WRAPPED_ARRAY.match(head)
 
 
 @dataclass(slots=True)

@@ -19,8 +19,13 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 def read_csv(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
     """Yield the rows of a CSV file; of comma, semicolon, tab and bar, the one that the header has most of separates."""
-    header = read_head(path, name).lstrip("\r\n").partition("\n")[0]
-    return _read_separated(path, name, on_bad, max(",;\t|", key=header.count))
+    return _read_separated(path, name, on_bad, separator_of(read_head(path, name)))
+
+
+def separator_of(head: str) -> str:
+    """Return what separates the fields of a CSV file that begins with `head`."""
+    header = head.lstrip("\r\n").partition("\n")[0]
+    return max(",;\t|", key=header.count)
 
 
 def read_tsv(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:

@@ -1,0 +1,252 @@
+"""The order of cleaning: batches are judged one by one; what stands is written, or waits for the rules that need all."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from tunelab.cleaning.batches import Batch, json_of, RECORD
+from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.drawing import draw, priorities, split
+from tunelab.cleaning.judging import Judge
+from tunelab.cleaning.near import Sketches, frame_of
+from tunelab.cleaning.report import CleanReport, Tally
+from tunelab.cleaning.waiting import Waiting
+
+RULES = (
+    "unreadable",
+    "no_conversation",
+    *(name for name in CleaningConfig.model_fields if name not in ("text_fields", "tokenizer", "prompt_fields")),
+)
+"""What is counted under which name, in the order in which rows meet it."""
+_REASON = {"where": pl.String, "reason": pl.String, "rule": pl.String, "detail": pl.String}
+_FRAME_TEXTS = 5_000
+
+Rejecting = Callable[[pl.DataFrame, pl.Series], None]
+"""Takes refused rows: `where`, `reason`, `rule`, `detail`, and the JSON text of each."""
+Keeping = Callable[[pl.DataFrame, bool], None]
+"""Takes kept rows, and whether they are on the test side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done besides the rules."""
+
+    config: CleaningConfig
+    names: Sequence[str]
+    """The files, as messages show them."""
+    test_size: float = 0.0
+    """Share of the kept rows that is split off; 0 splits nothing."""
+    excluded_texts: Sequence[str] = ()
+    """Texts of test rows, where rows like them are dropped."""
+    format: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether a rule needs all rows before one can be written."""
+        config = self.config
+        draws = config.max_samples is not None or config.max_per_class is not None
+        return draws or self.test_size > 0 or self.compares_all
+
+    @property
+    def compares_all(self) -> bool:
+        """Whether a rule compares all rows with each other."""
+        config = self.config
+        return config.conflicts == "drop" or config.near_duplicates is not None or config.near_overlap is not None
+
+    @property
+    def most(self) -> int | None:
+        """How many rows are drawn by nothing but their priority; None where more than that decides."""
+        config = self.config
+        plain = not self.compares_all and config.max_per_class is None and not config.stratified
+        return config.max_samples if plain else None
+
+
+class Cleaner:
+    """Cleans batches; counts all that happens to rows."""
+
+    def __init__(self, plan: Plan, judge: Judge, waiting: Waiting | None, keep: Keeping, reject: Rejecting) -> None:
+        self._plan, self._judge, self._waiting, self._keep, self._reject = plan, judge, waiting, keep, reject
+        self._rejected, self._not_drawn = Tally(), Tally()
+        self._num_read = self._num_train = self._num_test = 0
+        self._classes: dict[str, tuple[int, int]] = {}
+
+    def clean(self, batches: Iterable[Batch]) -> CleanReport:
+        """Clean all batches and return what was done.
+
+        Every row is kept, rejected or not drawn: that their sum is what was read is a promise of this function.
+        """
+        for batch in batches:
+            self._take(batch)
+        if self._waiting is not None:
+            self._decide(self._waiting)
+        num_kept = self._num_train + self._num_test
+        assert self._num_read == num_kept + self._rejected.total + self._not_drawn.total
+        return CleanReport(
+            num_read=self._num_read,
+            num_kept=num_kept,
+            num_rejected=self._rejected.total,
+            num_not_drawn=self._not_drawn.total,
+            num_train=self._num_train,
+            num_test=self._num_test,
+            rejected=self._rejected.counts(RULES),
+            not_drawn=self._not_drawn.counts(RULES),
+            changed=self._judge.changed.counts(RULES),
+            reported=self._judge.reported.counts(RULES),
+            classes=self._classes,
+            format=self._plan.format,
+            notes=self._plan.notes,
+        )
+
+    def _take(self, batch: Batch) -> None:
+        first_index = self._num_read
+        self._num_read += len(batch.lines) + len(batch.unreadable)
+        name = self._plan.names[batch.file]
+        faults = [(f"{name}:{each.line}", each.fault, "unreadable", "") for each in batch.unreadable]
+        texts = pl.Series([each.text for each in batch.unreadable], dtype=pl.String)
+        quoted = pl.DataFrame({"t": texts}).select(pl.struct("t").struct.json_encode().str.slice(5).str.head(-1))
+        self._refuse(pl.DataFrame(faults, schema=_REASON, orient="row"), quoted.to_series())
+        judged = self._judge.judge(batch)
+        if judged.refused.height:
+            rows = judged.refused["row"]
+            where = pl.lit(f"{name}:") + batch.lines.gather(rows).cast(pl.String)
+            self._refuse(judged.refused.select(where=where, *("reason", "rule", "detail")), batch.shown(rows))
+        if self._waiting is None:
+            self._write(batch.kept(judged.rows), judged.facts, None)
+            return
+        index = (judged.rows.cast(pl.UInt64) + first_index).alias("index")
+        notes = judged.facts.with_columns(index=index, priority=priorities(index, self._plan.config.seed))
+        if judged.links is not None:
+            chains = [link if isinstance(link, tuple) else None for link in judged.links]
+            notes = notes.with_columns(
+                session=pl.Series([link if isinstance(link, str) else None for link in judged.links], dtype=pl.String),
+                chain=pl.Series(chains, dtype=pl.List(pl.Int64)),
+            )
+        gone = self._waiting.add(batch.kept(judged.rows), notes)
+        self._leave("max_samples", gone)
+
+    def _decide(self, waiting: Waiting) -> None:
+        ledger = waiting.ledger.with_row_index("place")
+        refused = self._compared(ledger, waiting)
+        standing = ledger.filter(~pl.col("index").is_in(refused["index"].implode()))
+        drawn, left = draw(standing, self._plan.config)
+        for rule, indices in left.items():
+            self._leave(rule, ledger.filter(pl.col("index").is_in(indices.implode())))
+        is_test = pl.Series([False] * drawn.height, dtype=pl.Boolean)
+        if self._plan.test_size:
+            is_test = split(drawn, self._plan.config, self._plan.test_size)
+        sides = drawn.select("index", is_test=is_test)
+        for rows, notes in waiting.chunks():
+            numbered = notes.select("index").with_row_index("row")
+            bad = numbered.join(refused, on="index", maintain_order="left")
+            if bad.height:
+                texts = rows[bad["row"]]
+                shown = texts[RECORD] if RECORD in texts.columns else json_of(texts)
+                self._refuse(bad.select("where", "reason", "rule", "detail"), shown)
+            kept = numbered.join(sides, on="index", maintain_order="left")
+            for side in (False, True):
+                places = kept.filter(pl.col("is_test") == side)["row"]
+                if len(places):
+                    self._write(rows[places], notes[places], side)
+
+    def _compared(self, ledger: pl.DataFrame, waiting: Waiting) -> pl.DataFrame:
+        """Return `index`, `where`, `reason`, `rule`, `detail` of rows that others are a reason to refuse."""
+        config = self._plan.config
+        refused = pl.DataFrame(schema={"index": pl.UInt64, **_REASON})
+        standing = ledger
+        if config.conflicts == "drop":
+            several = pl.col("answer").n_unique().over("prompt") > 1
+            first = pl.col("place").first().over("prompt")
+            bad = standing.with_columns(first=first).filter(several)
+            reason = "its prompt has several answers"
+            refused = pl.concat([refused, self._told(ledger, bad, bad["first"], "conflicts", reason)])
+            standing = standing.filter(~several)
+            if config.drop_duplicates == "prompt":
+                again = ~pl.col("prompt").is_first_distinct()
+                bad = standing.with_columns(first=first).filter(again)
+                reason = "the prompt is that of an earlier row"
+                refused = pl.concat([refused, self._told(ledger, bad, bad["first"], "drop_duplicates", reason)])
+                standing = standing.filter(~again)
+        for rule, threshold, seen in (
+            ("near_overlap", config.near_overlap, self._plan.excluded_texts),
+            ("near_duplicates", config.near_duplicates, ()),
+        ):
+            if threshold is None or not standing.height:
+                continue
+            more = self._nearly(ledger, standing, waiting, rule, threshold, seen)
+            refused = pl.concat([refused, more])
+            standing = standing.filter(~pl.col("index").is_in(more["index"].implode()))
+        return refused
+
+    def _nearly(
+        self,
+        ledger: pl.DataFrame,
+        standing: pl.DataFrame,
+        waiting: Waiting,
+        rule: str,
+        threshold: float,
+        seen: Sequence[str],
+    ) -> pl.DataFrame:
+        places = standing["place"].to_list()
+        sample = places[:: -(-len(places) // _FRAME_TEXTS)]
+        sketches = Sketches(threshold=threshold, frame=frame_of([*seen, *waiting.texts_of(sample)]))
+        sketches.add(seen)
+        for start in range(0, len(places), _FRAME_TEXTS):
+            sketches.add(waiting.texts_of(places[start : start + _FRAME_TEXTS]))
+
+        def texts_of(indices: Sequence[int]) -> Sequence[str]:
+            rest = iter(waiting.texts_of([places[index - len(seen)] for index in indices if index >= len(seen)]))
+            return [seen[index] if index < len(seen) else next(rest) for index in indices]
+
+        found = sketches.overlap(len(seen), texts_of) if seen else sketches.duplicates(texts_of)
+        bad = standing[[near.index for near in found]]
+        alike = [f"{near.similarity:.2f}" for near in found]
+        if seen:
+            return self._told(ledger, bad, None, rule, pl.Series(alike, dtype=pl.String) + " like a test row")
+        reasons = pl.Series(alike, dtype=pl.String) + " like an earlier row"
+        first = pl.Series([places[near.of] for near in found], dtype=pl.UInt32)
+        return self._told(ledger, bad, first, rule, reasons)
+
+    def _told(
+        self, ledger: pl.DataFrame, bad: pl.DataFrame, first: pl.Series | None, rule: str, reason: str | pl.Series
+    ) -> pl.DataFrame:
+        detail = pl.lit("") if first is None else self._where(ledger[first])
+        return bad.select(
+            "index",
+            where=self._where(bad),
+            reason=pl.lit(reason) if isinstance(reason, str) else reason,
+            rule=pl.lit(rule),
+            detail=detail,
+        )
+
+    def _where(self, notes: pl.DataFrame) -> pl.Series:
+        names = pl.Series(self._plan.names, dtype=pl.String)
+        return names.gather(notes["file"]) + ":" + notes["line"].cast(pl.String)
+
+    def _refuse(self, told: pl.DataFrame, rows: pl.Series) -> None:
+        self._reject(told, rows)
+        for (rule,), some in told.group_by("rule", maintain_order=True):
+            shown = some.head(self._rejected.wants(str(rule))).select("where", "reason", "detail")
+            lines = [f"{where}: {reason}{_beside(detail)}" for where, reason, detail in shown.iter_rows()]
+            self._rejected.add(str(rule), some.height, lines)
+
+    def _leave(self, rule: str, notes: pl.DataFrame) -> None:
+        examples = self._where(notes.head(self._not_drawn.wants(rule))).to_list() if notes.height else []
+        self._not_drawn.add(rule, notes.height, examples)
+
+    def _write(self, rows: pl.DataFrame, notes: pl.DataFrame, is_test: bool | None) -> None:
+        self._keep(rows, bool(is_test))
+        if is_test:
+            self._num_test += rows.height
+        else:
+            self._num_train += rows.height
+        if "label" in notes.columns:
+            for label, count in notes["label"].value_counts().iter_rows():
+                train, test = self._classes.get(label, (0, 0))
+                self._classes[label] = (train, test + count) if is_test else (train + count, test)
+
+
+def _beside(detail: str) -> str:
+    """Return a place that a reason speaks of; a field stands in the reason already."""
+    return f" ({detail})" if ":" in detail else ""

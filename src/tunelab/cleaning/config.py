@@ -1,0 +1,82 @@
+"""Settings of cleaning. What is not set changes nothing and drops nothing."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Answer = Literal["keep", "report", "redact", "drop"]
+
+
+class CleaningConfig(BaseModel):
+    """What is changed in rows and which rows go, in the order in which it is done."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text_fields: tuple[str, ...] = Field(
+        (), description="Fields that rules on text, and rows that are compared, look at; empty takes all of them."
+    )
+    strip_html: bool = Field(False, description="Take HTML tags, comments and entities out of text.")
+    remove_control_characters: bool = Field(
+        False, description="Take control characters out of text; tabs and line breaks stay."
+    )
+    unicode_normalization: Literal["NFC", "NFKC"] | None = Field(
+        None, description="Unicode form that all text is brought into; null leaves it."
+    )
+    personal_data: Answer = Field(
+        "keep", description="What personal data in a row do: nothing, be reported, be redacted, or drop the row."
+    )
+    secrets: Answer = Field(
+        "keep", description="What keys and passwords in a row do: nothing, be reported, be redacted, or drop the row."
+    )
+    drop_nulls: bool = Field(False, description="Drop rows in which a text is null or missing.")
+    drop_blank: bool = Field(False, description="Drop rows in which a text is empty or white space alone.")
+    min_chars: dict[str, int] = Field(
+        default_factory=dict,
+        description='Field or role -> fewest characters that its text may have; "*" stands for every one.',
+    )
+    max_chars: dict[str, int] = Field(
+        default_factory=dict,
+        description='Field or role -> most characters that its text may have; "*" stands for every one.',
+    )
+    min_tokens: int | None = Field(None, ge=1, description="Fewest tokens that all text of a row may have together.")
+    max_tokens: int | None = Field(None, ge=1, description="Most tokens that all text of a row may have together.")
+    tokenizer: str = Field(
+        "nano", description="Whose tokens are counted: nano, a tokenizer.json, or a folder that holds one."
+    )
+    languages: tuple[str, ...] = Field(
+        (), description="Codes such as en and pt: rows in another language are dropped; empty keeps all."
+    )
+    exclude_files: tuple[str, ...] = Field(
+        (), description="Files of test rows: a row that asks what one of them asks is dropped."
+    )
+    near_overlap: float | None = Field(
+        None, gt=0, le=1, description="Drop rows that are at least this alike to a row of exclude_files too; null: none."
+    )
+    drop_duplicates: Literal["row", "prompt"] | None = Field(
+        None, description="Keep the first of rows that are equal, or that ask the same; null keeps all."
+    )
+    prompt_fields: tuple[str, ...] = Field(
+        (), description="Fields that are the prompt, where rows are no conversations; the others are the answer."
+    )
+    conflicts: Literal["keep", "first", "drop"] = Field(
+        "keep", description="Of different answers to one prompt: keep them, keep the first, or drop them all."
+    )
+    near_duplicates: float | None = Field(
+        None, gt=0, le=1, description="Drop rows that are at least this alike to an earlier one; null keeps all."
+    )
+    label_field: str | None = Field(
+        None, description="Field that holds a row's class, such as label or meta.label; null looks at the answer."
+    )
+    label_key: str | None = Field(None, description="JSON key of the class, where the field or answer is JSON text.")
+    label_pattern: str | None = Field(
+        None, description="Regular expression whose first group is the class, in the field or answer."
+    )
+    max_per_class: int | None = Field(None, ge=1, description="At most this many rows of a class, drawn by seed.")
+    max_samples: int | None = Field(None, ge=1, description="At most this many rows, drawn by seed; null takes all.")
+    stratified: bool = Field(False, description="Draw and split so that each class keeps its share.")
+    seed: int = Field(42, ge=0, description="Decides every draw.")
+
+    @property
+    def labels(self) -> bool:
+        """Whether a class is read from rows."""
+        return any((self.label_field, self.label_key, self.label_pattern))

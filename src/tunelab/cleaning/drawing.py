@@ -1,0 +1,91 @@
+"""Which of the rows that stand are kept, and on which side: classes capped, samples drawn, a test side split off."""
+
+from collections.abc import Hashable
+
+import numpy as np
+import polars as pl
+
+from tunelab.cleaning.config import CleaningConfig
+from tunelab.conversations.split import hold_out, session_keys
+
+
+def priorities(indices: pl.Series, seed: int) -> pl.Series:
+    """Return a number for each row that seed and index alone decide; the lowest are drawn first."""
+    mixed_N = indices.to_numpy().astype(np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        mixed_N = (mixed_N ^ (mixed_N >> np.uint64(shift))) * np.uint64(factor)
+    return pl.Series("priority", mixed_N, dtype=pl.UInt64)
+
+
+def draw(ledger: pl.DataFrame, config: CleaningConfig) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
+    """Return the rows that are drawn, in their order, and the indices of those that are not, by setting.
+
+    Args:
+        ledger: `index`, `priority`, and `label` where classes are read.
+    """
+    left: dict[str, pl.Series] = {}
+    if config.max_per_class is not None:
+        rank = pl.col("priority").rank("ordinal").over("label")
+        left["max_per_class"] = ledger.filter(rank > config.max_per_class)["index"]
+        ledger = ledger.filter(rank <= config.max_per_class)
+    if config.max_samples is not None and config.max_samples < ledger.height:
+        if config.stratified:
+            places = _shares(ledger["label"], config.max_samples)
+            rank = pl.col("priority").rank("ordinal").over("label")
+            wanted = pl.col("label").replace_strict(places, return_dtype=pl.UInt64)
+        else:
+            rank, wanted = pl.col("priority").rank("ordinal"), pl.lit(config.max_samples)
+        left["max_samples"] = ledger.filter(rank > wanted)["index"]
+        ledger = ledger.filter(rank <= wanted)
+    return ledger, left
+
+
+def split(ledger: pl.DataFrame, config: CleaningConfig, test_size: float) -> pl.Series:
+    """Return for each row whether it is on the test side.
+
+    Rows of one session stay together, and so do rows that ask the same. With `stratified`, each class gives its share.
+    """
+    keys = _groups(ledger)
+    if not config.stratified:
+        held = hold_out(keys, fraction=test_size, seed=config.seed)
+        return pl.Series([index in held for index in range(len(keys))], dtype=pl.Boolean)
+    label_of: dict[Hashable, str] = {}
+    for key, label in zip(keys, ledger["label"], strict=True):
+        label_of.setdefault(key, label)
+    members: dict[str, list[int]] = {}
+    for index, key in enumerate(keys):
+        members.setdefault(label_of[key], []).append(index)
+    held = set()
+    for label in sorted(members):
+        inside = members[label]
+        drawn = hold_out([keys[index] for index in inside], fraction=test_size, seed=config.seed)
+        held |= {inside[place] for place in drawn}
+    return pl.Series([index in held for index in range(len(keys))], dtype=pl.Boolean)
+
+
+def _groups(ledger: pl.DataFrame) -> list[Hashable]:
+    """Return what equals for rows that stay together: the session, else the prompt, else nothing."""
+    height = ledger.height
+    sessions = ledger["session"].to_list() if "session" in ledger.columns else [None] * height
+    chains = ledger["chain"].to_list() if "chain" in ledger.columns else [None] * height
+    prompts = ledger["prompt"].to_list() if "prompt" in ledger.columns else [None] * height
+    links = [
+        session if session is not None else None if chain is None else tuple(chain)
+        for session, chain in zip(sessions, chains, strict=True)
+    ]
+    keys = session_keys(links)
+    return [
+        ("prompt", prompt) if link is None and prompt is not None else key
+        for key, link, prompt in zip(keys, links, prompts, strict=True)
+    ]
+
+
+def _shares(labels: pl.Series, count: int) -> dict[str, int]:
+    """Return how many rows of each class are drawn: its share, whole rows given to the largest remainders."""
+    sizes = labels.value_counts(name="size").sort("size", labels.name, descending=[True, False])
+    exact = [(label, size * count / len(labels)) for label, size in sizes.iter_rows()]
+    places = {label: int(share) for label, share in exact}
+    rest = count - sum(places.values())
+    for label, _ in sorted(exact, key=lambda each: each[1] - int(each[1]), reverse=True)[:rest]:
+        places[label] += 1
+    return places

@@ -1,0 +1,174 @@
+"""JSON lines as batches: columns where every row has the same text fields, objects elsewhere."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+
+import msgspec
+import polars as pl
+
+from tunelab.cleaning.batches import ObjectBatch, TableBatch, Unreadable
+from tunelab.cleaning.pieces import Piece, read_pieces
+from tunelab.errors import DataError
+from tunelab.sources import Origin, SourceFile, kind_of, parse_json
+
+_DECODER = msgspec.json.Decoder()
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def object_batches(file: SourceFile, number: int, columns: tuple[str, ...]) -> Iterator[ObjectBatch]:
+    """Yield rows of any shape."""
+    for piece in read_pieces(file):
+        lines, records, objects, unreadable = _decoded(piece, file.name)
+        yield ObjectBatch(
+            file=number,
+            lines=pl.Series("line", lines, dtype=pl.UInt64),
+            unreadable=(*piece.refused, *unreadable),
+            num_bytes=len(piece.text),
+            objects=objects,
+            records=records,
+            columns=columns,
+        )
+
+
+def table_batches(
+    file: SourceFile, number: int, columns: tuple[str, ...], restart: Callable[[], Exception]
+) -> Iterator[TableBatch]:
+    """Yield rows whose fields are `columns`, each text or null. A row of another shape raises what `restart` makes."""
+    schema = pl.Schema({name: pl.String() for name in columns})
+    for piece in read_pieces(file):
+        unreadable: tuple[Unreadable, ...] = ()
+        try:
+            records, lines, table = _parsed(piece, schema)
+            odd = _doubtful(records, len(columns))
+        except pl.exceptions.PolarsError:
+            records, lines, unreadable = _readable(piece, file.name)
+            table = _columns(records, schema)
+            odd = _doubtful(records, len(columns))
+        if len(odd):
+            bad = {}
+            for row in odd:
+                value = _strict(records[row], Origin(path=file.name, line=lines[row]))
+                if isinstance(value, Unreadable):
+                    bad[row] = value
+                elif value.keys() != set(columns) or not all(isinstance(each, str | None) for each in value.values()):
+                    raise restart()
+            if bad:
+                keep = ~pl.int_range(len(records), eager=True).is_in(list(bad))
+                records, lines, table = records.filter(keep), lines.filter(keep), table.filter(keep)
+                unreadable = (*unreadable, *bad.values())
+        yield TableBatch(
+            file=number,
+            lines=lines,
+            unreadable=(*piece.refused, *unreadable),
+            num_bytes=len(piece.text),
+            columns=table,
+            text_columns=columns,
+            records=records,
+        )
+
+
+def _parsed(piece: Piece, schema: pl.Schema) -> tuple[pl.Series, pl.Series, pl.DataFrame]:
+    records = pl.scan_lines(io.BytesIO(piece.text)).collect().to_series() if piece.text else pl.Series(dtype=pl.String)
+    lines = pl.int_range(piece.line, piece.line + len(records), dtype=pl.UInt64, eager=True)
+    table = pl.read_ndjson(io.BytesIO(piece.text), schema=schema) if piece.text else pl.DataFrame(schema=schema)
+    if table.height != len(records):
+        filled = records.str.strip_chars().str.len_bytes() > 0
+        records, lines = records.filter(filled), lines.filter(filled)
+        if table.height != len(records):
+            raise pl.exceptions.ComputeError("not a row a line")
+    return records, lines, table
+
+
+def _doubtful(records: pl.Series, num_columns: int) -> pl.Series:
+    """Return the numbers of rows that may not be objects of `num_columns` different fields, each text or null.
+
+    The parser behind this takes the last of two fields of one name, numbers for text, and half a character for NUL.
+    """
+    return (
+        pl.DataFrame({"record": records})
+        .select(
+            (
+                (pl.col("record").str.count_matches(r'": ?(?:"|null)') != num_columns)
+                | pl.col("record").str.contains(_HALF_CHARACTER.pattern)
+            ).arg_true()
+        )
+        .to_series()
+    )
+
+
+def _columns(records: pl.Series, schema: pl.Schema) -> pl.DataFrame:
+    if not len(records):
+        return pl.DataFrame(schema=schema)
+    return pl.read_ndjson(io.BytesIO("\n".join(records).encode()), schema=schema)
+
+
+def _readable(piece: Piece, name: str) -> tuple[pl.Series, pl.Series, tuple[Unreadable, ...]]:
+    lines, records, _, unreadable = _decoded(piece, name)
+    return pl.Series(records, dtype=pl.String), pl.Series("line", lines, dtype=pl.UInt64), unreadable
+
+
+def _decoded(piece: Piece, name: str) -> tuple[list[int], list[str], list[object], tuple[Unreadable, ...]]:
+    """Return lines, texts and values of the rows of a piece, and what is none."""
+    try:
+        records = piece.text.decode().replace("\r\n", "\n").removesuffix("\n").split("\n") if piece.text else []
+        values = _DECODER.decode_lines(piece.text)
+        if len(values) != len(records):
+            raise msgspec.DecodeError("not a row a line")
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return _one_by_one(piece, name)
+    has_halves = _HALF_CHARACTER.search(piece.text.decode()) is not None if b"\\u" in piece.text else False
+    lines = list(range(piece.line, piece.line + len(records)))
+    bad: dict[int, Unreadable] = {}
+    for row, (value, record) in enumerate(zip(values, records, strict=True)):
+        if type(value) is dict and record.count('":') == _keys_in(value) and not has_halves:
+            continue
+        found = _strict(record, Origin(path=name, line=lines[row]))
+        if isinstance(found, Unreadable):
+            bad[row] = found
+    if bad:
+        lines = [line for row, line in enumerate(lines) if row not in bad]
+        records = [record for row, record in enumerate(records) if row not in bad]
+        values = [value for row, value in enumerate(values) if row not in bad]
+    return lines, records, values, tuple(bad.values())
+
+
+def _one_by_one(piece: Piece, name: str) -> tuple[list[int], list[str], list[object], tuple[Unreadable, ...]]:
+    lines, records, values, unreadable = [], [], [], []
+    for line, raw in enumerate(piece.text.removesuffix(b"\n").split(b"\n"), start=piece.line):
+        try:
+            record = raw.removesuffix(b"\r").decode()
+        except UnicodeDecodeError as error:
+            fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text"
+            unreadable.append(Unreadable(line=line, fault=fault, text=raw.decode(errors="replace")))
+            continue
+        if not record.strip():
+            continue
+        value = _strict(record, Origin(path=name, line=line))
+        if isinstance(value, Unreadable):
+            unreadable.append(value)
+        else:
+            lines.append(line)
+            records.append(record)
+            values.append(value)
+    return lines, records, list[object](values), tuple(unreadable)
+
+
+def _strict(record: str, origin: Origin) -> dict[str, object] | Unreadable:
+    try:
+        value = parse_json(record, origin)
+        if isinstance(value, dict):
+            return value
+        fault = f"the row is {kind_of(value)}; expected an object {{…}} with named fields"
+    except DataError as error:
+        fault = f"{error.what}; expected {error.expected}"
+    return Unreadable(line=origin.line, fault=fault, text=record)
+
+
+def _keys_in(value: object) -> int:
+    """Return how many named fields stand in a value, at any depth."""
+    if type(value) is dict:
+        return len(value) + sum(_keys_in(each) for each in value.values() if type(each) in (dict, list))
+    if type(value) is list:
+        return sum(_keys_in(each) for each in value if type(each) in (dict, list))
+    return 0

@@ -1,0 +1,358 @@
+"""One batch after the other: text changed, rows refused, what later decisions need noted."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from tunelab.cleaning.batches import Batch
+from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.labels import Labeller
+from tunelab.cleaning.language import language_of
+from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
+from tunelab.cleaning.report import Tally
+from tunelab.cleaning.rules import TEXT, changes, refusals
+from tunelab.cleaning.secrets import SECRET_CANDIDATES, find_secrets
+from tunelab.cleaning.seen import Seen
+from tunelab.cleaning.shapes import Said, Shape
+from tunelab.cleaning.spans import Span, redact_spans
+from tunelab.conversations.split import Link
+from tunelab.sources import Origin
+
+_LINE_BITS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What became of a batch."""
+
+    rows: pl.Series
+    """Numbers of the rows that stay, rising."""
+    refused: pl.DataFrame
+    """`row`, `rule`, `reason`, `detail` of the others."""
+    facts: pl.DataFrame
+    """Of the rows that stay: `file`, `line`, and where they are needed `prompt`, `answer`, `label`, `text`."""
+    links: list[Link] | None
+    """Of the rows that stay: what ties them to a session, where that is needed."""
+
+
+class Judge:
+    """Applies the rules that need no more than the rows before.
+
+    Args:
+        shape: the conversation format of the rows; None for tables.
+        excluded: hashes of the prompts of test rows (or of whole rows, of a table without prompts).
+        count_tokens: returns the tokens of some texts.
+        wants_links: whether rows are to be split by session.
+    """
+
+    def __init__(
+        self,
+        config: CleaningConfig,
+        *,
+        names: Sequence[str],
+        shape: Shape | None,
+        excluded: Seen | None,
+        count_tokens: Callable[[Sequence[str]], list[int]] | None,
+        wants_links: bool,
+    ) -> None:
+        self._config, self._names, self._shape, self._excluded = config, names, shape, excluded
+        self._count_tokens, self._wants_links = count_tokens, wants_links
+        self._labeller = Labeller(config) if config.labels else None
+        self._rows, self._prompts, self._answers = Seen(), Seen(), Seen()
+        self._changes, self._refusals = list(changes(config)), list(refusals(config))
+        self.changed, self.reported = Tally(), Tally()
+
+    def judge(self, batch: Batch) -> Judged:
+        """Return what becomes of a batch; its texts are changed in place."""
+        standing = _Standing(batch, self._names[batch.file])
+        if self._shape is not None:
+            self._refuse_what_is_no_conversation(standing, self._shape)
+        self._judge_text(standing)
+        self._refuse_duplicates(standing)
+        facts, links = self._facts(standing)
+        return Judged(rows=standing.rows, refused=standing.refused(), facts=facts, links=links)
+
+    def _refuse_what_is_no_conversation(self, standing: "_Standing", shape: Shape) -> None:
+        batch = standing.batch
+        rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
+        found = shape.judge(batch.values(rows), self._names[batch.file], batch.lines.to_list())
+        bad = [(row, each.reason) for row, each in enumerate(found) if each is not None]
+        standing.refuse("no_conversation", [row for row, _ in bad], [reason for _, reason in bad])
+
+    def _judge_text(self, standing: "_Standing") -> None:
+        config = self._config
+        wants_text = self._changes or self._refusals or config.languages or self._count_tokens
+        looks = [
+            (rule, answer, candidates, find)
+            for rule, answer, candidates, find in (
+                ("personal_data", config.personal_data, PERSONAL_CANDIDATES, find_personal),
+                ("secrets", config.secrets, SECRET_CANDIDATES, find_secrets),
+            )
+            if answer != "keep"
+        ]
+        if not wants_text and not looks and config.near_duplicates is None and config.near_overlap is None:
+            return
+        leaves = standing.batch.leaves()
+        if config.text_fields:
+            leaves = leaves.filter(pl.col("field").is_in(config.text_fields))
+        before = leaves.select("leaf", was=TEXT)
+        for change in self._changes:
+            done = leaves.with_columns(new=pl.when("is_prose").then(change.changed).otherwise(TEXT))
+            touched = done.filter(pl.col("new").ne_missing(TEXT))
+            self._count_changes(standing, change.rule, touched["row"])
+            leaves = done.select(pl.exclude("text", "new"), text="new") if touched.height else leaves
+        for rule, answer, candidates, find in looks:
+            leaves = self._look(standing, leaves, rule, answer, candidates, find)
+        moved = leaves.join(before, on="leaf").filter(TEXT.ne_missing(pl.col("was"))) if self._changes or looks else None
+        if moved is not None and moved.height:
+            standing.batch.change(moved.sort("leaf"))
+        self._refuse_texts(standing, leaves)
+        standing.leaves = leaves
+        self._refuse_by_tokens(standing, leaves)
+        self._refuse_by_language(standing, leaves)
+
+    def _count_changes(self, standing: "_Standing", rule: str, rows: pl.Series) -> None:
+        rows = rows.unique().sort()
+        self.changed.add(rule, len(rows), [standing.where(row) for row in rows[: self.changed.wants(rule)]])
+
+    def _look(
+        self,
+        standing: "_Standing",
+        leaves: pl.DataFrame,
+        rule: str,
+        answer: str,
+        candidates: str,
+        find: Callable[[str], list[Span]],
+    ) -> pl.DataFrame:
+        """Find what a room of recognisers knows, and do what the setting says."""
+        kinds: dict[int, list[str]] = {}
+        texts: dict[int, str] = {}
+        for leaf, row, text in leaves.filter(TEXT.str.contains(candidates)).select("leaf", "row", "text").iter_rows():
+            if spans := find(text):
+                kinds.setdefault(row, []).extend(span.kind for span in spans)
+                texts[leaf] = redact_spans(text, spans)
+        rows = sorted(kinds)
+        words = [", ".join(dict.fromkeys(kinds[row])) for row in rows]
+        if answer == "drop":
+            standing.refuse(rule, rows, [f"it holds {each}" for each in words])
+            return leaves
+        tally = self.changed if answer == "redact" else self.reported
+        shown = zip(rows, words, strict=True)
+        tally.add(rule, len(rows), [f"{standing.where(row)}: {each}" for row, each in shown][: tally.wants(rule)])
+        if answer != "redact" or not texts:
+            return leaves
+        schema = {"leaf": pl.UInt32, "new": pl.String}
+        new = pl.DataFrame({"leaf": list(texts), "new": list(texts.values())}, schema=schema)
+        joined = leaves.join(new, on="leaf", how="left", maintain_order="left")
+        return joined.select(pl.exclude("text", "new"), text=pl.coalesce("new", "text"))
+
+    def _refuse_texts(self, standing: "_Standing", leaves: pl.DataFrame) -> None:
+        if not self._refusals:
+            return
+        number = pl.coalesce(
+            pl.when(refusal.is_bad).then(pl.lit(index, dtype=pl.UInt8)) for index, refusal in enumerate(self._refusals)
+        )
+        bad = leaves.with_columns(number=number).filter(pl.col("number").is_not_null())
+        if not bad.height:
+            return
+        reason = pl.coalesce(
+            pl.when(pl.col("number") == index).then(refusal.reason) for index, refusal in enumerate(self._refusals)
+        )
+        first = bad.sort("row", "number", maintain_order=True).unique("row", keep="first", maintain_order=True)
+        told = first.select("row", "number", "field", reason=reason)
+        for index, refusal in enumerate(self._refusals):
+            some = told.filter(pl.col("number") == index)
+            standing.refuse(refusal.rule, some["row"], some["reason"], some["field"])
+
+    def _refuse_by_tokens(self, standing: "_Standing", leaves: pl.DataFrame) -> None:
+        if self._count_tokens is None:
+            return
+        texts = standing.texts(leaves)
+        least, most = self._config.min_tokens, self._config.max_tokens
+        counts = self._count_tokens(texts["text"].to_list())
+        for rule, limit, words in (("min_tokens", least, "fewer"), ("max_tokens", most, "more")):
+            if limit is None:
+                continue
+            beyond = [
+                (row, f"its text has {count} tokens, {words} than {limit}")
+                for row, count in zip(texts["row"], counts, strict=True)
+                if (count < limit if words == "fewer" else count > limit)
+            ]
+            standing.refuse(rule, [row for row, _ in beyond], [reason for _, reason in beyond])
+
+    def _refuse_by_language(self, standing: "_Standing", leaves: pl.DataFrame) -> None:
+        """Refuse rows in another language; what is too short or not clear stays."""
+        wanted = set(self._config.languages)
+        if not wanted:
+            return
+        texts = standing.texts(leaves)
+        found = ((row, language_of(text)) for row, text in texts.select("row", "text").iter_rows())
+        others = [(row, language) for row, language in found if language not in wanted and language != "unknown"]
+        standing.refuse(
+            "languages", [row for row, _ in others], [f"the language looks like {each}" for _, each in others]
+        )
+
+    def _refuse_duplicates(self, standing: "_Standing") -> None:
+        """Refuse what test rows ask, rows that are equal, other answers to one prompt, and the same prompt again."""
+        config, fields = self._config, self._config.prompt_fields
+        wants_said = self._shape is not None and (
+            self._excluded is not None
+            or config.drop_duplicates == "prompt"
+            or config.conflicts != "keep"
+            or self._labeller is not None
+            or self._wants_links
+        )
+        if wants_said:
+            standing.said = self._said(standing)
+        if self._excluded is not None:
+            self._refuse_excluded(standing, self._excluded)
+        if config.drop_duplicates == "row":
+            keys = standing.batch.keys(config.text_fields).gather(standing.rows)
+            again = self._rows.add(keys, standing.places())
+            standing.refuse_again("drop_duplicates", again, "the row is equal to an earlier one", self._names)
+        if config.drop_duplicates != "prompt" and config.conflicts == "keep":
+            return
+        standing.prompts = standing.of_said(lambda said: said.prompts[-1], "prompt", fields)
+        if config.conflicts != "keep":
+            others = [name for name in standing.columns() if name not in fields]
+            standing.answers = standing.of_said(lambda said: said.answer, "answer", others)
+        if config.conflicts == "first":
+            rows = standing.rows
+            asked, answered = standing.prompts.gather(rows), standing.answers.gather(rows)
+            first_answer = self._answers.add(asked, answered)
+            again = self._prompts.add(asked, standing.places())
+            other = pl.select(pl.when(first_answer.ne_missing(answered) & first_answer.is_not_null()).then(again))
+            reason = "it answers an earlier prompt differently"
+            standing.refuse_again("conflicts", other.to_series(), reason, self._names)
+        if config.drop_duplicates == "prompt" and config.conflicts != "drop":
+            seen = self._rows
+            again = seen.add(standing.prompts.gather(standing.rows), standing.places())
+            standing.refuse_again("drop_duplicates", again, "the prompt is that of an earlier row", self._names)
+
+    def _refuse_excluded(self, standing: "_Standing", excluded: Seen) -> None:
+        if standing.said is not None:
+            asked = [(row, key) for row in standing.rows for key in standing.said[row].prompts]
+            frame = pl.DataFrame(asked, schema={"row": pl.UInt32, "key": pl.UInt64}, orient="row")
+        else:
+            keys = standing.batch.keys(self._config.prompt_fields or self._config.text_fields)
+            frame = pl.DataFrame({"row": standing.rows, "key": keys.gather(standing.rows)})
+        found = frame.with_columns(place=excluded.find(frame["key"])).filter(pl.col("place").is_not_null())
+        rows = found["row"].unique(maintain_order=True)
+        standing.refuse("exclude_files", rows, ["it asks what a test row asks"] * len(rows))
+
+    def _said(self, standing: "_Standing") -> dict[int, Said]:
+        assert self._shape is not None
+        name, lines = standing.name, standing.batch.lines
+        values = standing.batch.values(standing.rows)
+        return {
+            row: self._shape.said(value, Origin(path=name, line=lines[row]))
+            for row, value in zip(standing.rows, values, strict=True)
+        }
+
+    def _facts(self, standing: "_Standing") -> tuple[pl.DataFrame, list[Link] | None]:
+        rows, said = standing.rows, standing.said
+        facts = pl.DataFrame({"line": standing.batch.lines.gather(rows)}).select(
+            file=pl.lit(standing.batch.file, dtype=pl.UInt16), line="line"
+        )
+        more = {}
+        if self._config.conflicts == "drop":
+            more = {"prompt": standing.prompts.gather(rows), "answer": standing.answers.gather(rows)}
+        if self._labeller is not None:
+            if said is not None:
+                labels = [said[row].label for row in rows]
+            else:
+                labels = [self._labeller.label(value, "") for value in standing.batch.values(rows)]
+            more["label"] = pl.Series(labels, dtype=pl.String)
+        if self._config.near_duplicates is not None or self._config.near_overlap is not None:
+            texts = standing.texts(standing.leaves)
+            more["text"] = pl.DataFrame({"row": rows}).join(texts, on="row", how="left", maintain_order="left")["text"]
+        links = [said[row].link for row in rows] if self._wants_links and said is not None else None
+        return facts.with_columns(**more), links
+
+
+class _Standing:
+    """The rows of a batch that no rule has refused yet."""
+
+    def __init__(self, batch: Batch, name: str) -> None:
+        self.batch, self.name = batch, name
+        self.rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
+        self.leaves = pl.DataFrame()
+        self.said: dict[int, Said] | None = None
+        self.prompts = self.answers = pl.Series(dtype=pl.UInt64)
+        self._refused: list[pl.DataFrame] = []
+
+    def where(self, row: int) -> str:
+        """Return ``file:line`` of a row."""
+        return f"{self.name}:{self.batch.lines[row]}"
+
+    def places(self) -> pl.Series:
+        """Return file and line of the rows that stand, as one number."""
+        return (self.batch.lines.gather(self.rows) + (self.batch.file << _LINE_BITS)).cast(pl.UInt64)
+
+    def texts(self, leaves: pl.DataFrame) -> pl.DataFrame:
+        """Return `row` and all its `text` together, of rows that stand."""
+        prose = leaves.filter(pl.col("is_prose") & TEXT.is_not_null() & pl.col("row").is_in(self.rows.implode()))
+        return prose.sort("row", "leaf").group_by("row", maintain_order=True).agg(TEXT.str.join("\n"))
+
+    def columns(self) -> list[str]:
+        """Return the fields of a table's rows."""
+        value = self.batch.values(self.rows[:1])
+        return list(value[0]) if value and isinstance(value[0], dict) else []
+
+    def of_said(self, pick: Callable[[Said], int], name: str, fields: Sequence[str]) -> pl.Series:
+        """Return a number for each row of the batch: of what it says, or of its `fields`; refused rows have 0."""
+        if self.said is None:
+            return self.batch.keys(fields).rename(name)
+        numbers = [pick(self.said[row]) if row in self.said else 0 for row in range(len(self.batch.lines))]
+        return pl.Series(name, numbers, dtype=pl.UInt64)
+
+    def refuse(
+        self,
+        rule: str,
+        rows: Sequence[int] | pl.Series,
+        reasons: Sequence[str] | pl.Series,
+        details: pl.Series | None = None,
+    ) -> None:
+        """Refuse rows; those that were refused before stay refused for the first reason."""
+        if not len(rows):
+            return
+        frame = pl.DataFrame(
+            {"row": pl.Series(rows, dtype=pl.UInt32), "rule": rule, "reason": pl.Series(reasons, dtype=pl.String)}
+        ).with_columns(detail=pl.lit("") if details is None else details)
+        frame = frame.filter(pl.col("row").is_in(self.rows.implode()))
+        self._refused.append(frame)
+        self.rows = self.rows.filter(~self.rows.is_in(frame["row"].implode()))
+
+    def refuse_again(self, rule: str, again: pl.Series, reason: str, names: Sequence[str]) -> None:
+        """Refuse the rows that stand and for which `again` holds the place of an earlier one."""
+        rows, places = self.rows.filter(again.is_not_null()), again.drop_nulls()
+        details = pl.Series([place_words(place, names) for place in places], dtype=pl.String)
+        self.refuse(rule, rows, [reason] * len(rows), details)
+
+    def refused(self) -> pl.DataFrame:
+        """Return the refused rows in their order."""
+        schema = {"row": pl.UInt32, "rule": pl.String, "reason": pl.String, "detail": pl.String}
+        return pl.concat(self._refused).sort("row") if self._refused else pl.DataFrame(schema=schema)
+
+
+def place_words(place: int, names: Sequence[str]) -> str:
+    """Return ``file:line`` of a place."""
+    return f"{names[place >> _LINE_BITS]}:{place & ((1 << _LINE_BITS) - 1)}"
+
+
+def excluded_keys(
+    batches: Iterator[Batch], names: Sequence[str], shape: Shape | None, config: CleaningConfig
+) -> Seen:
+    """Return what test rows ask."""
+    seen = Seen()
+    for batch in batches:
+        rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
+        if shape is None:
+            keys = batch.keys(config.prompt_fields or config.text_fields)
+        else:
+            origins = (Origin(path=names[batch.file], line=line) for line in batch.lines)
+            said = (shape.said(value, origin) for value, origin in zip(batch.values(rows), origins, strict=True))
+            keys = pl.Series([each.prompts[-1] for each in said], dtype=pl.UInt64)
+        seen.add(keys, pl.zeros(len(keys), dtype=pl.UInt64, eager=True))
+    return seen

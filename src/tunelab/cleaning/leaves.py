@@ -1,0 +1,80 @@
+"""The text in a row, leaf by leaf: where it stands, whose it is, and how a changed one goes back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+
+PROSE_FIELDS = ("content", "value", "text", "reasoning", "reasoning_content", "thinking")
+"""Fields of a message, or of a part of its content, that hold what somebody wrote."""
+_NO_TEXT = frozenset({"id", "session_id", "tool_call_id", "tool_use_id", "type", "name", "role", "from"})
+"""Names and identifiers: nobody's words."""
+_DEFINITIONS = frozenset({"tools", "functions"})
+_OPTIONAL = frozenset({"system", "history", "tools", "functions"})
+"""Fields of a conversation that may be empty or null; `input` is one beside an instruction."""
+_CODE = frozenset({"tool_calls", "function_call", "arguments", "parameters"})
+"""Fields that hold calls: searched for personal data and secrets, and else left as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One text of a row."""
+
+    path: Path
+    """Keys and indices that lead to it; empty where the row itself is text."""
+    field: str
+    """What users call it: the column of a table, the role of who speaks in a conversation."""
+    text: str | None
+    is_prose: bool
+    """False for the arguments of calls: their spelling and their length are not a matter of cleaning."""
+    may_be_empty: bool = False
+
+
+def leaves_of(value: object, columns: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """Yield the texts of a row in their order.
+
+    Args:
+        columns: the fields of a table's row; one that is missing is a leaf of its own, null. None for conversations.
+    """
+    if isinstance(value, str):
+        yield Leaf(path=(), field="text", text=value, is_prose=True)
+    elif isinstance(value, dict):
+        optional = _OPTIONAL | ({"input"} if "instruction" in value else set())
+        for key, inner in value.items():
+            if columns and isinstance(inner, str | None):
+                yield Leaf(path=(key,), field=key, text=inner, is_prose=True)
+            elif key not in _NO_TEXT and key not in _DEFINITIONS:
+                yield from _inside(inner, (key,), key, key in optional, is_code=key in _CODE)
+        for key in columns:
+            if key not in value:
+                yield Leaf(path=(key,), field=key, text=None, is_prose=True)
+
+
+def put_back(value: object, path: Path, text: str) -> object:
+    """Return a row with the text at `path` replaced; the row itself is changed where it can be."""
+    if not path:
+        return text
+    *above, last = path
+    place = value
+    for key in above:
+        place = place[key]  # type: ignore[index]
+    place[last] = text  # type: ignore[index]
+    return value
+
+
+def _inside(value: object, path: Path, field: str, optional: bool, *, is_code: bool) -> Iterator[Leaf]:
+    if isinstance(value, str) or value is None:
+        if value is not None or len(path) == 1 or path[-1] in PROSE_FIELDS:
+            yield Leaf(path=path, field=field, text=value, is_prose=not is_code, may_be_empty=optional or is_code)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _inside(item, (*path, index), field, optional, is_code=is_code)
+    elif isinstance(value, dict):
+        speaker = value.get("role", value.get("from"))
+        field = speaker if isinstance(speaker, str) and not is_code else field
+        calls = "tool_calls" in value or "function_call" in value or value.get("type") in ("tool_use", "tool_call")
+        for key, inner in value.items():
+            if key in _NO_TEXT and not is_code or key in _DEFINITIONS:
+                continue
+            called = is_code or key in _CODE or (key == "input" and calls) or speaker in ("function_call", "tool_call")
+            yield from _inside(inner, (*path, key), field, optional or calls, is_code=called)

@@ -1,0 +1,157 @@
+"""Files as batches of rows: packed text in large pieces, each read by a fast parser and judged by the strict one.
+
+What the fast parser takes is what `sources` would take: rows that it might see otherwise are read again by `sources`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import polars as pl
+
+from tunelab.cleaning.batches import Batch, ObjectBatch, TableBatch, Unreadable
+from tunelab.cleaning.json_lines import object_batches, table_batches
+from tunelab.cleaning.separated import separated_batches
+from tunelab.errors import DataError
+from tunelab.sources import Row, SourceFile, read_rows
+from tunelab.sources.json_rows import holds_json_lines
+from tunelab.sources.opening import read_head, unpacked_suffix
+
+LOOKED_AT = 1000
+"""Rows by which a file's shape is judged."""
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How the rows of some files are read."""
+
+    columns: tuple[str, ...] = ()
+    """The fields of a table's rows; none for conversations."""
+    is_conversation: bool = False
+    text_columns: tuple[str, ...] = ()
+    """Those of them that hold text or null in every row looked at; none where rows are objects of any shape."""
+    slow: frozenset[str] = frozenset()
+    """Names of files that the fast parsers read otherwise than `sources` would."""
+
+
+class OtherWayError(Exception):
+    """What was seen later in a file asks for another way to read it, from its start."""
+
+    def __init__(self, way: Way) -> None:
+        super().__init__("the files are to be read again in another way")
+        self.way = way
+
+
+def first_rows(files: Iterable[SourceFile]) -> list[Row]:
+    """Return up to a thousand readable rows of the first file."""
+    return list(islice(read_rows(islice(files, 1), on_bad=lambda error: None), LOOKED_AT))
+
+
+def find_way(rows: Iterable[Row], *, is_conversation: bool) -> Way:
+    """Return how files that begin with `rows` are read."""
+    values = [row.value for row in rows if isinstance(row.value, dict)]
+    columns = tuple(dict.fromkeys(key for value in values for key in value))
+    texts = tuple(key for key in columns if all(isinstance(value.get(key), str | None) for value in values))
+    same = all(tuple(value) == columns for value in values)
+    if is_conversation:
+        return Way(is_conversation=True)
+    return Way(columns=columns, text_columns=texts if same and texts == columns else ())
+
+
+def read_batches(files: Iterable[SourceFile], way: Way) -> Iterator[Batch]:
+    """Yield the rows of the files in order.
+
+    Raises:
+        OtherWayError: they want another way, all of them from the start.
+        DataError: a file that is missing, empty, damaged, in another encoding, or of an unknown kind.
+    """
+    for number, file in enumerate(files):
+        count = 0
+        for batch in _batches_of(file, number, way):
+            count += len(batch.lines) + len(batch.unreadable)
+            yield batch
+        if not count:
+            raise DataError("the file holds no rows", where=file.name, expected="at least one")
+
+
+def row_batches(rows: Iterable[Row], errors: list[DataError], numbers: Mapping[str, int], way: Way) -> Iterator[Batch]:
+    """Yield rows that were read elsewhere; `errors`, which fills while they come, are those that could not be."""
+    stream = iter(rows)
+    number = 0
+    while True:
+        some = list(islice(stream, _ROWS_AT_ONCE))
+        unreadable = tuple(Unreadable(line=_line(error), fault=_fault(error)) for error in errors)
+        errors.clear()
+        if not some and not unreadable:
+            return
+        number = numbers.get(some[0].origin.path, number) if some else number
+        lines = pl.Series("line", [row.origin.line for row in some], dtype=pl.UInt64)
+        objects: list[object] = [row.value for row in some]
+        yield ObjectBatch(
+            file=number,
+            lines=lines,
+            unreadable=unreadable,
+            num_bytes=0,
+            objects=objects,
+            records=None,
+            columns=way.columns,
+        )
+
+
+def _batches_of(file: SourceFile, number: int, way: Way) -> Iterator[Batch]:
+    suffix = "" if file.path is None else unpacked_suffix(file.path)
+    if file.path is not None and file.name not in way.slow:
+        if suffix in (".jsonl", ".ndjson", ".json") and _holds_lines(file):
+            if way.text_columns:
+                yield from table_batches(file, number, way.text_columns, lambda: _as_objects(way))
+            else:
+                yield from object_batches(file, number, way.columns)
+            return
+        if suffix in (".csv", ".tsv"):
+            slowly = replace(way, slow=way.slow | {file.name})
+            yield from separated_batches(file, number, way.is_conversation, lambda: OtherWayError(slowly))
+            return
+    errors: list[DataError] = []
+    batches = row_batches(read_rows([file], on_bad=errors.append), errors, {file.name: number}, way)
+    is_table = suffix in (".csv", ".tsv", ".parquet")
+    for batch in batches:
+        assert isinstance(batch, ObjectBatch)
+        yield _as_table(batch, suffix, way) if is_table else batch
+
+
+def _holds_lines(file: SourceFile) -> bool:
+    assert file.path is not None
+    if unpacked_suffix(file.path) == ".json":
+        return holds_json_lines(file.path, file.name)
+    return not read_head(file.path, file.name).lstrip().startswith("[")  # `sources` has the words for such a file
+
+
+def _as_objects(way: Way) -> OtherWayError:
+    return OtherWayError(replace(way, text_columns=()))
+
+
+def _as_table(batch: ObjectBatch, suffix: str, way: Way) -> Batch:
+    columns = pl.DataFrame(batch.objects, infer_schema_length=None) if batch.objects else pl.DataFrame()
+    if any(kind.is_nested() for kind in columns.dtypes):
+        return batch
+    return TableBatch(
+        file=batch.file,
+        lines=batch.lines,
+        unreadable=batch.unreadable,
+        num_bytes=batch.num_bytes,
+        columns=columns,
+        text_columns=tuple(name for name, kind in columns.schema.items() if kind in (pl.String, pl.Null)),
+        empty_is_null=suffix != ".parquet",
+        is_conversation=way.is_conversation,
+    )
+
+
+def _line(error: DataError) -> int:
+    digits = error.where.rpartition(":")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _fault(error: DataError) -> str:
+    return f"{error.what}; expected {error.expected}" if error.expected else error.what
+

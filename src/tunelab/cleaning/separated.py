@@ -1,0 +1,104 @@
+"""CSV and TSV as batches of columns.
+
+A fast parser reads pieces of the file; then every byte of a piece is accounted for, as text, as quote, as separator or
+as line end. Where the sum is off, the parsers may differ, and `sources` reads the file instead.
+"""
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from tunelab.cleaning.batches import TableBatch
+from tunelab.cleaning.pieces import Piece, read_pieces
+from tunelab.sources import SourceFile
+from tunelab.sources.opening import read_head, unpacked_suffix
+from tunelab.sources.table_rows import separator_of
+
+_QUOTE = b'"'
+
+
+def separated_batches(
+    file: SourceFile, number: int, is_conversation: bool, restart: Callable[[], Exception]
+) -> Iterator[TableBatch]:
+    """Yield the rows of a CSV or TSV file; what `restart` makes is raised where `sources` should read it.
+
+    Raises:
+        DataError: the header names a column twice, or not at all.
+    """
+    assert file.path is not None
+    separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(read_head(file.path, file.name))
+    names: list[str] = []
+    for piece in _records(file):
+        if piece.refused:
+            raise restart()
+        try:
+            table = pl.read_csv(
+                piece.text, has_header=False, separator=separator, infer_schema=False, truncate_ragged_lines=False
+            )
+        except pl.exceptions.PolarsError:
+            raise restart() from None
+        if table.width < 2 or not _all_accounted_for(table, piece.text):
+            raise restart()
+        lines = _lines(table, piece)
+        table = table.fill_null("")
+        if not names:
+            names = [name.strip() for name in table.row(0)]
+            if len(set(names)) < len(names) or "" in names:
+                raise restart()  # `sources` has the words for it
+            table, lines = table[1:], lines[1:]
+        if table.width != len(names):
+            raise restart()
+        yield TableBatch(
+            file=number,
+            lines=lines,
+            num_bytes=len(piece.text),
+            columns=table.rename(dict(zip(table.columns, names, strict=True))),
+            text_columns=tuple(names),
+            empty_is_null=True,
+            is_conversation=is_conversation,
+        )
+
+
+def _records(file: SourceFile) -> Iterator[Piece]:
+    """Yield pieces that end where a record ends: where the quotes before are even in number."""
+    rest, line = b"", 1
+    for piece in read_pieces(file):
+        text = rest + piece.text
+        end = _end_of_records(text)
+        rest = text[end:]
+        if end:
+            yield Piece(text=text[:end], line=line, refused=piece.refused)
+            line += text.count(b"\n", 0, end)
+    if rest.strip():
+        yield Piece(text=rest, line=line)
+
+
+def _end_of_records(text: bytes) -> int:
+    """Return where the last whole record ends: behind a line break with an even number of quotes before it."""
+    end, is_inside = len(text), text.count(_QUOTE) % 2 == 1
+    while is_inside:
+        before = text.rfind(b"\n", 0, text.rfind(_QUOTE, 0, end)) + 1
+        if not before:
+            return 0
+        is_inside = text.count(_QUOTE, before, end) % 2 == 0
+        end = before
+    return end
+
+
+def _all_accounted_for(table: pl.DataFrame, text: bytes) -> bool:
+    num_quotes = text.count(_QUOTE)
+    kept = table.select(pl.all().str.count_matches('"', literal=True).sum()).sum_horizontal()[0] if num_quotes else 0
+    num_bytes = table.select(pl.all().str.len_bytes().sum()).sum_horizontal()[0]
+    line_end = 2 if text[: text.find(b"\n") + 1].endswith(b"\r\n") else 1
+    missing = 0 if text.endswith(b"\n") else line_end
+    marks = table.height * (table.width - 1 + line_end) - missing
+    return bool(num_bytes + marks + num_quotes - kept == len(text))
+
+
+def _lines(table: pl.DataFrame, piece: Piece) -> pl.Series:
+    """Return the line on which each record opens; breaks inside texts count."""
+    lines = pl.int_range(piece.line, piece.line + table.height, dtype=pl.UInt64, eager=True)
+    if piece.text.count(b"\n") <= table.height:
+        return lines
+    inside = table.select(pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))).to_series()
+    return lines + inside.cum_sum().shift(1, fill_value=0).cast(pl.UInt64)

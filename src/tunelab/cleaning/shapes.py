@@ -1,0 +1,109 @@
+"""What only a conversation knows: whether a row is one, what it asks and answers, and which session it is of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunelab.cleaning.labels import Labeller
+from tunelab.conversations import Conversation, ConversationConfig, Format
+from tunelab.conversations.asked import answer_key, questions, trained_turns
+from tunelab.conversations.split import Link, session_link
+from tunelab.errors import DataError
+from tunelab.sources import Origin, Row
+
+_ROLES = frozenset({"system", "user", "assistant"})
+_SPEAKERS = frozenset({"human", "gpt", "system"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Why a row is no conversation that anybody can train on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is kept of a conversation while its row waits."""
+
+    prompts: tuple[int, ...]
+    """64-bit hashes of what it asks, one per trained answer; of a plain text, of the text."""
+    answer: int
+    """64-bit hash of its last trained answer."""
+    link: Link
+    label: str
+
+
+class Shape:
+    """The conversation format of some rows."""
+
+    def __init__(self, found: Format, config: ConversationConfig, labeller: Labeller | None) -> None:
+        self.format, self._config, self._labeller = found, config, labeller
+
+    def judge(self, values: Sequence[object], file: str, lines: Sequence[int]) -> list[Refused | None]:
+        """Tell of each row whether it is a conversation; those that plainly are one cost little."""
+        return [
+            None if self._plain(value) else self._refused(value, Origin(path=file, line=line))
+            for value, line in zip(values, lines, strict=True)
+        ]
+
+    def said(self, value: object, origin: Origin) -> Said:
+        """Return what a row asks and answers.
+
+        Raises:
+            DataError: it is no conversation.
+        """
+        conversation = self._conversation(value, origin)
+        label = "" if self._labeller is None else self._labeller.label(value, _answer(conversation))
+        return Said(
+            prompts=tuple(_number(key) for key in questions(conversation)),
+            answer=_number(answer_key(conversation)),
+            link=session_link(conversation),
+            label=label,
+        )
+
+    def _refused(self, value: object, origin: Origin) -> Refused | None:
+        try:
+            conversation = self._conversation(value, origin)
+        except DataError as error:
+            return Refused(reason=f"{error.what}; expected {error.expected}" if error.expected else error.what)
+        if conversation.text is None and not trained_turns(conversation):
+            return Refused(reason="the assistant never speaks")
+        return None
+
+    def _conversation(self, value: object, origin: Origin) -> Conversation:
+        assert isinstance(value, dict | str)
+        row = Row(value=value, origin=origin)
+        if not self.format.recognises(row):
+            raise DataError("the row is of another shape", where=str(origin), expected=self.format.shape)
+        return self.format.convert(row, self._config)
+
+    def _plain(self, value: object) -> bool:
+        """Tell whether a row is certainly fine: messages of role and text, nothing beside but an id, and an answer."""
+        if type(value) is not dict or len(value) > 2:
+            return False
+        if self.format.name == "messages":
+            messages, who, what, roles, answers = value.get("messages"), "role", "content", _ROLES, "assistant"
+        elif self.format.name == "sharegpt":
+            messages, who, what, roles, answers = value.get("conversations"), "from", "value", _SPEAKERS, "gpt"
+        else:
+            return False
+        if type(messages) is not list or (len(value) == 2 and not value.keys() & {"id", "session_id"}):
+            return False
+        speaks = False
+        for message in messages:
+            if type(message) is not dict or len(message) != 2 or type(message.get(what)) is not str:
+                return False
+            speaker = message.get(who)
+            if type(speaker) is not str or speaker not in roles:
+                return False
+            speaks = speaks or speaker == answers
+        return speaks
+
+
+def _number(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], "little")
+
+
+def _answer(conversation: Conversation) -> str:
+    turns = trained_turns(conversation)
+    return (conversation.messages[turns[-1]].content or "") if turns else conversation.text or ""

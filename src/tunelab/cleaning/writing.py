@@ -1,0 +1,132 @@
+"""Rows into files: JSON lines, CSV, TSV or parquet by the name's ending, packed where it says so."""
+
+import gzip
+import io
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, cast
+
+import polars as pl
+import zstandard
+
+from tunelab.cleaning.batches import RECORD, json_of
+from tunelab.errors import DataError, did_you_mean
+from tunelab.sources.opening import unpacked_suffix
+
+JSON_SUFFIXES = (".jsonl", ".ndjson")
+TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t"}
+OUT_SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
+_PACKED = (".gz", ".zst", ".zstd")
+
+
+def check_suffix(path: Path) -> None:
+    """Raise a DataError for a name that no rows can be written to."""
+    suffix = unpacked_suffix(path)
+    if suffix not in OUT_SUFFIXES:
+        raise DataError(
+            f'the name ends in "{suffix}"', where=str(path), expected="a kind of file that can be written",
+            remedy=did_you_mean(suffix, OUT_SUFFIXES),
+        )  # fmt: skip
+    if suffix == ".parquet" and path.suffix.lower() in _PACKED:
+        remedy = "Leave the last ending out: parquet is packed already."
+        raise DataError("a packed parquet file is not written", where=str(path), remedy=remedy)
+
+
+class RowWriter:
+    """Writes rows to one file; where it never gets one, the file is there and empty (a header is not known)."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        check_suffix(path)
+        self._path, self._name, self._suffix = path, name, unpacked_suffix(path)
+        self._columns: list[str] | None = None
+        self._parts: list[Path] = []
+        self._open = ExitStack()
+        file = self._open.enter_context(path.open("wb"))
+        self._file: BinaryIO = file
+        if path.suffix.lower() == ".gz":
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+            self._file = cast(BinaryIO, self._open.enter_context(packed))
+        elif path.suffix.lower() in _PACKED:
+            stream = zstandard.ZstdCompressor().stream_writer(file, closefd=False)
+            self._file = cast(BinaryIO, self._open.enter_context(stream))
+
+    def __enter__(self) -> "RowWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._suffix == ".parquet" and self._parts:
+            pl.scan_ipc(self._parts).sink_parquet(self._path, mkdir=False)
+        for part in self._parts:
+            part.unlink()
+        self._open.close()
+
+    def write(self, rows: pl.DataFrame) -> None:
+        """Write rows: JSON text, or the columns of a table.
+
+        Raises:
+            DataError: a table is asked for, and a row is none, or has other fields than the first.
+        """
+        if not rows.height:
+            return
+        if self._suffix in JSON_SUFFIXES:
+            self._file.write(_lines(rows))
+            return
+        table = self._as_table(rows)
+        if self._suffix == ".parquet":
+            part = self._path.with_name(f"{self._path.name}.{len(self._parts)}.arrow")
+            self._parts.append(part)
+            table.write_ipc(part)
+            return
+        buffer = io.BytesIO()
+        is_first = self._file.tell() == 0 if self._columns is None else False
+        table.write_csv(buffer, separator=TABLE_SUFFIXES[self._suffix], include_header=is_first)
+        self._columns = table.columns
+        self._file.write(buffer.getvalue())
+
+    def _as_table(self, rows: pl.DataFrame) -> pl.DataFrame:
+        table = rows
+        if RECORD in rows.columns:
+            table = pl.read_ndjson(io.BytesIO(_lines(rows)), infer_schema_length=None)
+        nested = [name for name, kind in table.schema.items() if kind.is_nested()]
+        if nested and self._suffix != ".parquet" or nested and RECORD in rows.columns:
+            what = f'the field "{nested[0]}" holds lists or objects, which this kind of file has no place for'
+            raise DataError(what, where=self._name, remedy="Give the output a name that ends in .jsonl.")
+        if self._columns is not None and set(table.columns) != set(self._columns):
+            what = f"the fields {', '.join(table.columns)} differ from those of earlier rows"
+            expected = ", ".join(self._columns)
+            raise DataError(what, where=self._name, expected=expected, remedy="A .jsonl file takes rows of any fields.")
+        return table.select(self._columns or table.columns)
+
+
+def _lines(rows: pl.DataFrame) -> bytes:
+    texts = rows[RECORD] if RECORD in rows.columns else json_of(rows)
+    return (str(texts.str.join("\n").item()) + "\n").encode()
+
+
+class RejectedWriter:
+    """Writes `rejected.jsonl`: one object a line, {where, reason, rule, detail, row}."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def __enter__(self) -> "RejectedWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def write(self, refused: pl.DataFrame, rows: pl.Series) -> None:
+        """Write refused rows.
+
+        Args:
+            refused: `where`, `reason`, `rule`, `detail`.
+            rows: the JSON text of each; null is written as null.
+        """
+        if not refused.height:
+            return
+        head = refused.select(pl.struct("where", "reason", "rule", "detail").struct.json_encode().str.head(-1))
+        line = head.to_series() + ',"row":' + rows.fill_null("null") + "}"
+        self._file.write((str(line.str.join("\n").item()) + "\n").encode())
