@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +55,29 @@ def new_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
+
+
+@contextmanager
+def new_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield an empty folder; on leaving, fsync the files in it that are named like `paths` and move each to its path.
+
+    `paths` stand in one folder. A crash leaves the old file or the new one at each of them; the last one comes last,
+    so that its presence tells of the others. What else was written into the folder goes.
+    """
+    home = paths[0].parent
+    aside = home / f".{paths[0].name}.{os.getpid()}.tmp"
+    with storage_errors(home):
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            yield aside
+            for path in paths:
+                _fsync(aside / path.name)
+            for path in paths:
+                (aside / path.name).replace(path)
+            _fsync(home)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:

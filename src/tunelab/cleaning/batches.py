@@ -67,7 +67,7 @@ class Batch(Protocol):
         ...
 
 
-RECORD = "\0record"
+RECORD = "\1record"
 """Column of rows that are JSON text."""
 
 

@@ -1,72 +1,30 @@
-"""The order of cleaning: batches are judged one by one; what stands is written, or waits for the rules that need all."""
+"""The order of cleaning: batches are judged one by one; what stands is written, or waits for rules that need all."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
-from tunelab.cleaning.batches import Batch, json_of, RECORD
-from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.batches import RECORD, Batch, json_of
 from tunelab.cleaning.drawing import draw, priorities, split
 from tunelab.cleaning.judging import Judge
 from tunelab.cleaning.near import Sketches, frame_of
+from tunelab.cleaning.plan import RULES, Plan
 from tunelab.cleaning.report import CleanReport, Tally
 from tunelab.cleaning.waiting import Waiting
 
-RULES = (
-    "unreadable",
-    "no_conversation",
-    *(name for name in CleaningConfig.model_fields if name not in ("text_fields", "tokenizer", "prompt_fields")),
-)
-"""What is counted under which name, in the order in which rows meet it."""
 _REASON = {"where": pl.String, "reason": pl.String, "rule": pl.String, "detail": pl.String}
 _FRAME_TEXTS = 5_000
 
 Rejecting = Callable[[pl.DataFrame, pl.Series], None]
 """Takes refused rows: `where`, `reason`, `rule`, `detail`, and the JSON text of each."""
-Keeping = Callable[[pl.DataFrame, bool], None]
-"""Takes kept rows, and whether they are on the test side."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is to be done besides the rules."""
-
-    config: CleaningConfig
-    names: Sequence[str]
-    """The files, as messages show them."""
-    test_size: float = 0.0
-    """Share of the kept rows that is split off; 0 splits nothing."""
-    excluded_texts: Sequence[str] = ()
-    """Texts of test rows, where rows like them are dropped."""
-    format: str = ""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def must_wait(self) -> bool:
-        """Whether a rule needs all rows before one can be written."""
-        config = self.config
-        draws = config.max_samples is not None or config.max_per_class is not None
-        return draws or self.test_size > 0 or self.compares_all
-
-    @property
-    def compares_all(self) -> bool:
-        """Whether a rule compares all rows with each other."""
-        config = self.config
-        return config.conflicts == "drop" or config.near_duplicates is not None or config.near_overlap is not None
-
-    @property
-    def most(self) -> int | None:
-        """How many rows are drawn by nothing but their priority; None where more than that decides."""
-        config = self.config
-        plain = not self.compares_all and config.max_per_class is None and not config.stratified
-        return config.max_samples if plain else None
+Keeping = Callable[[pl.DataFrame, pl.DataFrame, bool], None]
+"""Takes kept rows, their notes (`file`, `line`), and whether they are on the test side."""
 
 
 class Cleaner:
     """Cleans batches; counts all that happens to rows."""
 
-    def __init__(self, plan: Plan, judge: Judge, waiting: Waiting | None, keep: Keeping, reject: Rejecting) -> None:
+    def __init__(self, plan: Plan, judge: Judge, waiting: Waiting | None, *, keep: Keeping, reject: Rejecting) -> None:
         self._plan, self._judge, self._waiting, self._keep, self._reject = plan, judge, waiting, keep, reject
         self._rejected, self._not_drawn = Tally(), Tally()
         self._num_read = self._num_train = self._num_test = 0
@@ -110,8 +68,8 @@ class Cleaner:
         judged = self._judge.judge(batch)
         if judged.refused.height:
             rows = judged.refused["row"]
-            where = pl.lit(f"{name}:") + batch.lines.gather(rows).cast(pl.String)
-            self._refuse(judged.refused.select(where=where, *("reason", "rule", "detail")), batch.shown(rows))
+            where = (f"{name}:" + batch.lines.gather(rows).cast(pl.String)).alias("where")
+            self._refuse(judged.refused.select(where, "reason", "rule", "detail"), batch.shown(rows))
         if self._waiting is None:
             self._write(batch.kept(judged.rows), judged.facts, None)
             return
@@ -236,7 +194,7 @@ class Cleaner:
         self._not_drawn.add(rule, notes.height, examples)
 
     def _write(self, rows: pl.DataFrame, notes: pl.DataFrame, is_test: bool | None) -> None:
-        self._keep(rows, bool(is_test))
+        self._keep(rows, notes, bool(is_test))
         if is_test:
             self._num_test += rows.height
         else:

@@ -50,7 +50,10 @@ class CleaningConfig(BaseModel):
         (), description="Files of test rows: a row that asks what one of them asks is dropped."
     )
     near_overlap: float | None = Field(
-        None, gt=0, le=1, description="Drop rows that are at least this alike to a row of exclude_files too; null: none."
+        None,
+        gt=0,
+        le=1,
+        description="Drop rows that are at least this alike to one of exclude_files, too; null: none.",
     )
     drop_duplicates: Literal["row", "prompt"] | None = Field(
         None, description="Keep the first of rows that are equal, or that ask the same; null keeps all."

@@ -11,7 +11,7 @@ from tunelab.conversations.split import hold_out, session_keys
 
 def priorities(indices: pl.Series, seed: int) -> pl.Series:
     """Return a number for each row that seed and index alone decide; the lowest are drawn first."""
-    mixed_N = indices.to_numpy().astype(np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+    mixed_N = indices.to_numpy().astype(np.uint64) + np.uint64((seed * 0x9E3779B97F4A7C15) % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         mixed_N = (mixed_N ^ (mixed_N >> np.uint64(shift))) * np.uint64(factor)
     return pl.Series("priority", mixed_N, dtype=pl.UInt64)

@@ -1,6 +1,6 @@
 """One batch after the other: text changed, rows refused, what later decisions need noted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -10,6 +10,7 @@ from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.labels import Labeller
 from tunelab.cleaning.language import language_of
 from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
+from tunelab.cleaning.plan import Plan
 from tunelab.cleaning.report import Tally
 from tunelab.cleaning.rules import TEXT, changes, refusals
 from tunelab.cleaning.secrets import SECRET_CANDIDATES, find_secrets
@@ -41,23 +42,20 @@ class Judge:
 
     Args:
         shape: the conversation format of the rows; None for tables.
-        excluded: hashes of the prompts of test rows (or of whole rows, of a table without prompts).
-        count_tokens: returns the tokens of some texts.
-        wants_links: whether rows are to be split by session.
+        excluded: hashes of what test rows ask, or of whole rows, of a table without prompts.
+        count_tokens: returns the tokens of some texts; None where nobody asks.
     """
 
     def __init__(
         self,
-        config: CleaningConfig,
-        *,
-        names: Sequence[str],
+        plan: Plan,
         shape: Shape | None,
-        excluded: Seen | None,
-        count_tokens: Callable[[Sequence[str]], list[int]] | None,
-        wants_links: bool,
+        excluded: Seen | None = None,
+        count_tokens: Callable[[Sequence[str]], list[int]] | None = None,
     ) -> None:
-        self._config, self._names, self._shape, self._excluded = config, names, shape, excluded
-        self._count_tokens, self._wants_links = count_tokens, wants_links
+        config = plan.config
+        self._config, self._names, self._shape, self._excluded = config, plan.names, shape, excluded
+        self._count_tokens, self._wants_links = count_tokens, plan.test_size > 0
         self._labeller = Labeller(config) if config.labels else None
         self._rows, self._prompts, self._answers = Seen(), Seen(), Seen()
         self._changes, self._refusals = list(changes(config)), list(refusals(config))
@@ -93,9 +91,7 @@ class Judge:
         ]
         if not wants_text and not looks and config.near_duplicates is None and config.near_overlap is None:
             return
-        leaves = standing.batch.leaves()
-        if config.text_fields:
-            leaves = leaves.filter(pl.col("field").is_in(config.text_fields))
+        leaves = _looked_at(standing.batch, config)
         before = leaves.select("leaf", was=TEXT)
         for change in self._changes:
             done = leaves.with_columns(new=pl.when("is_prose").then(change.changed).otherwise(TEXT))
@@ -104,7 +100,9 @@ class Judge:
             leaves = done.select(pl.exclude("text", "new"), text="new") if touched.height else leaves
         for rule, answer, candidates, find in looks:
             leaves = self._look(standing, leaves, rule, answer, candidates, find)
-        moved = leaves.join(before, on="leaf").filter(TEXT.ne_missing(pl.col("was"))) if self._changes or looks else None
+        moved = (
+            leaves.join(before, on="leaf").filter(TEXT.ne_missing(pl.col("was"))) if self._changes or looks else None
+        )
         if moved is not None and moved.height:
             standing.batch.change(moved.sort("leaf"))
         self._refuse_texts(standing, leaves)
@@ -258,6 +256,9 @@ class Judge:
         more = {}
         if self._config.conflicts == "drop":
             more = {"prompt": standing.prompts.gather(rows), "answer": standing.answers.gather(rows)}
+        elif self._wants_links and (said is not None or self._config.prompt_fields):
+            prompts = standing.of_said(lambda each: each.prompts[-1], "prompt", self._config.prompt_fields)
+            more = {"prompt": prompts.gather(rows)}
         if self._labeller is not None:
             if said is not None:
                 labels = [said[row].label for row in rows]
@@ -269,6 +270,16 @@ class Judge:
             more["text"] = pl.DataFrame({"row": rows}).join(texts, on="row", how="left", maintain_order="left")["text"]
         links = [said[row].link for row in rows] if self._wants_links and said is not None else None
         return facts.with_columns(**more), links
+
+
+def texts_of(batch: Batch, config: CleaningConfig) -> list[str]:
+    """Return all text of each row that has any, as `Judge` compares it."""
+    return _Standing(batch, "").texts(_looked_at(batch, config))["text"].to_list()
+
+
+def _looked_at(batch: Batch, config: CleaningConfig) -> pl.DataFrame:
+    leaves = batch.leaves()
+    return leaves.filter(pl.col("field").is_in(config.text_fields)) if config.text_fields else leaves
 
 
 class _Standing:
@@ -339,20 +350,3 @@ class _Standing:
 def place_words(place: int, names: Sequence[str]) -> str:
     """Return ``file:line`` of a place."""
     return f"{names[place >> _LINE_BITS]}:{place & ((1 << _LINE_BITS) - 1)}"
-
-
-def excluded_keys(
-    batches: Iterator[Batch], names: Sequence[str], shape: Shape | None, config: CleaningConfig
-) -> Seen:
-    """Return what test rows ask."""
-    seen = Seen()
-    for batch in batches:
-        rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
-        if shape is None:
-            keys = batch.keys(config.prompt_fields or config.text_fields)
-        else:
-            origins = (Origin(path=names[batch.file], line=line) for line in batch.lines)
-            said = (shape.said(value, origin) for value, origin in zip(batch.values(rows), origins, strict=True))
-            keys = pl.Series([each.prompts[-1] for each in said], dtype=pl.UInt64)
-        seen.add(keys, pl.zeros(len(keys), dtype=pl.UInt64, eager=True))
-    return seen

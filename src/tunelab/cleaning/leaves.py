@@ -74,7 +74,7 @@ def _inside(value: object, path: Path, field: str, optional: bool, *, is_code: b
         field = speaker if isinstance(speaker, str) and not is_code else field
         calls = "tool_calls" in value or "function_call" in value or value.get("type") in ("tool_use", "tool_call")
         for key, inner in value.items():
-            if key in _NO_TEXT and not is_code or key in _DEFINITIONS:
+            if (key in _NO_TEXT and not is_code) or key in _DEFINITIONS:
                 continue
             called = is_code or key in _CODE or (key == "input" and calls) or speaker in ("function_call", "tool_call")
             yield from _inside(inner, (*path, key), field, optional or calls, is_code=called)

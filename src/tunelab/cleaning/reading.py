@@ -154,4 +154,3 @@ def _line(error: DataError) -> int:
 
 def _fault(error: DataError) -> str:
     return f"{error.what}; expected {error.expected}" if error.expected else error.what
-

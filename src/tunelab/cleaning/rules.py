@@ -11,7 +11,9 @@ TEXT = pl.col("text")
 _FIELD = pl.col("field")
 _EVERY = "*"
 
-CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\u{200B}\u{2060}\u{FEFF}\u{FFFE}\u{FFFF}\u{202A}-\u{202E}\u{2066}-\u{2069}]"
+CONTROL = (
+    r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\u{200B}\u{2060}\u{FEFF}\u{FFFE}\u{FFFF}\u{202A}-\u{202E}\u{2066}-\u{2069}]"
+)
 """Control characters but tab and line breaks; marks that have no width or turn the direction of writing around."""
 _DROPPED_ELEMENTS = r"(?is)<(script|style)\b[^>]*>.*?</(?:script|style)\s*>|<!--.*?-->|<!doctype[^>]*>"
 _BREAKS = r"(?i)<br\s*/?>|</(?:p|div|li|tr|h[1-6]|ul|ol|table|blockquote)\s*>"
@@ -79,7 +81,7 @@ def _limit(limits: dict[str, int]) -> pl.Expr:
     expression = pl.lit(limits.get(_EVERY), dtype=pl.UInt32)
     for field, limit in limits.items():
         if field != _EVERY:
-            expression = pl.when(_FIELD == field).then(pl.lit(limit, dtype=pl.UInt32)).otherwise(expression)
+            expression = pl.when(field == _FIELD).then(pl.lit(limit, dtype=pl.UInt32)).otherwise(expression)
     return expression
 
 
@@ -93,7 +95,9 @@ def _without_html() -> pl.Expr:
     has_tags = TEXT.str.contains(rf"{_DROPPED_ELEMENTS}|{_BREAKS}|{_TAGS}")
     tidy = bare.str.replace_all(r"[ \t]+\n", "\n").str.replace_all(r"\n{3,}", "\n\n").str.strip_chars()
     text = pl.when(has_tags).then(tidy).otherwise(TEXT)
-    return pl.when(text.str.contains(_ENTITY)).then(text.map_elements(_unescaped, return_dtype=pl.String)).otherwise(text)
+    return (
+        pl.when(text.str.contains(_ENTITY)).then(text.map_elements(_unescaped, return_dtype=pl.String)).otherwise(text)
+    )
 
 
 def _unescaped(text: str) -> str:

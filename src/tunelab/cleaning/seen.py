@@ -83,4 +83,5 @@ class Seen:
 
 def _without_zero(hashes: pl.Series) -> NDArray[np.uint64]:
     """Return hashes with 0, which marks a free slot, made 1."""
-    return np.maximum(hashes.to_numpy(), np.uint64(1))
+    found_N: NDArray[np.uint64] = np.maximum(hashes.to_numpy(), np.uint64(1))
+    return found_N

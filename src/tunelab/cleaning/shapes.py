@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.labels import Labeller
+from tunelab.cleaning.reading import Way, find_way
 from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.asked import answer_key, questions, trained_turns
+from tunelab.conversations.reading import find_format
 from tunelab.conversations.split import Link, session_link
 from tunelab.errors import DataError
 from tunelab.sources import Origin, Row
@@ -31,6 +34,23 @@ class Said:
     """64-bit hash of its last trained answer."""
     link: Link
     label: str
+
+
+def find_shape(
+    rows: Sequence[Row], conversation: ConversationConfig, config: CleaningConfig
+) -> tuple["Shape | None", Way, str]:
+    """Return the conversation format that files begin with, how they are read, and the evidence, to be said aloud.
+
+    The format is None for a table whose columns nobody said how to make a conversation of.
+    """
+    try:
+        found, evidence = find_format(list(rows), conversation)
+    except DataError:
+        way = find_way(rows, is_conversation=False)
+        return None, way, f"a table: {', '.join(way.columns)}" if way.columns else "no row can be read"
+    labeller = Labeller(config) if config.labels else None
+    way = find_way(rows, is_conversation=found.name not in ("table", "text"))
+    return Shape(found, conversation, labeller), way, evidence
 
 
 class Shape:

@@ -7,18 +7,18 @@ from tunelab.errors import DataError
 from tunelab.starter import NANO_FOLDER
 
 
-def token_counter(name: str, *, base: Path) -> Callable[[Sequence[str]], list[int]]:
+def token_counter(name: str) -> Callable[[Sequence[str]], list[int]]:
     """Return what counts the tokens of texts, without special tokens.
 
     Args:
-        name: ``nano``, a ``tokenizer.json``, or a folder that holds one; relative to `base`.
+        name: ``nano``, a ``tokenizer.json``, or a folder that holds one.
 
     Raises:
         DataError: there is no such file, or it is no tokenizer.
     """
     from tokenizers import Tokenizer
 
-    path = NANO_FOLDER if name == "nano" else base / Path(name).expanduser()
+    path = NANO_FOLDER if name == "nano" else Path(name).expanduser()
     path = path / "tokenizer.json" if path.is_dir() else path
     if not path.is_file():
         raise DataError(

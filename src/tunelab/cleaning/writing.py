@@ -91,7 +91,7 @@ class RowWriter:
         if RECORD in rows.columns:
             table = pl.read_ndjson(io.BytesIO(_lines(rows)), infer_schema_length=None)
         nested = [name for name, kind in table.schema.items() if kind.is_nested()]
-        if nested and self._suffix != ".parquet" or nested and RECORD in rows.columns:
+        if (nested and self._suffix != ".parquet") or (nested and RECORD in rows.columns):
             what = f'the field "{nested[0]}" holds lists or objects, which this kind of file has no place for'
             raise DataError(what, where=self._name, remedy="Give the output a name that ends in .jsonl.")
         if self._columns is not None and set(table.columns) != set(self._columns):

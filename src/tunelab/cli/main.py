@@ -18,6 +18,7 @@ from tunelab.errors import MissingExtraError, UserError, did_you_mean
 VERBS = {
     "quickstart": "The whole story on the embedded model, in about two minutes on two CPU cores.",
     "check": "Read data as training would, show what would be trained, say what is wrong.",
+    "clean": "Write data anew without what spoils it; keep every rejected row with its reason.",
     "train": "Train an adapter from a recipe; resume an interrupted run.",
     "compare": "Base model against tuned model on the same held-out rows.",
     "chat": "Talk to a tuned model, or to its base.",

@@ -1,0 +1,161 @@
+"""Cleaning: of files into files, or of rows on their way into training. Both are one and the same."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from tunelab.cleaning.ahead import ahead
+from tunelab.cleaning.batches import RECORD, Batch
+from tunelab.cleaning.cleaner import Cleaner
+from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.excluded import Excluded, read_excluded
+from tunelab.cleaning.judging import Judge
+from tunelab.cleaning.plan import Plan
+from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, first_rows, read_batches, row_batches
+from tunelab.cleaning.report import CleanReport
+from tunelab.cleaning.shapes import Shape, find_shape
+from tunelab.cleaning.targets import REJECTED, REPORT, Targets, find_targets
+from tunelab.cleaning.tokens import token_counter
+from tunelab.cleaning.waiting import Waiting
+from tunelab.cleaning.writing import RejectedWriter, RowWriter
+from tunelab.conversations import ConversationConfig
+from tunelab.files import write_json
+from tunelab.sources import Origin, Row, SourceFile
+
+OnProgress = Callable[[int, int, int], None]
+"""Called with the bytes read, the bytes in all (0 where nobody knows) and the rows read so far."""
+_IN_MEMORY = 100_000
+
+
+def clean_files(
+    files: Sequence[SourceFile],
+    out: Path,
+    config: CleaningConfig,
+    *,
+    conversation: ConversationConfig | None = None,
+    test_size: float = 0.0,
+    excluded: Sequence[SourceFile] = (),
+    overwrite: bool = False,
+    on_progress: OnProgress = lambda done, total, rows: None,
+) -> CleanReport:
+    """Clean files into `out`, with `rejected.jsonl` and `clean.report.json` beside it, and return what was done.
+
+    The files themselves are never changed. What is written appears whole or not at all. The same files, settings and
+    seed give the same bytes.
+
+    Args:
+        out: a file; with `test_size` a folder, which gets ``train.*`` and ``test.*``.
+        test_size: share of the kept rows that is split off; sessions, and rows that ask the same, stay together.
+        excluded: test rows; a row that asks what one of them asks is dropped.
+        overwrite: whether what stands at `out` is replaced.
+
+    Raises:
+        DataError: files that cannot be read; an `out` that stands there, is among the files, or is of an unknown kind.
+        StorageError: the disk refused.
+    """
+    settings = conversation or ConversationConfig()
+    targets = find_targets(files, out, splits=test_size > 0, overwrite=overwrite)
+    shape, way, evidence = find_shape(first_rows(files), settings, config)
+    known = read_excluded(excluded, config, settings, shape)
+    while True:
+        plan = _plan(config, files, shape, evidence, known, test_size)
+        judge = Judge(plan, shape, known.keys, _counter(config))
+        batches = _told(ahead(read_batches(files, way)), files, on_progress)
+        try:
+            return _written(plan, judge, batches, targets)
+        except OtherWayError as other:
+            way = other.way
+
+
+def clean_rows(
+    rows: Iterable[Row],
+    config: CleaningConfig,
+    *,
+    conversation: ConversationConfig,
+    excluded: Sequence[SourceFile] = (),
+) -> tuple[list[Row], CleanReport]:
+    """Return the rows that stand, in their order, with what was done.
+
+    Raises:
+        DataError: `excluded` cannot be read, or is of another shape.
+    """
+    held = list(rows)
+    files = [SourceFile(name=name, path=None) for name in dict.fromkeys(row.origin.path for row in held)]
+    shape, way, evidence = find_shape(held[:LOOKED_AT], conversation, config)
+    known = read_excluded(excluded, config, conversation, shape)
+    plan = _plan(config, files, shape, evidence, known, 0.0)
+    kept: list[Row] = []
+
+    def keep(records: pl.DataFrame, notes: pl.DataFrame, is_test: bool) -> None:
+        for record, file, line in zip(records[RECORD], notes["file"], notes["line"], strict=True):
+            kept.append(Row(value=msgspec.json.decode(record), origin=Origin(path=files[file].name, line=line)))
+
+    judge = Judge(plan, shape, known.keys, _counter(config))
+    cleaner = Cleaner(plan, judge, _waiting(plan, None), keep=keep, reject=lambda told, shown: None)
+    return kept, cleaner.clean(row_batches(held, [], {file.name: number for number, file in enumerate(files)}, way))
+
+
+def _written(plan: Plan, judge: Judge, batches: Iterable[Batch], targets: Targets) -> CleanReport:
+    with targets.written_aside() as folder:
+        with ExitStack() as stack:
+            rejected = stack.enter_context(RejectedWriter(folder / REJECTED))
+            sides = [stack.enter_context(RowWriter(folder / path.name, str(path))) for path in targets.rows]
+
+            def keep(rows: pl.DataFrame, notes: pl.DataFrame, is_test: bool) -> None:
+                sides[is_test].write(rows)
+
+            report = Cleaner(plan, judge, _waiting(plan, folder), keep=keep, reject=rejected.write).clean(batches)
+        write_json(folder / REPORT, asdict(report))
+    return report
+
+
+def _plan(
+    config: CleaningConfig,
+    files: Sequence[SourceFile],
+    shape: Shape | None,
+    evidence: str,
+    known: Excluded,
+    test_size: float,
+) -> Plan:
+    return Plan(
+        config=config,
+        names=tuple(file.name for file in files),
+        test_size=test_size,
+        excluded_texts=known.texts,
+        format="" if shape is None else shape.format.name,
+        notes=(evidence, *known.notes),
+    )
+
+
+def _waiting(plan: Plan, folder: Path | None) -> Waiting | None:
+    """Return where rows wait: few that are drawn by nothing but chance in memory, others in files."""
+    if not plan.must_wait:
+        return None
+    if plan.most is not None and plan.most <= _IN_MEMORY:
+        return Waiting(None, plan.most)
+    if folder is not None:
+        folder = folder / "waiting"
+        folder.mkdir()
+    return Waiting(folder, None)
+
+
+def _counter(config: CleaningConfig) -> Callable[[Sequence[str]], list[int]] | None:
+    if config.min_tokens is None and config.max_tokens is None:
+        return None
+    return token_counter(config.tokenizer)
+
+
+def _told(batches: Iterable[Batch], files: Sequence[SourceFile], on_progress: OnProgress) -> Iterator[Batch]:
+    """Yield the batches, and tell of each when it is done with."""
+    packed = any(file.path is None or file.path.suffix.lower() in (".gz", ".zst", ".zstd") for file in files)
+    total = 0 if packed else sum(file.path.stat().st_size for file in files if file.path is not None)
+    done = rows = 0
+    for batch in batches:
+        yield batch
+        done += batch.num_bytes
+        rows += len(batch.lines) + len(batch.unreadable)
+        on_progress(done, total if done else 0, rows)

@@ -1,0 +1,81 @@
+"""Test rows that no training row may repeat: what they ask, and their texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from tunelab.cleaning.batches import Batch
+from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.judging import Judge, texts_of
+from tunelab.cleaning.plan import Plan
+from tunelab.cleaning.reading import OtherWayError, Way, first_rows, read_batches
+from tunelab.cleaning.seen import Seen
+from tunelab.cleaning.shapes import Shape, find_shape
+from tunelab.conversations import ConversationConfig
+from tunelab.errors import DataError, counted
+from tunelab.sources import Origin, SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """What is known of test rows."""
+
+    keys: Seen | None = None
+    """Hashes of what they ask, or of whole rows, of a table without prompts; None where there are none."""
+    texts: tuple[str, ...] = ()
+    """Their texts, where rows like them are dropped."""
+    notes: tuple[str, ...] = ()
+
+
+def read_excluded(
+    files: Sequence[SourceFile], config: CleaningConfig, conversation: ConversationConfig, shape: Shape | None
+) -> Excluded:
+    """Read test rows, brought into the form that cleaning brings rows into.
+
+    Raises:
+        DataError: a row that cannot be read, or rows of another kind than those that are cleaned (`shape`).
+    """
+    if not files:
+        return Excluded()
+    found, way, evidence = find_shape(first_rows(files), conversation, config)
+    if (found is None) != (shape is None):
+        kinds = ["a table", "conversations"]
+        seen, expected = kinds[found is not None], kinds[shape is not None]
+        raise DataError(
+            f"the rows are {seen} ({evidence})", where=files[0].name, expected=f"{expected}, as in the data"
+        )
+    while True:
+        try:
+            return _read(files, config, found, way)
+        except OtherWayError as other:
+            way = other.way
+
+
+def _read(files: Sequence[SourceFile], config: CleaningConfig, shape: Shape | None, way: Way) -> Excluded:
+    names = tuple(file.name for file in files)
+    same = config.model_dump(
+        include={"text_fields", "strip_html", "remove_control_characters", "unicode_normalization", "near_overlap"}
+    )
+    redacted = {name: "redact" for name in ("personal_data", "secrets") if getattr(config, name) == "redact"}
+    judge = Judge(Plan(config=CleaningConfig(**same, **redacted), names=names), None)
+    keys, texts, count = Seen(), list[str](), 0
+    for batch in read_batches(files, way):
+        for bad in batch.unreadable:
+            raise DataError(bad.fault, where=f"{names[batch.file]}:{bad.line}")
+        judge.judge(batch)
+        asked = _asked(batch, names[batch.file], config, shape)
+        keys.add(asked, pl.zeros(len(asked), dtype=pl.UInt64, eager=True))
+        count += len(asked)
+        if config.near_overlap is not None:
+            texts += texts_of(batch, config)
+    return Excluded(keys=keys, texts=tuple(texts), notes=(f"{counted(count, 'row')} of {', '.join(names)} excluded",))
+
+
+def _asked(batch: Batch, name: str, config: CleaningConfig, shape: Shape | None) -> pl.Series:
+    if shape is None:
+        return batch.keys(config.prompt_fields or config.text_fields)
+    rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
+    origins = (Origin(path=name, line=line) for line in batch.lines)
+    said = (shape.said(value, origin) for value, origin in zip(batch.values(rows), origins, strict=True))
+    return pl.Series([each.prompts[-1] for each in said], dtype=pl.UInt64)

@@ -1,0 +1,48 @@
+"""What a run of cleaning is to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunelab.cleaning.config import CleaningConfig
+
+RULES = (
+    "unreadable",
+    "no_conversation",
+    *(name for name in CleaningConfig.model_fields if name not in ("text_fields", "tokenizer", "prompt_fields")),
+)
+"""What is counted under which name, in the order in which rows meet it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done besides the rules."""
+
+    config: CleaningConfig
+    names: Sequence[str]
+    """The files, as messages show them."""
+    test_size: float = 0.0
+    """Share of the kept rows that is split off; 0 splits nothing."""
+    excluded_texts: Sequence[str] = ()
+    """Texts of test rows, where rows like them are dropped."""
+    format: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether a rule needs all rows before one can be written."""
+        config = self.config
+        draws = config.max_samples is not None or config.max_per_class is not None
+        return draws or self.test_size > 0 or self.compares_all
+
+    @property
+    def compares_all(self) -> bool:
+        """Whether a rule compares all rows with each other."""
+        config = self.config
+        return config.conflicts == "drop" or config.near_duplicates is not None or config.near_overlap is not None
+
+    @property
+    def most(self) -> int | None:
+        """How many rows are drawn by nothing but their priority; None where more than that decides."""
+        config = self.config
+        plain = not self.compares_all and config.max_per_class is None and not config.stratified
+        return config.max_samples if plain else None

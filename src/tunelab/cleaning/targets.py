@@ -1,0 +1,78 @@
+"""Where what is cleaned goes: whole or not at all, and never onto what is read."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunelab.cleaning.writing import OUT_SUFFIXES, check_suffix
+from tunelab.errors import DataError
+from tunelab.files import new_files
+from tunelab.sources import SourceFile
+from tunelab.sources.opening import unpacked_suffix
+
+REJECTED, REPORT = "rejected.jsonl", "clean.report.json"
+_SIDE = re.compile(r"(?:train|test)(?:\.\w+)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """The files that are written, all in one folder."""
+
+    rows: tuple[Path, ...]
+    """Of the kept rows: one, or the training and the test side."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder they stand in."""
+        return self.rows[0].parent
+
+    @contextmanager
+    def written_aside(self) -> Iterator[Path]:
+        """Yield a folder to write the files into; they take their places when the context is left without an error."""
+        with new_files([*self.rows, self.folder / REJECTED, self.folder / REPORT]) as aside:
+            yield aside
+
+
+def find_targets(files: Sequence[SourceFile], out: Path, *, splits: bool, overwrite: bool) -> Targets:
+    """Return what is written for `out`.
+
+    Raises:
+        DataError: `out` is or holds or lies in what is read, exists, or is of no known kind.
+    """
+    inputs = [file.path.resolve() for file in files if file.path is not None]
+    place = out.resolve()
+    for path in inputs:
+        same = path == place or (out.exists() and path.exists() and out.samefile(path))
+        if same or path.is_relative_to(place):
+            what = "the output is what is read" if same else f"the output folder holds what is read ({path.name})"
+            raise DataError(what, where=str(out), remedy="Give another name: data are never changed in place.")
+    if splits:
+        if unpacked_suffix(out) in OUT_SUFFIXES:
+            remedy = f"Name a folder, such as {out.with_suffix('')}."
+            raise DataError("two sides do not go into one file", where=str(out), remedy=remedy)
+        suffix = _suffix_of(files)
+        targets = Targets(rows=(out / f"train{suffix}", out / f"test{suffix}"))
+    else:
+        check_suffix(out)
+        targets = Targets(rows=(out,))
+    for path in (*targets.rows, targets.folder / REJECTED, targets.folder / REPORT):
+        if path.resolve() in inputs or (path.exists() and any(path.samefile(each) for each in inputs)):
+            raise DataError("this would be written over, and it is read", where=str(path), remedy="Give another name.")
+        if path.exists() and not overwrite:
+            raise DataError(
+                "this exists already", where=str(path), remedy="Give another place, or --overwrite to replace it."
+            )
+    if splits and out.is_dir():
+        sides = [path for path in out.iterdir() if _SIDE.fullmatch(path.name)]
+        wrong = [path.name for path in sides if path not in targets.rows]
+        if wrong:
+            remedy = "Two files of one side would stand there. Give another folder, or remove it."
+            raise DataError(f"the folder holds {', '.join(sorted(wrong))}", where=str(out), remedy=remedy)
+    return targets
+
+
+def _suffix_of(files: Sequence[SourceFile]) -> str:
+    suffix = "" if files[0].path is None else unpacked_suffix(files[0].path)
+    return suffix if suffix in OUT_SUFFIXES else ".jsonl"

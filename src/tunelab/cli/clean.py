@@ -1,0 +1,214 @@
+"""`tunelab clean DATA -o OUT`: data in, cleaned data out, every rejected row kept with its reason."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunelab.cli.output import harmless, print_table, say
+from tunelab.cli.reading import reading_bar
+from tunelab.errors import UserError, counted
+
+if TYPE_CHECKING:
+    from tunelab.cleaning.report import CleanReport, RuleCount
+
+_LIMIT = "[FIELD=]N"
+_ANSWER = "report|redact|drop"
+
+
+def command(
+    data: Annotated[list[str], typer.Argument(metavar="DATA", hidden=True)],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="File to write; with --test-size a folder.")],
+    text_field: Annotated[
+        list[str] | None,
+        typer.Option("--text-field", metavar="FIELD", help="Look at this field, not at all. Repeatable."),
+    ] = None,
+    strip_html: Annotated[bool, typer.Option("--strip-html", help="Take tags, comments and entities out.")] = False,
+    control: Annotated[
+        bool, typer.Option("--remove-control-characters", help="Take control characters out; line breaks stay.")
+    ] = False,
+    unicode: Annotated[
+        str | None, typer.Option("--unicode", metavar="NFC|NFKC", help="Bring text into this Unicode form.")
+    ] = None,
+    personal_data: Annotated[
+        str, typer.Option("--personal-data", metavar=_ANSWER, help="E-mail, phone, card numbers and the like.")
+    ] = "keep",
+    secrets: Annotated[str, typer.Option("--secrets", metavar=_ANSWER, help="Keys and passwords.")] = "keep",
+    drop_nulls: Annotated[bool, typer.Option("--drop-nulls", help="Drop rows with a text that is missing.")] = False,
+    drop_blank: Annotated[bool, typer.Option("--drop-blank", help="Drop rows with a text of white space.")] = False,
+    min_chars: Annotated[
+        list[str] | None,
+        typer.Option("--min-chars", metavar=_LIMIT, help="Fewest characters of a text (of FIELD). Repeatable."),
+    ] = None,
+    max_chars: Annotated[
+        list[str] | None,
+        typer.Option("--max-chars", metavar=_LIMIT, help="Most characters of a text (of FIELD). Repeatable."),
+    ] = None,
+    min_tokens: Annotated[
+        int | None, typer.Option("--min-tokens", min=1, metavar="N", help="Fewest tokens of a row's text.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, metavar="N", help="Most tokens of a row's text.")
+    ] = None,
+    tokenizer: Annotated[
+        str, typer.Option("--tokenizer", metavar="NAME", help="Whose tokens: nano, or a tokenizer.json.")
+    ] = "nano",
+    language: Annotated[
+        list[str] | None,
+        typer.Option("--language", metavar="CODE", help="Drop rows in other languages, e.g. en. Repeatable."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="FILE", help="Drop rows that ask what a test row asks. Repeatable."),
+    ] = None,
+    near_overlap: Annotated[
+        float | None,
+        typer.Option("--near-overlap", metavar="SHARE", help="... and rows this alike to one, e.g. 0.8."),
+    ] = None,
+    drop_duplicates: Annotated[
+        str | None, typer.Option("--drop-duplicates", metavar="row|prompt", help="Keep the first of equal ones.")
+    ] = None,
+    prompt_field: Annotated[
+        list[str] | None,
+        typer.Option("--prompt-field", metavar="FIELD", help="A table's column that is the prompt. Repeatable."),
+    ] = None,
+    conflicts: Annotated[
+        str, typer.Option("--conflicts", metavar="first|drop", help="Other answers to a prompt: keep first, or none.")
+    ] = "keep",
+    near_duplicates: Annotated[
+        float | None,
+        typer.Option("--near-duplicates", metavar="SHARE", help="Drop rows this alike to an earlier one, e.g. 0.8."),
+    ] = None,
+    label_field: Annotated[
+        str | None, typer.Option("--label-field", metavar="FIELD", help="Where a row's class stands; else the answer.")
+    ] = None,
+    label_key: Annotated[
+        str | None, typer.Option("--label-key", metavar="KEY", help="... and which key, where that is JSON.")
+    ] = None,
+    label_pattern: Annotated[
+        str | None, typer.Option("--label-pattern", metavar="REGEX", help="... and which part: the first group.")
+    ] = None,
+    max_per_class: Annotated[
+        int | None, typer.Option("--max-per-class", min=1, metavar="N", help="At most N rows of a class, by seed.")
+    ] = None,
+    max_samples: Annotated[
+        int | None, typer.Option("--max-samples", min=1, metavar="N", help="At most N rows in all, by seed.")
+    ] = None,
+    stratified: Annotated[
+        bool, typer.Option("--stratified", help="Draw and split so that each class keeps its share.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Decides every draw.")] = 42,
+    test_size: Annotated[
+        float,
+        typer.Option(
+            "--test-size", min=0, max=0.9, metavar="SHARE", help="Split this share off, sessions whole, e.g. 0.1."
+        ),
+    ] = 0.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what stands at OUT.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Write data anew without what spoils it; keep every rejected row with its place and its reason.
+
+    DATA are files of rows, folders or globs; they are never changed. OUT ends in .jsonl, .csv, .tsv or
+    .parquet (.gz and .zst of the first three), and nothing is dropped but what no trainer could read
+    and what you ask for. Rejected rows stand in rejected.jsonl beside OUT, the counts in
+    clean.report.json.
+    """
+    from pydantic import ValidationError
+
+    from tunelab.cleaning.config import CleaningConfig
+    from tunelab.flows.clean import clean_data
+
+    try:
+        config = CleaningConfig.model_validate(
+            {
+                "text_fields": text_field or (),
+                "strip_html": strip_html,
+                "remove_control_characters": control,
+                "unicode_normalization": unicode,
+                "personal_data": personal_data,
+                "secrets": secrets,
+                "drop_nulls": drop_nulls,
+                "drop_blank": drop_blank,
+                "min_chars": _limits("--min-chars", min_chars),
+                "max_chars": _limits("--max-chars", max_chars),
+                "min_tokens": min_tokens,
+                "max_tokens": max_tokens,
+                "tokenizer": tokenizer,
+                "languages": language or (),
+                "exclude_files": exclude or (),
+                "near_overlap": near_overlap,
+                "drop_duplicates": drop_duplicates,
+                "prompt_fields": prompt_field or (),
+                "conflicts": conflicts,
+                "near_duplicates": near_duplicates,
+                "label_field": label_field,
+                "label_key": label_key,
+                "label_pattern": label_pattern,
+                "max_per_class": max_per_class,
+                "max_samples": max_samples,
+                "stratified": stratified,
+                "seed": seed,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + ".".join(map(str, first["loc"])).replace("_", "-")
+        raise UserError(f"{option} is {json.dumps(first['input'])}", expected=first["msg"]) from None
+    with reading_bar("cleaning") as on_progress:
+        done = clean_data(data, out, config, test_size=test_size, overwrite=overwrite, on_progress=on_progress)
+    if as_json:
+        from dataclasses import asdict
+
+        print(json.dumps({"out": out, **asdict(done.report), "notes": done.notes}, ensure_ascii=False, indent=2))
+        return
+    for note in done.notes:
+        say(harmless(f"  {note}"), style="dim")
+    print_report(done.report, out)
+
+
+def print_report(report: CleanReport, out: str) -> None:
+    """Print what was done, rule by rule, and where the rows are."""
+    for title, counts in (
+        ("changed", report.changed),
+        ("rejected", report.rejected),
+        ("not drawn", report.not_drawn),
+        ("found, and left in", report.reported),
+    ):
+        _print_counts(title, counts)
+    if report.classes:
+        columns = ("class", "rows", "of them test") if report.num_test else ("class", "rows")
+        rows = [
+            (harmless(label), train + test, test)[: len(columns)]
+            for label, (train, test) in sorted(report.classes.items(), key=lambda each: (-sum(each[1]), each[0]))
+        ]
+        print_table(columns, rows)
+    sides = f" ({report.num_train:,} to train on, {report.num_test:,} to test with)" if report.num_test else ""
+    drawn = f", {report.num_not_drawn:,} not drawn" if report.num_not_drawn else ""
+    say()
+    say(
+        f"{counted(report.num_read, 'row')} read: {report.num_kept:,} kept{sides}, "
+        f"{report.num_rejected:,} rejected{drawn}.",
+        style="bold",
+    )
+    say(f"Written to {out}; rejected.jsonl and clean.report.json stand beside." if not report.num_test else
+        f"Written to the folder {out}, with rejected.jsonl and clean.report.json.")  # fmt: skip
+
+
+def _print_counts(title: str, counts: tuple[RuleCount, ...]) -> None:
+    for each in counts:
+        say(f"{title}  {each.rule}: {counted(each.count, 'row')}", style="bold")
+        for example in each.examples:
+            say(harmless(f"    {example}"))
+
+
+def _limits(option: str, given: list[str] | None) -> dict[str, int]:
+    limits = {}
+    for text in given or ():
+        field, _, number = text.rpartition("=")
+        if not number.isdecimal():
+            raise UserError(f'{option} is "{text}"', expected="a whole number, or FIELD=NUMBER")
+        limits[field or "*"] = int(number)
+    return limits
