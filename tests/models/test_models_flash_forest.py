@@ -12,6 +12,7 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.batching.forest import paths, plant
 from tunelab.batching.grove import plant_step
 from tunelab.models import flash_forest as module
+from tunelab.models.branching import cannot_branch
 from tunelab.models.flash_forest import Span, flash_forest
 
 TOKENS = st.integers(3, 5)
@@ -55,6 +56,7 @@ def test_in_the_last_layer_only_what_predicts_a_trained_token_asks(monkeypatch: 
     network = tiny_network("llama")
     adapter = attach(network, LoraConfig(r=4), init_ids=[], base_model="tiny", seed=1)
     trained = [sequence([1, 2, *range(3, 30)], [9, 8, 7]), sequence([1, 2, *range(3, 30), 4], [6])]
+    assert cannot_branch(network) is None  # its trial is over before the count
     asked = []
     kernel = module._flash
 
