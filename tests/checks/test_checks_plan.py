@@ -9,13 +9,13 @@ from test_checks_findings import RUN, clean, the
 from tunelab.checks.check import check
 from tunelab.checks.config import ChecksConfig
 from tunelab.checks.material import PlannedModel
-from tunelab.errors import AdapterError
 from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.targets import Target
 
 MODEL = PlannedModel(
     targets=(Target(wish="mlp", modules=("layers.0.mlp.up", "layers.1.mlp.up"), shapes=((2, 2),) * 2, num_layers=2),),
-    unmatched=None,
+    unmatched="",
+    remedy="",
     num_weights=1000,
     num_trainable=10,
     dtype="float32",
@@ -59,8 +59,8 @@ def test_layers_that_match_are_no_finding() -> None:
 
 
 def test_pain_07_a_wish_that_matches_nothing_blocks_before_a_weight_is_read() -> None:
-    error = AdapterError("q_proj matches no layer of phi3", where="lora.target_modules", remedy="Use qkv_proj.")
-    finding = the("target_unmatched", clean(model=replace(MODEL, targets=(), unmatched=error)))
+    unmatched = replace(MODEL, targets=(), unmatched="q_proj matches no layer of phi3", remedy="Use qkv_proj.")
+    finding = the("target_unmatched", clean(model=unmatched))
     assert (finding.severity, finding.blocking, finding.remedy) == ("error", True, "Use qkv_proj.")
     assert "q_proj matches no layer of phi3" in finding.summary
 

@@ -79,8 +79,8 @@ def test_what_cannot_be_read_ends_with_2_and_one_message(
 def test_pain_05_and_06_exactly_the_answer_and_its_end_are_trained(tmp_path: Path) -> None:
     talk = row("Is it in stock?", "Yes, three of them.")
     talk["messages"] += row("And in red?", "Only in blue.")["messages"]  # type: ignore[operator]
-    result = checked(write_rows(tmp_path / "train.jsonl", [talk, *rows(12)]), num_examples=1)
-    (example,) = result.examples
+    result = checked(write_rows(tmp_path / "train.jsonl", [talk, *rows(12)]), num_examples=13)
+    example = result.examples[0]
     trained = "".join(span.text for span in example.spans if span.trained)
     seen = "".join(span.text for span in example.spans if not span.trained)
     assert trained == "Only in blue.<|im_end|>"
@@ -95,7 +95,6 @@ def test_show_prints_what_is_seen_before_what_is_trained(file: Path, capsys: pyt
     assert out.count("── trained ──") == 2
     assert out.index("row 0: is the lamp") < out.index("── trained ──") < out.index("Of course.")
     assert "train.jsonl:1 ─" in out
-    assert "train.jsonl:2 ─" in out
 
 
 @pytest.mark.parametrize(
@@ -123,10 +122,10 @@ def test_show_shows_conversations_of_which_nothing_is_trained_with_the_reason(
 
 def test_a_conversation_without_an_answer_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     silent = {"messages": [{"role": "user", "content": "hello"}]}
-    run(["check", str(write_rows(tmp_path / "train.jsonl", [silent, *rows(12)])), "--show", "2"])
+    run(["check", str(write_rows(tmp_path / "train.jsonl", [silent, *rows(12)])), "--show", "13"])
     out = capsys.readouterr().out
     assert "nothing is trained: no assistant turn" in out
-    assert out.count("── trained ──") == 1
+    assert out.count("── trained ──") == 12
 
 
 def test_sequences_and_answers_are_told_apart_and_counted_alike_in_all_findings(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tunelab.conversations.asked import prompt_keys as prompt_keys
 from tunelab.conversations.asked import questions as questions
 from tunelab.conversations.asked import trained_turns as trained_turns
 from tunelab.conversations.conversation import Conversation
-from tunelab.errors import AdapterError, DataError
+from tunelab.errors import DataError
 from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.targets import Target
 from tunelab.rendering.messages import Abilities
@@ -45,8 +45,10 @@ class PlannedModel:
 
     targets: tuple[Target, ...]
     """What each wish of `lora.target_modules` matches; empty for other adapters."""
-    unmatched: AdapterError | None
-    """A wish that matches nothing."""
+    unmatched: str
+    """Which wish matches nothing, and where it stands; empty where all match."""
+    remedy: str
+    """What to wish for instead."""
     num_weights: int
     num_trainable: int
     dtype: str
@@ -61,7 +63,7 @@ class PlannedModel:
     def in_words(self) -> Iterator[str]:
         """Yield what is trained, of how much, and in how much memory, a sentence each."""
         yield from (target.in_words for target in self.targets)
-        if self.unmatched is None:
+        if not self.unmatched:
             yield f"{self.num_trainable:,} trainable weights over {self.num_weights:,} frozen ones"
             if self.memory is not None:
                 yield f"memory: {self.memory.in_words()}, in {self.dtype} on {self.device}"

@@ -14,16 +14,15 @@ def targets_matched(material: Material) -> Iterator[Finding]:
     model = material.model
     if model is None:
         return
-    if model.unmatched is not None:
-        error = model.unmatched
+    if model.unmatched:
         yield Finding(
             code="target_unmatched",
             severity="error",
-            summary=f"{error.where}: {error.what}",
+            summary=model.unmatched,
             count=1,
             total=1,
             why="What matches nothing would not be trained.",
-            remedy=error.remedy,
+            remedy=model.remedy,
         )
     partly = [target for target in model.targets if 0 < target.num_reached < target.num_layers]
     if partly:

@@ -11,12 +11,15 @@ from tunelab.cli.output import SET, console, harmless, print_table, say
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
+    from tunelab.checks.example import Example
     from tunelab.checks.finding import Finding
     from tunelab.checks.statistics import Statistics
-    from tunelab.flows.check import CheckResult, Example
+    from tunelab.flows.check import CheckResult
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _LISTED_BAD_ROWS = 20
+_SHOWN = 3
+"""Conversations that --worst shows without --show."""
 
 
 def command(
@@ -25,8 +28,19 @@ def command(
         int,
         typer.Option("--show", "--num-examples", min=0, metavar="N", help="Show N conversations as they are trained."),
     ] = 0,
+    worst: Annotated[
+        str | None,
+        typer.Option(
+            "--worst",
+            metavar="MEASURE",
+            help="Show the worst instead of random ones: LENGTH, CUT, UNTRAINED, SHORT or REPETITION.",
+        ),
+    ] = None,
     stats: Annotated[bool, typer.Option("--stats", help="Show statistics of rows and tokens.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead (docs/check.md).")] = False,
+    json_schema: Annotated[
+        bool, typer.Option("--json-schema", help="Print the JSON Schema of that document, and check nothing.")
+    ] = False,
     pattern: Annotated[
         str | None,
         typer.Option("--pattern", metavar="GLOB", help="Files of the data folder, e.g. 'agent-*.jsonl'."),
@@ -53,8 +67,15 @@ def command(
 
     The exit code is 0 where nothing blocks a run, with 1 where something does, with 2 where the check could not run.
     """
+    if json_schema:
+        from tunelab.checks.document import json_schema as schema
+
+        print(schema(), end="")
+        raise typer.Exit(0)
+    from tunelab.checks.example import measure_named
     from tunelab.flows.check import check_data_or_recipe
 
+    measure = None if worst is None else measure_named(worst)
     result = check_data_or_recipe(
         target,
         pattern=pattern,
@@ -66,32 +87,16 @@ def command(
             *([f"checks.fail_on={fail_on}"] if fail_on is not None else []),
             *(overrides or []),
         ],
-        num_examples=num_examples,
+        num_examples=num_examples or (_SHOWN if measure else 0),
+        worst=measure,
     )
     if as_json:
-        print(_document(result))
+        from tunelab.checks.document import to_json
+
+        print(to_json(result.document()))
     else:
         print_check(result, stats=stats)
     raise typer.Exit(1 if result.findings.blocking else 0)
-
-
-def _document(result: CheckResult) -> str:
-    import msgspec
-
-    gathered = result.gathered
-    document = {
-        "recipe": None if result.resolved.file is None else str(result.resolved.file),
-        "model": result.resolved.recipe.model.base_model,
-        "format": gathered.format,
-        "evidence": gathered.evidence,
-        "notes": result.notes,
-        "findings": [msgspec.to_builtins(finding) for finding in result.findings],
-        "bad_rows": [str(error) for error in (*gathered.bad_rows, *gathered.bad_turns)],
-        "statistics": msgspec.to_builtins(result.statistics),
-        "planned": msgspec.to_builtins(result.planned),
-        "examples": [msgspec.to_builtins(example) for example in result.examples],
-    }
-    return json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def print_check(result: CheckResult, *, stats: bool = False) -> None:
@@ -188,6 +193,7 @@ def _print_example(example: Example) -> None:
     if example.untrained:
         say(harmless(f"nothing is trained: {example.untrained}"), style="bold yellow")
     facts = [
+        example.chosen_for,
         f"{counted(example.num_prompt_tokens, 'token')} seen, {example.num_trained_tokens:,} trained",
         f"{example.num_cut_tokens:,} cut" if example.num_cut_tokens else "",
         f"answer: {example.response_type}",

@@ -10,44 +10,22 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
+from tunelab.checks.document import Document
+from tunelab.checks.example import Example, Measure
 from tunelab.checks.finding import Findings
 from tunelab.checks.material import Material, PlannedModel, PlannedRun
-from tunelab.checks.statistics import Statistics, response_type, statistics
-from tunelab.conversations import Conversation
-from tunelab.errors import DataError, counted
+from tunelab.checks.statistics import Statistics, statistics
 from tunelab.flows.data import Gathered, gather
+from tunelab.flows.examples import make_examples
 from tunelab.flows.footprint import planned_model
 from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.models.kinds import running_kinds_in
 from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load import load_renderer
-from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
-from tunelab.rendering.show import Span, preview
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """The last sequence of a conversation, to look at; where nothing of it is trained, what the model would see."""
-
-    origin: str
-    response_type: str
-    """Kind of the answer: text, tool_calls, text_and_tool_calls, empty, plain_text; none where none can be shown."""
-    num_prompt_tokens: int
-    num_trained_tokens: int
-    num_cut_tokens: int
-    """Tokens that max_length took."""
-    num_messages: int
-    num_tools: int
-    num_answers: int
-    """Trained answers of this conversation; each is a sequence of its own, and the last one is shown."""
-    session_id: str | None
-    untrained: str
-    """Why nothing of the conversation is trained; empty where something is."""
-    spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +44,23 @@ class CheckResult:
     notes: tuple[str, ...]
     """What was decided on the way, to be said aloud."""
 
+    def document(self) -> Document:
+        """Return it as one document, for programs and pages."""
+        return Document(
+            recipe=None if self.resolved.file is None else str(self.resolved.file),
+            model=self.resolved.recipe.model.base_model,
+            format=self.gathered.format,
+            evidence=self.gathered.evidence,
+            notes=self.notes,
+            blocks=bool(self.findings.blocking),
+            findings=self.findings.items,
+            bad_rows=tuple(map(str, (*self.gathered.bad_rows, *self.gathered.bad_turns))),
+            statistics=self.statistics,
+            planned=self.planned,
+            planned_model=self.model,
+            examples=self.examples,
+        )
+
 
 def check_data_or_recipe(
     target: str | None,
@@ -74,6 +69,7 @@ def check_data_or_recipe(
     overrides: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
     num_examples: int = 0,
+    worst: Measure | None = None,
 ) -> CheckResult:
     """Read and render what a recipe would train on, and return what is wrong with it. Bad rows do not end it.
 
@@ -81,7 +77,8 @@ def check_data_or_recipe(
         target: a recipe (.yaml), or data: a file, a folder, a glob; None lets `LLM_*` variables be the recipe.
         pattern: glob of the training files, inside the data folder.
         overrides: `section.key=value` texts.
-        num_examples: how many rendered conversations to return.
+        num_examples: how many rendered conversations to return, drawn with the recipe's seed.
+        worst: return the worst ones by this measure instead.
 
     Raises:
         UserError: the recipe, the model's tokenizer or a whole file cannot be read.
@@ -109,7 +106,7 @@ def check_data_or_recipe(
         model=material.model,
         findings=check(material),
         statistics=statistics(material, count_repeats=count_repeats),
-        examples=_examples(gathered, renderer, num_examples, max_length=recipe.data.max_length),
+        examples=make_examples(material, renderer, num_examples, worst=worst, seed=recipe.training.seed),
         notes=(*(_assumed(recipe) if is_data else resolved.notes), *gathered.notes, *renderer.notes, *_on_rows(folder)),
     )
 
@@ -159,48 +156,3 @@ def _data_settings(data: str | None, pattern: str | None) -> list[str]:
 def _assumed(recipe: Recipe) -> Iterator[str]:
     model, length = recipe.model.base_model, recipe.data.max_length
     yield f"no recipe is given: model.base_model {model}, data.max_length {length:,}; a recipe may say otherwise"
-
-
-def _examples(gathered: Gathered, renderer: Renderer, count: int, *, max_length: int) -> tuple[Example, ...]:
-    answers: dict[int, list[Rendered]] = {}
-    for sequence in gathered.rendered_train.sequences:
-        answers.setdefault(sequence.conversation, []).append(sequence)
-    examples = []
-    for index, conversation in enumerate(gathered.train[:count]):
-        trained = answers.get(index, [])
-        shown = trained or _as_seen(conversation, renderer, max_length)
-        spans = [span for sequence in shown[-1:] for span in preview(sequence, renderer)]
-        examples.append(
-            Example(
-                origin=str(conversation.origin),
-                response_type=response_type(conversation, shown[-1].turn) if shown else "none",
-                num_prompt_tokens=sum(len(each.prompt_ids) for each in shown[-1:]),
-                num_trained_tokens=sum(len(each.completion_ids) for each in trained[-1:]),
-                num_cut_tokens=sum(each.cut_prompt + each.cut_completion for each in shown[-1:]),
-                num_messages=len(conversation.messages),
-                num_tools=len(conversation.tools),
-                num_answers=len(trained),
-                session_id=conversation.session_id,
-                untrained="" if trained else _why_untrained(conversation, gathered),
-                spans=tuple(spans if trained else [replace(span, trained=False) for span in spans]),
-            )
-        )
-    return tuple(examples)
-
-
-def _as_seen(conversation: Conversation, renderer: Renderer, max_length: int) -> list[Rendered]:
-    try:
-        return renderer.render(conversation, index=0, max_length=max_length)
-    except DataError:  # what the template refuses cannot be shown
-        return []
-
-
-def _why_untrained(conversation: Conversation, gathered: Gathered) -> str:
-    origin, dropped = conversation.origin, gathered.rendered_train.dropped
-    lost = [
-        f"{each.reason}, {counted(each.num_tokens, 'token')}" if each.num_tokens else each.reason
-        for each in dropped
-        if each.origin == origin
-    ]
-    refused = [error.what for error in gathered.bad_turns if error.where.startswith(f"{origin}: ")]
-    return "; ".join([*lost, *refused])

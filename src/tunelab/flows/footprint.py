@@ -38,14 +38,15 @@ def planned_model(
     if weights is None or sizes is None:
         return None
     try:
-        targets, unmatched = tuple(_targets(recipe, weights, sizes)), None
+        targets, unmatched, remedy = tuple(_targets(recipe, weights, sizes)), "", ""
     except AdapterError as error:
-        targets, unmatched = (), error
+        targets, unmatched, remedy = (), f"{error.where}: {error.what}", error.remedy
     device = _device(recipe, weights)
     num_trainable = count_trainable(recipe.adapter, targets=targets, sizes=sizes)
     return PlannedModel(
         targets=targets,
         unmatched=unmatched,
+        remedy=remedy,
         num_weights=weights.num_weights,
         num_trainable=num_trainable,
         dtype=device.dtype,
