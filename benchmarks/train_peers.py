@@ -30,6 +30,7 @@ from typing import Any
 
 SETTINGS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "trl": {
+        "its defaults": ("shuffled", {"gradient_checkpointing": True, "max_length": 1024}),  # longer rows are cut
         "padded": ("shuffled", {}),
         "padded, by length": ("by length", {}),
         "padded, by length, plain AdamW": ("by length", {"optim": "adamw_torch"}),

@@ -14,6 +14,7 @@ import numpy as np
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import SoftPromptConfig
+from tunelab.batching.config import BatchingConfig
 from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.plot import write_loss_plot
@@ -159,7 +160,7 @@ def _train(
             checkpoints=run.checkpoints,
             fingerprint=fingerprint,
             events=events,
-            score=_scorer(recipe, model, adapter, held_out, world),
+            score=_scorer(recipe, model, adapter, held_out, batching, world),
             resume_from=checkpoint,
             should_stop=stopping,
             world=world,
@@ -231,7 +232,12 @@ def _fingerprint(
 
 
 def _scorer(
-    recipe: Recipe, model: LoadedModel, adapter: Adapter, held_out: Sequence[Rendered], world: World
+    recipe: Recipe,
+    model: LoadedModel,
+    adapter: Adapter,
+    held_out: Sequence[Rendered],
+    batching: BatchingConfig,
+    world: World,
 ) -> Callable[[], tuple[float, int]] | None:
     if not held_out or recipe.training.eval_strategy == "no":
         return None
@@ -241,7 +247,8 @@ def _scorer(
         adapter,
         held_out,
         held_out_batches(recipe, held_out),
-        share=recipe.batching.share_prefixes,
+        share=batching.share_prefixes,
+        row_tokens=batching.micro_batch_tokens,
         accumulation=recipe.training.eval_accumulation_steps,
         world=world,
     )

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
-from tunelab.errors import RunError, UserError
+from tunelab.errors import RunError, UserError, counted
 from tunelab.training.world import World
 
 _LONGEST_WAIT = timedelta(hours=4)  # the first process may render much data; one that has ended is noticed at once
@@ -32,7 +32,8 @@ class Processes(World):
     @contextmanager
     def joined(cls, *, local_rank: int, local_size: int) -> Iterator[Self]:
         """Yield the world of this process once all the others are there."""
-        if local_rank < torch.cuda.device_count():
+        if num_gpus := torch.cuda.device_count():
+            _refuse_if_gpus_are_too_few(num_gpus, local_size)
             torch.cuda.set_device(local_rank)
         with _lost_if_it_fails():
             store, rank, size = next(rendezvous("env://"))
@@ -98,6 +99,13 @@ class Processes(World):
             before = [word for word in others[: self.rank] if self._store.check([word])]
             return any(self._store.get(word).decode() == str(error) for word in before)
         return False
+
+
+def _refuse_if_gpus_are_too_few(num_gpus: int, local_size: int) -> None:
+    if local_size > num_gpus:
+        remedy = f"Start torchrun with --nproc-per-node {num_gpus}, or set CUDA_VISIBLE_DEVICES= to train on the CPU."
+        what = f"{local_size} processes on a machine of {counted(num_gpus, 'GPU')}"
+        raise RunError(what, where="torchrun", expected="a GPU for each process", remedy=remedy)
 
 
 def _gradient(weight: torch.nn.Parameter) -> torch.Tensor:

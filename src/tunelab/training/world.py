@@ -4,6 +4,7 @@ Every process reads the same data, plans the same steps and holds the same adapt
 out, gradients are summed, and each number on which a decision hangs is gathered first. Only the first process writes.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ class World:
 
 
 ALONE = World()
-_WHAT_TORCHRUN_SETS = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_WHAT_TORCHRUN_SETS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @contextmanager
@@ -75,11 +76,12 @@ def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
     if size in ("", "1"):
         yield ALONE
         return
-    missing = [name for name in _WHAT_TORCHRUN_SETS if not environment.get(name)]
-    if missing:
-        remedy = f"Start with torchrun --nproc-per-node {size} -m tunelab train RECIPE; or unset WORLD_SIZE."
-        what = f"WORLD_SIZE is {size}, but {', '.join(missing)} is not set"
-        raise RunError(what, where="environment", expected="what torchrun sets", remedy=remedy)
+    for name in _WHAT_TORCHRUN_SETS:
+        value = environment.get(name, "")
+        if not value or not (name == "MASTER_ADDR" or value.isdecimal()):
+            remedy = f"Start with torchrun --nproc-per-node {size} -m tunelab train RECIPE; or unset WORLD_SIZE."
+            what = f"WORLD_SIZE is {size}, and {name} is {json.dumps(value) if value else 'not set'}"
+            raise RunError(what, where="environment", expected="what torchrun sets", remedy=remedy)
     from tunelab.training.processes import Processes
 
     local_rank, local_size = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
