@@ -48,7 +48,7 @@ def family(seed: int, num_texts: int = 300) -> list[str]:
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.95])
 def test_what_is_returned_is_as_alike_as_it_says_and_what_is_kept_is_not(threshold: float) -> None:
     texts = family(1)
-    sketches = Sketches(threshold=threshold, frame=np.empty(0, dtype=np.uint64))
+    sketches = Sketches(threshold=threshold)
     sketches.add(texts)
     found = sketches.duplicates(lambda indices: [texts[index] for index in indices])
     assert len(found) > 20
@@ -136,8 +136,8 @@ def test_shingles_are_the_runs_of_words(texts: list[str], size: int) -> None:
         [tuple(each[place : place + size]) for place in range(max(len(each) - size + 1, min(len(each), 1)))]
         for each in words
     ]
-    found = list(shingles(texts, size=size)) if texts else []
-    assert [len(each) for each in found] == [len(each) for each in runs]
+    found = shingles(texts, size=size)
+    assert np.diff(found.bounds_N1).tolist() == [len(each) for each in runs]
     flat = [run for each in runs for run in each]
-    hashes = np.concatenate([np.empty(0, dtype=np.uint64), *found]).tolist()
+    hashes = found.hashes_S.tolist()
     assert len(set(zip(flat, hashes, strict=True))) == len(set(flat)) == len(set(hashes))

@@ -239,7 +239,7 @@ def test_a_recipe_is_checked_with_the_run_it_plans(file: Path) -> None:
 def test_pain_01_and_02_a_row_that_is_too_long_is_counted_whatever_becomes_of_it(
     on_too_long: str, code: str, kept: int, tmp_path: Path
 ) -> None:
-    file = write_rows(tmp_path / "train.jsonl", [*rows(12), row("tell me", "a lamp is a lamp " * 60)])
+    file = write_rows(tmp_path / "train.jsonl", [*rows(12), row("tell me", " ".join(f"lamp {n}" for n in range(200)))])
     result = checked(file, "data.max_length=64", f"data.on_too_long={on_too_long}")
     (finding,) = result.findings
     assert (finding.code, finding.count) == (code, 1)
@@ -252,7 +252,7 @@ def test_pain_01_and_02_a_row_that_is_too_long_is_counted_whatever_becomes_of_it
 
 
 def test_a_row_that_is_too_long_can_end_the_command(tmp_path: Path) -> None:
-    file = write_rows(tmp_path / "train.jsonl", [*rows(12), row("tell me", "a lamp is a lamp " * 60)])
+    file = write_rows(tmp_path / "train.jsonl", [*rows(12), row("tell me", " ".join(f"lamp {n}" for n in range(200)))])
     with pytest.raises(DataError, match=r"train\.jsonl:13"):
         checked(file, "data.max_length=64", "data.on_too_long=refuse")
 

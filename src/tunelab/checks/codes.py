@@ -44,6 +44,28 @@ CODES = (
     "reasoning_left_out",
     "control_token_in_text",
     "seam",
+    # how texts read
+    "mojibake",
+    "html_remains",
+    "control_characters",
+    "boilerplate",
+    "refusal",
+    "repetition",
+    "answer_copies_prompt",
+    "answer_too_short",
+    "language_mix",
+    "answer_language",
+    # what should not be learnt by heart
+    "personal_data",
+    "secrets",
+    # rows that nearly repeat others, and labels
+    "near_duplicates",
+    "near_overlap",
+    "label_imbalance",
+    "label_distribution",
+    "label_rare",
+    "label_only_held_out",
+    "label_missing",
     # the planned run
     "warmup_longer_than_run",
     "save_steps_not_multiple",

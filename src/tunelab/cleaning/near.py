@@ -8,7 +8,7 @@ question) and does not count, unless a text is nothing else.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,15 @@ from rensa import RMinHash
 from tunelab.cleaning.shingles import shingles
 
 WORDS_OF_A_SHINGLE = 3
-_SIGNATURE = 128
+_SIGNATURE = 64
 _WANTED_RECALL = 0.99
 _FRAME_SHARE = 0.05
 _FRAME_TEXTS = 20
-_SAMPLE = 5_000
+_SAMPLE = 2_000
 _AT_ONCE = 4_096
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+NO_FRAME = np.empty(0, dtype=np.uint32)
 
 # N texts, B bands, P candidate pairs
 
@@ -57,26 +60,25 @@ def near_overlap(texts: Sequence[str], seen: Sequence[str], *, threshold: float)
     return sketches.overlap(len(seen), lambda indices: [both[index] for index in indices])
 
 
-def frame_of(texts: Sequence[str]) -> NDArray[np.uint64]:
+def frame_of(texts: Sequence[str]) -> NDArray[np.uint32]:
     """Return the shingles that stand in at least a twentieth of the texts, and in 20; sorted.
 
-    Of many texts, 5,000 evenly spread ones are looked at.
+    Of many texts, 2,000 evenly spread ones are looked at.
     """
     sample = texts[:: -(-len(texts) // _SAMPLE) or 1]
-    found = np.concatenate([np.empty(0, dtype=np.uint64), *_sets(sample, np.empty(0, dtype=np.uint64))])
-    hashes, counts = np.unique(found, return_counts=True)
+    hashes, counts = np.unique(_Sets.of(sample, NO_FRAME).flat, return_counts=True)
     return hashes[counts >= max(_FRAME_TEXTS, _FRAME_SHARE * len(sample))]
 
 
 class Sketches:
-    """Sketches of texts that come one after another and are not kept: 8 bytes a band and text, 168 at 0.8.
+    """Sketches of texts that come one after another and are not kept: 8 bytes a band and text, 96 at 0.8.
 
     Args:
         threshold: how alike texts have to be, above 0 and up to 1.
         frame: what does not count, see `frame_of`.
     """
 
-    def __init__(self, *, threshold: float, frame: NDArray[np.uint64]) -> None:
+    def __init__(self, *, threshold: float, frame: NDArray[np.uint32] = NO_FRAME) -> None:
         self.threshold = threshold
         self._frame = frame
         self._rows = _rows_of_a_band(threshold)
@@ -86,13 +88,11 @@ class Sketches:
     def add(self, texts: Iterable[str]) -> None:
         """Sketch some more texts."""
         for some in _blocks(texts):
-            found = _sets(some, self._frame)
-            lengths_N = np.array([len(each) for each in found], dtype=np.uint64)
-            bounds_N1 = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(lengths_N, dtype=np.uint64)])
-            flat = np.concatenate(found)
-            digests = RMinHash.digest_matrix_from_flat_token_hashes(flat, bounds_N1, num_perm=_SIGNATURE, seed=0)
+            sets = _Sets.of(some, self._frame)
+            tokens, bounds_N1 = sets.flat * _ODD, sets.bounds_N1.astype(np.uint64)
+            digests = RMinHash.digest_matrix_from_flat_token_hashes(tokens, bounds_N1, num_perm=_SIGNATURE, seed=0)
             self._bands.append(self._banded(np.array(digests.to_rows(), dtype=np.uint64)))
-            self._filled.append(lengths_N > 0)
+            self._filled.append(np.diff(sets.bounds_N1) > 0)
 
     def duplicates(self, texts_of: Callable[[Sequence[int]], Sequence[str]]) -> list[Near]:
         """Return the texts that are nearly an earlier one, which is itself nearly none.
@@ -154,7 +154,7 @@ class Sketches:
         """
         for block in _hanging_together(pairs):
             indices = sorted({index for pair in block for index in pair})
-            sets = dict(zip(indices, _sets(texts_of(indices), self._frame), strict=True))
+            sets = dict(zip(indices, _Sets.of(texts_of(indices), self._frame).each(), strict=True))
             earlier: dict[int, list[int]] = {}
             for one, other in block:
                 earlier.setdefault(other, []).append(one)
@@ -166,7 +166,7 @@ class Sketches:
         slots = digests[:, : count * self._rows].reshape(len(digests), count, self._rows)
         mixed = np.zeros((len(digests), count), dtype=np.uint64)
         for place in range(self._rows):
-            mixed = (mixed ^ slots[:, :, place]) * np.uint64(0x9E3779B97F4A7C15)
+            mixed = (mixed ^ slots[:, :, place]) * _ODD
             mixed ^= mixed >> np.uint64(31)
         return mixed
 
@@ -206,19 +206,7 @@ def _hanging_together(pairs: NDArray[np.int64]) -> Iterator[list[tuple[int, int]
         yield block
 
 
-def _sets(texts: Sequence[str], frame: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:
-    """Return the different shingles of each text, sorted, without the frame where anything else is left."""
-    found = []
-    for all_hashes in shingles(texts, size=WORDS_OF_A_SHINGLE):
-        hashes = np.unique(all_hashes)
-        if len(frame):
-            outside = frame[np.minimum(np.searchsorted(frame, hashes), len(frame) - 1)] != hashes
-            hashes = hashes[outside] if outside.any() else hashes
-        found.append(hashes)
-    return found
-
-
-def _jaccard(sets: Mapping[int, NDArray[np.uint64]], one: int, other: int) -> float:
+def _jaccard(sets: Mapping[int, NDArray[np.uint32]], one: int, other: int) -> float:
     shared = len(np.intersect1d(sets[one], sets[other], assume_unique=True))
     return shared / max(len(sets[one]) + len(sets[other]) - shared, 1)
 
@@ -227,3 +215,32 @@ def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
     rest = iter(texts)
     while some := list(islice(rest, _AT_ONCE)):
         yield some
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sets:
+    """The different shingles of some texts."""
+
+    flat: NDArray[np.uint32]
+    """Text after text; those of a text are sorted."""
+    bounds_N1: NDArray[np.int64]
+    """Those of text n stand from bounds[n] to bounds[n + 1]."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str], frame: NDArray[np.uint32]) -> "_Sets":
+        """Return the shingles of each text, without those of the frame where anything else is left."""
+        sorted_S = shingles(texts, size=WORDS_OF_A_SHINGLE).by_text()
+        sorted_S = sorted_S[np.concatenate([np.ones(min(len(sorted_S), 1), dtype=bool), sorted_S[1:] != sorted_S[:-1]])]
+        owners_S, hashes_S = (sorted_S >> np.uint64(32)).astype(np.int64), sorted_S.astype(np.uint32)
+        if len(frame):
+            outside_S = frame[np.minimum(np.searchsorted(frame, hashes_S), len(frame) - 1)] != hashes_S
+            some_N = np.bincount(owners_S[outside_S], minlength=len(texts)) > 0
+            kept_S = outside_S | ~some_N[owners_S]
+            owners_S, hashes_S = owners_S[kept_S], hashes_S[kept_S]
+        counts_N = np.bincount(owners_S, minlength=len(texts))
+        return cls(flat=hashes_S, bounds_N1=np.concatenate([[0], np.cumsum(counts_N)]))
+
+    def each(self) -> Iterator[NDArray[np.uint32]]:
+        """Yield the shingles of each text."""
+        for start, end in pairwise(self.bounds_N1.tolist()):
+            yield self.flat[start:end]

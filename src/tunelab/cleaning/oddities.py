@@ -45,12 +45,9 @@ _MARKUP = re.compile(
 def repetition(texts: Sequence[str]) -> NDArray[np.float64]:
     """Return, for each text, the share of its runs of four words that stood in it before; 0 below 20 words."""
     runs = shingles(texts, size=_RUN)
-    lengths_N = np.diff(runs.bounds_N1)
-    owners_S = runs.owners()
-    order_S = np.lexsort((runs.hashes_S, owners_S))
-    hashes_S, owners_S = runs.hashes_S[order_S], owners_S[order_S]
-    again_S = (hashes_S[1:] == hashes_S[:-1]) & (owners_S[1:] == owners_S[:-1])
-    repeats_N = np.bincount(owners_S[1:][again_S], minlength=len(lengths_N))
+    lengths_N, sorted_S = np.diff(runs.bounds_N1), runs.by_text()
+    again = sorted_S[1:][sorted_S[1:] == sorted_S[:-1]]
+    repeats_N = np.bincount((again >> np.uint64(32)).astype(np.int64), minlength=len(lengths_N))
     return np.where(lengths_N > _RUNS_AT_LEAST, repeats_N / np.maximum(lengths_N, 1), 0.0)
 
 

@@ -138,5 +138,7 @@ RECOGNISERS: tuple[Recogniser, ...] = (
 )
 
 SECRET_KINDS: tuple[str, ...] = tuple(dict.fromkeys(each.kind for each in RECOGNISERS))
+GUESSED_KINDS = frozenset({"url_password", "assigned_secret"})
+"""Kinds that are known by what stands around them; the others have a shape that nothing else has."""
 SECRET_CANDIDATES: str = any_of(RECOGNISERS)
 """Found in every text that holds a secret, and in others: what a scan in Rust asks first."""

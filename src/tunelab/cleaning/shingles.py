@@ -1,6 +1,6 @@
 """Shingles: the runs of words of a text, as numbers, for many texts at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,11 @@ class Shingles:
     bounds_N1: NDArray[np.int64]
     """Those of text n stand from bounds[n] to bounds[n + 1]."""
 
-    def __iter__(self) -> Iterator[NDArray[np.uint64]]:
-        """Yield the shingles of each text."""
-        return iter(np.split(self.hashes_S, self.bounds_N1[1:-1]))
-
-    def owners(self) -> NDArray[np.int64]:
-        """Return, for each shingle, the index of its text."""
-        return np.repeat(np.arange(len(self.bounds_N1) - 1), np.diff(self.bounds_N1))
+    def by_text(self) -> NDArray[np.uint64]:
+        """Return the shingles sorted, each text's together: its index in the upper 32 bits, a hash in the lower."""
+        lengths_N = np.diff(self.bounds_N1)
+        owners_S = np.repeat(np.arange(len(lengths_N), dtype=np.uint64), lengths_N)
+        return np.sort((owners_S << _HALF) | (self.hashes_S >> _HALF))
 
 
 def shingles(texts: Sequence[str], *, size: int) -> Shingles:
@@ -52,4 +50,5 @@ def shingles(texts: Sequence[str], *, size: int) -> Shingles:
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
 _WORD = rf"[{_UNSPACED}]|[\w&&[^{_UNSPACED}]]+"
+_HALF = np.uint64(32)
 _ODD = np.uint64(0x9E3779B97F4A7C15)

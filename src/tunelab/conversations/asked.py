@@ -36,6 +36,6 @@ def answer_key(conversation: Conversation) -> bytes:
 
 
 def _bytes(message: Message) -> bytes:
-    calls = [[call.name, call.arguments] for call in message.tool_calls]
     words = [" ".join((part or "").split()) for part in (message.content, message.reasoning)]
-    return canonical_json([message.role, words, calls]).encode(errors="replace")
+    calls = [canonical_json([call.name, call.arguments]) for call in message.tool_calls]
+    return "\x1f".join([message.role, *words, *calls]).encode(errors="replace")  # split() and JSON leave no \x1f

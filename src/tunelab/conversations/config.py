@@ -1,8 +1,9 @@
 """Settings of how rows become conversations."""
 
+import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 FormatName = Literal[
     "auto",
@@ -35,3 +36,29 @@ class ConversationConfig(BaseModel):
     inject_tool_catalog: bool = Field(
         True, description=("Offer the tool catalogue to the model; false leaves every tool definition out.")
     )
+    label_field: str | None = Field(
+        None, description="Field of the row that holds its label; labels are counted by the checks, never trained."
+    )
+    label_json_key: str | None = Field(
+        None, description="For answers that are JSON objects: the key that holds the label."
+    )
+    label_pattern: str | None = Field(
+        None, description="Regular expression that finds the label in the answer: its first group, or the whole match."
+    )
+
+    @field_validator("label_pattern")
+    @classmethod
+    def _pattern_can_be_read(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        return pattern
+
+    @field_validator("label_json_key", "label_pattern")
+    @classmethod
+    def _one_way_to_the_label(cls, value: str | None, info: ValidationInfo) -> str | None:
+        others = [name for name in ("label_field", "label_json_key") if info.data.get(name) is not None]
+        if value is not None and others:
+            raise ValueError(f"names a second way to the label: data.{others[0]} is set")
+        return value

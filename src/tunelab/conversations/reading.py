@@ -10,6 +10,7 @@ from pathlib import Path
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.format import Format, fields_of, format_of_fields
+from tunelab.conversations.label import label_of, refuse_unknown_label_field
 from tunelab.conversations.messages import from_messages, from_prompt_completion, has_messages
 from tunelab.conversations.pairs import from_fields, from_instruction
 from tunelab.conversations.session import from_session_line
@@ -78,12 +79,13 @@ def read_conversations(
     format, evidence = find_format(first, config)
     if format.name == "table":
         refuse_unknown_columns(first, config)
+    refuse_unknown_label_field(first, config)
     items = []
     for row in chain(first, stream):
         try:
             if not format.recognises(row):
                 raise _stranger(row, format, evidence)
-            items.append(_with_settings(format.convert(row, config), config, catalog))
+            items.append(_with_settings(format.convert(row, config), row, config, catalog))
         except DataError as error:
             on_bad(error)
     return Conversations(items=tuple(items), format=format.name, evidence=evidence)
@@ -152,13 +154,14 @@ def _unknown(row: Row) -> DataError:
 
 
 def _with_settings(
-    conversation: Conversation, config: ConversationConfig, catalog: tuple[Tool, ...] | None
+    conversation: Conversation, row: Row, config: ConversationConfig, catalog: tuple[Tool, ...] | None
 ) -> Conversation:
+    label = label_of(row, conversation, config)
     if conversation.text is not None:
-        return conversation
+        return conversation if label is None else replace(conversation, label=label)
     messages = conversation.messages
     if config.system_prompt is not None:
         system = [Message(role="system", content=config.system_prompt)] if config.system_prompt else []
         messages = (*system, *(message for message in messages if message.role != "system"))
     tools = conversation.tools if catalog is None else catalog
-    return replace(conversation, messages=messages, tools=tools if config.inject_tool_catalog else ())
+    return replace(conversation, messages=messages, tools=tools if config.inject_tool_catalog else (), label=label)

@@ -1,0 +1,65 @@
+"""Checks for what should not be learnt by heart: personal data, secrets. Findings name kinds and places, no words."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tunelab.checks.finding import Finding
+from tunelab.checks.material import Material
+from tunelab.checks.texts import Texts, place, texts_of
+from tunelab.checks.words import found
+from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
+from tunelab.cleaning.secrets import GUESSED_KINDS, SECRET_CANDIDATES, find_secrets
+from tunelab.cleaning.spans import Span
+
+_WHY = "What is trained can be said again: a model repeats rare strings of its training rows to whoever asks well."
+
+
+def privacy(material: Material) -> Iterator[Finding]:
+    """Conversations that hold personal data or secrets, in any message, its reasoning or the arguments of its calls."""
+    texts = texts_of(material.conversations)
+    places, kinds = _located(texts, PERSONAL_CANDIDATES, find_personal)
+    yield from found(
+        places,
+        len(material.conversations),
+        "conversation",
+        f"hold personal data ({_counts(kinds)})",
+        code="personal_data",
+        severity="warning",
+        why=_WHY,
+        remedy="Redact them or leave the rows out; if they are made up or meant to be learnt, say so in checks.ignore.",
+    )
+    places, kinds = _located(texts, SECRET_CANDIDATES, find_secrets)
+    yield from found(
+        places,
+        len(material.conversations),
+        "conversation",
+        f"hold secrets ({_counts(kinds)})",
+        code="secrets",
+        severity="warning" if set(kinds) <= GUESSED_KINDS else "error",
+        why=_WHY,
+        remedy="Revoke what is real, then redact it or leave the rows out; say in checks.ignore if all are made up.",
+    )
+
+
+PRIVACY_CHECKS = (privacy,)
+
+
+def _located(texts: Texts, candidates: str, find: Callable[[str], list[Span]]) -> tuple[list[str], Counter[str]]:
+    """Return a place for each conversation with a hit, and how many conversations hold each kind."""
+    spans = {index: find(texts.different[index]) for index in texts.candidates(candidates)}
+    kinds_of = {index: sorted({span.kind for span in found}) for index, found in spans.items() if found}
+    hits_T = np.zeros(len(texts.different), dtype=bool)
+    hits_T[list(kinds_of)] = True
+    places = [f"{place(item, number)}: {', '.join(kinds_of[text])}" for item, number, text in texts.places(hits_T)]
+    counts: Counter[str] = Counter()
+    for kind in sorted({kind for kinds in kinds_of.values() for kind in kinds}):
+        holding_T = np.zeros(len(texts.different), dtype=bool)
+        holding_T[[index for index, kinds in kinds_of.items() if kind in kinds]] = True
+        counts[kind] = sum(1 for _ in texts.places(holding_T))
+    return places, counts
+
+
+def _counts(kinds: Counter[str]) -> str:
+    return ", ".join(f"{kind} in {count:,}" for kind, count in kinds.most_common())

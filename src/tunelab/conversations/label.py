@@ -1,0 +1,65 @@
+"""The label of a conversation: the class that its row, or its answer, says it is of."""
+
+import json
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from tunelab.conversations.asked import trained_turns
+from tunelab.conversations.config import ConversationConfig
+from tunelab.conversations.conversation import Conversation
+from tunelab.conversations.format import fields_of
+from tunelab.errors import RecipeError, guess
+from tunelab.sources import Row
+
+
+def label_of(row: Row, conversation: Conversation, config: ConversationConfig) -> str | None:
+    """Return what `label_field`, `label_json_key` or `label_pattern` finds: empty for nothing; None where none is set.
+
+    The latter two look into the last trained answer, or into a plain text. Values that are no text are given as JSON.
+    """
+    if config.label_field is not None:
+        return _as_label(fields_of(row).get(config.label_field))
+    if config.label_json_key is not None:
+        return _as_label(_object_in(_answer(conversation)).get(config.label_json_key))
+    if config.label_pattern is not None:
+        found = re.search(config.label_pattern, _answer(conversation))
+        return _as_label(found.group(min(found.re.groups, 1)) if found else None)
+    return None
+
+
+def refuse_unknown_label_field(rows: Sequence[Row], config: ConversationConfig) -> None:
+    """Raise a RecipeError for a `label_field` that none of the first rows has."""
+    known = dict.fromkeys(field for row in rows for field in fields_of(row))
+    if known and config.label_field is not None and config.label_field not in known:
+        raise RecipeError(
+            f'no row has the field "{config.label_field}"',
+            where="data.label_field",
+            expected=f"one of {', '.join(known)}",
+            remedy=guess(config.label_field, known),
+        )
+
+
+def _answer(conversation: Conversation) -> str:
+    turns = trained_turns(conversation)
+    return (conversation.messages[turns[-1]].content if turns else conversation.text) or ""
+
+
+def _object_in(answer: str) -> dict[str, object]:
+    block = _FENCED.fullmatch(answer)
+    try:
+        value = msgspec.json.decode(block[1] if block else answer)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)```\s*", re.DOTALL)
+
+
+def _as_label(value: object) -> str:
+    if value is None:
+        return ""
+    words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return " ".join(words.split())
