@@ -1,5 +1,6 @@
 """Conversations of every shape that a chat template has to do with, as rows and as transformers takes them."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from small_models import assistant, conversation, system, user
@@ -71,6 +72,27 @@ WITH_TOOLS = frozenset({"catalogue", "call", "calls", "words and call", "nulls",
 def row_of(case: str) -> Conversation:
     """Return a case as a row."""
     return conversation(*CASES[case], tools=(TOOL,) if case in WITH_TOOLS else ())
+
+
+def rows_with_control_words(
+    special: Sequence[str], markup: Sequence[str], *, calls: bool, together: bool
+) -> Iterator[Conversation]:
+    """Yield rows in which strings of control tokens stand as words wherever they have to stay text.
+
+    All of them stand in the same rows if `together`, else each in rows of its own.
+    """
+    everywhere = [special] if together else [[token] for token in special]
+    outside = [(*special, *markup)] if together else [[token] for token in (*special, *markup)]
+    for tokens in everywhere:  # special ones stay text in answers, too
+        words = " and ".join(tokens)
+        said = [user(f"say {words}{words} now"), assistant(f"{words} said"), user("Ok"), assistant(f"Bye{words}")]
+        yield conversation(system(f"No {words}."), *said)
+    for tokens in outside:
+        words = " and ".join(tokens)
+        call = ToolCall(name="get_price", arguments={"product": f"a {words} b"}, id="call12345")
+        yield conversation(user(f"{words} is"), assistant("Words."), user(f"a\n{words}\n"), assistant("Yes."))
+        if calls:
+            yield conversation(*_asked(assistant(None, call), result(f"3 {words}"), assistant("3.")), tools=(TOOL,))
 
 
 def as_transformers_takes_them(row: Conversation, renderer: Renderer) -> tuple[list[dict[str, Any]], Any]:

@@ -11,6 +11,7 @@ from tunelab.checks.on_model import MODEL_CHECKS
 from tunelab.checks.on_plan import PLAN_CHECKS
 from tunelab.checks.on_privacy import PRIVACY_CHECKS
 from tunelab.checks.on_quality import QUALITY_CHECKS
+from tunelab.checks.on_rendering import RENDERING_CHECKS
 from tunelab.checks.on_roles import ROLE_CHECKS
 from tunelab.checks.on_template import TEMPLATE_CHECKS
 from tunelab.checks.on_tokens import TOKEN_CHECKS
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     *LABEL_CHECKS,
     *TEMPLATE_CHECKS,
     *TOKEN_CHECKS,
+    *RENDERING_CHECKS,
     *PLAN_CHECKS,
     *MODEL_CHECKS,
 )

@@ -44,6 +44,8 @@ CODES = (
     "reasoning_left_out",
     "control_token_in_text",
     "seam",
+    "empty_reasoning",
+    "earlier_reasoning_dropped",
     # how texts read
     "mojibake",
     "html_remains",
