@@ -81,7 +81,9 @@ class Cleaner:
                 session=pl.Series([link if isinstance(link, str) else None for link in judged.links], dtype=pl.String),
                 chain=pl.Series(chains, dtype=pl.List(pl.Int64)),
             )
-        gone = self._waiting.add(batch.kept(judged.rows), notes)
+        admitted = self._waiting.admitted(notes)
+        self._leave("max_samples", notes.filter(~admitted))
+        gone = self._waiting.add(batch.kept(judged.rows.filter(admitted)), notes.filter(admitted))
         self._leave("max_samples", gone)
 
     def _decide(self, waiting: Waiting) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from tunelab.cleaning.batches import Batch
@@ -157,7 +158,8 @@ class Judge:
         reason = pl.coalesce(
             pl.when(pl.col("number") == index).then(refusal.reason) for index, refusal in enumerate(self._refusals)
         )
-        first = bad.sort("row", "number", maintain_order=True).unique("row", keep="first", maintain_order=True)
+        ordered = bad.sort(pl.col("row").cast(pl.UInt64) * len(self._refusals) + pl.col("number"), maintain_order=True)
+        first = ordered.filter(pl.col("row").ne_missing(pl.col("row").shift()))
         told = first.select("row", "number", "field", reason=reason)
         for index, refusal in enumerate(self._refusals):
             some = told.filter(pl.col("number") == index)
@@ -287,6 +289,7 @@ class _Standing:
 
     def __init__(self, batch: Batch, name: str) -> None:
         self.batch, self.name = batch, name
+        self._stands_N = np.ones(len(batch.lines), dtype=np.bool_)
         self.rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
         self.leaves = pl.DataFrame()
         self.said: dict[int, Said] | None = None
@@ -303,7 +306,8 @@ class _Standing:
 
     def texts(self, leaves: pl.DataFrame) -> pl.DataFrame:
         """Return `row` and all its `text` together, of rows that stand."""
-        prose = leaves.filter(pl.col("is_prose") & TEXT.is_not_null() & pl.col("row").is_in(self.rows.implode()))
+        stands = pl.Series(self._stands_N[leaves["row"].to_numpy()], dtype=pl.Boolean)
+        prose = leaves.filter(stands & leaves["is_prose"] & leaves["text"].is_not_null())
         return prose.sort("row", "leaf").group_by("row", maintain_order=True).agg(TEXT.str.join("\n"))
 
     def columns(self) -> list[str]:
@@ -331,9 +335,10 @@ class _Standing:
         frame = pl.DataFrame(
             {"row": pl.Series(rows, dtype=pl.UInt32), "rule": rule, "reason": pl.Series(reasons, dtype=pl.String)}
         ).with_columns(detail=pl.lit("") if details is None else details)
-        frame = frame.filter(pl.col("row").is_in(self.rows.implode()))
-        self._refused.append(frame)
-        self.rows = self.rows.filter(~self.rows.is_in(frame["row"].implode()))
+        places = frame["row"].to_numpy()
+        self._refused.append(frame.filter(pl.Series(self._stands_N[places], dtype=pl.Boolean)))
+        self._stands_N[places] = False
+        self.rows = pl.Series(np.flatnonzero(self._stands_N), dtype=pl.UInt32)
 
     def refuse_again(self, rule: str, again: pl.Series, reason: str, names: Sequence[str]) -> None:
         """Refuse the rows that stand and for which `again` holds the place of an earlier one."""

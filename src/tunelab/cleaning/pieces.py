@@ -1,13 +1,15 @@
 """A file in pieces of some megabytes that end where a line ends."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from tunelab.cleaning.batches import Unreadable
 from tunelab.sources import SourceFile
 from tunelab.sources.opening import MAX_LINE_BYTES, open_bytes, read_head, too_long
 
-_PIECE_BYTES = 8 * 2**20
+_PIECE_BYTES = 32 * 2**20
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -19,6 +21,8 @@ class Piece:
     """Ends with a line break, except at the end of a file."""
     line: int
     """1-based number of its first line."""
+    num_breaks: int
+    """Line breaks in it."""
     refused: tuple[Unreadable, ...] = ()
     """A line before it that is too long."""
 
@@ -31,32 +35,42 @@ def read_pieces(file: SourceFile) -> Iterator[Piece]:
     """
     assert file.path is not None
     read_head(file.path, file.name)
-    line, rest = 1, b""
+    line = 1
     with open_bytes(file.path, file.name) as stream:
-        start = stream.read(len(_MARK))
-        rest = b"" if start == _MARK else start
-        while piece := stream.read(_PIECE_BYTES):
-            end = piece.rfind(b"\n") + 1
-            if not end:
-                rest += piece
-                if len(rest) > MAX_LINE_BYTES:
-                    yield Piece(text=b"", line=line, refused=(_too_long(line),))
-                    rest, line = _behind_the_line(stream), line + 1
-                continue
-            text, rest = rest + piece[:end], piece[end:]
-            yield Piece(text=text, line=line)
-            line += text.count(b"\n")
-    if rest:
-        yield Piece(text=rest, line=line)
+        is_packed = not isinstance(getattr(stream, "raw", None), io.FileIO)
+        text = (_packed_piece if is_packed else _plain_piece)(stream)
+        text = text.removeprefix(_MARK)
+        while text:
+            if not text.endswith(b"\n") and len(text) > MAX_LINE_BYTES:  # no line is longer than a piece and this
+                cut = text.rfind(b"\n") + 1
+                breaks = text.count(b"\n")
+                refused = Unreadable(line=line + breaks, fault=too_long("", "line").what)
+                yield Piece(text=text[:cut], line=line, num_breaks=breaks)
+                yield Piece(text=b"", line=line + breaks, num_breaks=0, refused=(refused,))
+                _pass_line(stream)
+                line += breaks + 1
+            else:
+                breaks = text.count(b"\n")
+                yield Piece(text=text, line=line, num_breaks=breaks)
+                line += breaks
+            text = (_packed_piece if is_packed else _plain_piece)(stream)
 
 
-def _behind_the_line(stream: object) -> bytes:
-    while piece := stream.read(_PIECE_BYTES):  # type: ignore[attr-defined]
-        end = piece.find(b"\n") + 1
-        if end:
-            return bytes(piece[end:])
-    return b""
+def _plain_piece(stream: BinaryIO) -> bytes:
+    """Read whole lines; where they end is looked up first, so that nothing is copied."""
+    start = stream.tell()
+    stream.seek(_PIECE_BYTES, io.SEEK_CUR)
+    stream.readline(MAX_LINE_BYTES + 1)
+    end = stream.tell()
+    stream.seek(start)
+    return stream.read(end - start)
 
 
-def _too_long(line: int) -> Unreadable:
-    return Unreadable(line=line, fault=too_long("", "line").what)
+def _packed_piece(stream: BinaryIO) -> bytes:
+    text = stream.read(_PIECE_BYTES)
+    return text if text.endswith(b"\n") else text + stream.readline(MAX_LINE_BYTES + 1)
+
+
+def _pass_line(stream: BinaryIO) -> None:
+    while (rest := stream.readline(2**20)) and not rest.endswith(b"\n"):
+        pass

@@ -33,14 +33,13 @@ def separated_batches(
             raise restart()
         try:
             table = pl.read_csv(
-                piece.text, has_header=False, separator=separator, infer_schema=False, truncate_ragged_lines=False
+                piece.text, has_header=False, separator=separator, infer_schema=False, empty_string_is_null=False
             )
         except pl.exceptions.PolarsError:
             raise restart() from None
         if table.width < 2 or not _all_accounted_for(table, piece.text):
             raise restart()
         lines = _lines(table, piece)
-        table = table.fill_null("")
         if not names:
             names = [name.strip() for name in table.row(0)]
             if len(set(names)) < len(names) or "" in names:
@@ -63,19 +62,21 @@ def _records(file: SourceFile) -> Iterator[Piece]:
     """Yield pieces that end where a record ends: where the quotes before are even in number."""
     rest, line = b"", 1
     for piece in read_pieces(file):
-        text = rest + piece.text
-        end = _end_of_records(text)
+        text = rest + piece.text if rest else piece.text
+        num_quotes = text.count(_QUOTE)
+        end = _end_of_records(text, num_quotes)
         rest = text[end:]
         if end:
-            yield Piece(text=text[:end], line=line, refused=piece.refused)
-            line += text.count(b"\n", 0, end)
+            breaks = text.count(b"\n", 0, end) if rest or end > len(piece.text) else piece.num_breaks
+            yield Piece(text=text[:end], line=line, num_breaks=breaks, refused=piece.refused)
+            line += breaks
     if rest.strip():
-        yield Piece(text=rest, line=line)
+        yield Piece(text=rest, line=line, num_breaks=rest.count(b"\n"))
 
 
-def _end_of_records(text: bytes) -> int:
+def _end_of_records(text: bytes, num_quotes: int) -> int:
     """Return where the last whole record ends: behind a line break with an even number of quotes before it."""
-    end, is_inside = len(text), text.count(_QUOTE) % 2 == 1
+    end, is_inside = len(text), num_quotes % 2 == 1
     while is_inside:
         before = text.rfind(b"\n", 0, text.rfind(_QUOTE, 0, end)) + 1
         if not before:
@@ -98,7 +99,7 @@ def _all_accounted_for(table: pl.DataFrame, text: bytes) -> bool:
 def _lines(table: pl.DataFrame, piece: Piece) -> pl.Series:
     """Return the line on which each record opens; breaks inside texts count."""
     lines = pl.int_range(piece.line, piece.line + table.height, dtype=pl.UInt64, eager=True)
-    if piece.text.count(b"\n") <= table.height:
+    if piece.num_breaks <= table.height:
         return lines
     inside = table.select(pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))).to_series()
     return lines + inside.cum_sum().shift(1, fill_value=0).cast(pl.UInt64)

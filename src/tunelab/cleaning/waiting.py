@@ -27,14 +27,17 @@ class Waiting:
         self._count = 0
         self._limit: int | None = None
 
+    def admitted(self, notes: pl.DataFrame) -> pl.Series:
+        """Return which of some rows may still be drawn."""
+        if self._limit is None:
+            return pl.repeat(True, notes.height, dtype=pl.Boolean, eager=True)
+        return notes["priority"] <= self._limit
+
     def add(self, rows: pl.DataFrame, notes: pl.DataFrame) -> pl.DataFrame:
         """Take in rows and their notes, in order; return the notes of rows that went for good."""
         frame = rows.hstack([notes[name].alias(f"{NOTE}{name}") for name in notes.columns])
-        gone = notes.clear()
         if self._limit is not None:
-            stays = notes["priority"] <= self._limit
-            gone = notes.filter(~stays)
-            frame, notes = _compact(frame.filter(stays)), notes.filter(stays)
+            frame = _compact(frame)
         self._starts.append(self._count)
         self._count += frame.height
         self._notes.append(notes.select(pl.exclude("text")))
@@ -45,8 +48,8 @@ class Waiting:
             frame.write_ipc(path)
             self._held.append(path)
         if self._most is not None and self._count > 2 * self._most + _SPARE:
-            return pl.concat([gone, self._thinned()], how="diagonal")
-        return gone
+            return self._thinned()
+        return notes.clear()
 
     @property
     def ledger(self) -> pl.DataFrame:

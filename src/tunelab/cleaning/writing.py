@@ -72,7 +72,7 @@ class RowWriter:
         if not rows.height:
             return
         if self._suffix in JSON_SUFFIXES:
-            self._file.write(_lines(rows))
+            _write_lines(rows, self._file)
             return
         table = self._as_table(rows)
         if self._suffix == ".parquet":
@@ -89,7 +89,9 @@ class RowWriter:
     def _as_table(self, rows: pl.DataFrame) -> pl.DataFrame:
         table = rows
         if RECORD in rows.columns:
-            table = pl.read_ndjson(io.BytesIO(_lines(rows)), infer_schema_length=None)
+            lines = io.BytesIO()
+            _write_lines(rows, lines)
+            table = pl.read_ndjson(lines.getvalue(), infer_schema_length=None)
         nested = [name for name, kind in table.schema.items() if kind.is_nested()]
         if (nested and self._suffix != ".parquet") or (nested and RECORD in rows.columns):
             what = f'the field "{nested[0]}" holds lists or objects, which this kind of file has no place for'
@@ -101,9 +103,9 @@ class RowWriter:
         return table.select(self._columns or table.columns)
 
 
-def _lines(rows: pl.DataFrame) -> bytes:
+def _write_lines(rows: pl.DataFrame, file: BinaryIO) -> None:
     texts = rows[RECORD] if RECORD in rows.columns else json_of(rows)
-    return (str(texts.str.join("\n").item()) + "\n").encode()
+    pl.DataFrame({"": texts}).write_csv(file, include_header=False, quote_style="never")
 
 
 class RejectedWriter:
@@ -129,4 +131,4 @@ class RejectedWriter:
             return
         head = refused.select(pl.struct("where", "reason", "rule", "detail").struct.json_encode().str.head(-1))
         line = head.to_series() + ',"row":' + rows.fill_null("null") + "}"
-        self._file.write((str(line.str.join("\n").item()) + "\n").encode())
+        pl.DataFrame({"": line}).write_csv(self._file, include_header=False, quote_style="never")
