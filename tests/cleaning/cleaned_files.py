@@ -32,7 +32,7 @@ def clean(path: Path, out: str = "out.jsonl", *, test_size: float = 0.0, **setti
         excluded=[SourceFile(name=each.name, path=each) for each in excluded],  # type: ignore[attr-defined]
         overwrite=True,
     )
-    folder = path.parent / out if test_size else path.parent
+    folder = path.parent / out if test_size else (path.parent / out).parent
     assert report.num_read == report.num_kept + report.num_rejected + report.num_not_drawn
     assert report.num_kept == report.num_train + report.num_test
     assert report.num_rejected == len(rejected(folder)) == sum(each.count for each in report.rejected)
