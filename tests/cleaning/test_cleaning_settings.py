@@ -213,3 +213,20 @@ def test_every_setting_is_tried_here() -> None:
     tried |= {"exclude_files", "near_overlap"}
     assert tried == set(CleaningConfig.model_fields)
     assert all(f'"{name}"' in here or f"{name}=" in here for name in tried)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"max_per_class": 3}, "label_field"),
+        ({"near_overlap": 0.8}, "exclude_files"),
+        ({"drop_duplicates": "prompt"}, "prompt_fields"),
+        ({"conflicts": "drop"}, "prompt_fields"),
+    ],
+)
+def test_pain_23_a_setting_that_wants_another_to_mean_anything_says_which(
+    tmp_path: Path, settings: dict[str, object], word: str
+) -> None:
+    path = write_rows(tmp_path / "in.jsonl", [{"title": "t", "content": "c"}])
+    with pytest.raises(RecipeError, match=word):
+        clean(path, **settings)

@@ -23,6 +23,7 @@ from tunelab.cleaning.tokens import token_counter
 from tunelab.cleaning.waiting import Waiting
 from tunelab.cleaning.writing import RejectedWriter, RowWriter
 from tunelab.conversations import ConversationConfig
+from tunelab.errors import RecipeError
 from tunelab.files import write_json
 from tunelab.sources import Origin, Row, SourceFile
 
@@ -60,6 +61,7 @@ def clean_files(
     settings = conversation or ConversationConfig()
     targets = find_targets(files, out, splits=test_size > 0, overwrite=overwrite)
     shape, way, evidence = find_shape(first_rows(files), settings, config)
+    _refuse_what_has_no_effect(config, shape, excluded)
     known = read_excluded(excluded, config, settings, shape)
     while True:
         plan = _plan(config, files, shape, evidence, known, test_size)
@@ -86,6 +88,7 @@ def clean_rows(
     held = list(rows)
     files = [SourceFile(name=name, path=None) for name in dict.fromkeys(row.origin.path for row in held)]
     shape, way, evidence = find_shape(held[:LOOKED_AT], conversation, config)
+    _refuse_what_has_no_effect(config, shape, excluded)
     known = read_excluded(excluded, config, conversation, shape)
     plan = _plan(config, files, shape, evidence, known, 0.0)
     kept: list[Row] = []
@@ -97,6 +100,21 @@ def clean_rows(
     judge = Judge(plan, shape, known.keys, _counter(config))
     cleaner = Cleaner(plan, judge, _waiting(plan, None), keep=keep, reject=lambda told, shown: None)
     return kept, cleaner.clean(row_batches(held, [], {file.name: number for number, file in enumerate(files)}, way))
+
+
+def _refuse_what_has_no_effect(config: CleaningConfig, shape: Shape | None, excluded: Sequence[SourceFile]) -> None:
+    """Raise a RecipeError for settings that want another one to mean anything."""
+    if config.labels and config.label_field is None and shape is None:
+        remedy = "Set label_field to the column of the class."
+        raise RecipeError("the rows are a table, and no column is named as their class", remedy=remedy)
+    if config.near_overlap is not None and not excluded:
+        raise RecipeError(
+            "near_overlap is set, and no test rows are named", remedy="Name their files in exclude_files."
+        )
+    asks = config.conflicts != "keep" or config.drop_duplicates == "prompt"
+    if asks and shape is None and not config.prompt_fields:
+        remedy = "Set prompt_fields to the columns that ask; the others are the answer."
+        raise RecipeError("the rows are a table, and no column is named as their prompt", remedy=remedy)
 
 
 def _written(plan: Plan, judge: Judge, batches: Iterable[Batch], targets: Targets) -> CleanReport:

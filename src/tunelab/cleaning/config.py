@@ -1,9 +1,10 @@
 """Settings of cleaning. What is not set changes nothing and drops nothing."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Characters = Annotated[int, Field(ge=0)]
 Answer = Literal["keep", "report", "redact", "drop"]
 
 
@@ -30,11 +31,11 @@ class CleaningConfig(BaseModel):
     )
     drop_nulls: bool = Field(False, description="Drop rows in which a text is null or missing.")
     drop_blank: bool = Field(False, description="Drop rows in which a text is empty or white space alone.")
-    min_chars: dict[str, int] = Field(
+    min_chars: dict[str, Characters] = Field(
         default_factory=dict,
         description='Field or role -> fewest characters that its text may have; "*" stands for every one.',
     )
-    max_chars: dict[str, int] = Field(
+    max_chars: dict[str, Characters] = Field(
         default_factory=dict,
         description='Field or role -> most characters that its text may have; "*" stands for every one.',
     )
@@ -82,4 +83,5 @@ class CleaningConfig(BaseModel):
     @property
     def labels(self) -> bool:
         """Whether a class is read from rows."""
-        return any((self.label_field, self.label_key, self.label_pattern))
+        named = (self.label_field, self.label_key, self.label_pattern, self.max_per_class)
+        return self.stratified or any(each is not None for each in named)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tunelab.cleaning.report import CleanReport, RuleCount
 
 _LIMIT = "[FIELD=]N"
+_OPTIONS = {"unicode_normalization": "unicode"}
+"""Options that are called otherwise than their settings."""
 _ANSWER = "report|redact|drop"
 
 
@@ -155,8 +157,8 @@ def command(
         )
     except ValidationError as error:
         first = error.errors()[0]
-        option = "--" + ".".join(map(str, first["loc"])).replace("_", "-")
-        raise UserError(f"{option} is {json.dumps(first['input'])}", expected=first["msg"]) from None
+        option = _OPTIONS.get(str(first["loc"][0]), str(first["loc"][0]).replace("_", "-"))
+        raise UserError(f"--{option} is {json.dumps(first['input'])}", expected=_expected(first["msg"])) from None
     with reading_bar("cleaning") as on_progress:
         done = clean_data(data, out, config, test_size=test_size, overwrite=overwrite, on_progress=on_progress)
     if as_json:
@@ -202,6 +204,11 @@ def _print_counts(title: str, counts: tuple[RuleCount, ...]) -> None:
         say(f"{title}  {each.rule}: {counted(each.count, 'row')}", style="bold")
         for example in each.examples:
             say(harmless(f"    {example}"))
+
+
+def _expected(message: str) -> str:
+    words = message.removeprefix("Input should be ")
+    return words.replace("'keep', ", "").replace("'", "")
 
 
 def _limits(option: str, given: list[str] | None) -> dict[str, int]:

@@ -1,14 +1,16 @@
 """`clean`: data in, data out, with every rejection kept."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.cleaning.clean import OnProgress, clean_files
+from tunelab.cleaning.clean import OnProgress, clean_files, clean_rows
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.report import CleanReport
-from tunelab.sources import SourceConfig, SourceFile, locate_data
+from tunelab.errors import counted
+from tunelab.recipes import DataConfig
+from tunelab.sources import Row, SourceConfig, SourceFile, locate_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,38 @@ def clean_data(
         on_progress=on_progress,
     )
     return Cleaned(report=report, notes=(*notes, *more, *report.notes))
+
+
+def clean_for(rows: Iterable[Row], data: DataConfig, *, base: Path, draws: bool) -> tuple[list[Row], CleanReport]:
+    """Return the rows of a recipe that stand, with what was done.
+
+    Args:
+        base: the recipe's folder.
+        draws: False where no samples are drawn and nothing is compared with `exclude_files`.
+    """
+    config = data.cleaning
+    names = config.exclude_files if draws else ()
+    excluded = files_named(names, base=base / Path(data.data_dir).expanduser())[0] if names else ()
+    changed: dict[str, object] = {}
+    if config.tokenizer != "nano":
+        changed["tokenizer"] = str(base / Path(config.tokenizer).expanduser())
+    if not draws:
+        changed |= {"max_samples": None, "max_per_class": None, "near_overlap": None}
+    return clean_rows(rows, config.model_copy(update=changed), conversation=data, excluded=excluded)
+
+
+def in_words(report: CleanReport) -> list[str]:
+    """Return what cleaning did, a line per rule with its first example."""
+    return [
+        f"cleaning {verb} {counted(each.count, 'row')} ({each.rule}; the first: {each.examples[0]})"
+        for verb, counts in (
+            ("changed", report.changed),
+            ("rejected", report.rejected),
+            ("did not draw", report.not_drawn),
+            ("found and left something in", report.reported),
+        )
+        for each in counts
+    ]
 
 
 def files_named(names: Sequence[str], *, base: Path | None = None) -> tuple[tuple[SourceFile, ...], tuple[str, ...]]:

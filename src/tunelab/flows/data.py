@@ -1,18 +1,20 @@
 """From a recipe to conversations and rendered sequences: the one way in which check, train and compare get data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.conversations.asked import questions
 from tunelab.errors import DataError, counted
+from tunelab.flows.clean import clean_for, in_words
 from tunelab.recipes import DataConfig, ResolvedRecipe
 from tunelab.rendering.cache import cache_folder, render_cached
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
-from tunelab.sources import SourceFile, locate_data, read_rows, refuse, sample
+from tunelab.sources import Row, SourceFile, locate_data, read_rows, refuse, sample
 from tunelab.sources.opening import OnBad
 
 
@@ -54,9 +56,11 @@ def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None
     bad_rows, bad_turns = _Counted(answer), _Counted(answer)
     files = locate_data(data, base=base)
     notes = [*files.notes]
-    side = read_side(_named_from_here(files.train), data, base=base, on_bad=bad_rows)
+    side, cleaned = read_side(_named_from_here(files.train), data, base=base, on_bad=bad_rows)
+    notes += cleaned
     if files.eval:
-        other = read_side(_named_from_here(files.eval), data, base=base, on_bad=bad_rows)
+        other, cleaned = read_side(_named_from_here(files.eval), data, base=base, on_bad=bad_rows, draws=False)
+        notes += cleaned
         train_found, held_out_found = side.items, other.items
         if other.format != side.format:
             notes.append(f"the held-out rows are of another shape: {other.evidence}")
@@ -91,13 +95,32 @@ def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None
     )
 
 
-def read_side(files: Iterable[SourceFile], data: DataConfig, *, base: Path, on_bad: OnBad = refuse) -> Conversations:
-    """Return the conversations of some files; none where `on_bad` lets reading go on and no row can be read."""
-    rows = read_rows(files, on_bad=on_bad)
+def read_side(
+    files: Iterable[SourceFile], data: DataConfig, *, base: Path, on_bad: OnBad = refuse, draws: bool = True
+) -> tuple[Conversations, list[str]]:
+    """Return the conversations of some files, and what cleaning did to their rows, in words.
+
+    There are none where `on_bad` lets reading go on and no row can be read.
+
+    Args:
+        draws: False for held-out files, of which cleaning draws no samples and compares none with `exclude_files`.
+
+    Raises:
+        DataError: cleaning left no row, and what `read_conversations` raises.
+    """
+    rows: Iterator[Row] = read_rows(files, on_bad=on_bad)
+    notes: list[str] = []
+    if data.cleaning != CleaningConfig():
+        stand, report = clean_for(rows, data, base=base, draws=draws)
+        notes = in_words(report)
+        if report.num_read and not stand:
+            where, remedy = "data.cleaning", "tunelab clean, with the same settings, keeps each row with its reason."
+            raise DataError(f"no row is left ({'; '.join(notes)})", where=where, remedy=remedy)
+        rows = iter(stand)
     first = next(rows, None)
     if first is None:
-        return Conversations(items=(), format=data.format, evidence="no row can be read")
-    return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad)
+        return Conversations(items=(), format=data.format, evidence="no row can be read"), notes
+    return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad), notes
 
 
 def _named_from_here(files: Iterable[SourceFile]) -> list[SourceFile]:

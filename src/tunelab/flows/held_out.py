@@ -90,11 +90,11 @@ def _of_file(opened: OpenedRun, file: Path) -> HeldOut:
     data, base = opened.recipe.data, opened.run.path
     source = SourceFile(name=str(file), path=file)
     try:
-        items = read_side([source], data, base=base).items
+        items = read_side([source], data, base=base, draws=False)[0].items
     except DataError as as_trained:
         # Questions and answers may stand in another shape than the training rows did.
         try:
-            items = read_side([source], data.model_copy(update=_NO_TABLE), base=base).items
+            items = read_side([source], data.model_copy(update=_NO_TABLE), base=base, draws=False)[0].items
         except DataError:
             raise as_trained from None
     rendered = render_all(

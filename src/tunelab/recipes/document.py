@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecipeError, guess_file
+from tunelab.recipes.recipe import SECTIONS
 from tunelab.sources.locate import DATA_SUFFIXES
 from tunelab.sources.opening import unpacked_suffix
 
@@ -81,7 +82,7 @@ class Faults(list[RecipeError]):
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """Return the keys of a YAML file, two levels deep, in the order of the file.
+    """Return the keys of a YAML file, two levels deep (three in a section of a section), in the order of the file.
 
     Raises:
         RecipeError: no such file, not UTF-8, no YAML, no mapping, a duplicate key, nesting that no setting has.
@@ -103,6 +104,12 @@ def _entries(document: Any, path: Path) -> Iterator[Entry]:
         if isinstance(value, dict) and value:
             for inner, given in value.items():
                 place = _place(value, inner, path)
+                if f"{key}.{inner}" in SECTIONS and isinstance(given, dict) and given:
+                    for name, deepest in given.items():
+                        where = _place(given, name, path)
+                        plain = _plain(deepest, where, depth=1)
+                        yield Entry(section=f"{key}.{inner}", key=str(name), value=plain, where=where)
+                    continue
                 yield Entry(section=str(key), key=str(inner), value=_plain(given, place, depth=1), where=place)
         else:
             yield Entry(section="", key=str(key), value=_plain(value, where, depth=1), where=where)

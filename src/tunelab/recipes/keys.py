@@ -50,20 +50,24 @@ def check_key(dotted: str, where: str) -> None:
 def _remedy(section: str, key: str) -> str:
     if key in FOREIGN:
         return FOREIGN[key]
-    homes = [dotted for dotted in FIELDS if dotted.partition(".")[2] == key]
+    homes = [dotted for dotted in FIELDS if dotted.rpartition(".")[2] == key]
     if homes:
-        return f'Did you mean "{homes[0]}"?'
+        return f'Did you mean "{min(homes, key=_depth)}"?'
     if section and section not in SECTIONS:
         return f"{did_you_mean(section, SECTIONS)} (A setting is written section.key.)"
     if not section and (nearest_section := guess(key, SECTIONS)):
         return nearest_section
     own = {name: f"{section}.{name}" for name in SECTIONS[section].model_fields} if section else {}
-    every = {dotted.partition(".")[2]: dotted for dotted in FIELDS}
+    every = {dotted.rpartition(".")[2]: dotted for dotted in sorted(FIELDS, key=_depth, reverse=True)}
     for names in (own, every):
         nearest = get_close_matches(key, names, n=1)
         if nearest:
             return f'Did you mean "{names[nearest[0]]}"?'
     return did_you_mean(key, own or SECTIONS)
+
+
+def _depth(dotted: str) -> int:
+    return dotted.count(".")
 
 
 def kinds(dotted: str) -> set[type]:
@@ -73,7 +77,7 @@ def kinds(dotted: str) -> set[type]:
 
 def expected(dotted: str) -> str:
     """Return what a setting may hold, in words, its range included: ``a whole number of at least 1, or null``."""
-    section, _, key = dotted.partition(".")
+    section, _, key = dotted.rpartition(".")
     schema = SECTIONS[section].model_json_schema()["properties"][key]
     return ", or ".join(_in_words(option) for option in schema.get("anyOf", [schema]))
 

@@ -49,7 +49,7 @@ def from_dotenv(file: Path) -> Layer:
 
 def _dotted(variable: str) -> str:
     match = _VARIABLE.fullmatch(variable)
-    return f"{match[1].lower()}.{match[2].lower()}" if match else ""
+    return f"{match[1].lower()}.{match[2].lower().replace('__', '.')}" if match else ""
 
 
 def _unquoted(text: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
 from tunelab.batching.config import BatchingConfig
 from tunelab.checks.config import ChecksConfig
+from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations.config import ConversationConfig
 from tunelab.evaluation.config import EvaluationConfig
 from tunelab.files import sha256_text
@@ -27,7 +29,11 @@ ADAPTERS: dict[str, type[AdapterConfig]] = {
 
 
 class DataConfig(RenderingConfig, ConversationConfig, SourceConfig):  # pydantic lists the last base's fields first
-    """Which rows are read, how they become conversations, and how those become tokens."""
+    """Which rows are read, how they are cleaned, how they become conversations, and how those become tokens."""
+
+    cleaning: CleaningConfig = Field(
+        default_factory=CleaningConfig, description="What is changed in rows, and which rows go, before anything else."
+    )
 
 
 class Recipe(BaseModel):
@@ -68,23 +74,37 @@ class Recipe(BaseModel):
         return cast(AdapterConfig, self.lora or self.soft_prompt or self.prefix_tuning)
 
 
-SECTIONS: dict[str, type[BaseModel]] = {
-    name: ADAPTERS.get(name) or cast(type[BaseModel], field.annotation) for name, field in Recipe.model_fields.items()
-}
-"""Section name -> the class of its settings, in the order of a recipe."""
+def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, field in Recipe.model_fields.items():
+        config = ADAPTERS.get(name) or cast(type[BaseModel], field.annotation)
+        yield name, config
+        for key, inner in config.model_fields.items():
+            if isinstance(inner.annotation, type) and issubclass(inner.annotation, BaseModel):
+                yield f"{name}.{key}", inner.annotation
 
-FIELDS = {f"{name}.{key}": field for name, config in SECTIONS.items() for key, field in config.model_fields.items()}
+
+SECTIONS: dict[str, type[BaseModel]] = dict(_sections())
+"""Section name -> the class of its settings, in the order of a recipe; a section in a section is `data.cleaning`."""
+
+FIELDS = {
+    f"{name}.{key}": field
+    for name, config in SECTIONS.items()
+    for key, field in config.model_fields.items()
+    if f"{name}.{key}" not in SECTIONS
+}
 """Dotted key -> the declaration of every setting there is."""
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """Return dotted key -> value for every setting of `recipe`, in a fixed order; plain values only."""
-    sections = recipe.model_dump(mode="json", exclude_none=False)
+    dumped = recipe.model_dump(mode="json", exclude_none=False)
+    sections = {name: reduce(dict.__getitem__, name.split("."), dumped) for name in SECTIONS}
     return {
         f"{name}.{key}": sections[name][key]
         for name, config in SECTIONS.items()
         if sections[name] is not None
         for key in config.model_fields
+        if f"{name}.{key}" not in SECTIONS
     }
 
 
@@ -93,11 +113,12 @@ def to_yaml(recipe: Recipe) -> str:
     lines = []
     section = ""
     for dotted, value in settings_of(recipe).items():
-        name, _, key = dotted.partition(".")
+        name, _, key = dotted.rpartition(".")
+        indent = "  " * name.count(".")
         if name != section:
             section = name
-            lines.append(f"{section}:")
-        lines.append(f"  {key}: {_written(value)}")
+            lines.append(f"{indent}{section.rpartition('.')[2]}:")
+        lines.append(f"{indent}  {key}: {_written(value)}")
     return "\n".join(lines) + "\n"
 
 

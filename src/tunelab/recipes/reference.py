@@ -12,9 +12,13 @@ def settings_reference() -> str:
     """Return one Markdown table per section of a recipe: setting, default, what it may hold, what it does."""
     parts = []
     for name, config in SECTIONS.items():
-        parts += [f"## {name}", "", Recipe.model_fields[name].description or "", ""]
+        section, _, inner = name.partition(".")
+        described = SECTIONS[section].model_fields[inner] if inner else Recipe.model_fields[name]
+        parts += [f"## {name}", "", described.description or "", ""]
         parts += ["| setting | default | may hold | meaning |", "|---|---|---|---|"]
         for key, field in config.model_fields.items():
+            if f"{name}.{key}" in SECTIONS:
+                continue
             default = json.dumps(field.get_default(call_default_factory=True, validated_data={}), ensure_ascii=False)
             cells = (f"`{key}`", f"`{default}`", expected(f"{name}.{key}"), field.description or "")
             parts.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")

@@ -136,13 +136,15 @@ def _first_key(section: str) -> str:
     return next(iter(SECTIONS[section].model_fields)) + ":"
 
 
-def _tree(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    tree: dict[str, dict[str, Any]] = {}
+def _tree(values: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
     for dotted, value in values.items():
-        section, _, key = dotted.partition(".")
-        tree.setdefault(section, {})
+        section, _, key = (dotted, "", "") if dotted in SECTIONS else dotted.rpartition(".")
+        branch = tree
+        for name in section.split("."):
+            branch = branch.setdefault(name, {})
         if key:
-            tree[section][key] = value
+            branch[key] = value
     return tree
 
 
@@ -163,7 +165,8 @@ def _validated(layer: Layer, faults: Faults) -> Recipe:
     try:
         recipe = Recipe.model_validate(_tree(values))
     except ValidationError as error:
-        wrong = {".".join(map(str, each["loc"][:2])): each for each in error.errors()}
+        places = ((".".join(map(str, each["loc"][:depth])), each) for each in error.errors() for depth in (2, 3))
+        wrong = {place: each for place, each in places if place in FIELDS}
         faults += [
             RecipeError(f"{key} {each['ctx']['error']}", where=layer[key].source)  # a room's own words on its setting
             if each["type"] == "value_error"

@@ -1,0 +1,132 @@
+"""`tunelab clean`, and `data.cleaning` in a recipe: the same rules over the same rows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tunelab.cli.main import run
+from tunelab.errors import DataError
+from tunelab.flows.data import gather
+from tunelab.recipes import resolve_recipe
+from tunelab.recipes.recipe import to_yaml
+from tunelab.rendering.load import load_renderer
+from tunelab.starter import NANO_FOLDER
+
+ROWS = [
+    *({"prompt": f"question {n}", "completion": f"<p>answer {n}</p>"} for n in range(12)),
+    {"prompt": "question 3", "completion": "<p>answer 3</p>"},
+    {"prompt": None, "completion": "x"},
+    {"prompt": "q", "completion": "x"},
+]
+RECIPE = """\
+data:
+  train_files: [train.jsonl]
+  eval_fraction: 0
+  cleaning:
+    strip_html: true
+    drop_duplicates: row
+    min_chars: {prompt: 5}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def gathered(folder: Path, *overrides: str):
+    resolved = resolve_recipe(folder / "recipe.yaml", overrides=overrides, environment={})
+    renderer = load_renderer(NANO_FOLDER, resolved.recipe.data, base=folder)
+    return gather(resolved, renderer=renderer)
+
+
+def test_a_recipe_trains_on_what_the_command_would_write(folder: Path) -> None:
+    options = ["--strip-html", "--drop-duplicates", "row", "--min-chars", "prompt=5"]
+    assert run(["clean", "train.jsonl", "-o", "out.jsonl", *options]) == 0
+    written = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    found = gathered(folder)
+    asked = [{"prompt": item.messages[0].content, "completion": item.messages[1].content} for item in found.train]
+    assert asked == written == [{"prompt": f"question {n}", "completion": f"answer {n}"} for n in range(12)]
+    assert [str(item.origin) for item in found.train] == [f"train.jsonl:{n}" for n in range(1, 13)]
+    assert any("cleaning rejected 1 row (drop_duplicates; the first: train.jsonl:13" in note for note in found.notes)
+    assert any("no_conversation; the first: train.jsonl:14: prompt is null" in note for note in found.notes)
+
+
+def test_a_recipe_without_cleaning_changes_nothing(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"train\.jsonl:14"):
+        gathered(folder, "data.cleaning.strip_html=false", *OFF)
+    found = gathered(folder, "data.cleaning.strip_html=false", *OFF, "data.bad_rows=skip")
+    assert len(found.train) == 14
+    assert found.train[0].messages[1].content == "<p>answer 0</p>"
+
+
+OFF = ("data.cleaning.drop_duplicates=null", "data.cleaning.min_chars={}")
+
+
+def test_a_recipe_that_rejects_every_row_says_by_which_rule(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"no row is left \(.*min_chars"):
+        gathered(folder, "data.cleaning.min_chars={prompt: 500}")
+
+
+def test_held_out_files_are_cleaned_and_never_drawn_from(folder: Path) -> None:
+    (folder / "test.jsonl").write_text(json.dumps({"prompt": "question x", "completion": "<b>a</b>"}) + "\n")
+    found = gathered(folder, "data.eval_files=[test.jsonl]", "data.cleaning.max_samples=5")
+    assert len(found.train) == 5
+    assert [item.messages[1].content for item in found.held_out] == ["a"]
+
+
+def test_rows_that_ask_what_a_file_beside_the_data_asks_are_left_out(folder: Path) -> None:
+    (folder / "test.jsonl").write_text(json.dumps({"prompt": "question 4", "completion": "z"}) + "\n")
+    found = gathered(folder, "data.cleaning.exclude_files=[test.jsonl]")
+    assert "question 4" not in {item.messages[0].content for item in found.train}
+    assert len(found.train) == 11
+
+
+def test_settings_of_cleaning_are_set_from_everywhere_and_read_back(folder: Path) -> None:
+    resolved = resolve_recipe(
+        folder / "recipe.yaml",
+        overrides=["data.cleaning.seed=7"],
+        environment={"LLM_DATA__CLEANING__MAX_SAMPLES": "9"},
+    )
+    cleaning = resolved.recipe.data.cleaning
+    assert (cleaning.seed, cleaning.max_samples, cleaning.strip_html) == (7, 9, True)
+    assert resolved.sources["data.cleaning.strip_html"].endswith("recipe.yaml:5")
+    assert resolved.sources["data.cleaning.max_samples"] == "environment LLM_DATA__CLEANING__MAX_SAMPLES"
+    (folder / "again.yaml").write_text(to_yaml(resolved.recipe))
+    assert resolve_recipe(folder / "again.yaml", environment={}).recipe == resolved.recipe
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("strip_htlm: true", 'Did you mean "data.cleaning.strip_html"?'),
+        ("min_chars: {title: -1}", "recipe.yaml:4: data.cleaning.min_chars is"),
+        ("conflicts: last", "keep, first or drop"),
+    ],
+)
+def test_pain_23_a_wrong_setting_of_cleaning_is_refused_with_line_and_good_name(
+    folder: Path, line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "recipe.yaml").write_text(f"data:\n  train_files: train.jsonl\n  cleaning:\n    {line}\n")
+    assert run(["check", "recipe.yaml"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_command_tells_what_it_did_and_refuses_what_cannot_be(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["clean", "train.jsonl", "-o", "out", "--test-size", "0.25", "--drop-duplicates", "row"]) == 0
+    printed = capsys.readouterr().out
+    assert "15 rows read: 13 kept (10 to train on, 3 to test with), 2 rejected." in printed
+    assert "train.jsonl:13: the row is equal to an earlier one (train.jsonl:4)" in printed
+    assert run(["clean", "train.jsonl", "-o", "out", "--test-size", "0.25"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    for wrong in (["--conflicts", "last"], ["--min-chars", "title=x"], ["--personal-data", "eat"]):
+        assert run(["clean", "train.jsonl", "-o", "o.jsonl", *wrong]) == 2
+        assert wrong[0] in capsys.readouterr().err
+    assert run(["clean", "train.jsonl", "-o", "o.jsonl", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_read"] == 15
