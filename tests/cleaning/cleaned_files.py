@@ -6,6 +6,7 @@ from pathlib import Path
 from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.report import CleanReport
+from tunelab.conversations import ConversationConfig
 from tunelab.sources import SourceFile, read_rows
 
 
@@ -24,10 +25,12 @@ def chat(question: str, answer: str, **fields: object) -> dict[str, object]:
 def clean(path: Path, out: str = "out.jsonl", *, test_size: float = 0.0, **settings: object) -> CleanReport:
     """Clean one file into `out` beside it, and assert that every row is accounted for."""
     excluded = settings.pop("excluded", ())
+    labels = {name: settings.pop(name) for name in list(settings) if name.startswith("label_")}
     report = clean_files(
         [SourceFile(name=path.name, path=path)],
         path.parent / out,
         CleaningConfig(**settings),  # type: ignore[arg-type]
+        conversation=ConversationConfig(**labels),  # type: ignore[arg-type]
         test_size=test_size,
         excluded=[SourceFile(name=each.name, path=each) for each in excluded],  # type: ignore[attr-defined]
         overwrite=True,

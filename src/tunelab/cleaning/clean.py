@@ -60,11 +60,11 @@ def clean_files(
     """
     settings = conversation or ConversationConfig()
     targets = find_targets(files, out, splits=test_size > 0, overwrite=overwrite)
-    shape, way, evidence = find_shape(first_rows(files), settings, config)
-    _refuse_what_has_no_effect(config, shape, excluded)
+    shape, way, evidence = find_shape(first_rows(files), settings)
+    _refuse_what_has_no_effect(config, settings, shape, excluded)
     known = read_excluded(excluded, config, settings, shape)
     while True:
-        plan = _plan(config, files, shape, evidence, known, test_size)
+        plan = _plan(config, settings, files, shape, evidence, known, test_size)
         judge = Judge(plan, shape, known.keys, _counter(config))
         batches = _told(ahead(read_batches(files, way)), files, on_progress)
         try:
@@ -87,10 +87,10 @@ def clean_rows(
     """
     held = list(rows)
     files = [SourceFile(name=name, path=None) for name in dict.fromkeys(row.origin.path for row in held)]
-    shape, way, evidence = find_shape(held[:LOOKED_AT], conversation, config)
-    _refuse_what_has_no_effect(config, shape, excluded)
+    shape, way, evidence = find_shape(held[:LOOKED_AT], conversation)
+    _refuse_what_has_no_effect(config, conversation, shape, excluded)
     known = read_excluded(excluded, config, conversation, shape)
-    plan = _plan(config, files, shape, evidence, known, 0.0)
+    plan = _plan(config, conversation, files, shape, evidence, known, 0.0)
     kept: list[Row] = []
 
     def keep(records: pl.DataFrame, notes: pl.DataFrame, is_test: bool) -> None:
@@ -102,9 +102,11 @@ def clean_rows(
     return kept, cleaner.clean(row_batches(held, [], {file.name: number for number, file in enumerate(files)}, way))
 
 
-def _refuse_what_has_no_effect(config: CleaningConfig, shape: Shape | None, excluded: Sequence[SourceFile]) -> None:
+def _refuse_what_has_no_effect(
+    config: CleaningConfig, conversation: ConversationConfig, shape: Shape | None, excluded: Sequence[SourceFile]
+) -> None:
     """Raise a RecipeError for settings that want another one to mean anything."""
-    if config.labels and config.label_field is None and shape is None:
+    if config.by_class and conversation.label_field is None and shape is None:
         remedy = "Set label_field to the column of the class."
         raise RecipeError("the rows are a table, and no column is named as their class", remedy=remedy)
     if config.near_overlap is not None and not excluded:
@@ -133,6 +135,7 @@ def _written(plan: Plan, judge: Judge, batches: Iterable[Batch], targets: Target
 
 def _plan(
     config: CleaningConfig,
+    conversation: ConversationConfig,
     files: Sequence[SourceFile],
     shape: Shape | None,
     evidence: str,
@@ -144,6 +147,7 @@ def _plan(
         names=tuple(file.name for file in files),
         test_size=test_size,
         excluded_texts=known.texts,
+        label_field=conversation.label_field or "",
         format="" if shape is None else shape.format.name,
         notes=(evidence, *known.notes),
     )

@@ -68,20 +68,14 @@ class CleaningConfig(BaseModel):
     near_duplicates: float | None = Field(
         None, gt=0, le=1, description="Drop rows that are at least this alike to an earlier one; null keeps all."
     )
-    label_field: str | None = Field(
-        None, description="Field that holds a row's class, such as label or meta.label; null looks at the answer."
+    max_per_class: int | None = Field(
+        None, ge=1, description="At most this many rows of a label (else of an answer), drawn by seed."
     )
-    label_key: str | None = Field(None, description="JSON key of the class, where the field or answer is JSON text.")
-    label_pattern: str | None = Field(
-        None, description="Regular expression whose first group is the class, in the field or answer."
-    )
-    max_per_class: int | None = Field(None, ge=1, description="At most this many rows of a class, drawn by seed.")
     max_samples: int | None = Field(None, ge=1, description="At most this many rows, drawn by seed; null takes all.")
-    stratified: bool = Field(False, description="Draw and split so that each class keeps its share.")
+    stratified: bool = Field(False, description="Draw and split so that each label (else each answer) keeps its share.")
     seed: int = Field(42, ge=0, description="Decides every draw.")
 
     @property
-    def labels(self) -> bool:
-        """Whether a class is read from rows."""
-        named = (self.label_field, self.label_key, self.label_pattern, self.max_per_class)
-        return self.stratified or any(each is not None for each in named)
+    def by_class(self) -> bool:
+        """Whether a draw asks for the class of a row: its label, or the answer itself."""
+        return self.stratified or self.max_per_class is not None

@@ -38,7 +38,7 @@ def read_excluded(
     """
     if not files:
         return Excluded()
-    found, way, evidence = find_shape(first_rows(files), conversation, config)
+    found, way, evidence = find_shape(first_rows(files), conversation)
     if (found is None) != (shape is None):
         kinds = ["a table", "conversations"]
         seen, expected = kinds[found is not None], kinds[shape is not None]

@@ -8,7 +8,6 @@ import polars as pl
 
 from tunelab.cleaning.batches import Batch
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.labels import Labeller
 from tunelab.cleaning.language import language_of
 from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
 from tunelab.cleaning.plan import Plan
@@ -57,7 +56,7 @@ class Judge:
         config = plan.config
         self._config, self._names, self._shape, self._excluded = config, plan.names, shape, excluded
         self._count_tokens, self._wants_links = count_tokens, plan.test_size > 0
-        self._labeller = Labeller(config) if config.labels else None
+        self._label_field = plan.label_field
         self._rows, self._prompts, self._answers = Seen(), Seen(), Seen()
         self._changes, self._refusals = list(changes(config)), list(refusals(config))
         self.changed, self.reported = Tally(), Tally()
@@ -200,7 +199,7 @@ class Judge:
             self._excluded is not None
             or config.drop_duplicates == "prompt"
             or config.conflicts != "keep"
-            or self._labeller is not None
+            or config.by_class
             or self._wants_links
         )
         if wants_said:
@@ -261,11 +260,11 @@ class Judge:
         elif self._wants_links and (said is not None or self._config.prompt_fields):
             prompts = standing.of_said(lambda each: each.prompts[-1], "prompt", self._config.prompt_fields)
             more = {"prompt": prompts.gather(rows)}
-        if self._labeller is not None:
+        if self._config.by_class:
             if said is not None:
                 labels = [said[row].label for row in rows]
             else:
-                labels = [self._labeller.label(value, "") for value in standing.batch.values(rows)]
+                labels = [str(value[self._label_field] or "") for value in standing.batch.values(rows)]  # type: ignore[index]
             more["label"] = pl.Series(labels, dtype=pl.String)
         if self._config.near_duplicates is not None or self._config.near_overlap is not None:
             texts = standing.texts(standing.leaves)

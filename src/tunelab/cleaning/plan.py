@@ -24,6 +24,8 @@ class Plan:
     """Share of the kept rows that is split off; 0 splits nothing."""
     excluded_texts: Sequence[str] = ()
     """Texts of test rows, where rows like them are dropped."""
+    label_field: str = ""
+    """The column that holds the class, of a table."""
     format: str = ""
     notes: tuple[str, ...] = ()
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.labels import Labeller
 from tunelab.cleaning.reading import Way, find_way
 from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.asked import answer_key, questions, trained_turns
+from tunelab.conversations.label import label_of, last_answer
 from tunelab.conversations.reading import find_format
 from tunelab.conversations.split import Link, session_link
 from tunelab.errors import DataError
@@ -36,9 +35,7 @@ class Said:
     label: str
 
 
-def find_shape(
-    rows: Sequence[Row], conversation: ConversationConfig, config: CleaningConfig
-) -> tuple["Shape | None", Way, str]:
+def find_shape(rows: Sequence[Row], conversation: ConversationConfig) -> tuple["Shape | None", Way, str]:
     """Return the conversation format that files begin with, how they are read, and the evidence, to be said aloud.
 
     The format is None for a table whose columns nobody said how to make a conversation of.
@@ -48,16 +45,15 @@ def find_shape(
     except DataError:
         way = find_way(rows, is_conversation=False)
         return None, way, f"a table: {', '.join(way.columns)}" if way.columns else "no row can be read"
-    labeller = Labeller(config) if config.labels else None
     way = find_way(rows, is_conversation=found.name not in ("table", "text"))
-    return Shape(found, conversation, labeller), way, evidence
+    return Shape(found, conversation), way, evidence
 
 
 class Shape:
     """The conversation format of some rows."""
 
-    def __init__(self, found: Format, config: ConversationConfig, labeller: Labeller | None) -> None:
-        self.format, self._config, self._labeller = found, config, labeller
+    def __init__(self, found: Format, config: ConversationConfig) -> None:
+        self.format, self._config = found, config
 
     def judge(self, values: Sequence[object], file: str, lines: Sequence[int]) -> list[Refused | None]:
         """Tell of each row whether it is a conversation; those that plainly are one cost little."""
@@ -72,29 +68,28 @@ class Shape:
         Raises:
             DataError: it is no conversation.
         """
-        conversation = self._conversation(value, origin)
-        label = "" if self._labeller is None else self._labeller.label(value, _answer(conversation))
+        row = _row(value, origin)
+        conversation = self._conversation(row)
+        label = label_of(row, conversation, self._config)
         return Said(
             prompts=tuple(_number(key) for key in questions(conversation)),
             answer=_number(answer_key(conversation)),
             link=session_link(conversation),
-            label=label,
+            label=" ".join(last_answer(conversation).split()) if label is None else label,
         )
 
     def _refused(self, value: object, origin: Origin) -> Refused | None:
         try:
-            conversation = self._conversation(value, origin)
+            conversation = self._conversation(_row(value, origin))
         except DataError as error:
             return Refused(reason=f"{error.what}; expected {error.expected}" if error.expected else error.what)
         if conversation.text is None and not trained_turns(conversation):
             return Refused(reason="the assistant never speaks")
         return None
 
-    def _conversation(self, value: object, origin: Origin) -> Conversation:
-        assert isinstance(value, dict | str)
-        row = Row(value=value, origin=origin)
+    def _conversation(self, row: Row) -> Conversation:
         if not self.format.recognises(row):
-            raise DataError("the row is of another shape", where=str(origin), expected=self.format.shape)
+            raise DataError("the row is of another shape", where=str(row.origin), expected=self.format.shape)
         return self.format.convert(row, self._config)
 
     def _plain(self, value: object) -> bool:
@@ -124,6 +119,6 @@ def _number(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "little")
 
 
-def _answer(conversation: Conversation) -> str:
-    turns = trained_turns(conversation)
-    return (conversation.messages[turns[-1]].content or "") if turns else conversation.text or ""
+def _row(value: object, origin: Origin) -> Row:
+    assert isinstance(value, dict | str)
+    return Row(value=value, origin=origin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,7 +12,11 @@ from tunelab.cli.reading import reading_bar
 from tunelab.errors import UserError, counted
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from tunelab.cleaning.report import CleanReport, RuleCount
+
+Settings = TypeVar("Settings", bound="BaseModel")
 
 _LIMIT = "[FIELD=]N"
 _OPTIONS = {"unicode_normalization": "unicode"}
@@ -84,13 +88,15 @@ def command(
         typer.Option("--near-duplicates", metavar="SHARE", help="Drop rows this alike to an earlier one, e.g. 0.8."),
     ] = None,
     label_field: Annotated[
-        str | None, typer.Option("--label-field", metavar="FIELD", help="Where a row's class stands; else the answer.")
+        str | None,
+        typer.Option("--label-field", metavar="FIELD", help="Field of a row's class; else the answer itself."),
     ] = None,
-    label_key: Annotated[
-        str | None, typer.Option("--label-key", metavar="KEY", help="... and which key, where that is JSON.")
+    label_json_key: Annotated[
+        str | None, typer.Option("--label-json-key", metavar="KEY", help="... or the key of an answer that is JSON.")
     ] = None,
     label_pattern: Annotated[
-        str | None, typer.Option("--label-pattern", metavar="REGEX", help="... and which part: the first group.")
+        str | None,
+        typer.Option("--label-pattern", metavar="REGEX", help="... or the part of an answer: the first group."),
     ] = None,
     max_per_class: Annotated[
         int | None, typer.Option("--max-per-class", min=1, metavar="N", help="At most N rows of a class, by seed.")
@@ -118,49 +124,51 @@ def command(
     and what you ask for. Rejected rows stand in rejected.jsonl beside OUT, the counts in
     clean.report.json.
     """
-    from pydantic import ValidationError
-
     from tunelab.cleaning.config import CleaningConfig
+    from tunelab.conversations.config import ConversationConfig
     from tunelab.flows.clean import clean_data
 
-    try:
-        config = CleaningConfig.model_validate(
-            {
-                "text_fields": text_field or (),
-                "strip_html": strip_html,
-                "remove_control_characters": control,
-                "unicode_normalization": unicode,
-                "personal_data": personal_data,
-                "secrets": secrets,
-                "drop_nulls": drop_nulls,
-                "drop_blank": drop_blank,
-                "min_chars": _limits("--min-chars", min_chars),
-                "max_chars": _limits("--max-chars", max_chars),
-                "min_tokens": min_tokens,
-                "max_tokens": max_tokens,
-                "tokenizer": tokenizer,
-                "languages": language or (),
-                "exclude_files": exclude or (),
-                "near_overlap": near_overlap,
-                "drop_duplicates": drop_duplicates,
-                "prompt_fields": prompt_field or (),
-                "conflicts": conflicts,
-                "near_duplicates": near_duplicates,
-                "label_field": label_field,
-                "label_key": label_key,
-                "label_pattern": label_pattern,
-                "max_per_class": max_per_class,
-                "max_samples": max_samples,
-                "stratified": stratified,
-                "seed": seed,
-            }
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = _OPTIONS.get(str(first["loc"][0]), str(first["loc"][0]).replace("_", "-"))
-        raise UserError(f"--{option} is {json.dumps(first['input'])}", expected=_expected(first["msg"])) from None
+    config = _checked(
+        CleaningConfig,
+        {
+            "text_fields": text_field or (),
+            "strip_html": strip_html,
+            "remove_control_characters": control,
+            "unicode_normalization": unicode,
+            "personal_data": personal_data,
+            "secrets": secrets,
+            "drop_nulls": drop_nulls,
+            "drop_blank": drop_blank,
+            "min_chars": _limits("--min-chars", min_chars),
+            "max_chars": _limits("--max-chars", max_chars),
+            "min_tokens": min_tokens,
+            "max_tokens": max_tokens,
+            "tokenizer": tokenizer,
+            "languages": language or (),
+            "exclude_files": exclude or (),
+            "near_overlap": near_overlap,
+            "drop_duplicates": drop_duplicates,
+            "prompt_fields": prompt_field or (),
+            "conflicts": conflicts,
+            "near_duplicates": near_duplicates,
+            "max_per_class": max_per_class,
+            "max_samples": max_samples,
+            "stratified": stratified,
+            "seed": seed,
+        },
+    )
+    labels = {"label_field": label_field, "label_json_key": label_json_key, "label_pattern": label_pattern}
+    conversation = _checked(ConversationConfig, {name: value for name, value in labels.items() if value is not None})
     with reading_bar("cleaning") as on_progress:
-        done = clean_data(data, out, config, test_size=test_size, overwrite=overwrite, on_progress=on_progress)
+        done = clean_data(
+            data,
+            out,
+            config,
+            conversation=conversation,
+            test_size=test_size,
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
     if as_json:
         from dataclasses import asdict
 
@@ -206,9 +214,19 @@ def _print_counts(title: str, counts: tuple[RuleCount, ...]) -> None:
             say(harmless(f"    {example}"))
 
 
-def _expected(message: str) -> str:
-    words = message.removeprefix("Input should be ")
-    return words.replace("'keep', ", "").replace("'", "")
+def _checked(kind: type[Settings], values: dict[str, object]) -> Settings:
+    """Return settings; what cannot be is told by the option's name."""
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        option = _OPTIONS.get(name, name.replace("_", "-"))
+        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        expected = expected.replace("'keep', ", "").replace("'", "")
+        raise UserError(f"--{option} is {json.dumps(first['input'])}", expected=expected) from None
 
 
 def _limits(option: str, given: list[str] | None) -> dict[str, int]:

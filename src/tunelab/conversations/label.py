@@ -22,9 +22,9 @@ def label_of(row: Row, conversation: Conversation, config: ConversationConfig) -
     if config.label_field is not None:
         return _as_label(fields_of(row).get(config.label_field))
     if config.label_json_key is not None:
-        return _as_label(_object_in(_answer(conversation)).get(config.label_json_key))
+        return _as_label(_object_in(last_answer(conversation)).get(config.label_json_key))
     if config.label_pattern is not None:
-        found = re.search(config.label_pattern, _answer(conversation))
+        found = re.search(config.label_pattern, last_answer(conversation))
         return _as_label(found.group(min(found.re.groups, 1)) if found else None)
     return None
 
@@ -41,7 +41,8 @@ def refuse_unknown_label_field(rows: Sequence[Row], config: ConversationConfig) 
         )
 
 
-def _answer(conversation: Conversation) -> str:
+def last_answer(conversation: Conversation) -> str:
+    """Return the words of the last trained answer, or a plain text."""
     turns = trained_turns(conversation)
     return (conversation.messages[turns[-1]].content if turns else conversation.text) or ""
 

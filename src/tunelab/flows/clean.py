@@ -8,6 +8,7 @@ from pathlib import Path
 from tunelab.cleaning.clean import OnProgress, clean_files, clean_rows
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.report import CleanReport
+from tunelab.conversations import ConversationConfig
 from tunelab.errors import counted
 from tunelab.recipes import DataConfig
 from tunelab.sources import Row, SourceConfig, SourceFile, locate_data
@@ -27,6 +28,7 @@ def clean_data(
     out: str,
     config: CleaningConfig,
     *,
+    conversation: ConversationConfig | None = None,
     test_size: float = 0.0,
     overwrite: bool = False,
     on_progress: OnProgress = lambda done, total, rows: None,
@@ -42,6 +44,7 @@ def clean_data(
         files,
         Path(out),
         config,
+        conversation=conversation,
         test_size=test_size,
         excluded=excluded,
         overwrite=overwrite,
