@@ -73,6 +73,26 @@ def test_a_step_within_the_budget_is_one_forest_with_its_root_inside() -> None:
     assert grove.num_nodes == 104
 
 
+def test_a_step_of_many_tokens_is_cut_where_next_to_nothing_is_repeated() -> None:
+    trunk = list(range(1, 101))
+    sessions = [[1000 * session + place for place in range(1, 900)] for session in range(1, 11)]
+    calls = [sequence([*trunk, *own[:end]], [7]) for own in sessions for end in (300, 600, 899)]
+    grove = plant_step(calls, micro_batch_tokens=16_384)
+    assert max(forest.num_nodes for forest in grove.forests) <= 4_096
+    assert len(grove.root_ids_R) == 100
+    assert grove.num_nodes == _distinct(calls)
+
+
+def test_a_session_is_not_cut_to_save_memory_at_the_price_of_running_it_twice() -> None:
+    trunk = list(range(1, 6_001))
+    grove = plant_step([sequence([*trunk, 7, end], [8]) for end in range(10)], micro_batch_tokens=16_384)
+    assert len(grove.root_ids_R) == 6_001
+    other = list(range(7_000, 13_000))
+    both = [sequence([*ids, end], [8]) for ids in (trunk, other) for end in range(10)]
+    grove = plant_step(both, micro_batch_tokens=16_384)
+    assert [forest.num_nodes for forest in grove.forests] == [6_020, 6_020]
+
+
 def test_a_root_runs_once_however_many_micro_batches_hang_below_it() -> None:
     trunk = list(range(1, 101))
     sequences = [sequence([*trunk, 100 + end], [end]) for end in range(1, 11)]

@@ -16,6 +16,10 @@ _SHORTEST_ROOT = 64
 """Tokens; a shorter root costs more to hand from one micro-batch to the next than to run again."""
 _COST_OF_A_CUT = 1e-3
 """Tokens; among cuts that repeat the same, the fewest."""
+_LIGHT = 4_096
+"""Tokens of a micro-batch that fills a processor; more of them take memory and save no time."""
+_COST_OF_MEMORY = 0.02
+"""Tokens that may run again for each token less above that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,11 +56,12 @@ def plant_step(
 ) -> Grove:
     """Return the forests of an optimizer step, none of more than `micro_batch_tokens` nodes.
 
-    The cuts fall where the least is repeated. A sequence longer than the budget is a micro-batch of its own.
+    The cuts fall where the least is repeated, and above some thousands of tokens wherever next to nothing is. A sequence
+    longer than the budget is a micro-batch of its own.
     """
     ways = paths(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
     shared = overlaps(ways, share=share)
-    if len(ways) == 1 or count_nodes(ways, shared) <= micro_batch_tokens:
+    if len(ways) == 1 or count_nodes(ways, shared) <= min(micro_batch_tokens, _LIGHT):
         return _grove([ways], root=0, share=share)
     root = _root_length(ways) if share else 0
     return _grove(list(_cut(ways, shared, root, micro_batch_tokens)), root=root, share=share)
@@ -86,15 +91,16 @@ def _root_length(ways: Sequence[Path]) -> int:
 
 
 def _cut(ways: Sequence[Path], shared: Sequence[int], root: int, budget: int) -> Iterator[Sequence[Path]]:
-    """Yield stretches of the sorted paths within the budget, such that the least is run twice."""
+    """Yield stretches of the sorted paths within the budget, such that little is run twice and at a time."""
     lengths = np.array([len(way.ids) - root for way in ways])
     repeats = np.array([0, *shared]) - root  # by path: what it shares with the one before and a cut would run again
     sums = np.concatenate([[0], np.cumsum(lengths[1:] - repeats[1:])])
-    least = np.zeros(len(ways) + 1)  # by number of paths placed: the least that is run twice
+    least = np.zeros(len(ways) + 1)  # by number of paths placed: what their cuts cost at least
     starts = np.zeros(len(ways) + 1, dtype=np.int64)
     for placed in range(1, len(ways) + 1):
         sizes = lengths[:placed] + sums[placed - 1] - sums[:placed]
         costs = least[:placed] + np.where(np.arange(placed) > 0, repeats[:placed] + _COST_OF_A_CUT, 0)
+        costs += _COST_OF_MEMORY * np.maximum(sizes - _LIGHT, 0)
         costs[:-1][sizes[:-1] > budget] = np.inf  # a single path always fits
         starts[placed] = costs.argmin()
         least[placed] = costs[starts[placed]]
