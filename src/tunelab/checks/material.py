@@ -4,10 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tunelab.checks.config import ChecksConfig
-from tunelab.conversations.asked import answer_key as answer_key
-from tunelab.conversations.asked import prompt_keys as prompt_keys
-from tunelab.conversations.asked import questions as questions
-from tunelab.conversations.asked import trained_turns as trained_turns
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
 from tunelab.models.estimate import MemoryEstimate

@@ -1,11 +1,12 @@
 """Checks that need no tokenizer: rows, roles, answers, repetitions, and what stands on both sides of the split."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material, answer_key, prompt_keys, questions, trained_turns
+from tunelab.checks.material import Material
 from tunelab.checks.words import found
+from tunelab.conversations.asked import answer_key, prompt_keys, questions, trained_turns
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import counted
 
@@ -74,9 +75,20 @@ def too_few_rows(material: Material) -> Iterator[Finding]:
         )
 
 
-def train_eval_overlap(material: Material) -> Iterator[Finding]:
+def what_repeats(material: Material) -> Iterator[Finding]:
+    """Prompts and answers that stand there more than once: on both sides, with other answers, word for word."""
+    prompts = [prompt_keys(item) for item in material.train]
+    answers = [answer_key(item) for item in material.train]
+    if material.held_out:
+        asked = zip(prompts, answers, strict=True)
+        yield from _train_eval_overlap(material, {key for keys, answer in asked for key in keys or [answer]})
+    last = [(*keys[-1:], answer) for keys, answer in zip(prompts, answers, strict=True)]
+    yield from _conflicting_answers(material, last)
+    yield from _duplicates(material, last)
+
+
+def _train_eval_overlap(material: Material, trained: set[bytes]) -> Iterator[Finding]:
     """Held-out conversations whose prompt (or, for plain text, whose text) stands in the training rows too."""
-    trained = {question for item in material.train for question in questions(item)}
     both = [item for item in material.held_out if questions(item)[-1] in trained]
     allowed = material.config.max_overlap
     yield from found(
@@ -91,12 +103,12 @@ def train_eval_overlap(material: Material) -> Iterator[Finding]:
     )
 
 
-def conflicting_answers(material: Material) -> Iterator[Finding]:
+def _conflicting_answers(material: Material, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
     """Training conversations that ask the same and answer differently."""
     answers: defaultdict[bytes, dict[bytes, list[Conversation]]] = defaultdict(lambda: defaultdict(list))
-    for item in material.train:
-        for prompt in prompt_keys(item)[-1:]:
-            answers[prompt][answer_key(item)].append(item)
+    for item, key in zip(material.train, keys, strict=True):
+        if len(key) == 2:  # a plain text has no prompt
+            answers[key[0]][key[1]].append(item)
     torn = [list(different.values()) for different in answers.values() if len(different) > 1]
     yield from found(
         [item for group in torn for same in group for item in same],
@@ -111,12 +123,11 @@ def conflicting_answers(material: Material) -> Iterator[Finding]:
     )
 
 
-def duplicates(material: Material) -> Iterator[Finding]:
+def _duplicates(material: Material, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
     """Training conversations that stand there more than once, prompt and answer alike."""
     seen: set[tuple[bytes, ...]] = set()
     again = []
-    for item in material.train:
-        key = (*prompt_keys(item)[-1:], answer_key(item))
+    for item, key in zip(material.train, keys, strict=True):
         if key in seen:
             again.append(item)
         seen.add(key)
@@ -152,8 +163,6 @@ CONVERSATION_CHECKS = (
     without_assistant,
     empty_answers,
     too_few_rows,
-    train_eval_overlap,
-    conflicting_answers,
-    duplicates,
+    what_repeats,
     samples_above_rows,
 )

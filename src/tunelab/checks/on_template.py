@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material, trained_turns
+from tunelab.checks.material import Material
 from tunelab.checks.words import found
+from tunelab.conversations.asked import trained_turns
 from tunelab.rendering.faults import CONTINUATION
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from tunelab.checks.catalogue import Catalogues
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material, trained_turns
+from tunelab.checks.material import Material
 from tunelab.checks.words import found
+from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation, ToolCall
 from tunelab.errors import counted, guess
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunelab.checks.material import Material, trained_turns
+from tunelab.checks.material import Material
 from tunelab.checks.words import origins
+from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import counted
 from tunelab.rendering.rendered import Rendered

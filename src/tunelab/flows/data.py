@@ -139,6 +139,8 @@ def _unseen(drawn: Sequence[Conversation], train: Sequence[Conversation]) -> tup
 
     A held-out row that asks what a training row asks would measure memory; rows that stand twice in a file make some.
     """
+    if not drawn:
+        return (), []
     trained = {question for item in train for question in questions(item)}
     seen = [item for item in drawn if questions(item)[-1] in trained]
     left = f"{len(seen):,} of these {len(drawn):,} ask what a training row asks and were left out"
