@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material, answer_key, prompt_keys, questions, trained_turns
+from tunelab.checks.material import Material
 from tunelab.checks.words import found
 from tunelab.cleaning.near import near_duplicates, near_overlap
+from tunelab.conversations.asked import answer_key, prompt_keys, questions, trained_turns
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.split import session_keys, session_link
 

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material, trained_turns
+from tunelab.checks.material import Material
 from tunelab.checks.words import found
+from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import counted
 

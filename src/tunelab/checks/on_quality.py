@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunelab.checks.finding import Finding, Severity
-from tunelab.checks.material import Material, trained_turns
+from tunelab.checks.material import Material
 from tunelab.checks.texts import place, texts_of
 from tunelab.checks.words import found
 from tunelab.cleaning.language import UNKNOWN, language_of
 from tunelab.cleaning.oddities import Oddity, contains, copies, repetition, speaks_of_markup
+from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation
 
 

@@ -90,6 +90,8 @@ class Statistics:
     messages_by_role: dict[str, int]
     responses: dict[str, int]
     """Trained answers by kind: text, tool_calls, text_and_tool_calls, empty, plain_text."""
+    labels: dict[str, int]
+    """Conversations by class, both sides together; empty where the recipe asks for none (`data.label_field` …)."""
     num_with_tools: int
     """Conversations that offer tools."""
     mean_prompt_chars: float
@@ -140,6 +142,7 @@ def statistics(material: Material, *, count_repeats: Callable[[Sequence[Rendered
         num_sessions=len({item.session_id for item in items} - {None}),
         messages_by_role=dict(Counter(message.role for item in items for message in item.messages)),
         responses=dict(Counter(kind for item in items for kind in response_types(item))),
+        labels=dict(Counter(item.label for item in items if item.label).most_common()),
         num_with_tools=sum(bool(item.tools) for item in items),
         mean_prompt_chars=_mean(_chars(item, answer=False) for item in items),
         mean_answer_chars=_mean(_chars(item, answer=True) for item in items),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunelab.cli.output import SET, console, harmless, print_table, say
+from tunelab.cli.output import SET, console, harmless, named, print_table, say
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from tunelab.checks.statistics import Statistics
     from tunelab.flows.check import CheckResult
 
+_ON_PAGE = 8
+"""Conversations that --html holds without --show."""
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _LISTED_BAD_ROWS = 20
+_LISTED_CLASSES = 20
 _SHOWN = 3
 """Conversations that --worst shows without --show."""
 
@@ -41,6 +45,10 @@ def command(
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print the JSON Schema of that document, and check nothing.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write all of it as one page, with conversations to look at."),
+    ] = None,
     pattern: Annotated[
         str | None,
         typer.Option("--pattern", metavar="GLOB", help="Files of the data folder, e.g. 'agent-*.jsonl'."),
@@ -87,19 +95,26 @@ def command(
             *([f"checks.fail_on={fail_on}"] if fail_on is not None else []),
             *(overrides or []),
         ],
-        num_examples=num_examples or (_SHOWN if measure else 0),
+        num_examples=num_examples or (_SHOWN if measure else _ON_PAGE if html else 0),
         worst=measure,
     )
+    if html is not None:
+        from tunelab.checks.page import to_html
+        from tunelab.files import write_file
+
+        write_file(html, to_html(result.document(), checked=target or "the variables LLM_*"))
     if as_json:
         from tunelab.checks.document import to_json
 
         print(to_json(result.document()))
     else:
-        print_check(result, stats=stats)
+        print_check(result, stats=stats, shows=bool(num_examples or measure))
+        if html is not None:
+            say(f"The page: {named(html)}")
     raise typer.Exit(1 if result.findings.blocking else 0)
 
 
-def print_check(result: CheckResult, *, stats: bool = False) -> None:
+def print_check(result: CheckResult, *, stats: bool = False, shows: bool = True) -> None:
     """Print evidence, notes, examples and findings as a reader wants them."""
     say(harmless(result.gathered.evidence), style="bold")
     for note in result.notes:
@@ -112,7 +127,7 @@ def print_check(result: CheckResult, *, stats: bool = False) -> None:
             say(harmless(line))
     if stats:
         _print_statistics(result.statistics)
-    for example in result.examples:
+    for example in result.examples if shows else ():
         _print_example(example)
     for finding in result.findings:
         _print_finding(finding)
@@ -157,6 +172,7 @@ def _print_statistics(found: Statistics) -> None:
         ("conversations with tools", found.num_with_tools),
         *((f"{role} messages", count) for role, count in found.messages_by_role.items()),
         *((f"answers: {kind}", count) for kind, count in found.responses.items()),
+        *((harmless(f"class: {label}"), count) for label, count in [*found.labels.items()][:_LISTED_CLASSES]),
         ("characters of a prompt, mean", round(found.mean_prompt_chars)),
         ("characters of an answer, mean", round(found.mean_answer_chars)),
     ]

@@ -49,13 +49,18 @@ def to_rich(spans: Sequence[Span]) -> Text:
     shown = Text()
     for span in spans:
         style = _TRAINED if span.trained else _SEEN
-        shown.append(_visible(span.text), f"{style} {_SPECIAL}" if span.special else style)
+        shown.append(visible(span.text), f"{style} {_SPECIAL}" if span.special else style)
     return shown
 
 
-def _visible(text: str) -> str:
-    marked = text.replace("\r", "␍").replace("\n", "↵\n")
-    return "".join(_picture(c) if (ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 else c for c in marked)
+def visible(text: str) -> str:
+    """Return text whose line ends are marked and whose control characters are shown as pictures."""
+    return pictured(text.replace("\r", "␍").replace("\n", "↵\n"))
+
+
+def pictured(text: str) -> str:
+    """Return text whose control characters, but line ends and tabs, are shown as pictures."""
+    return "".join(_picture(c) if (ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 else c for c in text)
 
 
 def _picture(character: str) -> str:
