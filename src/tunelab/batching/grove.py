@@ -56,8 +56,8 @@ def plant_step(
 ) -> Grove:
     """Return the forests of an optimizer step, none of more than `micro_batch_tokens` nodes.
 
-    The cuts fall where the least is repeated, and above some thousands of tokens wherever next to nothing is. A sequence
-    longer than the budget is a micro-batch of its own.
+    The cuts fall where the least is repeated, and above some thousands of tokens wherever next to nothing is. A
+    sequence longer than the budget is a micro-batch of its own.
     """
     ways = paths(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
     shared = overlaps(ways, share=share)
