@@ -67,6 +67,9 @@ def test_a_handful_of_different_answers_are_taken_for_labels() -> None:
     assert set(found) == {"label_imbalance", "label_rare"}
     assert "taken for labels" in found["label_imbalance"].summary
     assert findings(material(train=answered(["yes", "no"] * 30))) == {}
+    with_a_sentence = answered([*["yes"] * 90, *["no"] * 9, "I would rather not say anything about that today."])
+    assert "label_imbalance" not in findings(material(train=with_a_sentence))
+    assert "label_imbalance" in findings(material(train=with_a_sentence, config=ChecksConfig(max_imbalance=9)))
 
 
 def test_answers_that_are_sentences_few_or_different_are_no_labels() -> None:

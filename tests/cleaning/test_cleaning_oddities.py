@@ -81,7 +81,7 @@ def test_each_oddity_is_seen(oddity: Oddity, text: str) -> None:
         ("html", "The HTML tag <br> breaks a line"),
         ("html", "```\n<div>hello</div>\n```"),
         ("html", "List<String> names, a & b"),
-        ("control_characters", "tab\tline\r\nform\fjoined 👨‍👩‍👧 می‌خواهم"),
+        ("control_characters", "tab\tline\r\njoined 👨‍👩‍👧 می‌خواهم"),
         ("boilerplate", "As an airline we fly. The AI model was trained. As an assistant cook"),
         ("refusal", "He said: I'm sorry, I can't help."),
         ("refusal", "I can't believe how good this is"),

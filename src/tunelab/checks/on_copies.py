@@ -6,7 +6,7 @@ from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material
 from tunelab.checks.words import found
 from tunelab.cleaning.near import near_duplicates, near_overlap
-from tunelab.conversations.asked import answer_key, prompt_keys, questions, trained_turns
+from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.split import session_keys, session_link
 
@@ -35,15 +35,18 @@ def _nearly_repeated(items: Sequence[Conversation], material: Material) -> Itera
         severity="warning" if many else "note",
         examples=[f"{items[e.index].origin} is nearly {items[e.of].origin} ({e.similarity:.2f})" for e in near[:3]],
         why="What stands there in many wordings weighs more than you see, and is learnt by heart.",
-        remedy="Keep one of each group, unless the weight is wanted; checks.near_threshold says what counts as near.",
+        remedy=f"Keep one of each group (tunelab clean --near-duplicates {threshold:g}), unless the weight is wanted; "
+        "checks.near_threshold says what counts as near.",
     )
 
 
 def _nearly_overlapping(train: Sequence[Conversation], material: Material) -> Iterator[Finding]:
-    trained = {question for item in train for question in questions(item)}
-    held_out = [item for item in material.held_out if questions(item)[-1] not in trained]
+    trained = {_key(_asked(item), item.text) for item in train}
+    held_out = [item for item in material.held_out if _key(_asked(item), item.text) not in trained]
     threshold, allowed = material.config.near_threshold, material.config.max_overlap
-    near = near_overlap(_asked_in(held_out), _asked_in(train), threshold=threshold)
+    near = near_overlap(
+        *([_words(_asked(item), item.text) for item in side] for side in (held_out, train)), threshold=threshold
+    )
     yield from found(
         near,
         len(material.held_out),
@@ -53,15 +56,16 @@ def _nearly_overlapping(train: Sequence[Conversation], material: Material) -> It
         severity="warning" if len(near) > allowed * len(material.held_out) else "note",
         examples=[f"{held_out[e.index].origin} is nearly {train[e.of].origin} ({e.similarity:.2f})" for e in near[:3]],
         why="Held-out loss then measures memory in part: the adapter looks better than it is on new questions.",
-        remedy=f"Remove these rows from one side, or allow them (checks.max_overlap, now {allowed:g}).",
+        remedy="Take them out of the training rows (tunelab clean --exclude HELD_OUT --near-overlap "
+        f"{threshold:g}), or allow them (checks.max_overlap, now {allowed:g}).",
     )
 
 
 def _different(items: Sequence[Conversation]) -> list[Conversation]:
     """Return the first of those that are equal word for word; its copies have a finding of their own."""
-    first: dict[tuple[bytes, ...], Conversation] = {}
+    first: dict[str, Conversation] = {}
     for item in items:
-        first.setdefault((*prompt_keys(item)[-1:], answer_key(item)), item)
+        first.setdefault(_key(item.messages, item.text), item)
     return list(first.values())
 
 
@@ -74,8 +78,14 @@ def _whole_sessions(items: Sequence[Conversation]) -> list[Conversation]:
     return list(longest.values())
 
 
-def _asked_in(items: Sequence[Conversation]) -> list[str]:
-    return [_words(item.messages[: (trained_turns(item) or [0])[-1]], item.text) for item in items]
+def _asked(item: Conversation) -> Sequence[Message]:
+    return item.messages[: (trained_turns(item) or [0])[-1]]
+
+
+def _key(messages: Sequence[Message], text: str | None) -> str:
+    """Return what equals where messages are equal word for word, system prompt included, white space aside."""
+    systems = [message.content or "" for message in messages if message.role == "system"]
+    return " ".join("\n".join([*systems, _words(messages, text)]).split())
 
 
 def _words(messages: Sequence[Message], text: str | None) -> str:

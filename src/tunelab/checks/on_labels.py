@@ -16,8 +16,8 @@ def labels(material: Material) -> Iterator[Finding]:
     train, held_out = _labelled(material.train), _labelled(material.held_out)
     is_asked = any(item.label is not None for item in material.conversations)
     if not is_asked:
-        train, held_out = _answers(material.train), _answers(material.held_out)
-        if not _are_classes([label for _, label in train]):
+        train, held_out = _short_answers(material.train), _short_answers(material.held_out)
+        if not _are_classes([label for _, label in train], len(material.train)):
             return
     else:
         yield from _missing(material)
@@ -47,8 +47,8 @@ def _spread(counts: Counter[str], total: int, *, is_asked: bool, limit: float) -
             count=largest,
             total=total,
             why="A model that always says the commonest label looks right most of the time.",
-            remedy="Add rows of the rare labels or take fewer of the common ones, and measure each label by itself "
-            "(checks.max_imbalance says what is too much).",
+            remedy="Add rows of the rare labels or take fewer of the common ones (tunelab clean "
+            "--max-per-class), and measure each label by itself (checks.max_imbalance says what is too much).",
         )
     elif is_asked:
         yield Finding(
@@ -115,16 +115,16 @@ def _labelled(items: Sequence[Conversation]) -> list[tuple[Conversation, str]]:
     return [(item, item.label) for item in items if item.label]
 
 
-def _answers(items: Sequence[Conversation]) -> list[tuple[Conversation, str]]:
-    """Return the last trained answer of each conversation; of those without words, none."""
-    last = ((item, item.messages[turns[-1]].content) for item in items if (turns := trained_turns(item)))
-    return [(item, " ".join(said.split())) for item, said in last if said and said.strip()]
+def _short_answers(items: Sequence[Conversation]) -> list[tuple[Conversation, str]]:
+    """Return the last trained answers that are short enough for a label and not empty."""
+    turns = ((item, trained_turns(item)) for item in items)
+    last = ((item, (item.messages[trained[-1]].content or "").strip()) for item, trained in turns if trained)
+    return [(item, " ".join(said.split())) for item, said in last if 0 < len(said) <= _LONGEST_LABEL]
 
 
-def _are_classes(answers: Sequence[str]) -> bool:
-    """Tell whether answers are labels: of 50 rows or more, each answer short, and ten times fewer different ones."""
-    different = set(answers)
-    return len(answers) >= _FEWEST_ROWS and 2 <= len(different) <= len(answers) / 10 and max(map(len, different)) <= 40
+def _are_classes(answers: Sequence[str], num_rows: int) -> bool:
+    """Tell whether answers are labels: of 50 rows or more, next to all short, and ten times fewer different ones."""
+    return num_rows >= _FEWEST_ROWS and len(answers) >= 0.98 * num_rows and 2 <= len(set(answers)) <= num_rows / 10
 
 
 def _first(items: Sequence[tuple[Conversation, str]], wanted: dict[str, int]) -> dict[str, Conversation]:

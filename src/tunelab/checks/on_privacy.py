@@ -28,7 +28,8 @@ def privacy(material: Material) -> Iterator[Finding]:
         code="personal_data",
         severity="warning",
         why=_WHY,
-        remedy="Redact them or leave the rows out; if they are made up or meant to be learnt, say so in checks.ignore.",
+        remedy="Redact them (tunelab clean --personal-data redact) or drop the rows; if they are made up, or meant to "
+        "be learnt, say so in checks.ignore.",
     )
     places, kinds = _located(texts, SECRET_CANDIDATES, find_secrets)
     yield from found(
@@ -39,7 +40,8 @@ def privacy(material: Material) -> Iterator[Finding]:
         code="secrets",
         severity="warning" if set(kinds) <= GUESSED_KINDS else "error",
         why=_WHY,
-        remedy="Revoke what is real, then redact it or leave the rows out; say in checks.ignore if all are made up.",
+        remedy="Revoke what is real, then redact it (tunelab clean --secrets redact) or drop the rows; if all are made "
+        "up, say so in checks.ignore.",
     )
 
 

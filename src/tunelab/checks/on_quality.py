@@ -66,14 +66,14 @@ def damaged_texts(material: Material) -> Iterator[Finding]:
         "hold HTML tags or entities and do not speak of HTML",
         None,
         "The model learns to write tags where its users read plain text.",
-        "Take the tags out and turn entities such as &amp; into the characters they stand for.",
+        "Take them out: tunelab clean --strip-html also turns &amp; and its like into the characters they stand for.",
     )
     yield from finding(
         "control_characters",
         "hold characters that cannot be seen",
         "note",
         "They are tokens that mean nothing, or turn the direction of the text around; a reader cannot find them.",
-        "Take them out; keep line ends and tabs.",
+        "Take them out: tunelab clean --remove-control-characters leaves line ends and tabs.",
     )
 
 
@@ -146,7 +146,7 @@ def languages(material: Material) -> Iterator[Finding]:
         severity="note",
         examples=[f"{each}: {language}" for each, language in others],
         why="A model of few weights learns several languages less well than one, and may answer in the wrong one.",
-        remedy="If one is wanted, leave the others out; else see that each question is answered in its own language.",
+        remedy="If one is wanted, drop the others (tunelab clean --language en); else answer each question in its own.",
     )
     asked = [(each, language_of(each.question), language) for each, language in known]
     crossed = [(each, question, language) for each, question, language in asked if question not in (language, UNKNOWN)]

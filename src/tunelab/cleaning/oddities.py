@@ -88,7 +88,7 @@ _TAGS = "p|br|hr|div|span|strong|em|b|i|u|ul|ol|li|td|tr|th|table|tbody|img|font
 _HTML = rf"(?i)</?(?:{_TAGS})(?:\s*/?>|\s+[a-z-]+=)|<a\s+href=|</a>|" + (
     "&(?:nbsp|amp|lt|gt|quot|apos|#[0-9]{2,5}|#x[0-9a-f]{2,5});"
 )
-_CONTROL = "[\u0000-\u0008\u000b\u000e-\u001f\u007f-\u0084\u0086-\u009f\u200b\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
+_CONTROL = "[\u0000-\b\v\f\u000e-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff]"
 _BOILERPLATE = "(?i)" + "|".join(
     (
         r"\bas an? (?:ai\b|artificial intelligence|(?:large )?language model)",

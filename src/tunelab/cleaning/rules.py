@@ -6,15 +6,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.oddities import PATTERNS
 
 TEXT = pl.col("text")
 _FIELD = pl.col("field")
 _EVERY = "*"
 
-CONTROL = (
-    r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F\u{200B}\u{2060}\u{FEFF}\u{FFFE}\u{FFFF}\u{202A}-\u{202E}\u{2066}-\u{2069}]"
-)
-"""Control characters but tab and line breaks; marks that have no width or turn the direction of writing around."""
 _DROPPED_ELEMENTS = r"(?is)<(script|style)\b[^>]*>.*?</(?:script|style)\s*>|<!--.*?-->|<!doctype[^>]*>"
 _BREAKS = r"(?i)<br\s*/?>|</(?:p|div|li|tr|h[1-6]|ul|ol|table|blockquote)\s*>"
 _TAGS = r"(?i)</?(?:{})\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>".format(
@@ -52,7 +49,7 @@ def changes(config: CleaningConfig) -> Iterator[Change]:
     if config.strip_html:
         yield Change(rule="strip_html", changed=_without_html())
     if config.remove_control_characters:
-        yield Change(rule="remove_control_characters", changed=TEXT.str.replace_all(CONTROL, ""))
+        yield Change(rule="remove_control_characters", changed=TEXT.str.replace_all(PATTERNS["control_characters"], ""))
     if config.unicode_normalization:
         yield Change(rule="unicode_normalization", changed=TEXT.str.normalize(config.unicode_normalization))
 
