@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from tunelab.cleaning.batches import ObjectBatch, TableBatch, Unreadable
-from tunelab.cleaning.pieces import Piece, read_pieces
+from tunelab.cleaning.pieces import OBJECT_BYTES, TABLE_BYTES, Piece, read_pieces
 from tunelab.errors import DataError
 from tunelab.sources import Origin, SourceFile, kind_of, parse_json
 
@@ -18,7 +18,7 @@ _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 def object_batches(file: SourceFile, number: int, columns: tuple[str, ...]) -> Iterator[ObjectBatch]:
     """Yield rows of any shape."""
-    for piece in read_pieces(file):
+    for piece in read_pieces(file, OBJECT_BYTES):
         lines, records, objects, unreadable = _decoded(piece, file.name)
         yield ObjectBatch(
             file=number,
@@ -36,7 +36,7 @@ def table_batches(
 ) -> Iterator[TableBatch]:
     """Yield rows whose fields are `columns`, each text or null. A row of another shape raises what `restart` makes."""
     schema = pl.Schema({name: pl.String() for name in columns})
-    for piece in read_pieces(file):
+    for piece in read_pieces(file, TABLE_BYTES):
         unreadable: tuple[Unreadable, ...] = ()
         try:
             records, lines, table = _parsed(piece, schema)
@@ -110,48 +110,67 @@ def _readable(piece: Piece, name: str) -> tuple[pl.Series, pl.Series, tuple[Unre
 
 def _decoded(piece: Piece, name: str) -> tuple[list[int], list[str], list[object], tuple[Unreadable, ...]]:
     """Return lines, texts and values of the rows of a piece, and what is none."""
-    try:
-        records = piece.text.decode().replace("\r\n", "\n").removesuffix("\n").split("\n") if piece.text else []
-        values = _DECODER.decode_lines(piece.text)
-        if len(values) != len(records):
-            raise msgspec.DecodeError("not a row a line")
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
-        return _one_by_one(piece, name)
-    has_halves = _HALF_CHARACTER.search(piece.text.decode()) is not None if b"\\u" in piece.text else False
+    records, bad = _records(piece)
+    values = _values(piece, records)
+    has_halves = b"\\u" in piece.text and _HALF_CHARACTER.search(piece.text.decode(errors="replace")) is not None
     lines = list(range(piece.line, piece.line + len(records)))
-    bad: dict[int, Unreadable] = {}
+    gone = set(bad)
     for row, (value, record) in enumerate(zip(values, records, strict=True)):
         if type(value) is dict and record.count('":') == _keys_in(value) and not has_halves:
+            continue
+        if row in bad or not record.strip():
+            gone.add(row)
             continue
         found = _strict(record, Origin(path=name, line=lines[row]))
         if isinstance(found, Unreadable):
             bad[row] = found
-    if bad:
-        lines = [line for row, line in enumerate(lines) if row not in bad]
-        records = [record for row, record in enumerate(records) if row not in bad]
-        values = [value for row, value in enumerate(values) if row not in bad]
-    return lines, records, values, tuple(bad.values())
+            gone.add(row)
+        else:
+            values[row] = found
+    if gone:
+        lines = [line for row, line in enumerate(lines) if row not in gone]
+        records = [record for row, record in enumerate(records) if row not in gone]
+        values = [value for row, value in enumerate(values) if row not in gone]
+    return lines, records, values, tuple(bad[row] for row in sorted(bad))
 
 
-def _one_by_one(piece: Piece, name: str) -> tuple[list[int], list[str], list[object], tuple[Unreadable, ...]]:
-    lines, records, values, unreadable = [], [], [], []
-    for line, raw in enumerate(piece.text.removesuffix(b"\n").split(b"\n"), start=piece.line):
+def _records(piece: Piece) -> tuple[list[str], dict[int, Unreadable]]:
+    """Return the lines as text; where one is not UTF-8, it is empty and told of, by its place."""
+    bad: dict[int, Unreadable] = {}
+    if not piece.text:
+        return [], bad
+    try:
+        text = piece.text.decode()
+        text = text.replace("\r\n", "\n") if "\r" in text else text
+        return text.removesuffix("\n").split("\n"), bad
+    except UnicodeDecodeError:
+        records = []
+    for row, raw in enumerate(piece.text.removesuffix(b"\n").split(b"\n")):
         try:
-            record = raw.removesuffix(b"\r").decode()
+            records.append(raw.removesuffix(b"\r").decode())
         except UnicodeDecodeError as error:
             fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text"
-            unreadable.append(Unreadable(line=line, fault=fault, text=raw.decode(errors="replace")))
-            continue
-        if not record.strip():
-            continue
-        value = _strict(record, Origin(path=name, line=line))
-        if isinstance(value, Unreadable):
-            unreadable.append(value)
-        else:
-            lines.append(line)
-            records.append(record)
-            values.append(value)
-    return lines, records, list[object](values), tuple(unreadable)
+            bad[row] = Unreadable(line=piece.line + row, fault=fault, text=raw.decode(errors="replace"))
+            records.append("")
+    return records, bad
+
+
+def _values(piece: Piece, records: list[str]) -> list[object]:
+    """Return what the fast parser makes of each line; None where it makes nothing of it."""
+    try:
+        values: list[object] = _DECODER.decode_lines(piece.text)
+        if len(values) == len(records):
+            return values
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        pass
+    return [_value(record) for record in records]
+
+
+def _value(record: str) -> object:
+    try:
+        return _DECODER.decode(record)
+    except (UnicodeEncodeError, msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _strict(record: str, origin: Origin) -> dict[str, object] | Unreadable:
@@ -167,8 +186,14 @@ def _strict(record: str, origin: Origin) -> dict[str, object] | Unreadable:
 
 def _keys_in(value: object) -> int:
     """Return how many named fields stand in a value, at any depth."""
-    if type(value) is dict:
-        return len(value) + sum(_keys_in(each) for each in value.values() if type(each) in (dict, list))
-    if type(value) is list:
-        return sum(_keys_in(each) for each in value if type(each) in (dict, list))
-    return 0
+    count, open_values = 0, [value]
+    while open_values:
+        inside = open_values.pop()
+        if type(inside) is dict:
+            count += len(inside)
+            inside = inside.values()
+        for each in inside:  # type: ignore[attr-defined]
+            kind = type(each)
+            if kind is dict or kind is list:
+                open_values.append(each)
+    return count

@@ -9,7 +9,10 @@ from tunelab.cleaning.batches import Unreadable
 from tunelab.sources import SourceFile
 from tunelab.sources.opening import MAX_LINE_BYTES, open_bytes, read_head, too_long
 
-_PIECE_BYTES = 32 * 2**20
+TABLE_BYTES = 32 * 2**20
+"""Of a table: large enough that a piece costs little besides its bytes."""
+OBJECT_BYTES = 8 * 2**20
+"""Of rows that become objects, which take several times the room of their text."""
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -27,8 +30,8 @@ class Piece:
     """A line before it that is too long."""
 
 
-def read_pieces(file: SourceFile) -> Iterator[Piece]:
-    """Yield a file, unpacked, without a byte-order mark.
+def read_pieces(file: SourceFile, size: int) -> Iterator[Piece]:
+    """Yield a file, unpacked, without a byte-order mark, in pieces of about `size` bytes.
 
     Raises:
         DataError: the file is missing, empty, damaged, or not UTF-8 by its first bytes.
@@ -37,8 +40,9 @@ def read_pieces(file: SourceFile) -> Iterator[Piece]:
     read_head(file.path, file.name)
     line = 1
     with open_bytes(file.path, file.name) as stream:
-        is_packed = not isinstance(getattr(stream, "raw", None), io.FileIO)
-        text = (_packed_piece if is_packed else _plain_piece)(stream)
+        is_plain = isinstance(getattr(stream, "raw", None), io.FileIO)
+        read = _plain_piece if is_plain else _packed_piece
+        text = read(stream, size)
         text = text.removeprefix(_MARK)
         while text:
             if not text.endswith(b"\n") and len(text) > MAX_LINE_BYTES:  # no line is longer than a piece and this
@@ -53,21 +57,21 @@ def read_pieces(file: SourceFile) -> Iterator[Piece]:
                 breaks = text.count(b"\n")
                 yield Piece(text=text, line=line, num_breaks=breaks)
                 line += breaks
-            text = (_packed_piece if is_packed else _plain_piece)(stream)
+            text = read(stream, size)
 
 
-def _plain_piece(stream: BinaryIO) -> bytes:
+def _plain_piece(stream: BinaryIO, size: int) -> bytes:
     """Read whole lines; where they end is looked up first, so that nothing is copied."""
     start = stream.tell()
-    stream.seek(_PIECE_BYTES, io.SEEK_CUR)
+    stream.seek(size, io.SEEK_CUR)
     stream.readline(MAX_LINE_BYTES + 1)
     end = stream.tell()
     stream.seek(start)
     return stream.read(end - start)
 
 
-def _packed_piece(stream: BinaryIO) -> bytes:
-    text = stream.read(_PIECE_BYTES)
+def _packed_piece(stream: BinaryIO, size: int) -> bytes:
+    text = stream.read(size)
     return text if text.endswith(b"\n") else text + stream.readline(MAX_LINE_BYTES + 1)
 
 

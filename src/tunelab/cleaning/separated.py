@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from tunelab.cleaning.batches import TableBatch
-from tunelab.cleaning.pieces import Piece, read_pieces
+from tunelab.cleaning.pieces import TABLE_BYTES, Piece, read_pieces
 from tunelab.sources import SourceFile
 from tunelab.sources.opening import read_head, unpacked_suffix
 from tunelab.sources.table_rows import separator_of
@@ -61,7 +61,7 @@ def separated_batches(
 def _records(file: SourceFile) -> Iterator[Piece]:
     """Yield pieces that end where a record ends: where the quotes before are even in number."""
     rest, line = b"", 1
-    for piece in read_pieces(file):
+    for piece in read_pieces(file, TABLE_BYTES):
         text = rest + piece.text if rest else piece.text
         num_quotes = text.count(_QUOTE)
         end = _end_of_records(text, num_quotes)
