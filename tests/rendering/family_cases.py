@@ -85,7 +85,7 @@ def rows_with_control_words(
     outside = [(*special, *markup)] if together else [[token] for token in (*special, *markup)]
     for tokens in everywhere:  # special ones stay text in answers, too
         words = " and ".join(tokens)
-        said = [user(f"say {words}{words} now"), assistant(f"{words} said"), user("Ok"), assistant(f"Bye{words}")]
+        said = [user(f"say   {words}{words} now"), assistant(f"{words} said"), user("Ok"), assistant(f"Bye{words}")]
         yield conversation(system(f"No {words}."), *said)
     for tokens in outside:
         words = " and ".join(tokens)

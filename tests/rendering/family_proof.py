@@ -107,10 +107,14 @@ def _of_answer(family: Compared, asked: _Asked, turn: Turn, row: Conversation) -
     rest: list[int] = []
     if turn.lacks_end:
         kinds.add("end put behind")
-    if asked.has_look_alikes and not sequence.seam and [*prompt, *written] != whole[: len(prompt) + len(written)]:
-        return kinds | {_words_otherwise(oracle, text, prompt + written, whole)}
+    is_rewritten = not text.startswith(asked.prompt(tokenize=False))
+    if asked.has_look_alikes:
+        ours, theirs = (prompt, asked.prompt()) if is_rewritten or sequence.seam else (prompt + written, whole)
+        if ours != theirs[: len(ours)]:
+            rendered = asked.prompt(tokenize=False) if is_rewritten or sequence.seam else text
+            return kinds | {_words_otherwise(oracle, rendered, ours, theirs)}
     assert prompt == asked.prompt()
-    if not text.startswith(asked.prompt(tokenize=False)):
+    if is_rewritten:
         kinds.add("thoughts kept in the prompt")
         assert whole[-len(written) :] == written
     elif sequence.seam:
@@ -138,9 +142,9 @@ def _words_otherwise(oracle: Any, text: str, ids: list[int], theirs: list[int]) 
     ours, others = ([token for token in oracle.convert_ids_to_tokens(each) if token != "▁"] for each in (ids, theirs))
     if ours == others[: len(ours)]:
         return "no space mark before such words"
-    assert text.startswith(oracle.decode(ids))
-    assert not oracle.decode(theirs).startswith(oracle.decode(ids))
-    return "such words shield white space"
+    said = normalize("NFC", text)
+    assert said.startswith(normalize("NFC", oracle.decode(ids)))
+    return "such words are encoded apart" if oracle.decode(theirs) == said else "such words shield white space"
 
 
 def _continued(family: Compared, asked: _Asked, turn: Turn, row: Conversation, ids: list[int]) -> None:
@@ -189,10 +193,12 @@ def _unmarked(oracle: Any, places: list[int], start: int, end: int, ids: list[in
         return set()
     if texts == ["<|tool_response>"] and places == [end - 1]:
         return {"marks no token that hands over to a tool"}
-    if texts[0] == "<|turn>" and places == [*range(start, start + len(places))]:
-        return {"marks no opening that the prompt lacks"}
+    kinds = set()
+    if texts[0] == "<|turn>" and places[0] == start:
+        kinds.add("marks no opening that the prompt lacks")
+        texts = texts[texts.index("<0x0A>") + 1 :]  # behind it, the line end
     assert all(re.fullmatch("<0x[0-9A-F]{2}>", text) for text in texts), texts
-    return {"marks not all bytes of a character"}
+    return kinds | ({"marks not all bytes of a character"} if texts else set())
 
 
 def _by_text(oracle: Any, marked: Any, prompt: list[int], completion: list[int]) -> set[str]:

@@ -9,9 +9,18 @@ from trl_families import NAMES
 EVERY = "every case"
 CONTROL_WORDS = "control words"
 """The case of strings of control tokens among what is said."""
+OF_TEXTS = {
+    "no space mark before such words",
+    "such words are encoded apart",
+    "such words shield white space",
+    "seam",
+    "marks the end of the prompt",
+}
+"""What such strings, and an answer that begins with white space, can bring about in any family."""
 
 _NEMOTRON = " ".join(name for name in NAMES if name.startswith("nemotron"))
 _GEMMA4 = " ".join(name for name in NAMES if name.startswith("gemma4"))
+_LLAMA3 = "llama3 llama3_1 llama3_2"
 _QWEN3_THINKS = "qwen3_5_think qwen3_6 qwen3_8"
 _CHATML = "lfm2 lfm2_2_5 lfm2_2_5_v2 lfm2_2_5_vl lfm2_v2 qwen2_5_vl qwen3_instruct_2507 qwen3_vl"
 
@@ -249,6 +258,14 @@ KNOWN = (
         cases=CONTROL_WORDS,
         right="all agree: the template takes `<channel|>` in an answer for the end of thoughts",
         finding="content_left_out",
+    ),
+    Difference(
+        kind="such words are encoded apart",
+        families=f"glm4moe gptoss idefics3 {_CHATML} {_LLAMA3} muse_glimmer qwen2_5 qwen3 "
+        f"{_QWEN3_THINKS} qwen3_5_nothink",
+        cases=CONTROL_WORDS,
+        right="the rule: white space in front of such words is encoded with them, as in front of any words",
+        finding="control_token_in_text",
     ),
     Difference(
         kind="no space mark before such words",

@@ -6,13 +6,19 @@ so and who is right; a difference that comes or goes fails here.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 from family_cases import CASES, row_of, rows_with_control_words
 from family_proof import Compared, compared, differences
-from known_differences import CONTROL_WORDS, KNOWN, expected, table
+from hypothesis import Phase, given, settings
+from known_differences import CONTROL_WORDS, KNOWN, OF_TEXTS, expected, table
+from made_up_texts import rows
 from trl_families import FAMILIES, NAMES, TRL
+
+from tunelab.conversations.conversation import Conversation
 
 pytestmark = pytest.mark.skipif(TRL is None, reason="trl is in the dev extra")
 DOCS = Path(__file__).parents[2] / "docs" / "rendering.md"
@@ -25,9 +31,10 @@ CALLS_IN_WORDS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the models of the families are written."""
-    return tmp_path_factory.mktemp("families")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Compared]:
+    """Each family, loaded once."""
+    folder = tmp_path_factory.mktemp("families")
+    return cache(lambda name: compared(name, folder / name))
 
 
 def control_words(family: Compared) -> tuple[list[str], list[str]]:
@@ -38,8 +45,10 @@ def control_words(family: Compared) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_ids_are_those_of_transformers_and_completions_those_that_trl_marks(name: str, folder: Path) -> None:
-    family = compared(name, folder / name)
+def test_ids_are_those_of_transformers_and_completions_those_that_trl_marks(
+    name: str, families: Callable[[str], Compared]
+) -> None:
+    family = families(name)
     can = family.renderer.abilities
     assert can.system == (name not in NO_SYSTEM)
     assert can.tool_calls == (name not in CALLS_IN_WORDS)
@@ -57,6 +66,42 @@ def test_ids_are_those_of_transformers_and_completions_those_that_trl_marks(name
             for kind in kinds:
                 found[kind].add(case)
     assert found == expected(name, asked, trained)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_made_up_texts_differ_in_known_ways_only(name: str, families: Callable[[str], Compared]) -> None:
+    _prove(families(name), max_examples=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_many_made_up_texts_and_each_control_token_differ_in_known_ways_only(
+    name: str, families: Callable[[str], Compared]
+) -> None:
+    family = families(name)
+    _prove(family, max_examples=200)
+    special, markup = control_words(family)
+    for row in rows_with_control_words(special, markup, calls=family.renderer.abilities.tool_calls, together=False):
+        for kinds in differences(family, row):
+            assert kinds <= _known(name)
+
+
+def _prove(family: Compared, *, max_examples: int) -> None:
+    special, markup = control_words(family)
+    made_up = rows([*special, *markup], calls=family.renderer.abilities.tool_calls)
+
+    # Explaining a failure would take minutes and say less than the row.
+    @settings(max_examples=max_examples, deadline=None, phases=[Phase.generate, Phase.shrink])
+    @given(row=made_up)
+    def prove(row: Conversation) -> None:
+        for kinds in differences(family, row):
+            assert kinds <= _known(family.name)
+
+    prove()
+
+
+def _known(name: str) -> set[str]:
+    return OF_TEXTS | {known.kind for known in KNOWN if name in known.families.split()}
 
 
 def test_the_table_in_the_docs_is_the_one_that_is_tested() -> None:

@@ -7,6 +7,7 @@ repeats costs a look-up.
 
 import json
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class Tokens:
         boundaries = [text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)]
         self._boundary = _any_of(boundaries)
         self._units: dict[str, TokenIds] = {}
-        self._words_known: dict[str, list[int]] = {}
+        self._words_known: dict[str, bytes] = {}
         self._splits_words = len(boundaries) == len(self._added) and _splits_words(tokenizer_json)
         self._num_cached = 0
 
@@ -207,13 +208,13 @@ class Tokens:
             return
         words = [_WORD_STARTS.split(unit) for unit in missing]
         new = [word for word in dict.fromkeys(chain.from_iterable(words)) if word not in self._words_known]
-        known = self._words_known
-        known.update(zip(new, self._encoded(new), strict=True))
-        self._num_cached += sum(len(known[word]) for word in new)
-        for unit, parts in zip(missing, words, strict=True):
-            ids = list(chain.from_iterable([known[part] for part in parts]))
-            self._units[unit] = np.array(ids, dtype=np.int32)
+        known = self._words_known  # as bytes: a text is joined word by word, not token by token
+        for word, ids in zip(new, self._encoded(new), strict=True):
+            known[word] = array("i", ids).tobytes()
             self._num_cached += len(ids)
+        for unit, parts in zip(missing, words, strict=True):
+            self._units[unit] = joined = np.frombuffer(b"".join([known[part] for part in parts]), dtype=np.int32)
+            self._num_cached += len(joined)
 
     def _encoded(self, texts: list[str]) -> list[list[int]]:
         return [each.ids for each in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
