@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunelab.cli.output import SET, console, harmless, named, print_table, say
+from tunelab.cli.reading import OnRead, reading_bar
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
     from tunelab.checks.example import Example
     from tunelab.checks.finding import Finding
     from tunelab.checks.statistics import Statistics
+    from tunelab.errors import DataError
     from tunelab.flows.check import CheckResult
 
 _ON_PAGE = 8
@@ -22,6 +26,8 @@ _ON_PAGE = 8
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _LISTED_BAD_ROWS = 20
 _LISTED_CLASSES = 20
+_TOLD_AT_ONCE = 5
+"""Bad rows that are printed on a terminal before the check is done."""
 _SHOWN = 3
 """Conversations that --worst shows without --show."""
 
@@ -84,20 +90,23 @@ def command(
     from tunelab.flows.check import check_data_or_recipe
 
     measure = None if worst is None else measure_named(worst)
-    result = check_data_or_recipe(
-        target,
-        pattern=pattern,
-        overrides=[
-            *(["data.inject_tool_catalog=false"] if no_catalog else []),
-            *(["data.bad_rows=skip"] if skip_bad_rows else []),
-            *([f"data.system_prompt={json.dumps(system_prompt)}"] if system_prompt is not None else []),
-            *([f"model.base_model={json.dumps(model)}"] if model is not None else []),
-            *([f"checks.fail_on={fail_on}"] if fail_on is not None else []),
-            *(overrides or []),
-        ],
-        num_examples=num_examples or (_SHOWN if measure else _ON_PAGE if html else 0),
-        worst=measure,
-    )
+    with _watched() as watch:
+        result = check_data_or_recipe(
+            target,
+            pattern=pattern,
+            overrides=[
+                *(["data.inject_tool_catalog=false"] if no_catalog else []),
+                *(["data.bad_rows=skip"] if skip_bad_rows else []),
+                *([f"data.system_prompt={json.dumps(system_prompt)}"] if system_prompt is not None else []),
+                *([f"model.base_model={json.dumps(model)}"] if model is not None else []),
+                *([f"checks.fail_on={fail_on}"] if fail_on is not None else []),
+                *(overrides or []),
+            ],
+            num_examples=num_examples or (_SHOWN if measure else _ON_PAGE if html else 0),
+            worst=measure,
+            on_bad=watch.tell,
+            on_progress=watch.progress,
+        )
     if html is not None:
         from tunelab.checks.page import to_html
         from tunelab.files import write_file
@@ -112,6 +121,44 @@ def command(
         if html is not None:
             say(f"The page: {named(html)}")
     raise typer.Exit(1 if result.findings.blocking else 0)
+
+
+class _Watch:
+    """Tells what is met while rows are read: a line of progress, and on a terminal the first bad rows at once."""
+
+    def __init__(self) -> None:
+        self._bars = ExitStack()
+        self._verb = ""
+        self._bar: OnRead | None = None
+        self._num_bad = 0
+
+    def progress(self, verb: str, done: int, total: int, rows: int) -> None:
+        """Show how far the work has come; each kind of work has its own line."""
+        if verb != self._verb or self._bar is None:
+            self.close()
+            self._verb, self._bar = verb, self._bars.enter_context(reading_bar(verb))
+        self._bar(done, total, rows)
+
+    def tell(self, error: DataError) -> None:
+        """Print the first bad rows as they are met, where somebody watches."""
+        self._num_bad += 1
+        screen = console(stderr=True)
+        if screen.is_terminal and self._num_bad <= _TOLD_AT_ONCE:
+            more = "; more are counted" if self._num_bad == _TOLD_AT_ONCE else ""
+            say(harmless(f"{error}{more}"), style="yellow", stderr=True)
+
+    def close(self) -> None:
+        """Take the line away."""
+        self._bars.close()
+
+
+@contextmanager
+def _watched() -> Iterator[_Watch]:
+    watch = _Watch()
+    try:
+        yield watch
+    finally:
+        watch.close()
 
 
 def print_check(result: CheckResult, *, stats: bool = False, shows: bool = True) -> None:

@@ -15,7 +15,7 @@ from tunelab.checks.example import Example, Measure
 from tunelab.checks.finding import Findings
 from tunelab.checks.material import Material, PlannedModel, PlannedRun
 from tunelab.checks.statistics import Statistics, statistics
-from tunelab.flows.data import Gathered, gather
+from tunelab.flows.data import Gathered, OnProgress, gather
 from tunelab.flows.examples import make_examples
 from tunelab.flows.footprint import planned_model
 from tunelab.flows.plan import make_schedule, planned_run
@@ -24,6 +24,7 @@ from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load import load_renderer
 from tunelab.rendering.renderer import Renderer
+from tunelab.sources.opening import OnBad
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 
@@ -70,6 +71,8 @@ def check_data_or_recipe(
     environment: Mapping[str, str] = os.environ,
     num_examples: int = 0,
     worst: Measure | None = None,
+    on_bad: OnBad = lambda error: None,
+    on_progress: OnProgress | None = None,
 ) -> CheckResult:
     """Read and render what a recipe would train on, and return what is wrong with it. Bad rows do not end it.
 
@@ -79,6 +82,8 @@ def check_data_or_recipe(
         overrides: `section.key=value` texts.
         num_examples: how many rendered conversations to return, drawn with the recipe's seed.
         worst: return the worst ones by this measure instead.
+        on_bad: told of each bad row and turn as it is met.
+        on_progress: told how far reading and rendering have come.
 
     Raises:
         UserError: the recipe, the model's tokenizer or a whole file cannot be read.
@@ -92,7 +97,7 @@ def check_data_or_recipe(
     recipe = resolved.anchored
     folder = locate_model(recipe.model, base=resolved.base)
     renderer = load_renderer(folder, recipe.data, base=resolved.base)
-    gathered = gather(resolved, renderer=renderer, on_bad=lambda error: None)
+    gathered = gather(resolved, renderer=renderer, on_bad=on_bad, on_progress=on_progress)
     sequences = gathered.rendered_train.sequences
     schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
     material = material_of(recipe, gathered, renderer, folder=folder, schedule=schedule)

@@ -1,8 +1,8 @@
 """From a recipe to conversations and rendered sequences: the one way in which check, train and compare get data."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 
 from tunelab.cleaning.config import CleaningConfig
@@ -16,6 +16,8 @@ from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Row, SourceFile, locate_data, read_rows, refuse, sample
 from tunelab.sources.opening import OnBad
+
+_TOLD_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +42,19 @@ class Gathered:
     """What was decided on the way, to be said aloud."""
 
 
-def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None = None) -> Gathered:
+OnProgress = Callable[[str, int, int, int], None]
+"""Told what is being done, the bytes of text done and in all (0 where nobody knows), and the rows done."""
+
+
+def gather(
+    resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None = None, on_progress: OnProgress | None = None
+) -> Gathered:
     """Return the training and held-out data of a recipe; what was rendered before comes from the user's cache folder.
 
     Args:
         renderer: makes the token ids.
         on_bad: receives the error of each bad row and turn, and work goes on; None does what `data.bad_rows` says.
+        on_progress: told how far reading and rendering have come.
 
     Raises:
         DataError: files that are missing, empty or of no known shape; a bad row where they are refused.
@@ -56,10 +65,13 @@ def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None
     bad_rows, bad_turns = _Counted(answer), _Counted(answer)
     files = locate_data(data, base=base)
     notes = [*files.notes]
-    side, cleaned = read_side(_named_from_here(files.train), data, base=base, on_bad=bad_rows)
+    on_row = _counting_rows(on_progress)
+    side, cleaned = read_side(_named_from_here(files.train), data, base=base, on_bad=bad_rows, on_row=on_row)
     notes += cleaned
     if files.eval:
-        other, cleaned = read_side(_named_from_here(files.eval), data, base=base, on_bad=bad_rows, draws=False)
+        other, cleaned = read_side(
+            _named_from_here(files.eval), data, base=base, on_bad=bad_rows, draws=False, on_row=on_row
+        )
         notes += cleaned
         train_found, held_out_found = side.items, other.items
         if other.format != side.format:
@@ -78,7 +90,15 @@ def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None
     folder = cache_folder()
     longest = data.eval_max_length or data.max_length
     rendered = [
-        render_cached(items, renderer, folder=folder, max_length=length, on_too_long=data.on_too_long, on_bad=bad_turns)
+        render_cached(
+            items,
+            renderer,
+            folder=folder,
+            max_length=length,
+            on_too_long=data.on_too_long,
+            on_bad=bad_turns,
+            on_done=_telling(on_progress, items),
+        )
         for items, length in ((train, data.max_length), (held_out, longest))
     ]
     return Gathered(
@@ -96,7 +116,13 @@ def gather(resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None
 
 
 def read_side(
-    files: Iterable[SourceFile], data: DataConfig, *, base: Path, on_bad: OnBad = refuse, draws: bool = True
+    files: Iterable[SourceFile],
+    data: DataConfig,
+    *,
+    base: Path,
+    on_bad: OnBad = refuse,
+    draws: bool = True,
+    on_row: Callable[[], None] = lambda: None,
 ) -> tuple[Conversations, list[str]]:
     """Return the conversations of some files, and what cleaning did to their rows, in words.
 
@@ -104,11 +130,12 @@ def read_side(
 
     Args:
         draws: False for held-out files, of which cleaning draws no samples and compares none with `exclude_files`.
+        on_row: called for each row that is read.
 
     Raises:
         DataError: cleaning left no row, and what `read_conversations` raises.
     """
-    rows: Iterator[Row] = read_rows(files, on_bad=on_bad)
+    rows = _told_of(read_rows(files, on_bad=on_bad), on_row)
     notes: list[str] = []
     if data.cleaning != CleaningConfig():
         stand, report = clean_for(rows, data, base=base, draws=draws)
@@ -121,6 +148,34 @@ def read_side(
     if first is None:
         return Conversations(items=(), format=data.format, evidence="no row can be read"), notes
     return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad), notes
+
+
+def _told_of(rows: Iterator[Row], on_row: Callable[[], None]) -> Iterator[Row]:
+    for row in rows:
+        on_row()
+        yield row
+
+
+def _counting_rows(on_progress: OnProgress | None) -> Callable[[], None]:
+    """Return what counts the rows of all files and tells of them now and then."""
+    count = 0
+
+    def on_row() -> None:
+        nonlocal count
+        count += 1
+        if on_progress is not None and count % _TOLD_ROWS == 0:
+            on_progress("reading", 0, 0, count)
+
+    return on_row
+
+
+def _telling(on_progress: OnProgress | None, items: Sequence[Conversation]) -> Callable[[int], None]:
+    """Return what tells how much text of some conversations is rendered."""
+    if on_progress is None:
+        return lambda done: None
+    sizes = (len(item.text or "") + sum(len(each.content or "") for each in item.messages) for item in items)
+    done_of = [0, *accumulate(sizes)]
+    return lambda done: on_progress("rendering", done_of[done], done_of[-1], done)
 
 
 def _named_from_here(files: Iterable[SourceFile]) -> list[SourceFile]:

@@ -55,6 +55,7 @@ def render_cached(
     max_length: int,
     on_too_long: Literal["cut", "drop", "refuse"] = "cut",
     on_bad: Callable[[DataError], None] = refuse,
+    on_done: Callable[[int], None] = lambda done: None,
 ) -> RenderedSet:
     """Return what `render_all` returns and tell `on_bad` what it tells, from `folder` where it is kept there.
 
@@ -66,7 +67,9 @@ def render_cached(
     """
     key = _key(conversations, renderer, [max_length, on_too_long]) if folder else None
     if folder is None or key is None:
-        return render_all(conversations, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=on_bad)
+        return render_all(
+            conversations, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=on_bad, on_done=on_done
+        )
     path = folder / f"{key}.npz"
     if (kept := _read(path, conversations)) is not None:
         rendered, faults = kept
@@ -79,7 +82,9 @@ def render_cached(
         told.append(fault)
         on_bad(fault)
 
-    rendered = render_all(conversations, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=tell)
+    rendered = render_all(
+        conversations, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=tell, on_done=on_done
+    )
     _keep(path, rendered, told)
     return rendered
 

@@ -19,6 +19,7 @@ def render_all(
     max_length: int,
     on_too_long: Literal["cut", "drop", "refuse"] = "cut",
     on_bad: Callable[[DataError], None] = refuse,
+    on_done: Callable[[int], None] = lambda done: None,
 ) -> RenderedSet:
     """Return the sequences of a data set, in its order.
 
@@ -31,6 +32,7 @@ def render_all(
         on_too_long: cut it, leave it out (counted), or refuse the data set.
         on_bad: told of each turn that the chat template refuses or does not write as a continuation of its prompt;
             the other turns go on. By default the first one ends the rendering.
+        on_done: told now and then how many conversations are rendered.
 
     Raises:
         DataError: from `on_bad`, or a sequence is too long and `on_too_long` says refuse.
@@ -49,6 +51,7 @@ def render_all(
             rendered.setdefault(index, []).append((turn, sequence))
         for index in together:
             _enter(book, renderer, index, conversations[index], rendered.get(index, ()), on_bad)
+        on_done(together.stop)
     return book.closed()
 
 
