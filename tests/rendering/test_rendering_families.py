@@ -16,9 +16,12 @@ from family_proof import Compared, compared, differences
 from hypothesis import Phase, given, settings
 from known_differences import CONTROL_WORDS, KNOWN, OF_TEXTS, expected, table
 from made_up_texts import rows
-from trl_families import FAMILIES, NAMES, TRL
+from small_models import user
+from trl_families import FAMILIES, NAMES, TRL, renderer_of_family
 
 from tunelab.conversations.conversation import Conversation
+from tunelab.errors import DataError
+from tunelab.rendering.config import RenderingConfig
 
 pytestmark = pytest.mark.skipif(TRL is None, reason="trl is in the dev extra")
 DOCS = Path(__file__).parents[2] / "docs" / "rendering.md"
@@ -102,6 +105,28 @@ def _prove(family: Compared, *, max_examples: int) -> None:
 
 def _known(name: str) -> set[str]:
     return OF_TEXTS | {known.kind for known in KNOWN if name in known.families.split()}
+
+
+REMEDIES = {"qwen3_5_nothink": True, **{name: False for name in NAMES if name.startswith("nemotron")}}
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_the_switch_that_the_table_names_opens_the_turn_as_the_rows_do(name: str, tmp_path: Path) -> None:
+    row = row_of("reasoning" if REMEDIES[name] else "turns")
+    plain = renderer_of_family(name, tmp_path)
+    assert all(isinstance(turn, DataError) for turn in plain.turns(row))
+    config = RenderingConfig(chat_template_kwargs={"enable_thinking": REMEDIES[name]})
+    mended = renderer_of_family(name, tmp_path, config)
+    assert not any(isinstance(turn, DataError) for turn in mended.turns(row))
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.sees])
+def test_what_stands_for_a_picture_stays_words_in_a_text(name: str, families: Callable[[str], Compared]) -> None:
+    renderer, oracle = families(name).renderer, families(name).oracle
+    sees = FAMILIES[name].sees
+    asked = renderer.prompt_ids([user(f"a {sees} b")])
+    assert sees in oracle.decode(asked)
+    assert not {*asked.tolist()} & {*oracle.encode(sees, add_special_tokens=False)}
 
 
 def test_the_table_in_the_docs_is_the_one_that_is_tested() -> None:
