@@ -10,10 +10,11 @@ DATA ?=
 LLAMAFACTORY ?=
 WEIGHTS ?= 5M
 THREADS ?= 2
+INPUTS ?= 1000000
 ROUNDS ?= 3
 TABLE := alpaca glaive airline unshared data-to-batch memory startup
 
-.PHONY: help quickstart test check base-model proof-kills proof-rendering bench bench-data-there $(TABLE:%=bench-%)
+.PHONY: help quickstart test check base-model proof-kills proof-rendering proof-fuzz bench bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
@@ -21,6 +22,7 @@ help:
 	@echo "make check        the checks alone: lint, format, types, import contract, tests"
 	@echo "make proof-kills  kill training at 36 random instants and compare each adapter (a few minutes)"
 	@echo "make proof-rendering  compare made-up texts in every chat template of trl with transformers (some minutes)"
+	@echo "make proof-fuzz   feed every reader with broken inputs, a million in all (half an hour on one idle core)"
 	@echo "make bench        measure against TRL and LLaMA-Factory: DATA=FOLDER, some hours (see CONTRIBUTING.md)"
 	@echo "make base-model   rebuild the embedded base model from its seed (about two hours on two cores)"
 
@@ -45,6 +47,11 @@ proof-kills: .venv/train-installed
 
 proof-rendering: .venv/dev-installed
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -m slow tests/rendering
+
+proof-fuzz: .venv/dev-installed
+	$(INSTALL) -e ".[train,dev,fuzz]"
+	OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 \
+	  $(BIN)/python benchmarks/fuzz.py --inputs $(INPUTS)
 
 bench: bench-data-there .venv/dev-installed
 	@for row in $(TABLE); do echo; echo "== $$row"; $(MAKE) --no-print-directory bench-$$row || exit 1; done

@@ -14,7 +14,15 @@ Anything else that escapes is a bug of tunelab and keeps its traceback.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import PurePath
+
+_MAX_CHARS = 20_000
+_MAX_LINE_CHARS = 1_000
+"""Of each part of a message, and of a line in it: what stands in a user's file may be a text of megabytes."""
+_MAX_NAME_CHARS = 100
+_MAX_NAMES = 1_000
+_LISTED_NAMES = 12
 
 
 class TunelabError(Exception):
@@ -32,6 +40,7 @@ class UserError(TunelabError):
     """
 
     def __init__(self, what: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
+        what, where, expected, remedy = (_shortened(part) for part in (what, where, expected, remedy))
         self.what, self.where, self.expected, self.remedy = what, where, expected, remedy
         message = f"{where}: {what}" if where else what
         if expected:
@@ -79,12 +88,14 @@ class MissingExtraError(UserError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean "x"?`` for the nearest known name, or the sorted list of known names."""
     names = sorted(known)
-    return guess(name, names) or f"Known names: {', '.join(names)}."
+    return guess(name, names) or f"Known names: {listed(names, at_most=_MAX_NAMES)}."
 
 
 def guess(name: str, known: Iterable[str]) -> str:
-    """Return ``Did you mean "x"?`` for the nearest known name; empty where none is near."""
-    nearest = get_close_matches(name, sorted(known), n=1)
+    """Return ``Did you mean "x"?`` for the nearest known name; empty where none is near or it is a whole text."""
+    if len(name) > _MAX_NAME_CHARS:
+        return ""
+    nearest = get_close_matches(name, sorted(islice(known, _MAX_NAMES)), n=1)
     return f'Did you mean "{nearest[0]}"?' if nearest else ""
 
 
@@ -95,6 +106,21 @@ def guess_file(name: str, known: Iterable[str]) -> str:
     return f'Did you mean "{stems[nearest[0]]}"?' if nearest else ""
 
 
+def listed(names: Iterable[str], *, at_most: int = _LISTED_NAMES) -> str:
+    """Return ``a, b, c``, or ``a, b and 7 more`` where there are more than `at_most`."""
+    every = list(names)
+    more = f" and {len(every) - at_most:,} more" if len(every) > at_most else ""
+    return ", ".join(every[:at_most]) + more
+
+
 def counted(count: int, noun: str) -> str:
     """Return ``1 row``, ``2,000 rows``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _shortened(text: str) -> str:
+    if len(text) > _MAX_CHARS:
+        text = text[:_MAX_CHARS] + "…"
+    return "\n".join(
+        line if len(line) <= _MAX_LINE_CHARS else line[:_MAX_LINE_CHARS] + "…" for line in text.split("\n")
+    )

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,24 @@ def new_files(paths: Sequence[Path]) -> Iterator[Path]:
             _fsync(home)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def read_small_file(path: Path, *, max_bytes: int) -> bytes:
+    """Return the bytes of a file that is read whole.
+
+    Raises:
+        OSError: as the system says; also a pipe, a device, a file above `max_bytes` and a name that can be none.
+    """
+    try:
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise OSError(errno.EINVAL, "a pipe or a device, not a file", str(path))
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, f"the name is none ({error})") from None
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"larger than {max_bytes / 2**20:g} MiB", str(path))
+    return content
 
 
 def remove_leftovers(folder: Path) -> None:

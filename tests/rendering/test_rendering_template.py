@@ -82,7 +82,8 @@ def test_a_template_cannot_ask_for_ever_more(source: str) -> None:
         "{{ raise_exception.__globals__.x }}",
         "{{ strftime_now.__self__.__class__.now() }}",
         "{{ ''.format.__wrapped__.__self__.__class__.__mro__ }}",
-        "{{ lipsum.__globals__.os }}",
+        "{{ cycler.__init__.__globals__.os }}",
+        "{{ 'a'.translate({97: 'b'}) }}",
         "{% include '/etc/passwd' %}",
     ],
 )
@@ -130,8 +131,8 @@ def test_a_source_that_is_no_jinja_names_file_and_line() -> None:
 
 
 def test_a_source_above_the_limit_or_nested_too_deeply_is_refused() -> None:
-    with pytest.raises(ModelError, match="500,001 characters"):
-        render("a" * 500_001)
+    with pytest.raises(ModelError, match="100,001 characters"):
+        render("a" * 100_001)
     with pytest.raises(ModelError, match="nested too deeply"):
         render("{% for i in x %}" * 30 + "{% endfor %}" * 30)
     with pytest.raises(ModelError, match="nested too deeply"):

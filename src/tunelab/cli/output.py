@@ -51,8 +51,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 
 
 def harmless(text: str) -> str:
-    """Return text of data or models without control characters, which could move the cursor or rewrite the screen."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+    """Return text of data or models without control characters, which could move the cursor or rewrite the screen.
+
+    What has no bytes in UTF-8, such as a part of a file name that is none, stands there as its escape.
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text.encode(errors="backslashreplace").decode())
 
 
 def plain_app(**settings: Any) -> typer.Typer:

@@ -1,5 +1,6 @@
 """Rows become conversations; the shape of the rows is found by looking at them."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from tunelab.conversations.session import from_session_line
 from tunelab.conversations.sharegpt import from_turns, has_turns
 from tunelab.conversations.tables import from_columns, from_text, has_columns, has_text, refuse_unknown_columns
 from tunelab.conversations.tools import Tool, read_catalog
-from tunelab.errors import DataError, RecipeError, counted, guess
+from tunelab.errors import DataError, RecipeError, counted, guess, listed
 from tunelab.sources import OnBad, Row, refuse
 
 _TURNS = 'a "conversations" list of "from" and "value"'
@@ -35,6 +36,7 @@ FORMATS: tuple[Format, ...] = (
 """In the order in which they are asked: the first that recognises a row has its vote."""
 
 _LOOKED_AT = 1000
+_GUESSED_AT = 20
 _KNOWN_FIELDS = (
     "messages",
     "conversations",
@@ -73,7 +75,7 @@ def read_conversations(
         DataError: rows of no known shape, preference pairs, or a tool catalogue that cannot be read.
         RecipeError: a table without its templates, or templates for what is no table.
     """
-    catalog = read_catalog(base / Path(config.tool_catalog).expanduser()) if config.tool_catalog else None
+    catalog = read_catalog(base / os.path.expanduser(config.tool_catalog)) if config.tool_catalog else None
     stream = iter(rows)
     first = list(islice(stream, _LOOKED_AT))
     format, evidence = find_format(first, config)
@@ -130,23 +132,21 @@ def find_format(rows: list[Row], config: ConversationConfig) -> tuple[Format, st
 def _stranger(row: Row, format: Format, evidence: str) -> DataError:
     other = next((each for each in FORMATS[:-1] if each.recognises(row)), None)
     seen = (
-        f"looks like {other.name} ({other.shape})"
-        if other
-        else f"has the fields {', '.join(fields_of(row)) or 'of none'}"
+        f"looks like {other.name} ({other.shape})" if other else f"has the fields {listed(fields_of(row)) or 'of none'}"
     )
     return DataError(f"the row {seen}", where=str(row.origin), expected=f"{format.shape} ({evidence})")
 
 
 def _unknown(row: Row) -> DataError:
     fields = fields_of(row)
-    guesses = (guess(name, _KNOWN_FIELDS) for name in fields if name not in _KNOWN_FIELDS)
+    guesses = (guess(name, _KNOWN_FIELDS) for name in islice(fields, _GUESSED_AT) if name not in _KNOWN_FIELDS)
     meant = next((f"{each} " for each in guesses if each), "")
     shapes = "; ".join(f"{format.name} ({format.shape})" for format in FORMATS[:-1])
     first, *_, last = [*fields, "answer"] if len(fields) == 1 else fields or ("question", "answer")
     remedy = f'{meant}For other columns, set data.prompt_template (such as "{{{first}}}") '
     remedy += f'and data.completion_template (such as "{{{last}}}").'
     return DataError(
-        f"the row has the fields {', '.join(fields) or '(none)'}",
+        f"the row has the fields {listed(fields) or '(none)'}",
         where=str(row.origin),
         expected=f"one of: {shapes}",
         remedy=remedy,

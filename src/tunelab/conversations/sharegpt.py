@@ -7,7 +7,7 @@ from tunelab.conversations.messages import list_field
 from tunelab.conversations.tools import read_call
 from tunelab.conversations.values import fault, fields, items, text
 from tunelab.errors import did_you_mean
-from tunelab.sources import Origin, Row
+from tunelab.sources import Origin, Row, kind_of
 
 _SPEAKERS = {
     "human": "user",
@@ -39,10 +39,12 @@ def from_turns(row: Row, config: ConversationConfig) -> Conversation:
 def _message(value: object, path: str, origin: Origin) -> Message:
     turn = fields(value, path, origin)
     speaker = turn.get("from")
+    expected = "human, gpt, system, function_call or observation"
+    if not isinstance(speaker, str):
+        raise fault(origin, f"{path}: from is {kind_of(speaker)}", expected)
     if speaker not in _SPEAKERS:
-        expected = "human, gpt, system, function_call or observation"
-        raise fault(origin, f'{path} is from "{speaker}"', expected, did_you_mean(str(speaker), _SPEAKERS))
-    role, said = _SPEAKERS[str(speaker)], turn.get("value")
+        raise fault(origin, f'{path} is from "{speaker}"', expected, did_you_mean(speaker, _SPEAKERS))
+    role, said = _SPEAKERS[speaker], turn.get("value")
     if role == "call":
         calls = items(said, path, origin) if isinstance(said, list) or str(said).lstrip().startswith("[") else [said]
         named = (f"{path}: tool call {number}" for number in range(1, len(calls) + 1))

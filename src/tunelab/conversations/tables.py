@@ -9,7 +9,7 @@ from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.values import fault, text
-from tunelab.errors import RecipeError, did_you_mean, guess
+from tunelab.errors import RecipeError, did_you_mean, guess, listed
 from tunelab.sources import Row
 
 _AS_TEXT = "Write a brace that is text twice: {{ or }}."
@@ -22,7 +22,7 @@ def has_columns(row: Row) -> bool:
 
 def from_columns(row: Row, config: ConversationConfig) -> Conversation:
     """Return the conversation that `prompt_template` and `completion_template` make of a row's columns."""
-    columns = ", ".join(fields_of(row))
+    columns = listed(fields_of(row))
     prompt, completion = config.prompt_template, config.completion_template
     if prompt is None or completion is None:
         missing = "prompt_template" if prompt is None else "completion_template"
@@ -52,7 +52,7 @@ def refuse_unknown_columns(rows: Sequence[Row], config: ConversationConfig) -> N
                 raise RecipeError(
                     f'the template names the column "{column}", which no row has',
                     where=f"data.{name}",
-                    expected=f"one of {', '.join(known)}",
+                    expected=f"one of {listed(known)}",
                     remedy=f"{guess(column, known)} {_AS_TEXT}".strip(),
                 )
 

@@ -6,15 +6,17 @@ from pathlib import Path
 from tunelab.conversations.conversation import ToolCall
 from tunelab.conversations.values import fault, fields, items, text
 from tunelab.errors import DataError
+from tunelab.files import read_small_file
 from tunelab.sources import Origin, kind_of, parse_json
 
 Tool = Mapping[str, object]
+MAX_CATALOG_BYTES = 16 * 2**20
 
 
 def read_catalog(path: Path) -> tuple[Tool, ...]:
     """Return the tools of a catalogue file: a list of definitions, or an object that names each."""
     try:
-        content = path.read_text("utf-8-sig")
+        content = read_small_file(path, max_bytes=MAX_CATALOG_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"the tool catalogue cannot be read ({error})", where="data.tool_catalog", expected="a JSON file"

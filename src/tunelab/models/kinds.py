@@ -17,8 +17,10 @@ def running_kinds(config: Mapping[str, Any]) -> list[str]:
 
     An empty list promises nothing: whether the layers of a loaded network branch is tried out in `models.branching`.
     """
-    text = config.get("text_config") or config
-    listed = [kind for key in _LISTS for kind in text.get(key) or ()]
+    inner = config.get("text_config")
+    text = inner if isinstance(inner, Mapping) and inner else config
+    lists = [text[key] for key in _LISTS if isinstance(text.get(key), list | tuple)]
+    listed = [kind for kinds in lists for kind in kinds if isinstance(kind, str)]
     if listed:
         return sorted(set(listed) - _BRANCHING)
     kinds = {kind for word, kind in _SETTINGS.items() if any(word in key for key in text)}
@@ -29,6 +31,6 @@ def running_kinds_in(folder: Path) -> list[str]:
     """Return `running_kinds` of the model in `folder`; nothing where its config.json cannot be read."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []  # whoever loads the model says so, and better
     return running_kinds(config) if isinstance(config, dict) else []

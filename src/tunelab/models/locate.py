@@ -1,6 +1,7 @@
 """Where the files of a base model lie: embedded name, local folder or Hub id. Imports no torch."""
 
 import json
+import os
 from pathlib import Path
 
 from tunelab.errors import MissingExtraError, ModelError
@@ -25,8 +26,9 @@ def locate_model(config: ModelConfig, *, base: Path) -> Path:
     name = config.base_model
     if name in EMBEDDED_MODELS:
         return EMBEDDED_MODELS[name]
-    folder = (base / Path(name).expanduser()).resolve()
-    if folder.is_dir():
+    folder = base / os.path.expanduser(name)
+    if os.path.isdir(folder):  # unlike Path.is_dir, at ease with names that can be none
+        folder = folder.resolve()
         if not (folder / "config.json").is_file():
             raise ModelError(
                 "this folder holds no config.json", where=str(folder), expected="a model saved by transformers"
@@ -50,11 +52,13 @@ def max_positions(folder: Path) -> int | None:
     """Return the longest sequence that the model in `folder` has positions for, in tokens; None where it says none."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"config.json is no JSON ({error})", where=str(folder)) from error
-    for values in (config, config.get("text_config") or {}):
+    if not isinstance(config, dict):
+        raise ModelError("config.json holds no object", where=str(folder))
+    for values in (config, config.get("text_config")):
         for key in ("max_position_embeddings", "n_positions"):
-            if isinstance(values.get(key), int):
+            if isinstance(values, dict) and isinstance(values.get(key), int):
                 return int(values[key])
     return None
 

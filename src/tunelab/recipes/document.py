@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecipeError, guess_file
+from tunelab.files import read_small_file
 from tunelab.recipes.recipe import SECTIONS
 from tunelab.sources.locate import DATA_SUFFIXES
 from tunelab.sources.opening import unpacked_suffix
 
 _TOLD_FAULTS = 20
 _LISTED_FILES = 8
-MAX_RECIPE_BYTES = 1 << 20
+MAX_RECIPE_BYTES = 256 * 2**10
 """A recipe is a page of settings; what is larger is some other file."""
+MAX_KEYS = 1_000
+MAX_MERGED_KEYS = 100_000
+"""Each alias of a file with merges (<<) may stand for all keys there are."""
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +104,10 @@ def read_entries(path: Path) -> list[Entry]:
         raise RecipeError(
             f"this is a {_kind(document)}", where=str(path), expected="sections with settings, such as data:"
         )
-    return list(_entries(document, path))
+    entries = list(islice(_entries(document, path), MAX_KEYS + 1))
+    if len(entries) > MAX_KEYS:
+        raise RecipeError(f"the file has more than {MAX_KEYS:,} keys", where=str(path), expected="a recipe")
+    return entries
 
 
 def _entries(document: Any, path: Path) -> Iterator[Entry]:
@@ -107,12 +119,11 @@ def _entries(document: Any, path: Path) -> Iterator[Entry]:
                 if f"{key}.{inner}" in SECTIONS and isinstance(given, dict) and given:
                     for name, deepest in given.items():
                         where = _place(given, name, path)
-                        plain = _plain(deepest, where, depth=1)
-                        yield Entry(section=f"{key}.{inner}", key=str(name), value=plain, where=where)
+                        yield Entry(section=f"{key}.{inner}", key=str(name), value=plain(deepest, where), where=where)
                     continue
-                yield Entry(section=str(key), key=str(inner), value=_plain(given, place, depth=1), where=place)
+                yield Entry(section=str(key), key=str(inner), value=plain(given, place), where=place)
         else:
-            yield Entry(section="", key=str(key), value=_plain(value, where, depth=1), where=where)
+            yield Entry(section="", key=str(key), value=plain(value, where), where=where)
 
 
 def _place(mapping: Any, key: Any, path: Path) -> str:
@@ -122,20 +133,37 @@ def _place(mapping: Any, key: Any, path: Path) -> str:
         return str(path)
 
 
-def _plain(value: Any, where: str, *, depth: int) -> Any:
-    """Return `value` in Python's own types; depth bounds what aliases can blow up to."""
+def plain(value: Any, where: str, *, depth: int = 1) -> Any:
+    """Return `value` in Python's own types; depth bounds what aliases can blow up to.
+
+    Raises:
+        RecipeError: a value that no setting has: lists in lists, a date, what a tag makes, half a character.
+    """
     if value is None or isinstance(value, bool):
         return value
-    for kind in (int, float, str):
+    if isinstance(value, str):
+        return _whole(value, where)
+    for kind in (int, float):
         if isinstance(value, kind):
             return kind(value)
     if depth and isinstance(value, list):
-        return [_plain(item, where, depth=depth - 1) for item in value]
+        return [plain(item, where, depth=depth - 1) for item in value]
     if depth and isinstance(value, dict):
-        return {str(key): _plain(item, where, depth=depth - 1) for key, item in value.items()}
+        return {str(key): plain(item, where, depth=depth - 1) for key, item in value.items()}
     raise RecipeError(
         f"a {_kind(value)} stands here", where=where, expected="text, a number, true, false, null, or a list of these"
     )
+
+
+def _whole(text: str, where: str) -> str:
+    """Return a text whose characters are whole: two escapes such as JSON writes for one are that one.
+
+    Bytes of file names that are no UTF-8 stay as Python passes them around.
+    """
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    if _HALF.search(text):
+        raise RecipeError("a \\uD8xx escape stands alone", where=where, expected="both halves of a surrogate pair")
+    return text
 
 
 def _kind(value: Any) -> str:
@@ -152,24 +180,28 @@ def _kind(value: Any) -> str:
 
 
 def _read_text(path: Path) -> str:
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, at ease with names that can be none
         found = ", ".join(sorted(file.name for file in path.glob("*.y*ml"))) or "none"
         raise RecipeError(
             "this is a folder", where=str(path), expected="a recipe file", remedy=f"YAML files in it: {found}."
         )
-    if not path.is_file():
-        beside = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    if not os.path.isfile(path):
+        if os.path.exists(path):
+            raise RecipeError("this is a pipe or a device", where=str(path), expected="a recipe file")
+        beside = [file.name for file in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) else []
         listed = ", ".join(sorted(beside)[:_LISTED_FILES]) or "none"
         remedy = guess_file(path.name, beside) or f"YAML files in that folder: {listed}."
         raise RecipeError("there is no such recipe", where=str(path), remedy=remedy)
     if unpacked_suffix(path) in DATA_SUFFIXES:
         remedy = f"Put this line into recipe.yaml, and give that: data: {{train_files: {json.dumps(str(path))}}}"
         raise RecipeError("this is data, not a recipe", where=str(path), remedy=remedy)
-    if path.stat().st_size > MAX_RECIPE_BYTES:
+    try:
+        content = read_small_file(path, max_bytes=MAX_RECIPE_BYTES)
+    except OSError as error:
+        expected = f"at most {MAX_RECIPE_BYTES >> 10} KiB of YAML"
         raise RecipeError(
-            f"{path.stat().st_size:,} bytes are no recipe", where=str(path), expected="at most 1 MiB of YAML"
-        )
-    content = path.read_bytes()
+            f"it cannot be read ({error.strerror or error})", where=str(path), expected=expected
+        ) from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -185,7 +217,11 @@ def _parse(path: Path, text: str) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
+        if "<<" in text:
+            _refuse_merge_bomb(text, path)
         return YAML(typ="rt").load(text)
+    except RecipeError:
+        raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -200,5 +236,19 @@ def _parse(path: Path, text: str) -> Any:
         raise RecipeError(f"this is not YAML ({problem})", where=where) from error
     except YAMLError as error:
         raise RecipeError("this is not YAML (it holds a control character)", where=str(path)) from error
-    except (ValueError, IndexError) as error:  # a value behind !!float or !!int that is none
-        raise RecipeError("a tag such as !!float stands before a value of another kind", where=str(path)) from error
+    except RecursionError as error:
+        raise RecipeError("brackets or mappings are nested too deep", where=str(path), expected="a recipe") from error
+    except Exception as error:  # ruamel's own stumbling over a tag before, or digits of, a value of another kind
+        what = f"a value is not of the kind that its tag or its digits say ({str(error).partition(';')[0]})"
+        raise RecipeError(what, where=str(path)) from error
+
+
+def _refuse_merge_bomb(text: str, path: Path) -> None:
+    """Raise a RecipeError where merges could bring together far more keys than were written."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.events import AliasEvent, ScalarEvent
+
+    kinds = Counter(map(type, YAML(typ="rt").parse(text)))
+    if kinds[AliasEvent] * kinds[ScalarEvent] > MAX_MERGED_KEYS:
+        what = f"merges (<<) may bring {kinds[AliasEvent] * kinds[ScalarEvent]:,} keys together"
+        raise RecipeError(what, where=str(path), expected=f"at most {MAX_MERGED_KEYS:,}")

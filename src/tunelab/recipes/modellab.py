@@ -6,6 +6,7 @@ two disagree, and the documents are what a reader of such a file has at hand.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -136,7 +137,7 @@ def _source(entry: Entry) -> str:
 
 def _local(entry: Entry, folder: Path) -> Any:
     """Return a path of the container as a name beside the file; None where a placeholder is left in it."""
-    if not isinstance(entry.value, str) or (folder / entry.value).exists():
+    if not isinstance(entry.value, str) or os.path.exists(folder / entry.value):
         return entry.value
     name = _MOUNT.sub("", entry.value, count=1)
     if "<" in name or (entry.key == "save_dir" and name != entry.value):
@@ -149,7 +150,7 @@ def _choose_model(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Non
     entry = given.get("model_path")
     if entry is None or not isinstance(entry.value, str) or not entry.value:
         return
-    if (folder / entry.value).is_dir() or "model.base_model" not in layer:
+    if os.path.isdir(folder / entry.value) or "model.base_model" not in layer:
         layer["model.base_model"] = Setting(value=entry.value, source=_source(entry))
 
 
@@ -167,12 +168,14 @@ def _oddities(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Iterato
             continue
         low, high = key.form
         if not low <= each.value <= high:
-            text = f"{each.where}: {name} {each.value:g} is outside ModelLab's own form ({low:g} to {high:g})"
+            shown = f"{each.value:g}" if isinstance(each.value, float) else str(each.value)
+            text = f"{each.where}: {name} {shown} is outside ModelLab's own form ({low:g} to {high:g})"
             yield Note(about=key.setting, text=f"{text}, and used.")
     if entry := given.get("evaluation_strategy"):
         text = f"{entry.where}: evaluation_strategy is read as training.eval_strategy."
         yield Note(about="training.eval_strategy", text=text)
-    if (entry := given.get("model")) and layer["model.base_model"].value == _PRIVATE_MODEL:
+    model = layer.get("model.base_model")
+    if (entry := given.get("model")) and model is not None and model.value == _PRIVATE_MODEL:
         text = f"{entry.where}: {_PRIVATE_MODEL} is not public. Name a model you have: --set model.base_model=nano"
         yield Note(about="model.base_model", text=text)
     if (entry := given.get("adapter_path")) and entry.value:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecipeError
-from tunelab.recipes.document import Layer, Setting
+from tunelab.files import read_small_file
+from tunelab.recipes.document import MAX_RECIPE_BYTES, Layer, Setting, plain
 from tunelab.recipes.keys import check_key, kinds
 from tunelab.recipes.recipe import FIELDS
 
 _VARIABLE = re.compile(r"LLM_([A-Z0-9_]+?)__([A-Z0-9_]+)")
-_LIST_COMMA = re.compile(r",(?![^\[{]*[\]}])")  # not the commas of name[a,b] or {a,b}.jsonl
+_COMMENT = re.compile(r"(?<!\s)\s+#")
 
 
 def from_command_line(overrides: Sequence[str]) -> Layer:
@@ -39,7 +40,11 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
 def from_dotenv(file: Path) -> Layer:
     """Return the settings of a `.env` file: lines NAME=value, `export` and quotes allowed; empty without the file."""
     layer: Layer = {}
-    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines() if file.is_file() else []
+    try:
+        content = read_small_file(file, max_bytes=MAX_RECIPE_BYTES) if file.is_file() else b""
+    except OSError as error:
+        raise RecipeError(f"it cannot be read ({error.strerror or error})", where=str(file)) from error
+    lines = content.decode("utf-8-sig", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
         name, _, text = line.strip().removeprefix("export ").partition("=")
         if dotted := _dotted(name.strip()):
@@ -55,29 +60,46 @@ def _dotted(variable: str) -> str:
 def _unquoted(text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
-    return re.sub(r"\s+#.*$", "", text)
+    comment = _COMMENT.search(text)
+    return text[: comment.start()] if comment else text
 
 
 def _setting(dotted: str, text: str, source: str) -> Setting:
     check_key(dotted, source)
     if dotted not in FIELDS:
         raise RecipeError(f'"{dotted}" is a section', where=source, expected=f"one of its settings, as in {dotted}.key")
-    return Setting(value=_parsed(dotted, text), source=source)
+    return Setting(value=_parsed(dotted, text, source), source=source)
 
 
-def _parsed(dotted: str, text: str) -> Any:
+def _parsed(dotted: str, text: str, source: str) -> Any:
     """Return the value that `text` stands for: YAML, except that text settings may hold any text."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
+    if len(text) > MAX_RECIPE_BYTES:
+        raise RecipeError(
+            f"{dotted} has {len(text):,} characters", where=source, expected=f"at most {MAX_RECIPE_BYTES:,}"
+        )
     wanted = kinds(dotted)
     try:
         value = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError):
+    except Exception:  # no YAML, or some over which ruamel itself stumbles
         value = text
     if str in wanted and not (value is None or isinstance(value, str) or (tuple in wanted and isinstance(value, list))):
         value = text  # a prompt with a colon, a revision of digits only
+    value = plain(value, source)
     if tuple in wanted and isinstance(value, str):
-        parts = [part.strip() for part in _LIST_COMMA.split(value)]
+        parts = _at_commas(value)
         return parts if len(parts) > 1 or str not in wanted else value
     return value
+
+
+def _at_commas(text: str) -> list[str]:
+    """Return the parts of ``a, b``; commas of name[a,b] or {a,b}.jsonl part nothing."""
+    parts, depth = [""], 0
+    for piece in re.split(r"([,\[\]{}])", text):
+        depth = max(0, depth + (piece in ("[", "{")) - (piece in ("]", "}")))
+        if piece == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return [part.strip() for part in parts]

@@ -20,6 +20,7 @@ from tunelab.recipes.overrides import from_command_line, from_dotenv, from_envir
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, DataConfig, Recipe, settings_of
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
+_OTHER_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "training.output_dir", "model.base_model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +55,18 @@ class ResolvedRecipe:
             remedy = "A line such as data: {train_files: train.jsonl} makes a file a recipe. "
             remedy += "Then: tunelab train recipe.yaml. The data alone: tunelab check train.jsonl."
             raise RecipeError(what, where=str(self.file or ""), remedy=remedy)
-        data_dir = self.base / Path(settings["data.data_dir"]).expanduser()
+        data_dir = self.base / os.path.expanduser(settings["data.data_dir"])
         changed: dict[str, Any] = {"data.data_dir": str(data_dir.resolve())}
         for dotted in _FILE_SETTINGS:
             if name := settings[dotted]:
-                beside_data, beside_recipe = data_dir / name, self.base / Path(name).expanduser()
-                chosen = beside_data if beside_data.exists() and not beside_recipe.exists() else beside_recipe
+                beside_data, beside_recipe = data_dir / name, self.base / os.path.expanduser(name)
+                only_there = os.path.exists(beside_data) and not os.path.exists(beside_recipe)
+                chosen = beside_data if only_there else beside_recipe
                 changed[dotted] = str(chosen.resolve())
         if output_dir := settings["training.output_dir"]:
-            changed["training.output_dir"] = str((self.base / Path(output_dir).expanduser()).resolve())
-        model = self.base / Path(settings["model.base_model"]).expanduser()
-        if model.is_dir():
+            changed["training.output_dir"] = str((self.base / os.path.expanduser(output_dir)).resolve())
+        model = self.base / os.path.expanduser(settings["model.base_model"])
+        if os.path.isdir(model):
             changed["model.base_model"] = str(model.resolve())
         return Recipe.model_validate(_tree(settings | changed))
 
@@ -154,6 +156,10 @@ def _validated(layer: Layer, faults: Faults) -> Recipe:
         value = setting.value
         if dotted in FIELDS:
             wanted = kinds(dotted)
+            if dotted in (*_FILE_SETTINGS, *_OTHER_NAMES) and "\0" in "".join(_texts(value)):
+                what = f"a NUL character stands in {dotted}"
+                faults.append(RecipeError(what, where=setting.source, expected="a name that a file can have"))
+                continue
             if (isinstance(value, bool) and bool not in wanted) or (
                 isinstance(value, float) and not math.isfinite(value)
             ):
@@ -180,6 +186,10 @@ def _validated(layer: Layer, faults: Faults) -> Recipe:
     return recipe
 
 
+def _texts(value: object) -> list[str]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+
+
 def _impossible(dotted: str, value: object, where: str) -> RecipeError:
     wanted = expected(dotted)
     remedy = guess(value, wanted.replace(" or ", ", ").split(", ")) if isinstance(value, str) else ""
@@ -187,7 +197,7 @@ def _impossible(dotted: str, value: object, where: str) -> RecipeError:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | list | dict | bool | None) else f"{value:g}"
+    text = f"{value:g}" if type(value) is float else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from tunelab.errors import ModelError, RecipeError
-from tunelab.files import canonical_json
+from tunelab.files import canonical_json, read_small_file
 from tunelab.rendering.config import RenderingConfig
 from tunelab.rendering.messages import TOOL_PREAMBLE, Abilities
 from tunelab.rendering.probe import find_abilities
@@ -16,6 +17,8 @@ from tunelab.rendering.renderer import Renderer
 from tunelab.rendering.template import ChatTemplate
 from tunelab.rendering.tokens import Tokens
 
+MAX_FILE_BYTES = 64 * 2**20
+"""Of a settings file or template in a model's folder; vocabularies stand in tokenizer.json, which has no such limit."""
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message.content }}"
     "{{ eos_token if message.role == 'assistant' else '\\n' }}{% endfor %}"
@@ -103,8 +106,8 @@ def _template_sources(
 ) -> tuple[dict[str, str], str, list[str]]:
     """Return the named templates, the file they came from and what to note of it."""
     if config.chat_template is not None:
-        path = (base / Path(config.chat_template).expanduser()).resolve()
-        if not path.is_file():
+        path = (base / os.path.expanduser(config.chat_template)).resolve()
+        if not os.path.isfile(path):
             raise RecipeError(f"there is no file {path}", where="data.chat_template", expected="a jinja file")
         return {"default": _read(path)}, str(path), [f"{path.name} replaces the model's own chat template"]
     if (path := folder / "chat_template.jinja").is_file():
@@ -128,14 +131,18 @@ def _template_sources(
 def _special_tokens(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the tokens that a template may name: `bos_token`, `eos_token` and the like."""
     entries = {key: value for key, value in settings.items() if key.endswith("_token") and not key.startswith("add_")}
-    texts = {key: value["content"] if isinstance(value, dict) else value for key, value in entries.items()}
+    texts = {key: value.get("content") if isinstance(value, dict) else value for key, value in entries.items()}
     return {key: text for key, text in texts.items() if isinstance(text, str)}
 
 
 def _eos_ids(path: Path) -> Iterator[int]:
     content = _json(path)
-    for found in (content.get("eos_token_id"), content.get("text_config", {}).get("eos_token_id")):
-        yield from [found] if isinstance(found, int) else found or []
+    for part in (content, content.get("text_config")):
+        found = part.get("eos_token_id") if isinstance(part, dict) else None
+        ids = found if isinstance(found, list) else [] if found is None else [found]
+        if not all(isinstance(each, int) for each in ids):
+            raise ModelError("eos_token_id is none", where=str(path), expected="a token id, or a list of them")
+        yield from ids
 
 
 def _notes(
@@ -157,7 +164,9 @@ def _notes(
 
 
 def _hash(document: bytes, *rest: object) -> str:
-    return hashlib.sha256(hashlib.sha256(document).digest() + canonical_json(rest).encode()).hexdigest()
+    return hashlib.sha256(
+        hashlib.sha256(document).digest() + canonical_json(rest).encode(errors="surrogatepass")
+    ).hexdigest()
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -166,8 +175,13 @@ def _json(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(_read(path))
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ModelError("a \\uD8xx escape stands alone", where=str(path)) from error
     except ValueError as error:
         raise ModelError(f"this is no JSON ({error})", where=str(path)) from error
+    except RecursionError as error:
+        raise ModelError("the JSON is nested too deep", where=str(path)) from error
     if not isinstance(content, dict):
         raise ModelError("this is no JSON object", where=str(path))
     return content
@@ -175,6 +189,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_small_file(path, max_bytes=MAX_FILE_BYTES).decode()
     except UnicodeDecodeError as error:
         raise ModelError("this is not UTF-8", where=str(path)) from error
+    except OSError as error:
+        raise ModelError(f"it cannot be read ({error.strerror or error})", where=str(path)) from error

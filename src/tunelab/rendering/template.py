@@ -1,35 +1,44 @@
 """Chat templates: code that came with a model, run in jinja2's sandbox and bounded in time and size.
 
-A clock is read at every loop turn, macro call and written piece, so it works in any thread. Lengths are looked at
-where a value is kept, handed to a call, repeated or written. One filter or expression at work inside jinja2 is not
-interrupted: the bounds stop runaway templates and the cheap ways to exhaust a machine; they are no wall.
+A clock is read at every loop turn, macro call, filter and written piece, so it works in any thread. Weights (`bounds`)
+are looked at where a value is kept, handed to a call, repeated, joined, formatted or written. One filter or expression
+at work inside jinja2 is not interrupted: the bounds stop runaway templates and the ways known to exhaust a machine.
 """
 
 import json
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import wraps
-from typing import Any
+from typing import Any, cast
 
-from jinja2 import Template, TemplateSyntaxError, nodes
-from jinja2.exceptions import SecurityError
+from jinja2 import Template, TemplateSyntaxError, nodes, pass_environment
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tunelab.errors import ModelError
+from tunelab.rendering.bounds import (
+    MAX_TEXT_CHARS,
+    UNSAFE_METHODS,
+    TemplateLimitError,
+    bounded,
+    guarded,
+    metered,
+    refuse_above,
+    refuse_binop,
+    refuse_method,
+    weight,
+)
 from tunelab.rendering.watched import Steps, Watcher, message_loop
 
-MAX_SOURCE_CHARS = 500_000
-MAX_TEXT_CHARS = 20_000_000
+MAX_SOURCE_CHARS = 100_000
 MAX_SECONDS = 10.0
-_MAX_NUMBER = 100_000  # no width, count or exponent of a chat template comes near it
-_WIDE = re.compile(r"[%:]\D?\d{6}|%\*")
+_MAX_WRITTEN_CHARS = 5 * MAX_TEXT_CHARS
+"""In macros and other pieces that are held back, each time a text passes through one."""
+_LONG_CHAIN = 8
 
 
 class ChatTemplate:
@@ -52,15 +61,18 @@ class ChatTemplate:
         self._variables = dict(variables)
         self._environment = environment = _Environment(today)
         try:
-            tree = environment.parse(source)
-            loop = message_loop(tree)
-            self._has_steps = loop is not None
-            code = environment.compile(_with_bounds(tree, loop))
+            with environment.clock(Watcher(())):  # what is constant is worked out now
+                tree = environment.parse(source)
+                loop = message_loop(tree)
+                self._has_steps = loop is not None
+                code = environment.compile(_with_bounds(tree, loop))
             self._template = Template.from_code(environment, code, environment.make_globals(None))
         except TemplateSyntaxError as error:
             what = f"the chat template is not valid jinja ({error.message})"
             remedy = "Mend it, or name another file in data.chat_template."
             raise ModelError(what, where=f"{where}:{error.lineno}", remedy=remedy) from error
+        except ValueError as error:
+            raise ModelError(f"the chat template cannot be compiled ({error})", where=where) from error
         except (RecursionError, SyntaxError, MemoryError) as error:  # what Python says of code nested beyond its limits
             raise ModelError("the chat template is nested too deeply", where=where) from error
 
@@ -108,13 +120,9 @@ class ChatTemplate:
             ):
                 self._environment.tick()
                 watcher.size += len(part)
-                _refuse_above(watcher.size, MAX_TEXT_CHARS)
+                refuse_above(watcher.size)
                 parts.append(part)
         return "".join(parts)
-
-
-class TemplateLimitError(SecurityError):
-    """A template ran too long or asked for too much."""
 
 
 class TemplateRefusalError(Exception):
@@ -129,10 +137,9 @@ class _Environment(ImmutableSandboxedEnvironment):
     def __init__(self, today: date) -> None:
         super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"])
         self._here = threading.local()
-        self.filters["tojson"] = _to_json
-        self.filters["bounded"] = _bounded
-        for name in ("center", "indent", "wordwrap", "batch", "slice", "format", "replace"):
-            self.filters[name] = _modest(self.filters[name])
+        self.filters = guarded(self.filters | {"tojson": _to_json}, self.tick)
+        self.filters |= {"bounded": bounded, "written": _written}
+        del self.globals["lipsum"]  # gives another text each time
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = datetime.combine(today, datetime.min.time()).strftime
 
@@ -140,6 +147,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def clock(self, watcher: Watcher) -> Iterator[None]:
         """Bound the time of what runs inside, in this thread, and let `watcher` see it."""
         self._here.deadline, self._here.watcher = time.monotonic() + MAX_SECONDS, watcher
+        self._here.written = 0
         try:
             yield
         finally:
@@ -159,25 +167,29 @@ class _Environment(ImmutableSandboxedEnvironment):
     def close_messages(self) -> None:
         self._here.watcher.close()
 
+    def count_written(self, size: int) -> None:
+        self._here.written = getattr(self._here, "written", 0) + size
+        refuse_above(self._here.written, _MAX_WRITTEN_CHARS)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return super().is_safe_attribute(obj, attr, value) and not (isinstance(obj, str) and attr in UNSAFE_METHODS)
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "*":
-            for value, times in ((left, right), (right, left)):
-                if isinstance(value, (str, list, tuple)) and isinstance(times, int):
-                    _refuse_above(len(value) * times, MAX_TEXT_CHARS)
-        elif operator == "**":
-            _refuse_swelling("power", [left, right])
-        elif isinstance(left, str):
-            _refuse_swelling("format", [left])
+        refuse_binop(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         if getattr(obj, "__self__", None) is self:  # what was written into the template here
             return obj(*args)
-        values = [*args, *kwargs.values()]
+        if any(type(value) is not str for value in args):
+            args = tuple([bounded(metered(value, self.tick)) for value in args])
+        values = [*args, *map(bounded, kwargs.values())]
+        for value in args:
+            if isinstance(value, str):
+                refuse_above(len(value))
         method = getattr(obj, "__wrapped__", obj)  # the sandbox wraps str.format
         if isinstance(owner := getattr(method, "__self__", None), str):
-            _refuse_swelling(method.__name__, [owner, *values])
-        _bounded(values)
+            refuse_method(method.__name__, owner, values)
         return super().call(context, obj, *args, **kwargs)
 
 
@@ -203,10 +215,54 @@ def _with_bounds(tree: nodes.Template, loop: nodes.For | None) -> nodes.Template
         loop.body.append(_call("end_message", loop.lineno))
         tree.body.insert(tree.body.index(loop) + 1, _call("close_messages", loop.lineno))
     for assign in [*tree.find_all(nodes.Assign)]:
-        assign.node = nodes.Filter(assign.node, "bounded", [], [], None, None, lineno=assign.lineno)
+        assign.node = _filtered(assign.node, "bounded")
+    for scope in [*tree.find_all(nodes.With)]:
+        scope.values = [_filtered(value, "bounded") for value in scope.values]
+    for turns in [*tree.find_all(nodes.For)]:
+        if turns.iter.find(_LITERALS):
+            turns.iter = _filtered(turns.iter, "bounded")
     for block in [*tree.find_all(nodes.AssignBlock)]:
         block.filter = nodes.Filter(block.filter, "bounded", [], [], None, None, lineno=block.lineno)
+    _bound_chains(tree)
+    for held in [*tree.find_all(_HELD_BACK)]:
+        if not isinstance(held, nodes.For) or held.recursive:
+            for output in held.find_all(nodes.Output):
+                output.nodes = [
+                    each if _is_counted(each) else _filtered(_as_value(each), "written") for each in output.nodes
+                ]
     return tree
+
+
+_HELD_BACK = (nodes.Macro, nodes.CallBlock, nodes.AssignBlock, nodes.FilterBlock, nodes.Block, nodes.For)
+"""What is held back is counted while it is written; everything else comes out piece by piece."""
+
+
+_LITERALS = cast(type[nodes.Expr], (nodes.List, nodes.Tuple, nodes.Dict))
+
+
+def _is_counted(node: nodes.Expr) -> bool:
+    return isinstance(node, nodes.Filter) and node.name == "written"
+
+
+def _as_value(node: nodes.Expr) -> nodes.Expr:
+    return nodes.Const(node.data, lineno=node.lineno) if isinstance(node, nodes.TemplateData) else node
+
+
+def _bound_chains(tree: nodes.Template) -> None:
+    """Look at every eighth sum of a long chain of `+`, and count all that a long `~` joins."""
+    for total in [*tree.find_all(nodes.Add)]:
+        length, left = 1, total.left
+        while isinstance(left, nodes.Add):
+            length, left = length + 1, left.left
+        if length % _LONG_CHAIN == 0:
+            total.left = _filtered(total.left, "bounded")
+    for output in [*tree.find_all(nodes.Concat)]:
+        if len(output.nodes) > _LONG_CHAIN:
+            output.nodes = [_filtered(each, "written") for each in output.nodes]
+
+
+def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
+    return nodes.Filter(cast(nodes.Expr, node), name, [], [], None, None, lineno=node.lineno)
 
 
 def _call(method: str, line: int, *arguments: nodes.Expr) -> nodes.Stmt:
@@ -215,39 +271,11 @@ def _call(method: str, line: int, *arguments: nodes.Expr) -> nodes.Stmt:
     return nodes.ExprStmt(call, lineno=line)
 
 
-def _bounded(value: Any) -> Any:
-    """Return `value`, or refuse it: a text that is too long, or a list or tuple with one in it."""
-    for part in value if isinstance(value, (list, tuple)) else (value,):
-        if isinstance(part, str):
-            _refuse_above(len(part), MAX_TEXT_CHARS)
+@pass_environment
+def _written(environment: _Environment, value: Any) -> Any:
+    """Return what is written into something that is held back, and count it."""
+    environment.count_written(len(value) if isinstance(value, str) else weight(value))
     return value
-
-
-def _modest(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a filter that looks at what it is asked for before it works."""
-
-    @wraps(function)  # jinja2 marks filters that want its context with an attribute
-    def modest(*args: Any, **kwargs: Any) -> Any:
-        _refuse_swelling(function.__name__, [*args, *kwargs.values()])
-        return function(*args, **kwargs)
-
-    return modest
-
-
-def _refuse_swelling(name: str, values: Sequence[object]) -> None:
-    """Refuse large widths and counts, and replacements that swell; `values` begins with the text that is worked on."""
-    texts = [value for value in values if isinstance(value, str)]
-    for number in [value for value in values if isinstance(value, int)]:
-        _refuse_above(abs(number), _MAX_NUMBER)
-    if "format" in name and any(map(_WIDE.search, texts)):
-        raise TemplateLimitError(f"it formats with a width above {_MAX_NUMBER:,}")
-    if "replace" in name and len(texts) >= 3:
-        _refuse_above(texts[0].count(texts[1]) * len(texts[2]), MAX_TEXT_CHARS)
-
-
-def _refuse_above(size: int, limit: int) -> None:
-    if size > limit:
-        raise TemplateLimitError(f"it asked for {size:,}, where {limit:,} is the limit")
 
 
 def _to_json(

@@ -14,7 +14,6 @@ _ARRAY = re.compile(r"\s*\[")
 _WRAPPED_ARRAY = re.compile(
     r'\s*\{\s*"(?:data|rows|examples|records|items|instances|samples|dataset|train|test)"\s*:\s*\[(?=\s*\{)'
 )
-_PRETTY_OBJECT = re.compile(r"\s*\{[^\S\n]*\n|\s*\{[^\n]*[\[{,]\s*\n(?!\s*\{)")
 _OUTSIDE_TEXT = re.compile(r'["\[\]{},]')
 _INSIDE_TEXT = re.compile(r'["\\\n]')
 
@@ -32,7 +31,7 @@ def read_json(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
 def holds_json_lines(path: Path, name: str) -> bool:
     """Tell whether a JSON file holds an object per line, judged by its first characters."""
     head = read_head(path, name)
-    return not (_array(head) or _PRETTY_OBJECT.match(head))
+    return not (_array(head) or _is_pretty(head))
 
 
 def read_json_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
@@ -77,6 +76,15 @@ class _Place:
         self.column = len(text) - text.rindex("\n") if breaks else self.column + len(text)
 
 
+def _is_pretty(head: str) -> bool:
+    """Tell whether an object opens the file that does not close on its line."""
+    first, newline, rest = head.lstrip().partition("\n")
+    first = first.rstrip()
+    if not newline or not first.startswith("{"):
+        return False
+    return first == "{" or (first[-1] in "[{," and not rest.lstrip().startswith("{"))
+
+
 def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str, int, int]]:
     """Cut a stream into (text, line, column) of its elements; only the one being read is held in memory.
 
@@ -86,13 +94,15 @@ def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str
         DataError: the end is missing, or more follows it. Rows may be lost then, so this is no fault of one row.
     """
     in_array = bool(opening)
-    text, start, at, depth = "", len(opening), len(opening), int(in_array)
+    start, at, depth = len(opening), len(opening), int(in_array)
     in_text = closed = behind_comma = False
+    held, held_chars = list[str](), 0  # what earlier chunks hold of the present element
     place = _Place()
     place.pass_over(opening)
 
-    def cut(end: int) -> tuple[str, int, int]:
-        body = text[start:end]
+    def cut(last: str) -> tuple[str, int, int]:
+        body = "".join([*held, last])
+        held.clear()
         lead = len(body) - len(body.lstrip())
         place.pass_over(body[:lead])
         element = (body.strip(), place.line, place.column)
@@ -100,8 +110,7 @@ def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str
         return element
 
     for chunk in chunks:
-        text += chunk
-        while not closed and (mark := (_INSIDE_TEXT if in_text else _OUTSIDE_TEXT).search(text, at)):
+        while not closed and (mark := (_INSIDE_TEXT if in_text else _OUTSIDE_TEXT).search(chunk, at)):
             sign, at = mark[0], mark.end()
             if in_text:
                 in_text = sign == "\\"  # a line break inside text is a fault of this element, not of those behind it
@@ -111,19 +120,21 @@ def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str
             depth += (sign in "[{") - (sign in "]}")
             ends_array = in_array and depth == 0
             if ends_array or (in_array and depth == 1 and sign == ","):
-                element = cut(at - 1)
+                element = cut(chunk[start : at - 1])
                 if element[0] or behind_comma or sign == ",":
                     yield element
                 place.pass_over(sign)
                 start, closed, behind_comma = at, ends_array, True
             elif depth <= 0 and sign in "]}":
                 depth = 0
-                yield cut(at)
+                yield cut(chunk[start:at])
                 start = at
-        if len(text) - start > MAX_LINE_BYTES:
+        held_chars = (held_chars if held else 0) + len(chunk) - start
+        if held_chars > MAX_LINE_BYTES:
             raise too_long(f"{name}:{place.line}", "element")
-        text, at, start = text[start:], max(at, len(text)) - start, 0
-    rest, line, column = cut(len(text))
+        held.append(chunk[start:])
+        start, at = 0, max(at - len(chunk), 0)
+    rest, line, column = cut("")
     if not closed and rest:
         parse_json(rest, Origin(path=name, line=line), column=column)
     if not closed and in_array:

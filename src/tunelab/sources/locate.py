@@ -1,11 +1,12 @@
 """From the names in a recipe to files: globs, folders, and data sets of the Hub."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunelab.errors import DataError, guess_file
+from tunelab.errors import DataError, guess_file, listed
 from tunelab.sources.config import SourceConfig
 from tunelab.sources.files import DataFiles, SourceFile
 from tunelab.sources.hub import locate_splits, looks_like_hub
@@ -20,7 +21,6 @@ _EVAL_NAMES = tuple(
 _NO_ROWS = re.compile(
     r"\.|tool_?catalog|(dataset_infos?|package|tsconfig|clean\.report)\.json$|rejected\.jsonl$", re.IGNORECASE
 )
-_LISTED_NAMES = 12
 
 
 def locate_data(config: SourceConfig, *, base: Path) -> DataFiles:
@@ -35,17 +35,17 @@ def locate_data(config: SourceConfig, *, base: Path) -> DataFiles:
     Raises:
         DataError: a name or a pattern stands for nothing.
     """
-    folder = base / Path(config.data_dir).expanduser()
+    folder = base / os.path.expanduser(config.data_dir)
     names = config.train_files or ((".",) if config.data_dir != "." else ())
     if not names:
         raise DataError(
             "no training file is named", where="data.train_files", remedy="Name a file, a glob or a folder."
         )
-    found = [_expand(name, folder, held_out=False) for name in names]
+    found = [_found(name, folder, held_out=False) for name in names]
     train, beside = _joined(each.files for each in found), _joined(each.beside for each in found)
     notes = [note for each in found for note in each.notes]
     if config.eval_files:
-        asked = [_expand(name, folder, held_out=True) for name in config.eval_files]
+        asked = [_found(name, folder, held_out=True) for name in config.eval_files]
         beside = _joined(each.files for each in asked)
         notes += [note for each in asked for note in each.notes]
     if both := [file.name for file in train if file in beside]:
@@ -68,17 +68,28 @@ class _Found:
     notes: list[str] = field(default_factory=list)
 
 
+def _found(name: str, folder: Path, *, held_out: bool) -> _Found:
+    try:
+        return _expand(name, folder, held_out=held_out)
+    except OSError as error:
+        what = f'"{name}" cannot be looked at ({error.strerror or error})'
+        raise DataError(what, where="data", remedy="See that you may read it and its folder.") from error
+
+
 def _expand(name: str, folder: Path, *, held_out: bool) -> _Found:
-    path = folder / Path(name).expanduser()
-    if path.is_dir():
+    path = folder / os.path.expanduser(name)  # unlike Path's own, this and the next two are at ease with any name
+    if os.path.isdir(path):
         return _in_folder(path, folder, held_out=held_out)
-    if path.exists():
+    if os.path.exists(path):
         return _Found(files=[_file(path, folder)])
-    matches = _glob(path)
+    try:
+        matches = _glob(path)
+    except ValueError as error:
+        raise DataError(f'"{name}" is no pattern', where="data", expected="** between two slashes") from error
     if files := [_file(match, folder) for match in matches if _holds_rows(match)]:
         left = [match.name for match in matches if not _holds_rows(match)]
-        return _Found(files=files, notes=[f"{name}: left aside {_listed(left)}"] if left else [])
-    is_local = unpacked_suffix(Path(name)) in DATA_SUFFIXES or ("/" in name and path.parent.is_dir())
+        return _Found(files=files, notes=[f"{name}: left aside {listed(left)}"] if left else [])
+    is_local = unpacked_suffix(Path(name)) in DATA_SUFFIXES or ("/" in name and os.path.isdir(path.parent))
     if looks_like_hub(name) and not is_local:
         train, beside = locate_splits(name)
         return _Found(files=beside or train) if held_out else _Found(files=train, beside=beside)
@@ -95,10 +106,7 @@ def _glob(path: Path) -> list[Path]:
 
 
 def _in_folder(path: Path, folder: Path, *, held_out: bool) -> _Found:
-    try:
-        entries = sorted(entry for entry in path.iterdir() if entry.is_dir() or _holds_rows(entry))
-    except OSError as error:
-        raise DataError(f"the folder cannot be read ({error.strerror})", where=str(path)) from error
+    entries = sorted(entry for entry in path.iterdir() if entry.is_dir() or _holds_rows(entry))
     train = [entry for entry in entries if _TRAIN_NAME.match(entry.name)]
     sides = ([entry for entry in entries if name.match(entry.name)] for name in _EVAL_NAMES)
     beside = next((side for side in sides if side), [])
@@ -109,9 +117,9 @@ def _in_folder(path: Path, folder: Path, *, held_out: bool) -> _Found:
     files, others = ([_file(each, folder) for entry in side for each in _flat(entry)] for side in (train, beside))
     if not files:
         raise _nothing(path, str(path))
-    note = f"{_shown(path, folder)}/: {_listed(file.name for file in files)} to train on"
-    note += f", {_listed(file.name for file in others)} held out" if others else ""
-    note += f"; left aside: {_listed(left)}" if left else ""
+    note = f"{_shown(path, folder)}/: {listed(file.name for file in files)} to train on"
+    note += f", {listed(file.name for file in others)} held out" if others else ""
+    note += f"; left aside: {listed(left)}" if left else ""
     return (
         _Found(files=others, notes=[note]) if held_out and others else _Found(files=files, beside=others, notes=[note])
     )
@@ -126,13 +134,13 @@ def _holds_rows(path: Path) -> bool:
 
 
 def _nothing(path: Path, name: str) -> DataError:
-    parent = path if path.is_dir() else path.parent
-    while not parent.is_dir():
+    parent = path if os.path.isdir(path) else path.parent
+    while not os.path.isdir(parent):
         parent = parent.parent
     standing = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
-    inside = f"{parent.name or parent}/ holds {_listed(standing)}" if standing else f"{parent.name or parent}/ is empty"
+    inside = f"{parent.name or parent}/ holds {listed(standing)}" if standing else f"{parent.name or parent}/ is empty"
     what = (
-        "the folder holds no file of rows" if path.is_dir() else f'"{name}" is no file, no folder and matches nothing'
+        "the folder holds no file of rows" if parent == path else f'"{name}" is no file, no folder and matches nothing'
     )
     remedy = f"{inside}. {guess_file(path.name, standing)}".rstrip()
     expected = f"a file that ends in {', '.join(DATA_SUFFIXES)} (.gz and .zst of each)"
@@ -146,12 +154,6 @@ def _file(path: Path, folder: Path) -> SourceFile:
 def _shown(path: Path, folder: Path) -> str:
     shown = path.relative_to(folder) if path.is_relative_to(folder) else path
     return path.name if shown == Path(".") else shown.as_posix()
-
-
-def _listed(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - _LISTED_NAMES} more" if len(every) > _LISTED_NAMES else ""
-    return ", ".join(every[:_LISTED_NAMES]) + more
 
 
 def _joined(parts: Iterable[list[SourceFile]]) -> tuple[SourceFile, ...]:

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,10 @@ OnBad = Callable[[DataError], None]
 
 MAX_LINE_BYTES = 64 * 2**20
 """A line, a field of a table, a paragraph or an element of an array above this is refused."""
+MAX_UNPACKED_TIMES = 200
+"""A packed file that grows to more than so many times its size is refused, as soon as it is beyond the next limit."""
+ANY_UNPACKED_BYTES = 2**30
+"""What every packed file may grow to."""
 _HEAD_BYTES = 2**16
 _CHUNK_BYTES = 2**18
 _PACKED_CHUNK_BYTES = 2**9  # zstandard can unpack a few bytes to 128 KiB: small bites bound what one read can yield
@@ -43,6 +48,9 @@ def unpacked_suffix(path: Path) -> str:
 def open_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
     """Open a file for reading, unpacked if it is gzip or zstd, and turn the faults of its reading into a DataError."""
     try:
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            remedy = "Write what comes out of it into a file first; a file may be read more than once."
+            raise DataError("this is a pipe or a device, not a file", where=name, remedy=remedy)
         with path.open("rb") as file:
             magic = file.read(4)
             file.seek(0)
@@ -50,9 +58,9 @@ def open_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
             if suffix in _PACKED and magic and not magic.startswith(_PACKED[suffix]):
                 raise DataError(f"the name ends in {suffix}, but the content is not packed so", where=name)
             if magic.startswith(_PACKED[".gz"]):
-                yield io.BufferedReader(gzip.GzipFile(fileobj=file), _CHUNK_BYTES)
+                yield io.BufferedReader(_Unpacked(gzip.GzipFile(fileobj=file), file, name), _CHUNK_BYTES)
             elif magic.startswith(_PACKED[".zst"]):
-                yield io.BufferedReader(_ZstdStream(file), _CHUNK_BYTES)
+                yield io.BufferedReader(_Unpacked(_ZstdStream(file), file, name), _CHUNK_BYTES)
             else:
                 yield file
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
@@ -64,6 +72,8 @@ def open_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
         raise DataError("this is a folder, not a file", where=name) from None
     except PermissionError:
         raise DataError("reading it is not permitted", where=name) from None
+    except ValueError as error:  # what Python says of a NUL in a name
+        raise DataError(f"the name is none ({error})", where=repr(name)) from None
     except OSError as error:
         raise DataError(f"it cannot be read ({error.strerror or error})", where=name) from error
 
@@ -144,6 +154,25 @@ def too_long(where: str, thing: str) -> DataError:
 def _undecodable(where: str, offset: int) -> DataError:
     remedy = "It is probably Windows-1252 or Latin-1: save the file again as UTF-8."
     return DataError(f"byte {offset} of the file is not UTF-8", where=where, expected="UTF-8 text", remedy=remedy)
+
+
+class _Unpacked(io.RawIOBase):
+    """What comes out of a packed file, as long as it is not absurdly more than what went in."""
+
+    def __init__(self, unpacking: Any, file: BinaryIO, name: str) -> None:
+        self._unpacking, self._file, self._name, self._size = unpacking, file, name, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = int(self._unpacking.readinto(buffer))
+        self._size += count
+        if self._size > max(ANY_UNPACKED_BYTES, MAX_UNPACKED_TIMES * self._file.tell()):
+            what = f"it unpacks to more than {ANY_UNPACKED_BYTES >> 20:,} MiB and {MAX_UNPACKED_TIMES} times its size"
+            remedy = "If this is no attack on your machine, unpack it by hand and name the unpacked file."
+            raise DataError(what, where=self._name, remedy=remedy)
+        return count
 
 
 class _ZstdStream(io.RawIOBase):

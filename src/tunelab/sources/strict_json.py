@@ -7,6 +7,8 @@ import re
 from tunelab.errors import DataError
 from tunelab.sources.row import Origin
 
+MAX_DEPTH = 100
+"""Brackets inside brackets. Whoever walks through a value later calls itself for each, and Python allows a thousand."""
 _EXPECTED = {
     "Expecting ',' delimiter": "a comma, or the bracket that closes",
     "Expecting ':' delimiter": "a colon between name and value",
@@ -36,6 +38,8 @@ def parse_json(text: str, origin: Origin, *, subject: str = "", column: int = 1)
     """
     try:
         value = _DECODER.decode(text)
+        if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+            raise RecursionError
         if _PERHAPS_HALF_A_PAIR.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -50,7 +54,8 @@ def parse_json(text: str, origin: Origin, *, subject: str = "", column: int = 1)
     except UnicodeEncodeError:
         raise _fault(origin, subject, "a \\uD8xx escape stands alone", "both halves of a surrogate pair") from None
     except RecursionError:
-        raise _fault(origin, subject, "the JSON is nested too deep", "fewer brackets inside brackets") from None
+        expected = f"at most {MAX_DEPTH} brackets inside brackets"
+        raise _fault(origin, subject, "the JSON is nested too deep", expected) from None
     except _NotStrictError as error:
         raise _fault(origin, subject, str(error), "strict JSON") from None
     except ValueError:  # Python's own limit on the digits of an integer
@@ -62,6 +67,14 @@ def kind_of(value: object) -> str:
     """Return the plain name of a JSON value's type, with its article: ``a list``, ``null``."""
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 class _NotStrictError(ValueError):

@@ -3,17 +3,20 @@
 import csv
 import re
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunelab.errors import DataError
+from tunelab.errors import DataError, listed
 from tunelab.sources.opening import MAX_LINE_BYTES, OnBad, open_bytes, read_head, read_lines, refuse
 from tunelab.sources.row import Origin, Row
 
 MAX_UNPACKED_BYTES = 16 * 2**30
 """A packed parquet file that grows beyond this is refused; other formats are read as a stream."""
+MAX_COLUMNS = 10_000
 _PARQUET_BATCH_ROWS = 1000
+_REREAD_TIMES = 4
+_REREAD_CHARS = 2**20
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 
@@ -71,6 +74,12 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
         except csv.Error as error:
             where = str(Origin(path=name, line=lines.opening_line()))
             lines.close_record(broken=True)
+            if lines.in_circles():
+                raise DataError(
+                    "quotes are left open so often that no row's end is sure",
+                    where=where,
+                    remedy='Write the table anew with a CSV library, which puts text that holds quotes in quotes ("").',
+                ) from None
             remedy = 'Put text that holds quotes or line breaks in double quotes, and write a quote inside it as "".'
             on_bad(DataError(f"the row that opens here is broken ({error})", where=where, remedy=remedy))
             continue
@@ -79,20 +88,28 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
         if len(fields) < 2 and not "".join(fields).strip():
             continue  # a blank line
         if header is None:
-            header = [field.strip() for field in fields]
-            twice = sorted({column for column in header if header.count(column) > 1 or not column})
-            if twice:
-                what = (
-                    f'the header names the column "{twice[0]}" {header.count(twice[0])} times'
-                    if twice[0]
-                    else "a column has no name"
-                )
-                raise DataError(what, where=str(origin), expected="a first line with one name per column")
+            header = _header([field.strip() for field in fields], str(origin))
         elif len(fields) != len(header):
-            expected = f"{len(header)} ({', '.join(header)})"
+            expected = f"{len(header)} ({listed(header)})"
             on_bad(DataError(f"the row has {len(fields)} fields", where=str(origin), expected=expected))
         else:
             yield Row(value=dict(zip(header, fields, strict=True)), origin=origin)
+
+
+def _header(names: list[str], where: str) -> list[str]:
+    """Return the names of a header.
+
+    Raises:
+        DataError: a column that has no name, or that of another; more columns than any table of text has.
+    """
+    if len(names) > MAX_COLUMNS:
+        raise DataError(f"the table has {len(names):,} columns", where=where, expected=f"at most {MAX_COLUMNS:,}")
+    wrong = sorted(name for name, count in Counter(names).items() if count > 1 or not name)
+    if wrong:
+        times = f'the header names the column "{wrong[0]}" {names.count(wrong[0])} times'
+        what = times if wrong[0] else "a column has no name"
+        raise DataError(what, where=where, expected="a first line with one name per column")
+    return names
 
 
 def _parts(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:
@@ -117,13 +134,19 @@ class _Lines:
         self._numbered = numbered
         self._again = deque[tuple[int, str]]()
         self._record: list[tuple[int, str]] = []
+        self._record_chars = self._read_chars = self._reread_chars = 0
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        self._record.append(self._again.popleft() if self._again else next(self._numbered))
-        return self._record[-1][1]
+        number, text = self._again.popleft() if self._again else next(self._numbered)
+        self._record.append((number, text))
+        self._read_chars += len(text)
+        self._record_chars += len(text)
+        if self._record_chars > MAX_LINE_BYTES:
+            raise csv.Error(f"it is longer than {MAX_LINE_BYTES >> 20} MiB")
+        return text
 
     def opening_line(self) -> int:
         """Return the line that the present record opens on."""
@@ -131,5 +154,13 @@ class _Lines:
 
     def close_record(self, *, broken: bool) -> None:
         """Begin another record: behind this one, or on its second line where it is broken."""
-        self._again.extendleft(reversed(self._record[1:] if broken else []))
+        if broken:
+            self._again.extendleft(reversed(self._record[1:]))
+            self._reread_chars += self._record_chars - len(self._record[0][1])
         self._record.clear()
+        self._record_chars = 0
+
+    def in_circles(self) -> bool:
+        """Tell whether most of what is read was read before, behind one broken row after another."""
+        once = self._read_chars - self._reread_chars
+        return self._reread_chars > _REREAD_CHARS + _REREAD_TIMES * once

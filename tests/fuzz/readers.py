@@ -1,0 +1,185 @@
+"""Everything that reads what a user hands in, as functions of bytes. Only a TunelabError comes out, whatever they are.
+
+Good inputs stand in `seeds/<reader>/`; what failed once and was mended stands in `corpus/<reader>/`.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+from fuzz.rows import as_chat_row, rows_test
+from tunelab.conversations import ConversationConfig, read_conversations, split_conversations
+from tunelab.conversations.tools import read_catalog
+from tunelab.errors import DataError, TunelabError
+from tunelab.models.config import ModelConfig
+from tunelab.models.kinds import running_kinds_in
+from tunelab.models.locate import locate_model, max_positions
+from tunelab.recipes import explain, resolve_recipe, to_yaml
+from tunelab.recipes.overrides import from_dotenv
+from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.load import load_renderer
+from tunelab.rendering.probe import find_abilities
+from tunelab.rendering.renderer import Renderer
+from tunelab.rendering.template import ChatTemplate
+from tunelab.sources import SourceConfig, SourceFile, locate_data, read_rows
+from tunelab.starter import NANO_FOLDER
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """One way in."""
+
+    feed: Callable[[bytes, Path], None]
+    """Reads the bytes, with an empty folder to put them into; raises nothing but TunelabErrors."""
+    words: str = ""
+    """The list in `words/` of what stands in such inputs."""
+    share: float = 1.0
+    """How many of all inputs it gets, against the others."""
+
+
+def read_file(name: str) -> Callable[[bytes, Path], None]:
+    """Return the feeding of a file of rows: read, made conversations, split."""
+
+    def feed(data: bytes, folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(data)
+        bad: list[DataError] = []
+        rows = read_rows([SourceFile(name=name, path=path)], on_bad=bad.append)
+        found = read_conversations(rows, ConversationConfig(), base=folder, on_bad=bad.append)
+        split_conversations(found.items, fraction=0.5, seed=1)
+        for error in bad:
+            assert len(str(error)) < 10_000, "a message that nobody reads"
+
+    return feed
+
+
+def read_recipe(data: bytes, folder: Path) -> None:
+    """Read the bytes as a recipe."""
+    path = folder / "recipe.yaml"
+    path.write_bytes(data)
+    resolved = resolve_recipe(path, environment={})
+    explain(resolved)
+    to_yaml(resolved.recipe)
+    locate_data(resolved.anchored.data, base=folder)
+
+
+def read_dotenv(data: bytes, folder: Path) -> None:
+    """Read the bytes as the `.env` file beside a recipe."""
+    (folder / ".env").write_bytes(data)
+    for dotted, setting in from_dotenv(folder / ".env").items():
+        resolve_recipe(None, overrides=[f"{dotted}={setting.value}"], environment=None)
+
+
+def read_overrides(data: bytes, folder: Path) -> None:
+    """Take each line as a `--set`, and those with two underscores as variables."""
+    lines = data.decode("utf-8", "surrogateescape").replace("\0", "").split("\n")
+    variables = dict(line.split("=", 1) for line in lines if line.startswith("LLM_") and "=" in line)
+    resolved = resolve_recipe(
+        None, overrides=[line for line in lines if line and line[:4] != "LLM_"], environment=variables
+    )
+    to_yaml(resolved.recipe)
+    explain(resolved)
+
+
+def read_names(data: bytes, folder: Path) -> None:
+    """Take each line as the name of data, and of a model."""
+    (folder / "train.jsonl").write_text("{}\n")
+    for name in data.decode("utf-8", "surrogateescape").split("\n")[:4]:
+        if ".." in name or (name.startswith(("/", "~")) and "*" in name) or "[" in name:
+            continue  # not through the whole disk; and not to the Hub
+        with suppress(TunelabError):
+            locate_data(SourceConfig(train_files=(name,)), base=folder)
+        with suppress(TunelabError):
+            locate_model(ModelConfig(base_model=name), base=folder)
+
+
+def read_tools(data: bytes, folder: Path) -> None:
+    """Read the bytes as a tool catalogue."""
+    path = folder / "tools.json"
+    path.write_bytes(data)
+    tools = read_catalog(path)
+    nano().render(as_chat_row(tools), index=0, max_length=512)
+
+
+def read_template(data: bytes, folder: Path) -> None:
+    """Compile the bytes as a chat template, try what it can and render with it, as loading a model does."""
+    source = data.decode("utf-8", "replace")
+    template = ChatTemplate(source, where="t.jinja", variables={"bos_token": "<s>"}, today=date(2024, 7, 26))
+    find_abilities({"default": template}, nano().tokens, where="t.jinja")
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    with suppress(Exception):  # a template may raise anything; who renders takes it for the fault of one answer
+        assert (steps := template.render_steps(messages)) is None or len(steps.text) < 20_000_000
+
+
+def read_model_folder(data: bytes, folder: Path) -> None:
+    """Take the bytes for one small file of a model's folder, the first of them saying which."""
+    names = (
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "generation_config.json",
+        "config.json",
+        "chat_template.json",
+        "chat_template.jinja",
+    )
+    (folder / "tokenizer.json").write_bytes(_small_tokenizer())
+    (folder / "tokenizer_config.json").write_text('{"eos_token": "</s>", "chat_template": "{{ messages }}</s>"}')
+    (folder / names[data[0] % len(names) if data else 0]).write_bytes(data[1:])
+    renderer = load_renderer(folder, RenderingConfig(), base=folder, today=date(2024, 7, 26))
+    renderer.render(as_chat_row(()), index=0, max_length=64)
+    running_kinds_in(folder)
+    if (folder / "config.json").exists():
+        max_positions(folder)
+
+
+def read_tokenizer(data: bytes, folder: Path) -> None:
+    """Take the bytes for a tokenizer.json."""
+    (folder / "tokenizer.json").write_bytes(data)
+    renderer = load_renderer(folder, RenderingConfig(), base=folder, today=date(2024, 7, 26))
+    renderer.render(as_chat_row(()), index=0, max_length=64)
+
+
+def read_rows_of_any_shape(data: bytes, folder: Path) -> None:
+    """Let hypothesis make rows of the bytes; read them as conversations of every format and render those."""
+    _rows_test()(data)
+
+
+@cache
+def nano() -> Renderer:
+    """Return the renderer of the embedded model."""
+    return load_renderer(NANO_FOLDER, RenderingConfig(), base=Path())
+
+
+@cache
+def _small_tokenizer() -> bytes:
+    return (FOLDER / "seeds" / "tokenizer" / "0").read_bytes()
+
+
+@cache
+def _rows_test() -> Callable[[bytes], object]:
+    return rows_test(nano()).hypothesis.fuzz_one_input  # type: ignore[attr-defined]
+
+
+READERS: dict[str, Reader] = {
+    "jsonl": Reader(feed=read_file("t.jsonl"), words="json"),
+    "json": Reader(feed=read_file("t.json"), words="json"),
+    "csv": Reader(feed=read_file("t.csv"), words="csv"),
+    "tsv": Reader(feed=read_file("t.tsv"), words="csv"),
+    "text": Reader(feed=read_file("t.txt")),
+    "parquet": Reader(feed=read_file("t.parquet")),
+    "gzip": Reader(feed=read_file("t.jsonl.gz")),
+    "zstd": Reader(feed=read_file("t.jsonl.zst")),
+    "rows": Reader(feed=read_rows_of_any_shape, share=2),
+    "catalogue": Reader(feed=read_tools, words="json", share=2),
+    "recipe": Reader(feed=read_recipe, words="yaml"),
+    "overrides": Reader(feed=read_overrides, words="yaml", share=0.5),
+    "dotenv": Reader(feed=read_dotenv, words="yaml", share=0.5),
+    "names": Reader(feed=read_names, words="names", share=0.2),
+    "template": Reader(feed=read_template, words="jinja"),
+    "model-folder": Reader(feed=read_model_folder, words="json", share=0.3),
+    "tokenizer": Reader(feed=read_tokenizer, words="json", share=0.2),
+}
