@@ -74,6 +74,17 @@ def test_what_is_as_alike_as_the_threshold_is_found_in_99_of_100_cases() -> None
     assert found >= 495
 
 
+def test_a_text_less_alike_in_between_hides_no_near_duplicate() -> None:
+    dice = random.Random(8)
+    found, wanted = 0, 600
+    for _ in range(6):
+        texts = [text_of(dice) for _ in range(100)]
+        trios = [(text, changed(dice, text, 4), changed(dice, text, 2)) for text in texts]
+        near = {each.index for each in near_duplicates([text for trio in trios for text in trio], threshold=0.8)}
+        found += len(near & set(range(2, 300, 3)))
+    assert found >= 0.995 * wanted
+
+
 def test_overlap_names_the_text_that_was_seen() -> None:
     dice = random.Random(2)
     seen = [text_of(dice) for _ in range(200)]

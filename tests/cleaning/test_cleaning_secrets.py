@@ -68,6 +68,8 @@ NO_SECRETS = [
     "AK" + "IA" + "A" * 16,
     "sk-" + "a-slug-of-many-words-that-goes-on-and-on-and-on",
     "eyJhbGciOiJub25l.eyJzdWIi.x",
+    ".".join([part({"typ": "no algorithm"}), part({"sub": "1234"}), chars(43)]),
+    'token = "' + "a" * 25 + 'xkqzwmp7"',
     "https://user:password@host.org/ and https://user:${PASSWORD}@host.org and http://a.org:8080/b@c",
     'api_key = "YOUR_API_KEY_GOES_HERE_1" and token = "<your token 1234567890>"',
     'password = "correct horse battery" and secret: "a-name-without-any-digit-in-it"',
