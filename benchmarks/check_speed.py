@@ -4,7 +4,7 @@ Conversations are made up on the spot: a system prompt, three questions and thre
 20,000, in every fourth of them a catalogue of six tools, a call and its result; one in a hundred repeats an earlier
 one. They are checked with the embedded model's tokenizer (`--model` names another), each round in a process of its own:
 once with an empty cache of rendered data (cold), once with what that left (warm). Seconds of the clock and of the
-processor, imports included, and the peak of memory; the median of the rounds.
+processor, imports included, and the peak of memory; the median of the rounds. A plain loop is timed beside.
 """
 
 import argparse
@@ -38,12 +38,21 @@ def main() -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         print(f"{arguments.conversations:,} conversations, {size:,.1f} MB, {arguments.model}, {cores} cores, "
               f"Python {platform.python_version()}")  # fmt: skip
+        print(f"a loop of ten million additions takes {additions_s():.2f} s of the processor here")
         rounds = [measure_both(file, arguments.model, Path(folder) / f"cache{n}") for n in range(arguments.rounds)]
         for name in ("cold", "warm"):
             told = {key: statistics.median(each[name][key] for each in rounds) for key in rounds[0][name]}
             print(f"{name}: {told['clock_s']:.1f} s, {told['processor_s']:.1f} s of the processor, "
                   f"peak {told['peak_mb']:,.0f} MB")  # fmt: skip
         print(f"{rounds[0]['cold']['findings']:.0f} findings")
+
+
+def additions_s() -> float:
+    """Return the processor seconds of a plain loop: on a busy machine it takes longer, as all else does."""
+    began, total = time.process_time(), 0
+    for number in range(10_000_000):
+        total += number
+    return time.process_time() - began
 
 
 def measure_both(file: Path, model: str, cache: Path) -> dict[str, dict[str, float]]:

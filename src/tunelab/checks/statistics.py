@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunelab.checks.material import Material
-from tunelab.checks.words import origins
+from tunelab.checks.words import origins, percent
 from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import counted
@@ -120,7 +120,7 @@ class Statistics:
         if self.tokens is None:
             return ""
         t = self.tokens
-        trained = f"Loss falls on {t.trained:,} of {counted(t.total, 'token')} ({100 * t.trained_share:.1f} %)"
+        trained = f"Loss falls on {t.trained:,} of {counted(t.total, 'token')} ({percent(t.trained_share)})"
         return f"{trained}; rows with no trained token: {t.num_rows_untrained:,} of {self.num_conversations:,}."
 
 

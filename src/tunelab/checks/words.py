@@ -23,7 +23,7 @@ def found(
     Without `examples`, the items are named: by the place they came from, or as they are if they are places or errors.
     """
     if items:
-        share = f"{len(items):,} of {counted(total, noun)} ({100 * len(items) / total:.1f} %)"
+        share = f"{len(items):,} of {counted(total, noun)} ({percent(len(items) / total)})"
         examples = examples or [str(getattr(item, "origin", item)) for item in items]
         yield Finding(
             code=code,
@@ -35,6 +35,11 @@ def found(
             why=why,
             remedy=remedy,
         )
+
+
+def percent(share: float) -> str:
+    """Return a share from 0 to 1 as ``3.0 %``; what would read as 0.0 % and is more is told as below 0.1 %."""
+    return "below 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def origins(repeats: Mapping[str, int]) -> str:
