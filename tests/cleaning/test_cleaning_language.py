@@ -29,7 +29,14 @@ def test_the_language_of_a_sentence_is_told(language: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ok", "12345 67890 12345 67890 12345", "yes, no", "https://example.com/a/very/long/address/that/goes/on"],
+    [
+        "",
+        "ok",
+        "12345 67890 12345 67890 12345",
+        "yes, no",
+        "John Smith, Paris, Microsoft, Toyota, Nokia",
+        "https://example.com/a/very/long/address/that/goes/on",
+    ],
 )
 def test_what_is_too_short_or_no_language_is_unknown(text: str) -> None:
     assert language_of(text) == UNKNOWN
