@@ -101,7 +101,7 @@ def test_only_trained_calls_are_held_against_the_catalogue() -> None:
 def test_a_broken_schema_is_a_finding_and_no_crash(parameters: object) -> None:
     found = findings(calling(tools=(tool("book", parameters),)))
     assert (found["tool_schema_broken"].count, found["tool_schema_broken"].total) == (1, 1)
-    assert found["tool_schema_broken"].examples[0].startswith("calls.jsonl:7: book: its parameters:")
+    assert found["tool_schema_broken"].examples[0].startswith("calls.jsonl:7: book: the schema of its parameters ")
     assert "tool_arguments" not in found
 
 
@@ -136,6 +136,7 @@ def test_a_tool_that_nobody_calls_is_a_note_with_its_name() -> None:
 def test_one_name_for_two_tools_is_found() -> None:
     finding = findings(calling(tools=(tool("book"), tool("book", {"type": "object"}))))["tool_defined_twice"]
     assert finding.examples == ("calls.jsonl:7: book",)
+    assert finding.summary == "1 of 1 tool catalogue (100.0 %) name a tool twice"
 
 
 def test_a_call_that_is_not_answered_before_the_talk_goes_on_is_found() -> None:
@@ -143,6 +144,7 @@ def test_a_call_that_is_not_answered_before_the_talk_goes_on_is_found() -> None:
     for behind in (said("user"), said("assistant")):
         finding = findings(talk(said("user"), said("assistant", None, call), behind))["tool_call_without_result"]
         assert finding.examples == ("talk.jsonl:3: message 2",)
+        assert finding.summary == "1 of 1 tool-calling conversation (100.0 %) go on without the result of a call"
     assert "tool_call_without_result" not in findings(talk(said("user"), said("assistant", None, call)))
     answered = talk(said("user"), said("assistant", None, call), said("tool"), said("assistant"))
     assert not findings(answered)

@@ -38,7 +38,9 @@ def calls_against_catalogue(material: Material) -> Iterator[Finding]:
                 if wrong := arguments.wrong_with(call):
                     invalid.append(f"{place}: {call.name}: {wrong}")
                 if arguments.fault:
-                    broken.setdefault(call.name, f"{item.origin}: {call.name}: its parameters: {arguments.fault}")
+                    broken.setdefault(
+                        call.name, f"{item.origin}: {call.name}: the schema of its parameters {arguments.fault}"
+                    )
     yield from found(
         unknown,
         offered,
@@ -90,7 +92,7 @@ def tools_defined_twice(material: Material) -> Iterator[Finding]:
     yield from found(
         torn,
         len(with_tools),
-        "conversation with tools",
+        "tool catalogue",
         "name a tool twice",
         code="tool_defined_twice",
         severity="warning",
@@ -137,7 +139,7 @@ def calls_and_results(material: Material) -> Iterator[Finding]:
     yield from found(
         unanswered,
         len(talking),
-        "conversation with tool calls",
+        "tool-calling conversation",
         "go on without the result of a call",
         code="tool_call_without_result",
         severity="warning",
@@ -147,7 +149,7 @@ def calls_and_results(material: Material) -> Iterator[Finding]:
     yield from found(
         orphans,
         len(talking),
-        "conversation with tool calls",
+        "tool-calling conversation",
         "hold a tool result that answers no call",
         code="tool_result_without_call",
         severity="warning",

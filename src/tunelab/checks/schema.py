@@ -85,13 +85,13 @@ def _fault(parameters: object) -> str:
     if not isinstance(parameters, Mapping):
         return f"is {kind_of(parameters)} and no JSON Schema"
     if not _OBJECT_WORDS & parameters.keys():
-        return "is no JSON Schema of an object: it has neither type nor properties"
+        return "is none: it has neither type nor properties"
     if parameters.get("type", "object") != "object":
-        return "is not the JSON Schema of an object"
+        return "is not that of an object"
     try:
         Draft7Validator.check_schema(parameters)  # the later draft's own schema takes four times as long to apply
     except SchemaError as error:
-        return f"is no JSON Schema: {'.'.join(map(str, error.absolute_path)) or 'it'} breaks the rules"
+        return f"is none: {'.'.join(map(str, error.absolute_path)) or 'it'} breaks the rules of JSON Schema"
     except Exception as error:  # nested too deeply to be looked at
         return f"cannot be read ({_first_line(error)})"
     inside = repr({word: value for word, value in parameters.items() if word != "$schema"})
