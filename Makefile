@@ -8,11 +8,12 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # What the benchmarks need: a folder with real files, and for LLaMA-Factory the python of an environment of its own.
 DATA ?=
 LLAMAFACTORY ?=
+PANDAS ?=
 WEIGHTS ?= 5M
 THREADS ?= 2
 INPUTS ?= 1000000
 ROUNDS ?= 3
-TABLE := alpaca glaive airline unshared data-to-batch check memory startup
+TABLE := alpaca glaive airline unshared data-to-batch check memory startup clean-table clean-chats
 
 .PHONY: help quickstart test check base-model proof-kills proof-rendering proof-fuzz bench bench-data-there $(TABLE:%=bench-%)
 
@@ -96,6 +97,13 @@ bench-memory: .venv/dev-installed
 
 bench-startup: .venv/dev-installed
 	$(BIN)/python benchmarks/startup.py --rounds $(ROUNDS)
+
+# PANDAS names the python of an environment with pandas and scikit-learn; without it only tunelab is measured.
+bench-clean-table: .venv/dev-installed
+	POLARS_MAX_THREADS=$(THREADS) $(BIN)/python benchmarks/clean_table.py --rounds $(ROUNDS) --peer-python "$(PANDAS)"
+
+bench-clean-chats: .venv/dev-installed
+	$(BIN)/python benchmarks/clean_chats.py --rounds $(ROUNDS)
 
 bench-data-there:
 	@for file in alpaca_en_demo.json glaive_toolcall_en_demo.json tau_airline_sessions.jsonl tau_airline_tools.json; do \

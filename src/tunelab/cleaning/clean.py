@@ -142,6 +142,7 @@ def _plan(
     known: Excluded,
     test_size: float,
 ) -> Plan:
+    several = (f"{len(files)} files: {', '.join(file.name for file in files)}",) if len(files) > 1 else ()
     return Plan(
         config=config,
         names=tuple(file.name for file in files),
@@ -149,7 +150,7 @@ def _plan(
         excluded_texts=known.texts,
         label_field=conversation.label_field or "",
         format="" if shape is None else shape.format.name,
-        notes=(evidence, *known.notes),
+        notes=(*several, evidence, *known.notes),
     )
 
 

@@ -69,7 +69,9 @@ def _read(files: Sequence[SourceFile], config: CleaningConfig, shape: Shape | No
         count += len(asked)
         if config.near_overlap is not None:
             texts += texts_of(batch, config)
-    return Excluded(keys=keys, texts=tuple(texts), notes=(f"{counted(count, 'row')} of {', '.join(names)} excluded",))
+    return Excluded(
+        keys=keys, texts=tuple(texts), notes=(f"compared with {counted(count, 'row')} of {', '.join(names)}",)
+    )
 
 
 def _asked(batch: Batch, name: str, config: CleaningConfig, shape: Shape | None) -> pl.Series:

@@ -65,12 +65,16 @@ def refusals(config: CleaningConfig) -> Iterator[Refusal]:
     length = TEXT.str.len_chars().fill_null(0)
     if config.min_chars:
         limit = _limit(config.min_chars)
-        reason = pl.format("{} has {} characters, fewer than {}", _FIELD, length, limit)
+        reason = pl.format("{} has {}, fewer than {}", _FIELD, _characters(length), limit)
         yield Refusal(rule="min_chars", is_bad=must & (length < limit), reason=reason)
     if config.max_chars:
         limit = _limit(config.max_chars)
-        reason = pl.format("{} has {} characters, more than {}", _FIELD, length, limit)
+        reason = pl.format("{} has {}, more than {}", _FIELD, _characters(length), limit)
         yield Refusal(rule="max_chars", is_bad=pl.col("is_prose") & (length > limit), reason=reason)
+
+
+def _characters(length: pl.Expr) -> pl.Expr:
+    return pl.format("{} character{}", length, pl.when(length == 1).then(pl.lit("")).otherwise(pl.lit("s")))
 
 
 def _limit(limits: dict[str, int]) -> pl.Expr:

@@ -11,7 +11,7 @@ _FULL = 0.6
 class Seen:
     """A set of 64-bit hashes with the place each was first seen at; 16 bytes a slot, two to eight slots a hash.
 
-    Two different texts share a hash once in 4e6 times for ten million texts.
+    Two different texts share a hash once in four hundred thousand times for ten million texts.
     """
 
     def __init__(self) -> None:

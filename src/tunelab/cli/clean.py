@@ -160,7 +160,7 @@ def command(
     labels = {"label_field": label_field, "label_json_key": label_json_key, "label_pattern": label_pattern}
     conversation = _checked(ConversationConfig, {name: value for name, value in labels.items() if value is not None})
     with reading_bar("cleaning") as on_progress:
-        done = clean_data(
+        report = clean_data(
             data,
             out,
             config,
@@ -172,15 +172,15 @@ def command(
     if as_json:
         from dataclasses import asdict
 
-        print(json.dumps({"out": out, **asdict(done.report), "notes": done.notes}, ensure_ascii=False, indent=2))
-        return
-    for note in done.notes:
-        say(harmless(f"  {note}"), style="dim")
-    print_report(done.report, out)
+        print(json.dumps({"out": out, **asdict(report)}, ensure_ascii=False, indent=2))
+    else:
+        print_report(report, out)
 
 
 def print_report(report: CleanReport, out: str) -> None:
-    """Print what was done, rule by rule, and where the rows are."""
+    """Print what the rows were taken for, what was done, rule by rule, and where the rows are."""
+    for note in report.notes:
+        say(harmless(f"  {note}"), style="dim")
     for title, counts in (
         ("changed", report.changed),
         ("rejected", report.rejected),

@@ -1,8 +1,7 @@
-"""`clean`: data in, data out, with every rejection kept."""
+"""`clean`: data in, data out, with every rejection kept; and the same for the rows of a recipe."""
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.cleaning.clean import OnProgress, clean_files, clean_rows
@@ -14,15 +13,6 @@ from tunelab.recipes import DataConfig
 from tunelab.sources import Row, SourceConfig, SourceFile, locate_data
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cleaned:
-    """What cleaning did, and what was decided before it."""
-
-    report: CleanReport
-    notes: tuple[str, ...]
-    """What was decided on the way, to be said aloud."""
-
-
 def clean_data(
     data: Sequence[str],
     out: str,
@@ -32,25 +22,22 @@ def clean_data(
     test_size: float = 0.0,
     overwrite: bool = False,
     on_progress: OnProgress = lambda done, total, rows: None,
-) -> Cleaned:
-    """Clean files, folders or globs into `out`; see `clean_files`.
+) -> CleanReport:
+    """Clean files, folders or globs into `out`, and return what was done; see `clean_files`.
 
     Raises:
         UserError: data that cannot be read, an output that must not be written, a setting that cannot be.
     """
-    files, notes = files_named(data)
-    excluded, more = files_named(config.exclude_files) if config.exclude_files else ((), ())
-    report = clean_files(
-        files,
+    return clean_files(
+        files_named(data),
         Path(out),
         config,
         conversation=conversation,
         test_size=test_size,
-        excluded=excluded,
+        excluded=files_named(config.exclude_files) if config.exclude_files else (),
         overwrite=overwrite,
         on_progress=on_progress,
     )
-    return Cleaned(report=report, notes=(*notes, *more, *report.notes))
 
 
 def clean_for(rows: Iterable[Row], data: DataConfig, *, base: Path, draws: bool) -> tuple[list[Row], CleanReport]:
@@ -62,7 +49,7 @@ def clean_for(rows: Iterable[Row], data: DataConfig, *, base: Path, draws: bool)
     """
     config = data.cleaning
     names = config.exclude_files if draws else ()
-    excluded = files_named(names, base=base / Path(data.data_dir).expanduser())[0] if names else ()
+    excluded = files_named(names, base=base / Path(data.data_dir).expanduser()) if names else ()
     changed: dict[str, object] = {}
     if config.tokenizer != "nano":
         changed["tokenizer"] = str(base / Path(config.tokenizer).expanduser())
@@ -85,7 +72,7 @@ def in_words(report: CleanReport) -> list[str]:
     ]
 
 
-def files_named(names: Sequence[str], *, base: Path | None = None) -> tuple[tuple[SourceFile, ...], tuple[str, ...]]:
-    """Return all files that some names stand for, both sides of a folder with two, and what was decided."""
+def files_named(names: Sequence[str], *, base: Path | None = None) -> tuple[SourceFile, ...]:
+    """Return all files that some names stand for, both sides of a folder with two."""
     found = locate_data(SourceConfig(data_dir=".", train_files=tuple(names)), base=base or Path(os.curdir))
-    return (*found.train, *found.eval), found.notes
+    return (*found.train, *found.eval)
