@@ -1,6 +1,7 @@
 """JSON lines as batches: columns where every row has the same text fields, objects elsewhere."""
 
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -40,11 +41,11 @@ def table_batches(
         unreadable: tuple[Unreadable, ...] = ()
         try:
             records, lines, table = _parsed(piece, schema)
-            odd = _doubtful(records, len(columns))
+            odd = _doubtful(records, table)
         except pl.exceptions.PolarsError:
             records, lines, unreadable = _readable(piece, file.name)
             table = _columns(records, schema)
-            odd = _doubtful(records, len(columns))
+            odd = _doubtful(records, table)
         if len(odd):
             bad = {}
             for row in odd:
@@ -80,21 +81,19 @@ def _parsed(piece: Piece, schema: pl.Schema) -> tuple[pl.Series, pl.Series, pl.D
     return records, lines, table
 
 
-def _doubtful(records: pl.Series, num_columns: int) -> pl.Series:
-    """Return the numbers of rows that may not be objects of `num_columns` different fields, each text or null.
+def _doubtful(records: pl.Series, table: pl.DataFrame) -> pl.Series:
+    """Return the numbers of rows that may not be objects of exactly these fields, each once, each text or null.
 
-    The parser behind this takes the last of two fields of one name, numbers for text, and half a character for NUL.
+    The parser behind this takes the last of two fields of one name, numbers for text, half a character for NUL, and a
+    field that is missing for null. A name and its quotes cannot stand so in a text, where quotes are escaped.
     """
-    return (
-        pl.DataFrame({"record": records})
-        .select(
-            (
-                (pl.col("record").str.count_matches(r'": ?(?:"|null)') != num_columns)
-                | pl.col("record").str.contains(_HALF_CHARACTER.pattern)
-            ).arg_true()
-        )
-        .to_series()
-    )
+    record = pl.col("\0")
+    fields = record.str.count_matches(r'": ?(?:"|null)') != table.width
+    absent = [
+        pl.col(name).is_null() & ~record.str.contains(f"{json.dumps(name)}:", literal=True) for name in table.columns
+    ]
+    odd = fields | record.str.contains(_HALF_CHARACTER.pattern) | pl.any_horizontal(absent)
+    return table.with_columns(records.alias("\0")).select(odd.arg_true()).to_series()
 
 
 def _columns(records: pl.Series, schema: pl.Schema) -> pl.DataFrame:

@@ -45,13 +45,14 @@ def read_pieces(file: SourceFile, size: int) -> Iterator[Piece]:
         text = read(stream, size)
         text = text.removeprefix(_MARK)
         while text:
-            if not text.endswith(b"\n") and len(text) > MAX_LINE_BYTES:  # no line is longer than a piece and this
-                cut = text.rfind(b"\n") + 1
-                breaks = text.count(b"\n")
+            last = text.rfind(b"\n", 0, -1) + 1 if len(text) > MAX_LINE_BYTES else len(text)
+            if len(text) - last > MAX_LINE_BYTES:  # only the last line can be so long, for a piece is shorter
+                breaks = text.count(b"\n", 0, last)
                 refused = Unreadable(line=line + breaks, fault=too_long("", "line").what)
-                yield Piece(text=text[:cut], line=line, num_breaks=breaks)
+                yield Piece(text=text[:last], line=line, num_breaks=breaks)
                 yield Piece(text=b"", line=line + breaks, num_breaks=0, refused=(refused,))
-                _pass_line(stream)
+                if not text.endswith(b"\n"):
+                    _pass_line(stream)
                 line += breaks + 1
             else:
                 breaks = text.count(b"\n")

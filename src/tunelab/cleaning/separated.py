@@ -29,7 +29,7 @@ def separated_batches(
     separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(read_head(file.path, file.name))
     names: list[str] = []
     for piece in _records(file):
-        if piece.refused:
+        if piece.refused or _has_lone_returns(piece.text):
             raise restart()
         try:
             table = pl.read_csv(
@@ -74,6 +74,11 @@ def _records(file: SourceFile) -> Iterator[Piece]:
         yield Piece(text=rest, line=line, num_breaks=rest.count(b"\n"))
 
 
+def _has_lone_returns(text: bytes) -> bool:
+    """Tell whether a carriage return stands without a line feed: `sources` counts it as the end of a line."""
+    return b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
+
+
 def _end_of_records(text: bytes, num_quotes: int) -> int:
     """Return where the last whole record ends: behind a line break with an even number of quotes before it."""
     end, is_inside = len(text), num_quotes % 2 == 1
@@ -87,13 +92,18 @@ def _end_of_records(text: bytes, num_quotes: int) -> int:
 
 
 def _all_accounted_for(table: pl.DataFrame, text: bytes) -> bool:
-    num_quotes = text.count(_QUOTE)
-    kept = table.select(pl.all().str.count_matches('"', literal=True).sum()).sum_horizontal()[0] if num_quotes else 0
-    num_bytes = table.select(pl.all().str.len_bytes().sum()).sum_horizontal()[0]
-    line_end = 2 if text[: text.find(b"\n") + 1].endswith(b"\r\n") else 1
-    missing = 0 if text.endswith(b"\n") else line_end
-    marks = table.height * (table.width - 1 + line_end) - missing
-    return bool(num_bytes + marks + num_quotes - kept == len(text))
+    """Tell whether texts, separators, line ends of one kind and quotes around texts make up all bytes."""
+    num_quotes, num_returns = text.count(_QUOTE), text.count(b"\r")
+    num_breaks = table.height - (not text.endswith(b"\n"))
+    ends = num_returns - (_count(table, "\r") if num_returns else 0)
+    quotes = num_quotes - (_count(table, '"') if num_quotes else 0)
+    texts = table.select(pl.all().str.len_bytes().sum()).sum_horizontal()[0]
+    marks = table.height * (table.width - 1) + num_breaks + ends + quotes
+    return ends in (0, num_breaks) and bool(texts + marks == len(text))
+
+
+def _count(table: pl.DataFrame, sign: str) -> int:
+    return int(table.select(pl.all().str.count_matches(sign, literal=True).sum()).sum_horizontal()[0])
 
 
 def _lines(table: pl.DataFrame, piece: Piece) -> pl.Series:
