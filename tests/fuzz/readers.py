@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from fuzz.rows import as_chat_row, rows_test
+from tunelab.cleaning.clean import clean_files
+from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import ConversationConfig, read_conversations, split_conversations
 from tunelab.conversations.tools import read_catalog
 from tunelab.errors import DataError, TunelabError
@@ -54,6 +56,22 @@ def read_file(name: str) -> Callable[[bytes, Path], None]:
         split_conversations(found.items, fraction=0.5, seed=1)
         for error in bad:
             assert len(str(error)) < 10_000, "a message that nobody reads"
+
+    return feed
+
+
+def clean_file(name: str) -> Callable[[bytes, Path], None]:
+    """Return the feeding of `tunelab clean`: a file of rows goes in, and what goes in comes out or is rejected."""
+
+    def feed(data: bytes, folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(data)
+        source = SourceFile(name=name, path=path)
+        report = clean_files(
+            [source], folder / f"out-{name}", CleaningConfig(), conversation=ConversationConfig(), overwrite=True
+        )
+        assert report.num_read == report.num_kept + report.num_rejected + report.num_not_drawn
+        assert path.read_bytes() == data, "a file is never changed"
 
     return feed
 
@@ -174,6 +192,8 @@ READERS: dict[str, Reader] = {
     "gzip": Reader(feed=read_file("t.jsonl.gz")),
     "zstd": Reader(feed=read_file("t.jsonl.zst")),
     "rows": Reader(feed=read_rows_of_any_shape, share=2),
+    "clean-jsonl": Reader(feed=clean_file("t.jsonl"), words="json", share=0.2),
+    "clean-csv": Reader(feed=clean_file("t.csv"), words="csv", share=0.2),
     "catalogue": Reader(feed=read_tools, words="json", share=2),
     "recipe": Reader(feed=read_recipe, words="yaml"),
     "overrides": Reader(feed=read_overrides, words="yaml", share=0.5),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_numbers_that_are_none_are_bad_rows(number: str, tmp_path: Path) -> None
     assert len(str(bad[0])) < 200
 
 
-def test_a_value_of_megabytes_makes_no_message_of_megabytes(tmp_path: Path) -> None:
+def test_pain_13_a_value_of_megabytes_makes_no_message_of_megabytes(tmp_path: Path) -> None:
     path, bad = tmp_path / "t.jsonl", list[DataError]()
     path.write_text('{"messages": [{"role": "' + "x" * 3_000_000 + '", "content": "a"}]}\n')
     rows = read_rows([SourceFile(name="t.jsonl", path=path)])
@@ -168,6 +169,19 @@ def test_half_a_gigabyte_on_one_line_is_refused_in_less_memory(tmp_path: Path) -
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout == "[2] t.jsonl:1: this line is longer than 64 MiB; expected shorter rows.\n"
+
+
+def test_a_text_that_all_rows_of_a_parquet_file_share_is_held_a_few_times_only(tmp_path: Path) -> None:
+    import polars as pl
+
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"text": ["x" * 2**21]}).select(pl.col("text").repeat_by(300).explode()).write_parquet(path)
+    assert path.stat().st_size < 2**20
+    tracemalloc.start()
+    assert rows_of(path) == 300
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200 * 2**20, "300 rows of 2 MiB are 600 MiB"
 
 
 def test_what_merges_and_aliases_could_blow_up_is_refused(tmp_path: Path) -> None:

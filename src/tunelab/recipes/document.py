@@ -26,6 +26,8 @@ MAX_RECIPE_BYTES = 256 * 2**10
 MAX_KEYS = 1_000
 MAX_MERGED_KEYS = 100_000
 """Each alias of a file with merges (<<) may stand for all keys there are."""
+NESTED = re.compile(r"[\[{](?:\s*[\[{]){50}")
+"""Brackets over which ruamel would work for ten seconds before it finds them too many."""
 _HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -217,6 +219,8 @@ def _parse(path: Path, text: str) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
+        if NESTED.search(text):
+            raise RecursionError
         if "<<" in text:
             _refuse_merge_bomb(text, path)
         return YAML(typ="rt").load(text)

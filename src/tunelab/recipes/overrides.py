@@ -9,7 +9,7 @@ from typing import Any
 
 from tunelab.errors import RecipeError
 from tunelab.files import read_small_file
-from tunelab.recipes.document import MAX_RECIPE_BYTES, Layer, Setting, plain
+from tunelab.recipes.document import MAX_RECIPE_BYTES, NESTED, Layer, Setting, plain
 from tunelab.recipes.keys import check_key, kinds
 from tunelab.recipes.recipe import FIELDS
 
@@ -81,7 +81,7 @@ def _parsed(dotted: str, text: str, source: str) -> Any:
         )
     wanted = kinds(dotted)
     try:
-        value = YAML(typ="safe", pure=True).load(text)
+        value = text if NESTED.search(text) else YAML(typ="safe", pure=True).load(text)
     except Exception:  # no YAML, or some over which ruamel itself stumbles
         value = text
     if str in wanted and not (value is None or isinstance(value, str) or (tuple in wanted and isinstance(value, list))):

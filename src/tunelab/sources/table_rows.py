@@ -53,7 +53,9 @@ def read_parquet(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
         try:
             line = 0
             for batch in pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=_PARQUET_BATCH_ROWS, lazy=True):
-                for value in batch.iter_rows(named=True):
+                # a text that many rows share stands in the file once, and in each row that is held
+                held = int(max(1, min(512, MAX_LINE_BYTES * batch.height // max(1, batch.estimated_size()))))
+                for value in batch.iter_rows(named=True, buffer_size=held):
                     line += 1
                     yield Row(value=value, origin=Origin(path=name, line=line))
         except (pl.exceptions.PolarsError, OSError) as error:
