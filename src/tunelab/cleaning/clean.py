@@ -1,7 +1,8 @@
 """Cleaning: of files into files, or of rows on their way into training. Both are one and the same."""
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def clean_files(
         judge = Judge(plan, shape, known.keys, _counter(config))
         batches = _told(ahead(read_batches(files, way)), files, on_progress)
         try:
-            return _written(plan, judge, batches, targets)
+            with _no_search_for_cycles():
+                return _written(plan, judge, batches, targets)
         except OtherWayError as other:
             way = other.way
 
@@ -100,6 +102,18 @@ def clean_rows(
     judge = Judge(plan, shape, known.keys, _counter(config))
     cleaner = Cleaner(plan, judge, _waiting(plan, None), keep=keep, reject=lambda told, shown: None)
     return kept, cleaner.clean(row_batches(held, [], {file.name: number for number, file in enumerate(files)}, way))
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Leave Python's collector off: rows are trees, which go without it, and it would look at each of them again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _refuse_what_has_no_effect(
