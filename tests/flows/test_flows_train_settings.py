@@ -152,11 +152,54 @@ EFFECTS: dict[str, Effect] = {
     "checks.ignore": Effect(change='{"too_few_rows": "meant"}', on="refused", given=("checks.min_rows=30",)),
 }
 
+ELSEWHERE: dict[str, tuple[str, str]] = {
+    "checks.max_odd": ("checks/test_checks_copies.py", "test_many_near_duplicates_are_a_warning"),
+    "checks.near_threshold": (
+        "checks/test_checks_copies.py",
+        "test_how_alike_rows_have_to_be_is_settled_by_the_threshold",
+    ),
+    "checks.max_repetition": (
+        "checks/test_checks_quality.py",
+        "test_the_share_of_repetition_is_settled_by_its_threshold",
+    ),
+    "checks.min_answer_chars": ("checks/test_checks_quality.py", "test_short_answers_are_odd_among_long_ones_only"),
+    "checks.language_sample": (
+        "checks/test_checks_quality.py",
+        "test_of_many_answers_a_sample_is_asked_for_its_language_and_none_where_none_is_wanted",
+    ),
+    "checks.max_imbalance": (
+        "checks/test_checks_labels.py",
+        "test_a_label_that_outweighs_another_is_a_warning_above_the_limit",
+    ),
+    "checks.min_label_rows": (
+        "checks/test_checks_labels.py",
+        "test_rare_labels_are_named_with_a_place_and_their_rows",
+    ),
+    "data.label_field": ("conversations/test_conversations_label.py", "test_a_field_of_the_row_gives_the_label"),
+    "data.label_json_key": (
+        "conversations/test_conversations_label.py",
+        "test_a_key_of_an_answer_in_json_gives_the_label",
+    ),
+    "data.label_pattern": (
+        "conversations/test_conversations_label.py",
+        "test_a_pattern_gives_its_first_group_or_the_whole_match",
+    ),
+}
+"""Settings that change findings alone: the file and the test that show how."""
+
 
 def test_pain_23_every_setting_has_a_proof_of_its_effect_and_no_proof_is_left_over() -> None:
     proven_elsewhere = {key for key in FIELDS if key.startswith("data.cleaning.")}
     assert "test_every_setting_is_tried_here" in (TESTS / "cleaning" / "test_cleaning_settings.py").read_text("utf-8")
-    assert sorted({*EFFECTS, *proven_elsewhere}) == sorted(FIELDS)
+    assert sorted({*EFFECTS, *ELSEWHERE, *proven_elsewhere}) == sorted(FIELDS)
+
+
+@pytest.mark.parametrize("key", ELSEWHERE)
+def test_pain_23_a_proof_elsewhere_is_a_test_that_uses_the_setting(key: str) -> None:
+    file, name = ELSEWHERE[key]
+    source = (TESTS / file).read_text(encoding="utf-8")
+    tests = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name)
+    assert key.partition(".")[2] in (ast.get_source_segment(source, next(tests)) or "")
 
 
 def test_pain_23_the_proofs_in_the_loop_name_tests_that_use_the_setting() -> None:
