@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from tunelab.cleaning.batches import Batch
@@ -17,10 +16,9 @@ from tunelab.cleaning.secrets import SECRET_CANDIDATES, find_secrets
 from tunelab.cleaning.seen import Seen
 from tunelab.cleaning.shapes import Said, Shape
 from tunelab.cleaning.spans import Span, redact_spans
+from tunelab.cleaning.standing import Standing
 from tunelab.conversations.split import Link
 from tunelab.sources import Origin
-
-_LINE_BITS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,7 @@ class Judge:
 
     def judge(self, batch: Batch) -> Judged:
         """Return what becomes of a batch; its texts are changed in place."""
-        standing = _Standing(batch, self._names[batch.file])
+        standing = Standing(batch, self._names[batch.file])
         if self._shape is not None:
             self._refuse_what_is_no_conversation(standing, self._shape)
         self._judge_text(standing)
@@ -71,14 +69,14 @@ class Judge:
         facts, links = self._facts(standing)
         return Judged(rows=standing.rows, refused=standing.refused(), facts=facts, links=links)
 
-    def _refuse_what_is_no_conversation(self, standing: "_Standing", shape: Shape) -> None:
+    def _refuse_what_is_no_conversation(self, standing: Standing, shape: Shape) -> None:
         batch = standing.batch
         rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
         found = shape.judge(batch.values(rows), self._names[batch.file], batch.lines.to_list())
         bad = [(row, each.reason) for row, each in enumerate(found) if each is not None]
         standing.refuse("no_conversation", [row for row, _ in bad], [reason for _, reason in bad])
 
-    def _judge_text(self, standing: "_Standing") -> None:
+    def _judge_text(self, standing: Standing) -> None:
         config = self._config
         wants_text = self._changes or self._refusals or config.languages or self._count_tokens
         looks = [
@@ -110,13 +108,13 @@ class Judge:
         self._refuse_by_tokens(standing, leaves)
         self._refuse_by_language(standing, leaves)
 
-    def _count_changes(self, standing: "_Standing", rule: str, rows: pl.Series) -> None:
+    def _count_changes(self, standing: Standing, rule: str, rows: pl.Series) -> None:
         rows = rows.unique().sort()
         self.changed.add(rule, len(rows), [standing.where(row) for row in rows[: self.changed.wants(rule)]])
 
     def _look(
         self,
-        standing: "_Standing",
+        standing: Standing,
         leaves: pl.DataFrame,
         rule: str,
         answer: str,
@@ -145,7 +143,7 @@ class Judge:
         joined = leaves.join(new, on="leaf", how="left", maintain_order="left")
         return joined.select(pl.exclude("text", "new"), text=pl.coalesce("new", "text"))
 
-    def _refuse_texts(self, standing: "_Standing", leaves: pl.DataFrame) -> None:
+    def _refuse_texts(self, standing: Standing, leaves: pl.DataFrame) -> None:
         if not self._refusals:
             return
         number = pl.coalesce(
@@ -164,7 +162,7 @@ class Judge:
             some = told.filter(pl.col("number") == index)
             standing.refuse(refusal.rule, some["row"], some["reason"], some["field"])
 
-    def _refuse_by_tokens(self, standing: "_Standing", leaves: pl.DataFrame) -> None:
+    def _refuse_by_tokens(self, standing: Standing, leaves: pl.DataFrame) -> None:
         if self._count_tokens is None:
             return
         texts = standing.texts(leaves)
@@ -180,7 +178,7 @@ class Judge:
             ]
             standing.refuse(rule, [row for row, _ in beyond], [reason for _, reason in beyond])
 
-    def _refuse_by_language(self, standing: "_Standing", leaves: pl.DataFrame) -> None:
+    def _refuse_by_language(self, standing: Standing, leaves: pl.DataFrame) -> None:
         """Refuse rows in another language; what is too short or not clear stays."""
         wanted = set(self._config.languages)
         if not wanted:
@@ -192,7 +190,7 @@ class Judge:
             "languages", [row for row, _ in others], [f"the language looks like {each}" for _, each in others]
         )
 
-    def _refuse_duplicates(self, standing: "_Standing") -> None:
+    def _refuse_duplicates(self, standing: Standing) -> None:
         """Refuse what test rows ask, rows that are equal, other answers to one prompt, and the same prompt again."""
         config, fields = self._config, self._config.prompt_fields
         wants_said = self._shape is not None and (
@@ -229,7 +227,7 @@ class Judge:
             again = seen.add(standing.prompts.gather(standing.rows), standing.places())
             standing.refuse_again("drop_duplicates", again, "the prompt is that of an earlier row", self._names)
 
-    def _refuse_excluded(self, standing: "_Standing", excluded: Seen) -> None:
+    def _refuse_excluded(self, standing: Standing, excluded: Seen) -> None:
         if standing.said is not None:
             asked = [(row, key) for row in standing.rows for key in standing.said[row].prompts]
             frame = pl.DataFrame(asked, schema={"row": pl.UInt32, "key": pl.UInt64}, orient="row")
@@ -240,7 +238,7 @@ class Judge:
         rows = found["row"].unique(maintain_order=True)
         standing.refuse("exclude_files", rows, ["it asks what a test row asks"] * len(rows))
 
-    def _said(self, standing: "_Standing") -> dict[int, Said]:
+    def _said(self, standing: Standing) -> dict[int, Said]:
         assert self._shape is not None
         name, lines = standing.name, standing.batch.lines
         values = standing.batch.values(standing.rows)
@@ -249,7 +247,7 @@ class Judge:
             for row, value in zip(standing.rows, values, strict=True)
         }
 
-    def _facts(self, standing: "_Standing") -> tuple[pl.DataFrame, list[Link] | None]:
+    def _facts(self, standing: Standing) -> tuple[pl.DataFrame, list[Link] | None]:
         rows, said = standing.rows, standing.said
         facts = pl.DataFrame({"line": standing.batch.lines.gather(rows)}).select(
             file=pl.lit(standing.batch.file, dtype=pl.UInt16), line="line"
@@ -275,82 +273,9 @@ class Judge:
 
 def texts_of(batch: Batch, config: CleaningConfig) -> list[str]:
     """Return all text of each row that has any, as `Judge` compares it."""
-    return _Standing(batch, "").texts(_looked_at(batch, config))["text"].to_list()
+    return Standing(batch, "").texts(_looked_at(batch, config))["text"].to_list()
 
 
 def _looked_at(batch: Batch, config: CleaningConfig) -> pl.DataFrame:
     leaves = batch.leaves()
     return leaves.filter(pl.col("field").is_in(config.text_fields)) if config.text_fields else leaves
-
-
-class _Standing:
-    """The rows of a batch that no rule has refused yet."""
-
-    def __init__(self, batch: Batch, name: str) -> None:
-        self.batch, self.name = batch, name
-        self._stands_N = np.ones(len(batch.lines), dtype=np.bool_)
-        self.rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
-        self.leaves = pl.DataFrame()
-        self.said: dict[int, Said] | None = None
-        self.prompts = self.answers = pl.Series(dtype=pl.UInt64)
-        self._refused: list[pl.DataFrame] = []
-
-    def where(self, row: int) -> str:
-        """Return ``file:line`` of a row."""
-        return f"{self.name}:{self.batch.lines[row]}"
-
-    def places(self) -> pl.Series:
-        """Return file and line of the rows that stand, as one number."""
-        return (self.batch.lines.gather(self.rows) + (self.batch.file << _LINE_BITS)).cast(pl.UInt64)
-
-    def texts(self, leaves: pl.DataFrame) -> pl.DataFrame:
-        """Return `row` and all its `text` together, of rows that stand."""
-        stands = pl.Series(self._stands_N[leaves["row"].to_numpy()], dtype=pl.Boolean)
-        prose = leaves.filter(stands & leaves["is_prose"] & leaves["text"].is_not_null())
-        return prose.sort("row", "leaf").group_by("row", maintain_order=True).agg(TEXT.str.join("\n"))
-
-    def columns(self) -> list[str]:
-        """Return the fields of a table's rows."""
-        value = self.batch.values(self.rows[:1])
-        return list(value[0]) if value and isinstance(value[0], dict) else []
-
-    def of_said(self, pick: Callable[[Said], int], name: str, fields: Sequence[str]) -> pl.Series:
-        """Return a number for each row of the batch: of what it says, or of its `fields`; refused rows have 0."""
-        if self.said is None:
-            return self.batch.keys(fields).rename(name)
-        numbers = [pick(self.said[row]) if row in self.said else 0 for row in range(len(self.batch.lines))]
-        return pl.Series(name, numbers, dtype=pl.UInt64)
-
-    def refuse(
-        self,
-        rule: str,
-        rows: Sequence[int] | pl.Series,
-        reasons: Sequence[str] | pl.Series,
-        details: pl.Series | None = None,
-    ) -> None:
-        """Refuse rows; those that were refused before stay refused for the first reason."""
-        if not len(rows):
-            return
-        frame = pl.DataFrame(
-            {"row": pl.Series(rows, dtype=pl.UInt32), "rule": rule, "reason": pl.Series(reasons, dtype=pl.String)}
-        ).with_columns(detail=pl.lit("") if details is None else details)
-        places = frame["row"].to_numpy()
-        self._refused.append(frame.filter(pl.Series(self._stands_N[places], dtype=pl.Boolean)))
-        self._stands_N[places] = False
-        self.rows = pl.Series(np.flatnonzero(self._stands_N), dtype=pl.UInt32)
-
-    def refuse_again(self, rule: str, again: pl.Series, reason: str, names: Sequence[str]) -> None:
-        """Refuse the rows that stand and for which `again` holds the place of an earlier one."""
-        rows, places = self.rows.filter(again.is_not_null()), again.drop_nulls()
-        details = pl.Series([place_words(place, names) for place in places], dtype=pl.String)
-        self.refuse(rule, rows, [reason] * len(rows), details)
-
-    def refused(self) -> pl.DataFrame:
-        """Return the refused rows in their order."""
-        schema = {"row": pl.UInt32, "rule": pl.String, "reason": pl.String, "detail": pl.String}
-        return pl.concat(self._refused).sort("row") if self._refused else pl.DataFrame(schema=schema)
-
-
-def place_words(place: int, names: Sequence[str]) -> str:
-    """Return ``file:line`` of a place."""
-    return f"{names[place >> _LINE_BITS]}:{place & ((1 << _LINE_BITS) - 1)}"

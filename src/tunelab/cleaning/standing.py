@@ -1,0 +1,85 @@
+"""The rows of a batch while rules are applied: which stand, which were refused and why."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import polars as pl
+
+from tunelab.cleaning.batches import Batch
+from tunelab.cleaning.rules import TEXT
+from tunelab.cleaning.shapes import Said
+
+_LINE_BITS = 40
+
+
+class Standing:
+    """The rows of a batch that no rule has refused yet."""
+
+    def __init__(self, batch: Batch, name: str) -> None:
+        self.batch, self.name = batch, name
+        self._stands_N = np.ones(len(batch.lines), dtype=np.bool_)
+        self.rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
+        self.leaves = pl.DataFrame()
+        self.said: dict[int, Said] | None = None
+        self.prompts = self.answers = pl.Series(dtype=pl.UInt64)
+        self._refused: list[pl.DataFrame] = []
+
+    def where(self, row: int) -> str:
+        """Return ``file:line`` of a row."""
+        return f"{self.name}:{self.batch.lines[row]}"
+
+    def places(self) -> pl.Series:
+        """Return file and line of the rows that stand, as one number."""
+        return (self.batch.lines.gather(self.rows) + (self.batch.file << _LINE_BITS)).cast(pl.UInt64)
+
+    def texts(self, leaves: pl.DataFrame) -> pl.DataFrame:
+        """Return `row` and all its `text` together, of rows that stand."""
+        stands = pl.Series(self._stands_N[leaves["row"].to_numpy()], dtype=pl.Boolean)
+        prose = leaves.filter(stands & leaves["is_prose"] & leaves["text"].is_not_null())
+        return prose.sort("row", "leaf").group_by("row", maintain_order=True).agg(TEXT.str.join("\n"))
+
+    def columns(self) -> list[str]:
+        """Return the fields of a table's rows."""
+        value = self.batch.values(self.rows[:1])
+        return list(value[0]) if value and isinstance(value[0], dict) else []
+
+    def of_said(self, pick: Callable[[Said], int], name: str, fields: Sequence[str]) -> pl.Series:
+        """Return a number for each row of the batch: of what it says, or of its `fields`; refused rows have 0."""
+        if self.said is None:
+            return self.batch.keys(fields).rename(name)
+        numbers = [pick(self.said[row]) if row in self.said else 0 for row in range(len(self.batch.lines))]
+        return pl.Series(name, numbers, dtype=pl.UInt64)
+
+    def refuse(
+        self,
+        rule: str,
+        rows: Sequence[int] | pl.Series,
+        reasons: Sequence[str] | pl.Series,
+        details: pl.Series | None = None,
+    ) -> None:
+        """Refuse rows; those that were refused before stay refused for the first reason."""
+        if not len(rows):
+            return
+        frame = pl.DataFrame(
+            {"row": pl.Series(rows, dtype=pl.UInt32), "rule": rule, "reason": pl.Series(reasons, dtype=pl.String)}
+        ).with_columns(detail=pl.lit("") if details is None else details)
+        places = frame["row"].to_numpy()
+        self._refused.append(frame.filter(pl.Series(self._stands_N[places], dtype=pl.Boolean)))
+        self._stands_N[places] = False
+        self.rows = pl.Series(np.flatnonzero(self._stands_N), dtype=pl.UInt32)
+
+    def refuse_again(self, rule: str, again: pl.Series, reason: str, names: Sequence[str]) -> None:
+        """Refuse the rows that stand and for which `again` holds the place of an earlier one."""
+        rows, places = self.rows.filter(again.is_not_null()), again.drop_nulls()
+        details = pl.Series([place_words(place, names) for place in places], dtype=pl.String)
+        self.refuse(rule, rows, [reason] * len(rows), details)
+
+    def refused(self) -> pl.DataFrame:
+        """Return the refused rows in their order."""
+        schema = {"row": pl.UInt32, "rule": pl.String, "reason": pl.String, "detail": pl.String}
+        return pl.concat(self._refused).sort("row") if self._refused else pl.DataFrame(schema=schema)
+
+
+def place_words(place: int, names: Sequence[str]) -> str:
+    """Return ``file:line`` of a place."""
+    return f"{names[place >> _LINE_BITS]}:{place & ((1 << _LINE_BITS) - 1)}"
