@@ -188,7 +188,7 @@ READERS: dict[str, Reader] = {
     "csv": Reader(feed=read_file("t.csv"), words="csv"),
     "tsv": Reader(feed=read_file("t.tsv"), words="csv"),
     "text": Reader(feed=read_file("t.txt")),
-    "parquet": Reader(feed=read_file("t.parquet")),
+    "parquet": Reader(feed=read_file("t.parquet"), share=0.01),  # each starts a process
     "gzip": Reader(feed=read_file("t.jsonl.gz")),
     "zstd": Reader(feed=read_file("t.jsonl.zst")),
     "rows": Reader(feed=read_rows_of_any_shape, share=2),

@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 import tempfile
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -15,6 +17,11 @@ MAX_UNPACKED_BYTES = 16 * 2**30
 """A packed parquet file that grows beyond this is refused; other formats are read as a stream."""
 MAX_COLUMNS = 10_000
 _PARQUET_BATCH_ROWS = 1000
+_DECODE = """
+import sys, polars
+for batch in polars.scan_parquet(sys.argv[1], glob=False).collect_batches(chunk_size=100_000, lazy=True):
+    pass
+"""
 _REREAD_TIMES = 4
 _REREAD_CHARS = 2**20
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
@@ -50,6 +57,7 @@ def read_parquet(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
                     raise DataError(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB", where=name)
             unpacked.flush()
             plain = Path(unpacked.name)
+        _refuse_what_ends_the_process(plain, name)
         try:
             line = 0
             for batch in pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=_PARQUET_BATCH_ROWS, lazy=True):
@@ -61,6 +69,13 @@ def read_parquet(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
         except (pl.exceptions.PolarsError, OSError) as error:
             what = f"not a parquet file, or a damaged one ({str(error).splitlines()[0]})"
             raise DataError(what, where=name) from error
+
+
+def _refuse_what_ends_the_process(path: Path, name: str) -> None:
+    """Raise a DataError where polars does not survive the file: some damaged ones make it abort."""
+    command = [sys.executable, "-P", "-c", _DECODE, str(path)]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode < 0:
+        raise DataError("the parquet file is damaged", where=name, remedy="Write it again, or fetch it again.")
 
 
 def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Iterator[Row]:
