@@ -42,6 +42,8 @@ class Reader:
     """The list in `words/` of what stands in such inputs."""
     share: float = 1.0
     """How many of all inputs it gets, against the others."""
+    max_seconds: float = 2.0
+    """Of processor time for one input; more is a fault."""
 
 
 def read_file(name: str) -> Callable[[bytes, Path], None]:
@@ -199,7 +201,7 @@ READERS: dict[str, Reader] = {
     "overrides": Reader(feed=read_overrides, words="yaml", share=0.5),
     "dotenv": Reader(feed=read_dotenv, words="yaml", share=0.5),
     "names": Reader(feed=read_names, words="names", share=0.2),
-    "template": Reader(feed=read_template, words="jinja"),
-    "model-folder": Reader(feed=read_model_folder, words="json", share=0.3),
+    "template": Reader(feed=read_template, words="jinja", max_seconds=60),
+    "model-folder": Reader(feed=read_model_folder, words="json", share=0.3, max_seconds=60),
     "tokenizer": Reader(feed=read_tokenizer, words="json", share=0.2),
 }

@@ -26,7 +26,7 @@ def locate_model(config: ModelConfig, *, base: Path) -> Path:
     name = config.base_model
     if name in EMBEDDED_MODELS:
         return EMBEDDED_MODELS[name]
-    folder = base / os.path.expanduser(name)
+    folder = base / (name if "\0" in name else os.path.expanduser(name))
     if os.path.isdir(folder):  # unlike Path.is_dir, at ease with names that can be none
         folder = folder.resolve()
         if not (folder / "config.json").is_file():

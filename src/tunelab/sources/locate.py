@@ -71,8 +71,8 @@ class _Found:
 def _found(name: str, folder: Path, *, held_out: bool) -> _Found:
     try:
         return _expand(name, folder, held_out=held_out)
-    except OSError as error:
-        what = f'"{name}" cannot be looked at ({error.strerror or error})'
+    except (OSError, ValueError) as error:  # the latter for a NUL behind a tilde
+        what = f'"{name}" cannot be looked at ({error})'
         raise DataError(what, where="data", remedy="See that you may read it and its folder.") from error
 
 
