@@ -141,6 +141,13 @@ def _warm_up(model: Path, folder: Path) -> None:
     facts = dict.fromkeys(StepDone.__struct_fields__, 1) | {"time": 0.0}
     write_loss_plot([StepDone(**facts)], folder / "loss.png", title="")  # type: ignore[arg-type]
     terminal_plot([StepDone(**facts)])  # type: ignore[arg-type]
+    if threads := _threads_of_polars():
+        raise SystemExit(f"polars runs {threads} threads, for which a fork would wait without end")
+
+
+def _threads_of_polars() -> int:
+    names = (file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm"))
+    return sum(name.removeprefix("polars-").isdecimal() for name in names)
 
 
 def _become(wish: dict[str, Any]) -> None:

@@ -261,7 +261,7 @@ def test_a_run_in_use_by_another_process_is_refused_and_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = write_task(tmp_path, tiny_model)
-    started = at_work(forker.start("train", "task.yaml", folder=tmp_path, pause_s=0.1), tmp_path)
+    started = at_work(forker.start("train", "task.yaml", folder=tmp_path, pause_s=0.6), tmp_path)
     own = str(only_run(tmp_path).recipe_file)
     for arguments in ([own, "--resume"], [own, "--resume"]):
         assert tunelab(["train", *arguments]) == 2

@@ -4,6 +4,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tunelab.errors import MissingExtraError
 from tunelab.events.event import AnyEvent, EvaluationDone
 from tunelab.events.log import steps
@@ -67,10 +69,11 @@ def terminal_plot(events: Sequence[AnyEvent], *, width: int = 72, height: int = 
 
 def moving_mean(values: Sequence[float]) -> list[float]:
     """Return the mean of each value and those before it, over a twentieth of the run."""
-    import polars as pl
-
-    window = max(1, len(values) // 20)
-    return pl.Series(values, dtype=pl.Float64).rolling_mean(window, min_samples=1).to_list()
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - max(1, len(values) // 20), 0)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    means: list[float] = ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
+    return means
 
 
 def _measured(events: Sequence[AnyEvent]) -> list[tuple[int, float]]:
