@@ -15,6 +15,7 @@ from tunelab.cleaning.cleaner import Cleaner
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.excluded import Excluded, read_excluded
 from tunelab.cleaning.judging import Judge
+from tunelab.cleaning.names import refuse_unknown_columns, with_columns
 from tunelab.cleaning.plan import Plan
 from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, first_rows, read_batches, row_batches
 from tunelab.cleaning.report import CleanReport
@@ -63,11 +64,15 @@ def clean_files(
     targets = find_targets(files, out, splits=test_size > 0, overwrite=overwrite)
     shape, way, evidence = find_shape(first_rows(files), settings)
     _refuse_what_has_no_effect(config, settings, shape, excluded)
+    if shape is None:
+        refuse_unknown_columns(config, settings, way.columns)
     known = read_excluded(excluded, config, settings, shape)
     while True:
         plan = _plan(config, settings, files, shape, evidence, known, test_size)
         judge = Judge(plan, shape, known.keys, _counter(config))
         batches = _told(ahead(read_batches(files, way)), files, on_progress)
+        if shape is None:
+            batches = with_columns(batches, plan.names, config, plan.label_field)
         try:
             with _no_search_for_cycles():
                 return _written(plan, judge, batches, targets)
@@ -91,6 +96,8 @@ def clean_rows(
     files = [SourceFile(name=name, path=None) for name in dict.fromkeys(row.origin.path for row in held)]
     shape, way, evidence = find_shape(held[:LOOKED_AT], conversation)
     _refuse_what_has_no_effect(config, conversation, shape, excluded)
+    if shape is None:
+        refuse_unknown_columns(config, conversation, way.columns)
     known = read_excluded(excluded, config, conversation, shape)
     plan = _plan(config, conversation, files, shape, evidence, known, 0.0)
     kept: list[Row] = []

@@ -52,7 +52,7 @@ class Cleaner:
             not_drawn=self._not_drawn.counts(RULES),
             changed=self._judge.changed.counts(RULES),
             reported=self._judge.reported.counts(RULES),
-            classes=self._classes,
+            classes=dict(sorted(self._classes.items())),
             format=self._plan.format,
             notes=self._plan.notes,
         )

@@ -1,6 +1,6 @@
 """Test rows that no training row may repeat: what they ask, and their texts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,6 +8,7 @@ import polars as pl
 from tunelab.cleaning.batches import Batch
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.judging import Judge, texts_of
+from tunelab.cleaning.names import with_columns
 from tunelab.cleaning.plan import Plan
 from tunelab.cleaning.reading import OtherWayError, Way, first_rows, read_batches
 from tunelab.cleaning.seen import Seen
@@ -60,7 +61,10 @@ def _read(files: Sequence[SourceFile], config: CleaningConfig, shape: Shape | No
     redacted = {name: "redact" for name in ("personal_data", "secrets") if getattr(config, name) == "redact"}
     judge = Judge(Plan(config=CleaningConfig(**same, **redacted), names=names), None)
     keys, texts, count = Seen(), list[str](), 0
-    for batch in read_batches(files, way):
+    batches: Iterable[Batch] = read_batches(files, way)
+    if shape is None:
+        batches = with_columns(batches, names, config, "")
+    for batch in batches:
         for bad in batch.unreadable:
             raise DataError(bad.fault, where=f"{names[batch.file]}:{bad.line}")
         judge.judge(batch)

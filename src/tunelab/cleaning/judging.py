@@ -262,7 +262,7 @@ class Judge:
             if said is not None:
                 labels = [said[row].label for row in rows]
             else:
-                labels = [str(value[self._label_field] or "") for value in standing.batch.values(rows)]  # type: ignore[index]
+                labels = [str(value.get(self._label_field) or "") for value in standing.batch.values(rows)]  # type: ignore[attr-defined]
             more["label"] = pl.Series(labels, dtype=pl.String)
         if self._config.near_duplicates is not None or self._config.near_overlap is not None:
             texts = standing.texts(standing.leaves)

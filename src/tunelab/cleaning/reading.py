@@ -117,7 +117,7 @@ def _batches_of(file: SourceFile, number: int, way: Way) -> Iterator[Batch]:
     is_table = suffix in (".csv", ".tsv", ".parquet")
     for batch in batches:
         assert isinstance(batch, ObjectBatch)
-        yield _as_table(batch, suffix, way) if is_table else batch
+        yield _as_table(batch, file.name, suffix, way) if is_table else batch
 
 
 def _holds_lines(file: SourceFile) -> bool:
@@ -131,8 +131,14 @@ def _as_objects(way: Way) -> OtherWayError:
     return OtherWayError(replace(way, text_columns=()))
 
 
-def _as_table(batch: ObjectBatch, suffix: str, way: Way) -> Batch:
+def _as_table(batch: ObjectBatch, name: str, suffix: str, way: Way) -> Batch:
     columns = pl.DataFrame(batch.objects, infer_schema_length=None) if batch.objects else pl.DataFrame()
+    for column, kind in columns.schema.items():
+        if "Binary" in str(kind):  # at any depth: a row that is rejected is shown as JSON, which has no bytes
+            remedy = "Leave the column out, or store its bytes as text."
+            raise DataError(
+                f'column "{column}" holds bytes', where=name, expected="text, numbers, lists", remedy=remedy
+            )
     if any(kind.is_nested() for kind in columns.dtypes):
         return batch
     return TableBatch(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +30,19 @@ class Targets:
 
     @contextmanager
     def written_aside(self) -> Iterator[Path]:
-        """Yield a folder to write the files into; they take their places when the context is left without an error."""
-        with new_files([*self.rows, self.folder / REJECTED, self.folder / REPORT]) as aside:
-            yield aside
+        """Yield a folder to write the files into; they take their places when the context is left without an error.
+
+        Otherwise nothing is left of them, nor of the folders that were made for them.
+        """
+        missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        try:
+            with new_files([*self.rows, self.folder / REJECTED, self.folder / REPORT]) as aside:
+                yield aside
+        except BaseException:
+            for folder in missing:
+                with suppress(OSError):  # somebody else put something there
+                    folder.rmdir()
+            raise
 
 
 def find_targets(files: Sequence[SourceFile], out: Path, *, splits: bool, overwrite: bool) -> Targets:
