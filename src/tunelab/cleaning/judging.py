@@ -10,12 +10,12 @@ from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.language import language_of
 from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
 from tunelab.cleaning.plan import Plan
+from tunelab.cleaning.redaction import HIDES, Find, redacted
 from tunelab.cleaning.report import Tally
 from tunelab.cleaning.rules import TEXT, changes, refusals
 from tunelab.cleaning.secrets import SECRET_CANDIDATES, find_secrets
 from tunelab.cleaning.seen import Seen
 from tunelab.cleaning.shapes import Said, Shape
-from tunelab.cleaning.spans import Span, redact_spans
 from tunelab.cleaning.standing import Standing
 from tunelab.conversations.split import Link
 from tunelab.sources import Origin
@@ -119,15 +119,25 @@ class Judge:
         rule: str,
         answer: str,
         candidates: str,
-        find: Callable[[str], list[Span]],
+        find: Find,
     ) -> pl.DataFrame:
         """Find what a room of recognisers knows, and do what the setting says."""
         kinds: dict[int, list[str]] = {}
         texts: dict[int, str] = {}
-        for leaf, row, text in leaves.filter(TEXT.str.contains(candidates)).select("leaf", "row", "text").iter_rows():
-            if spans := find(text):
-                kinds.setdefault(row, []).extend(span.kind for span in spans)
-                texts[leaf] = redact_spans(text, spans)
+        stuck: set[int] = set()
+        suspects = leaves.filter(TEXT.str.contains(candidates) | TEXT.str.contains(HIDES))
+        for leaf, row, text in suspects.select("leaf", "row", "text").iter_rows():
+            found = redacted(text, find)
+            if found.kinds:
+                kinds.setdefault(row, []).extend(found.kinds)
+                if found.text is None:
+                    stuck.add(row)
+                else:
+                    texts[leaf] = found.text
+        if answer == "redact" and stuck:
+            reason = "it holds {}, and its JSON cannot be redacted"
+            told = sorted(stuck)
+            standing.refuse(rule, told, [reason.format(", ".join(dict.fromkeys(kinds.pop(row)))) for row in told])
         rows = sorted(kinds)
         words = [", ".join(dict.fromkeys(kinds[row])) for row in rows]
         if answer == "drop":

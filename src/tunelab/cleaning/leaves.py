@@ -1,7 +1,10 @@
 """The text in a row, leaf by leaf: where it stands, whose it is, and how a changed one goes back."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import msgspec
 
 Path = tuple[str | int, ...]
 
@@ -14,6 +17,9 @@ _OPTIONAL = frozenset({"system", "history", "tools", "functions"})
 """Fields of a conversation that may be empty or null; `input` is one beside an instruction."""
 _CODE = frozenset({"tool_calls", "function_call", "arguments", "parameters"})
 """Fields that hold calls: searched for personal data and secrets, and else left as they are."""
+_ARGUMENTS = frozenset({"arguments", "parameters", "input"})
+"""Fields of a call that hold its arguments, as an object or as JSON text."""
+_JSON = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,7 @@ class Leaf:
     field: str
     """What users call it: the column of a table, the role of who speaks in a conversation."""
     text: str | None
+    """Arguments that are an object are one text, their JSON: numbers and names of fields are seen, too."""
     is_prose: bool
     """False for the arguments of calls: their spelling and their length are not a matter of cleaning."""
     may_be_empty: bool = False
@@ -51,14 +58,18 @@ def leaves_of(value: object, columns: tuple[str, ...] = ()) -> Iterator[Leaf]:
 
 
 def put_back(value: object, path: Path, text: str) -> object:
-    """Return a row with the text at `path` replaced; the row itself is changed where it can be."""
+    """Return a row with the text at `path` replaced; the row itself is changed where it can be.
+
+    What was no text there becomes what `text` is the JSON of.
+    """
     if not path:
         return text
     *above, last = path
     place = value
     for key in above:
         place = place[key]  # type: ignore[index]
-    place[last] = text  # type: ignore[index]
+    was_text = isinstance(place[last], str | None)  # type: ignore[index]
+    place[last] = text if was_text else json.loads(text)  # type: ignore[index]
     return value
 
 
@@ -66,6 +77,8 @@ def _inside(value: object, path: Path, field: str, optional: bool, *, is_code: b
     if isinstance(value, str) or value is None:
         if value is not None or len(path) == 1 or path[-1] in PROSE_FIELDS:
             yield Leaf(path=path, field=field, text=value, is_prose=not is_code, may_be_empty=optional or is_code)
+    elif is_code and path[-1] in _ARGUMENTS and not isinstance(value, bool):
+        yield Leaf(path=path, field=field, text=_JSON.encode(value).decode(), is_prose=False, may_be_empty=True)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _inside(item, (*path, index), field, optional, is_code=is_code)

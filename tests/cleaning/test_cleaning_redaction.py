@@ -1,0 +1,157 @@
+"""Redaction of texts that are JSON, and of calls: what was JSON stays JSON, and the check finds nothing after."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cleaned_files import clean, counts, rejected, write_rows
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tunelab.checks.texts import texts_of
+from tunelab.cleaning.personal import find_personal
+from tunelab.cleaning.redaction import redacted
+from tunelab.cleaning.secrets import find_secrets
+from tunelab.conversations import ConversationConfig, read_conversations
+from tunelab.sources import SourceFile, read_rows
+
+CARD = 4111111111111111
+SECRET = "q7Wz9" + "Lk2Xv8" + "Rt4Ym6Pd1"
+PIECES = st.sampled_from(
+    [
+        CARD,
+        str(CARD),
+        f"pay {CARD}",
+        "a@b.org",
+        "caf\u00e9\n+14155550132",
+        "http://u:pa55w0rd@host.org",
+        5,
+        "x",
+        -1.5,
+        None,
+    ]
+)
+NAMES = st.sampled_from(["a", "b", str(CARD), "a@b.org", "password", "api_key", "caf\u00e9"])
+VALUES = st.recursive(
+    PIECES | st.just(SECRET),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3) | inner.map(json.dumps),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    value=st.lists(VALUES, max_size=3) | st.dictionaries(NAMES, VALUES, max_size=3),
+    is_ascii=st.booleans(),
+    is_tight=st.booleans(),
+)
+@example(value={"card": CARD}, is_ascii=True, is_tight=False)
+@example(value={"password": SECRET}, is_ascii=True, is_tight=True)
+def test_json_stays_json_of_the_same_shape_and_holds_nothing_after(
+    value: object, is_ascii: bool, is_tight: bool
+) -> None:
+    text = json.dumps(value, ensure_ascii=is_ascii, separators=(",", ":") if is_tight else None)
+    for find in (find_personal, find_secrets):
+        done = redacted(text, find)
+        assert bool(done.kinds) >= bool(find(text))
+        assert done.kinds or done.text == text
+        if done.text is None:
+            continue
+        assert shape(json.loads(done.text)) == shape(value)
+        again = json.dumps(json.loads(done.text), ensure_ascii=False, separators=(",", ":"))
+        assert find(done.text) == find(again) == []
+
+
+def shape(value: object) -> object:
+    if isinstance(value, dict):
+        return [shape(each) for each in value.values()]
+    return [shape(each) for each in value] if isinstance(value, list) else "leaf"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('{"card":  4111111111111111, "n": 1.50}', '{"card":  "[CARD]", "n": 1.50}'),
+        ('{"to": "a\\u0040b.org"}', '{"to": "[EMAIL]"}'),
+        ('{"4111111111111111": [4111111111111111]}', '{"[CARD]": ["[CARD]"]}'),
+        ('{"body": "{\\"card\\": 4111111111111111}"}', '{"body": "{\\"card\\": \\"[CARD]\\"}"}'),
+        ("card 4111111111111111", "card [CARD]"),
+        ("4111111111111111", "[CARD]"),
+        ("{card: 4111111111111111}", "{card: [CARD]}"),
+    ],
+)
+def test_what_lies_around_a_hit_stands_as_it_was_written(text: str, wanted: str) -> None:
+    assert redacted(text, find_personal).text == wanted
+
+
+def test_a_secret_known_by_its_name_leaves_the_name() -> None:
+    text = json.dumps({"password": SECRET, "n": 1})
+    assert redacted(text, find_secrets).text == '{"password": "[ASSIGNED_SECRET]", "n": 1}'
+
+
+def test_two_fields_that_would_get_one_name_cannot_be_redacted() -> None:
+    done = redacted('{"a@b.org": 1, "c@d.org": 2}', find_personal)
+    assert (done.kinds, done.text) == (("email", "email"), None)
+
+
+ARGUMENTS = [
+    {"card": CARD},
+    {"cards": [CARD, {str(CARD): 1}]},
+    {"to": "a@b.org", "n": 2**40, "half": 0.5},
+    {"caf\u00e9": "mail a@b.org or +1 415 555 0132"},
+    {"n": 1},
+]
+
+
+def call_rows() -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    ask, done = {"role": "user", "content": "pay"}, {"role": "assistant", "content": "paid"}
+    for arguments in ARGUMENTS:
+        for form in (arguments, json.dumps(arguments)):
+            call = {"id": "c", "type": "function", "function": {"name": "pay", "arguments": form}}
+            use = {"type": "tool_use", "id": "c", "name": "pay", "input": form}
+            for said in ({"content": None, "tool_calls": [call]}, {"content": [use]}):
+                answer = {"role": "tool", "tool_call_id": "c", "content": json.dumps({"by": arguments})}
+                rows.append({"messages": [ask, {"role": "assistant", **said}, answer, done]})
+    return rows
+
+
+def found_by_the_check(path: Path) -> list[int]:
+    """Return the lines in which the texts that the check looks at hold personal data."""
+    rows = list(read_rows([SourceFile(name="f", path=path)]))
+    conversations = read_conversations(iter(rows), ConversationConfig(), base=path.parent).items
+    assert len(conversations) == len(rows) > 0
+    return [each.origin.line for each in conversations if any(map(find_personal, texts_of([each]).different))]
+
+
+def test_after_redaction_the_check_finds_no_personal_data_in_calls(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "in.jsonl", call_rows())
+    bad = found_by_the_check(path)
+    assert len(bad) == 16
+    out, report = tmp_path / "out.jsonl", clean(path, personal_data="redact")
+    assert (report.num_kept, [each.count for each in report.changed]) == (20, [16])
+    assert found_by_the_check(out) == []
+    calls = [json.loads(line)["messages"][1] for line in out.read_text().splitlines()]
+    assert calls[0]["tool_calls"][0]["function"]["arguments"] == {"card": "[CARD]"}
+    assert calls[1]["content"][0]["input"] == {"card": "[CARD]"}
+    assert calls[2]["tool_calls"][0]["function"]["arguments"] == '{"card": "[CARD]"}'
+    assert calls[8]["tool_calls"][0]["function"]["arguments"] == {"to": "[EMAIL]", "n": 2**40, "half": 0.5}
+
+
+def test_report_and_drop_see_the_calls_that_the_check_sees(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "in.jsonl", call_rows())
+    report = clean(path, personal_data="report")
+    assert [each.count for each in report.reported] == [len(found_by_the_check(path))] == [16]
+    out, report = tmp_path / "out.jsonl", clean(path, personal_data="drop")
+    assert counts(report) == {"personal_data": 16}
+    assert found_by_the_check(out) == []
+
+
+def test_a_row_that_cannot_be_redacted_is_rejected_with_its_reason(tmp_path: Path) -> None:
+    rows = call_rows()[-1:]
+    call = {"function": {"name": "mail", "arguments": {"a@b.org": 1, "c@d.org": 2}}}
+    bad = {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "tool_calls": [call]}]}
+    report = clean(write_rows(tmp_path / "in.jsonl", [bad, *rows]), personal_data="redact")
+    assert (report.num_kept, counts(report), report.changed) == (1, {"personal_data": 1}, ())
+    (told,) = rejected(tmp_path)
+    assert told["reason"] == "it holds email, and its JSON cannot be redacted"
