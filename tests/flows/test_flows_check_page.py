@@ -114,6 +114,24 @@ def test_a_page_that_cannot_be_written_is_one_message(tmp_path: Path, capsys: py
     assert capsys.readouterr().err.startswith("tunelab: ")
 
 
+@pytest.mark.parametrize("name", ["train.jsonl", "notes.html", "folder.html"])
+def test_a_page_takes_the_place_of_an_earlier_page_alone(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_rows(tmp_path / "train.jsonl", [*rows(12)])
+    (tmp_path / "notes.html").write_text("<title>Not to be lost</title>")
+    (tmp_path / "folder.html").mkdir()
+    before = file.read_bytes()
+    assert run(["check", str(file), "--html", str(tmp_path / name)]) == 2
+    assert name in capsys.readouterr().err
+    assert file.read_bytes() == before
+    assert (tmp_path / "notes.html").read_text() == "<title>Not to be lost</title>"
+    page = tmp_path / "check.html"
+    for _ in range(2):
+        assert run(["check", str(file), "--html", str(page)]) == 0
+    assert "tunelab check</title>" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_draws_it_without_complaint_at_desktop_and_phone_width(width: int, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

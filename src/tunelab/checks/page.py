@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
@@ -14,7 +15,8 @@ from markupsafe import Markup
 from tunelab.checks.document import Document
 from tunelab.checks.example import Example, Said
 from tunelab.checks.statistics import TokenStatistics, short
-from tunelab.errors import counted
+from tunelab.errors import StorageError, counted
+from tunelab.files import storage_errors
 from tunelab.rendering.show import Span, pictured, visible
 
 # Agents' prompts fill megabytes; --json keeps them whole.
@@ -22,6 +24,7 @@ _SPAN_CHARACTERS = 6000
 _FIRST_MESSAGES, _LAST_MESSAGES = 3, 9
 _BARS_SHOWN = 12
 
+_TITLE, _HEAD_BYTES = "tunelab check</title>", 4096
 _WIDTH, _HEIGHT, _TOP, _BOTTOM, _GAP = 880, 260, 26, 30, 10
 
 
@@ -49,6 +52,19 @@ class _Histogram:
     @property
     def any_beyond(self) -> bool:
         return any(bar.beyond and bar.count for bar in self.bars)
+
+
+def refuse_what_is_no_page(path: Path) -> None:
+    """Raise a StorageError where a page at `path` would replace anything but an earlier page.
+
+    Whoever asks before the work begins spares the user the work, and the file that stands there.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise StorageError("a page is a file of HTML", where=str(path), expected="a name that ends in .html")
+    with storage_errors(path):
+        if path.exists() and (path.is_dir() or _TITLE not in path.read_bytes()[:_HEAD_BYTES].decode(errors="replace")):
+            remedy = "Give another name, or move away what stands there."
+            raise StorageError("this exists, and is no page of check", where=str(path), remedy=remedy)
 
 
 def to_html(document: Document, *, checked: str) -> str:

@@ -91,6 +91,11 @@ def command(
     from tunelab.flows.check import check_data_or_recipe
 
     measure = None if worst is None else measure_named(worst)
+    if html is not None:
+        from tunelab.checks.page import refuse_what_is_no_page, to_html
+        from tunelab.files import write_file
+
+        refuse_what_is_no_page(html)
     with _watched() as watch:
         result = check_data_or_recipe(
             target,
@@ -109,9 +114,6 @@ def command(
             on_progress=watch.progress,
         )
     if html is not None:
-        from tunelab.checks.page import to_html
-        from tunelab.files import write_file
-
         write_file(html, to_html(result.document(), checked=target or "the variables LLM_*"))
     if as_json:
         from tunelab.checks.document import to_json
