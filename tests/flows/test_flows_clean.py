@@ -3,14 +3,17 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tunelab.cli.main import run
 from tunelab.errors import DataError
+from tunelab.flows.clean import clean_for
 from tunelab.flows.data import gather
-from tunelab.recipes import resolve_recipe
+from tunelab.recipes import DataConfig, resolve_recipe
 from tunelab.recipes.recipe import to_yaml
 from tunelab.rendering.load import load_renderer
+from tunelab.sources import SourceFile, read_rows
 from tunelab.starter import NANO_FOLDER
 
 ROWS = [
@@ -130,3 +133,63 @@ def test_the_command_tells_what_it_did_and_refuses_what_cannot_be(
         assert wrong[0] in capsys.readouterr().err
     assert run(["clean", "train.jsonl", "-o", "o.jsonl", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["num_read"] == 15
+
+
+CELLS = [
+    ("a plain title", "what it is, in some words"),
+    ("", "no title here at all"),
+    ("another title", ""),
+    ("short", "what it is, in other words"),
+    ("a title of spaces", "   "),
+    ("a plain title", "what it is, in some words"),
+]
+PAIRS = ("prompt", "completion", "system")
+
+
+def write_table(path: Path, names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    if path.suffix in (".csv", ".tsv"):
+        sign = "," if path.suffix == ".csv" else "\t"
+        lines = [[f'"{cell}"' if "," in cell else cell for cell in row] for row in (names, *rows)]
+        path.write_text("".join(sign.join(line) + "\n" for line in lines))
+        return
+    nulls = [{name: cell or None for name, cell in zip(names, row, strict=True)} for row in rows]
+    if path.suffix == ".parquet":
+        counted = [{**row, "stock": None if number == 0 else number} for number, row in enumerate(nulls)]
+        pl.DataFrame(counted).write_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in nulls))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize("is_pair", [False, True])
+def test_a_recipe_rejects_the_rows_that_the_command_rejects_by_the_same_rules(
+    folder: Path, suffix: str, is_pair: bool
+) -> None:
+    """Over a table with a template and over pairs, in which the column `system` may be empty."""
+    path = folder / f"rows.{suffix}"
+    names = PAIRS if is_pair else ("title", "content")
+    write_table(path, names, [(*row, "") if is_pair else row for row in CELLS])
+    limits, field = {names[0]: 6, names[1]: 4}, names[0]
+    options = ["--drop-nulls", "--drop-duplicates", "row"]
+    options += [word for name, limit in limits.items() for word in ("--min-chars", f"{name}={limit}")]
+    assert run(["clean", path.name, "-o", "out.jsonl" if suffix == "jsonl" else f"out.{suffix}", *options]) == 0
+    by_command = json.loads((folder / "clean.report.json").read_text())
+    cleaning = {"drop_nulls": True, "drop_duplicates": "row", "min_chars": limits}
+    data: dict[str, object] = {"train_files": [path.name], "eval_fraction": 0, "cleaning": cleaning}
+    if not is_pair:
+        data |= {"prompt_template": "{title}", "completion_template": "{content}"}
+    config = DataConfig.model_validate(data)
+    rows = read_rows([SourceFile(name=path.name, path=path)])
+    stand, report = clean_for(rows, config, base=folder, draws=True)
+    told = [(each["rule"], each["count"], each["examples"]) for each in by_command["rejected"]]
+    assert [(each.rule, each.count, list(each.examples)) for each in report.rejected] == told
+    assert sum(count for _, count, _ in told) == by_command["num_rejected"] >= 4
+    assert len(stand) == by_command["num_kept"] > 0
+    assert stand[0].value[field] == "a plain title"
+
+
+def test_rows_of_several_files_keep_the_name_of_their_file(folder: Path) -> None:
+    (folder / "more.csv").write_text("prompt,completion\nquestion of a table,good\nanother question,\n")
+    found = gathered(folder, "data.train_files=[train.jsonl, more.csv]", "data.cleaning.drop_nulls=true")
+    assert str(found.train[-1].origin) == "more.csv:2"
+    assert any("more.csv:3" in note for note in found.notes)

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 import polars as pl
 
-from tunelab.cleaning.leaves import Path, leaves_of, put_back
+from tunelab.cleaning.leaves import Path, is_optional, leaves_of, put_back
 
 _JSON = msgspec.json.Encoder()
 _SORTED_JSON = msgspec.json.Encoder(order="sorted")
@@ -105,7 +105,7 @@ class TableBatch:
                     field=pl.lit(name),
                     text=text,
                     is_prose=pl.lit(True),
-                    may_be_empty=pl.lit(False),
+                    may_be_empty=pl.lit(self.is_conversation and is_optional(name, self.text_columns)),
                 )
             )
         return pl.concat(parts) if parts else _leaf_frame([], [], [], [], [])
@@ -183,7 +183,7 @@ class ObjectBatch:
         for leaf, text in changed.select("leaf", "text").iter_rows():
             row, path = self._paths[leaf]
             if row not in self._originals:
-                self._originals[row] = self._record(row)
+                self._originals[row] = self.record(row)
             self.objects[row] = put_back(self.objects[row], path, text)
             touched.add(row)
         if self.records is not None:
@@ -203,15 +203,16 @@ class ObjectBatch:
 
     def kept(self, rows: pl.Series) -> pl.DataFrame:
         """Return JSON text."""
-        return pl.DataFrame({RECORD: pl.Series([self._record(row) for row in rows], dtype=pl.String)})
+        return pl.DataFrame({RECORD: pl.Series([self.record(row) for row in rows], dtype=pl.String)})
 
     def shown(self, rows: pl.Series) -> pl.Series:
         """Return the JSON text that stood in the file, or one made of the object."""
         originals = self._originals
-        texts = [originals[row] if row in originals else self._record(row) for row in rows]
+        texts = [originals[row] if row in originals else self.record(row) for row in rows]
         return pl.Series("", texts, dtype=pl.String)
 
-    def _record(self, row: int) -> str:
+    def record(self, row: int) -> str:
+        """Return the JSON text of a row."""
         return _encoded(self.objects[row]) if self.records is None else self.records[row]
 
 

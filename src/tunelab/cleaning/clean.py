@@ -108,7 +108,7 @@ def clean_rows(
 
     judge = Judge(plan, shape, known.keys, _counter(config))
     cleaner = Cleaner(plan, judge, _waiting(plan, None), keep=keep, reject=lambda told, shown: None)
-    return kept, cleaner.clean(row_batches(held, [], {file.name: number for number, file in enumerate(files)}, way))
+    return kept, cleaner.clean(row_batches(held, {file.name: number for number, file in enumerate(files)}, way))
 
 
 @contextmanager

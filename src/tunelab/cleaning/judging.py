@@ -62,9 +62,13 @@ class Judge:
     def judge(self, batch: Batch) -> Judged:
         """Return what becomes of a batch; its texts are changed in place."""
         standing = Standing(batch, self._names[batch.file])
-        if self._shape is not None:
-            self._refuse_what_is_no_conversation(standing, self._shape)
+        shape = self._shape
+        is_table = shape is not None and shape.format.name == "table"
+        if shape is not None and not is_table:
+            self._refuse_what_is_no_conversation(standing, shape)
         self._judge_text(standing)
+        if shape is not None and is_table:  # a template wants its columns of what the rules for columns have left
+            self._refuse_what_is_no_conversation(standing, shape)
         self._refuse_duplicates(standing)
         facts, links = self._facts(standing)
         return Judged(rows=standing.rows, refused=standing.refused(), facts=facts, links=links)

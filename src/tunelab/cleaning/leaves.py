@@ -1,7 +1,7 @@
 """The text in a row, leaf by leaf: where it stands, whose it is, and how a changed one goes back."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -37,6 +37,11 @@ class Leaf:
     may_be_empty: bool = False
 
 
+def is_optional(field: str, fields: Collection[str]) -> bool:
+    """Tell whether a field of a conversation's row may be empty or null, beside `fields`."""
+    return field in _OPTIONAL or (field == "input" and "instruction" in fields)
+
+
 def leaves_of(value: object, columns: tuple[str, ...] = ()) -> Iterator[Leaf]:
     """Yield the texts of a row in their order.
 
@@ -46,12 +51,11 @@ def leaves_of(value: object, columns: tuple[str, ...] = ()) -> Iterator[Leaf]:
     if isinstance(value, str):
         yield Leaf(path=(), field="text", text=value, is_prose=True)
     elif isinstance(value, dict):
-        optional = _OPTIONAL | ({"input"} if "instruction" in value else set())
         for key, inner in value.items():
             if columns and isinstance(inner, str | None):
                 yield Leaf(path=(key,), field=key, text=inner, is_prose=True)
             elif key not in _NO_TEXT and key not in _DEFINITIONS:
-                yield from _inside(inner, (key,), key, key in optional, is_code=key in _CODE)
+                yield from _inside(inner, (key,), key, is_optional(key, value), is_code=key in _CODE)
         for key in columns:
             if key not in value:
                 yield Leaf(path=(key,), field=key, text=None, is_prose=True)

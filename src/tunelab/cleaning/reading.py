@@ -5,7 +5,8 @@ What the fast parser takes is what `sources` would take: rows that it might see 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
+from pathlib import Path
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from tunelab.sources.opening import read_head, unpacked_suffix
 LOOKED_AT = 1000
 """Rows by which a file's shape is judged."""
 _ROWS_AT_ONCE = 4096
+_TABLES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,17 +77,25 @@ def read_batches(files: Iterable[SourceFile], way: Way) -> Iterator[Batch]:
             raise DataError("the file holds no rows", where=file.name, expected="at least one")
 
 
-def row_batches(rows: Iterable[Row], errors: list[DataError], numbers: Mapping[str, int], way: Way) -> Iterator[Batch]:
-    """Yield rows that were read elsewhere; `errors`, which fills while they come, are those that could not be."""
+def row_batches(rows: Iterable[Row], numbers: Mapping[str, int], way: Way) -> Iterator[Batch]:
+    """Yield rows that were read elsewhere, each file's as `read_batches` would; all are written as JSON."""
+    for name, some in groupby(rows, key=lambda row: row.origin.path):
+        suffix = unpacked_suffix(Path(name))
+        for batch in _object_batches(some, [], numbers[name], way):
+            if suffix in _TABLES:
+                batch.records = [batch.record(row) for row in range(len(batch.lines))]
+            yield _as_table(batch, name, suffix, way) if suffix in _TABLES else batch
+
+
+def _object_batches(rows: Iterable[Row], errors: list[DataError], number: int, way: Way) -> Iterator[ObjectBatch]:
+    """Yield rows of a file; `errors`, which fills while they come, are those that could not be read."""
     stream = iter(rows)
-    number = 0
     while True:
         some = list(islice(stream, _ROWS_AT_ONCE))
         unreadable = tuple(Unreadable(line=_line(error), fault=_fault(error)) for error in errors)
         errors.clear()
         if not some and not unreadable:
             return
-        number = numbers.get(some[0].origin.path, number) if some else number
         lines = pl.Series("line", [row.origin.line for row in some], dtype=pl.UInt64)
         objects: list[object] = [row.value for row in some]
         yield ObjectBatch(
@@ -113,11 +123,8 @@ def _batches_of(file: SourceFile, number: int, way: Way) -> Iterator[Batch]:
             yield from separated_batches(file, number, way.is_conversation, lambda: OtherWayError(slowly))
             return
     errors: list[DataError] = []
-    batches = row_batches(read_rows([file], on_bad=errors.append), errors, {file.name: number}, way)
-    is_table = suffix in (".csv", ".tsv", ".parquet")
-    for batch in batches:
-        assert isinstance(batch, ObjectBatch)
-        yield _as_table(batch, file.name, suffix, way) if is_table else batch
+    for batch in _object_batches(read_rows([file], on_bad=errors.append), errors, number, way):
+        yield _as_table(batch, file.name, suffix, way) if suffix in _TABLES else batch
 
 
 def _holds_lines(file: SourceFile) -> bool:
@@ -147,6 +154,7 @@ def _as_table(batch: ObjectBatch, name: str, suffix: str, way: Way) -> Batch:
         unreadable=batch.unreadable,
         num_bytes=batch.num_bytes,
         columns=columns,
+        records=None if batch.records is None else pl.Series(batch.records, dtype=pl.String),
         text_columns=tuple(name for name, kind in columns.schema.items() if kind in (pl.String, pl.Null)),
         empty_is_null=suffix != ".parquet",
         is_conversation=way.is_conversation,
