@@ -76,6 +76,10 @@ def shape(value: object) -> object:
         ('{"4111111111111111": [4111111111111111]}', '{"[CARD]": ["[CARD]"]}'),
         ('{"body": "{\\"card\\": 4111111111111111}"}', '{"body": "{\\"card\\": \\"[CARD]\\"}"}'),
         ("card 4111111111111111", "card [CARD]"),
+        (
+            'to a@b.org: <tool_call>{"card": 4111111111111111, "n": {}}</tool_call> {"c": 4111111111111111} c@d.org',
+            'to [EMAIL]: <tool_call>{"card": "[CARD]", "n": {}}</tool_call> {"c": "[CARD]"} [EMAIL]',
+        ),
         ("4111111111111111", "[CARD]"),
         ("{card: 4111111111111111}", "{card: [CARD]}"),
     ],

@@ -5,6 +5,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from tunelab.cleaning.spans import Span, redact_spans
 
@@ -12,6 +13,9 @@ Find = Callable[[str], list[Span]]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?')
 _NO_JSON = object()
+_OPENS = re.compile(r'\{\s*"')
+_DECODER = json.JSONDecoder()
+_MOST_TRIED = 500
 
 HIDES = r"(?s)^\s*[{\[].*\\[u/]"
 """Found in JSON that may write characters otherwise than they are read: a scan of the text would not see those."""
@@ -35,8 +39,7 @@ def redacted(text: str, find: Find) -> Redacted:
     """
     value = _parsed(text)
     if value is _NO_JSON:
-        spans = find(text)
-        return Redacted(kinds=_kinds(spans), text=redact_spans(text, spans))
+        return _redacted_prose(text, find)
     new, kinds = _redacted_json(text, find)
     compact = _compact(new)
     if find(compact):  # a hit in calls as they are trained, where white space between fields is another
@@ -46,6 +49,44 @@ def redacted(text: str, find: Find) -> Redacted:
         return Redacted(kinds=(), text=text)
     stays = (_has_unique_fields(new) or not _has_unique_fields(text)) and not find(new) and not find(_compact(new))
     return Redacted(kinds=kinds, text=new if stays else None)
+
+
+def _redacted_prose(text: str, find: Find) -> Redacted:
+    """Redact a text that is no JSON; objects of JSON in it, as calls between tags are, stay what they are."""
+    spans = find(text)
+    objects = _objects_in(text) if spans else []
+    parts, kinds, end = [], list[str](), 0
+    for start, stop in objects:
+        inside = [span for span in spans if start <= span.start and span.end <= stop]
+        if not inside or any(span.start < start < span.end or span.start < stop < span.end for span in spans):
+            continue
+        done = redacted(text[start:stop], find)
+        kinds += done.kinds
+        if done.text is None:
+            return Redacted(kinds=tuple(kinds), text=None)
+        if done.kinds:
+            before = [_moved(span, end) for span in spans if end <= span.start < start]
+            parts += [redact_spans(text[end:start], before), done.text]
+            end = stop
+    parts.append(redact_spans(text[end:], [_moved(span, end) for span in spans if span.start >= end]))
+    return Redacted(kinds=tuple(dict.fromkeys([*_kinds(spans), *kinds])), text="".join(parts))
+
+
+def _objects_in(text: str) -> list[tuple[int, int]]:
+    """Return where objects of JSON stand in a text, the outer ones; braces that open none are tried so often only."""
+    found, end = list[tuple[int, int]](), 0
+    for match in islice(_OPENS.finditer(text), _MOST_TRIED):
+        if match.start() >= end:
+            try:
+                _, end = _DECODER.raw_decode(text, match.start())
+            except (ValueError, RecursionError):
+                continue
+            found.append((match.start(), end))
+    return found
+
+
+def _moved(span: Span, by: int) -> Span:
+    return Span(kind=span.kind, start=span.start - by, end=span.end - by)
 
 
 def _parsed(text: str) -> object:
