@@ -4,8 +4,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cleaned_files import clean, write_rows
+from cleaned_files import chat, clean, write_rows
+from pydantic import ValidationError
 
+from tunelab.cleaning.config import CleaningConfig
 from tunelab.errors import DataError, RecipeError
 
 TABLE = [{"title": f"title {n}", "content": "c", "kind": "ab"[n % 2]} for n in range(8)]
@@ -63,3 +65,53 @@ def test_classes_stand_in_the_report_in_one_order(tmp_path: Path) -> None:
     rows = [{"text": "x", "kind": kind} for kind in "qzbkcamx"]
     report = clean(write_rows(tmp_path / "in.jsonl", rows), label_field="kind", max_per_class=1)
     assert list(report.classes) == sorted("qzbkcamx")
+
+
+CHATS = [chat(f"question {n}", f'{{"label": "{"ab"[n % 2]}"}}', id=n) for n in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"min_chars": {"usr": 4}}, 'min_chars: no row has the field or role "usr".*assistant, user.*"user"'),
+        ({"max_chars": {"usr": 4}}, 'max_chars: no row has the field or role "usr"'),
+        ({"text_fields": ["usr"]}, 'text_fields: no row has the field or role "usr".*"user"'),
+        ({"text_fields": ["usr"], "drop_duplicates": "row"}, 'text_fields: no row has the field or role "usr"'),
+        ({"prompt_fields": ["mesages"]}, 'prompt_fields: no row has the field "mesages".*"messages"'),
+        ({"label_field": "idd", "max_per_class": 1}, 'label_field: no row has the field "idd".*"id"'),
+        ({"label_json_key": "lable", "max_per_class": 1}, 'label_json_key: no answer.*"lable".*"label"'),
+        ({"label_pattern": "Class: (.)", "max_per_class": 1}, "label_pattern: it finds nothing"),
+        ({"label_field": "id"}, "nothing is drawn by it"),
+        ({"tokenizer": "x.json"}, "no tokens are counted"),
+    ],
+)
+def test_pain_23_a_name_that_matches_nothing_in_conversations_is_refused(
+    tmp_path: Path, settings: dict[str, object], told: str
+) -> None:
+    path = write_rows(tmp_path / "in.jsonl", list(CHATS))
+    with pytest.raises(RecipeError, match=told):
+        clean(path, "new/out.jsonl", **settings)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_role_that_speaks_late_and_fields_that_rows_have_are_no_mistake(tmp_path: Path) -> None:
+    rare = chat("q", "a")
+    rare["messages"].insert(0, {"role": "system", "content": "be kind"})  # type: ignore[attr-defined]
+    path = write_rows(tmp_path / "in.jsonl", [*(chat(f"question {n}", "a", id=n) for n in range(3000)), rare])
+    assert clean(path, min_chars={"system": 3, "*": 1}).num_kept == 3001
+    assert clean(path, text_fields=["messages"], drop_duplicates="row").num_kept == 3001
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"languages": ["klingon"]}, 'which "klingon" is not. One of af, am'),
+        ({"languages": ["english"]}, 'which "english" is not. Did you mean "en"'),
+        ({"min_chars": {"*": 10}, "max_chars": {"*": 5}}, "at least 10, the fewest that min_chars allows"),
+        ({"min_chars": {"*": 10}, "max_chars": {"title": 5}}, "at least 10 for title"),
+        ({"min_tokens": 10, "max_tokens": 5}, "at least 10, the fewest that min_tokens allows"),
+    ],
+)
+def test_settings_that_no_row_can_meet_are_refused(settings: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        CleaningConfig(**settings)  # type: ignore[arg-type]

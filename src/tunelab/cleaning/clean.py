@@ -15,9 +15,9 @@ from tunelab.cleaning.cleaner import Cleaner
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.excluded import Excluded, read_excluded
 from tunelab.cleaning.judging import Judge
-from tunelab.cleaning.names import refuse_unknown_columns, with_columns
+from tunelab.cleaning.names import names_of_texts, refuse_unknown_columns, refuse_unknown_fields, with_columns
 from tunelab.cleaning.plan import Plan
-from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, first_rows, read_batches, row_batches
+from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, Way, first_rows, read_batches, row_batches
 from tunelab.cleaning.report import CleanReport
 from tunelab.cleaning.shapes import Shape, find_shape
 from tunelab.cleaning.targets import REJECTED, REPORT, Targets, find_targets
@@ -25,6 +25,7 @@ from tunelab.cleaning.tokens import token_counter
 from tunelab.cleaning.waiting import Waiting
 from tunelab.cleaning.writing import RejectedWriter, RowWriter
 from tunelab.conversations import ConversationConfig
+from tunelab.conversations.format import fields_of
 from tunelab.errors import RecipeError
 from tunelab.files import write_json
 from tunelab.sources import Origin, Row, SourceFile
@@ -62,16 +63,19 @@ def clean_files(
     """
     settings = conversation or ConversationConfig()
     targets = find_targets(files, out, splits=test_size > 0, overwrite=overwrite)
-    shape, way, evidence = find_shape(first_rows(files), settings)
+    first = first_rows(files)
+    shape, way, evidence = find_shape(first, settings)
     _refuse_what_has_no_effect(config, settings, shape, excluded)
-    if shape is None:
-        refuse_unknown_columns(config, settings, way.columns)
+    if any((settings.label_field, settings.label_json_key, settings.label_pattern)) and not config.by_class:
+        remedy = "Set max_per_class or stratified, or leave the label out."
+        raise RecipeError("a label is named, and nothing is drawn by it", remedy=remedy)
+    names = _refuse_unknown_names(config, settings, shape, way, first)
     known = read_excluded(excluded, config, settings, shape)
     while True:
-        plan = _plan(config, settings, files, shape, evidence, known, test_size)
+        plan = _plan(config, settings, files, shape, evidence, known, test_size, names)
         judge = Judge(plan, shape, known.keys, _counter(config))
         batches = _told(ahead(read_batches(files, way)), files, on_progress)
-        if shape is None:
+        if way.columns:
             batches = with_columns(batches, plan.names, config, plan.label_field)
         try:
             with _no_search_for_cycles():
@@ -86,8 +90,12 @@ def clean_rows(
     *,
     conversation: ConversationConfig,
     excluded: Sequence[SourceFile] = (),
+    draws: bool = True,
 ) -> tuple[list[Row], CleanReport]:
     """Return the rows that stand, in their order, with what was done.
+
+    Args:
+        draws: False for held-out rows, in which a role that settings name need not speak.
 
     Raises:
         DataError: `excluded` cannot be read, or is of another shape.
@@ -96,10 +104,10 @@ def clean_rows(
     files = [SourceFile(name=name, path=None) for name in dict.fromkeys(row.origin.path for row in held)]
     shape, way, evidence = find_shape(held[:LOOKED_AT], conversation)
     _refuse_what_has_no_effect(config, conversation, shape, excluded)
-    if shape is None:
-        refuse_unknown_columns(config, conversation, way.columns)
+    found = _refuse_unknown_names(config, conversation, shape, way, held[:LOOKED_AT])
+    names = found if draws else ()
     known = read_excluded(excluded, config, conversation, shape)
-    plan = _plan(config, conversation, files, shape, evidence, known, 0.0)
+    plan = _plan(config, conversation, files, shape, evidence, known, 0.0, names)
     kept: list[Row] = []
 
     def keep(records: pl.DataFrame, notes: pl.DataFrame, is_test: bool) -> None:
@@ -134,10 +142,28 @@ def _refuse_what_has_no_effect(
         raise RecipeError(
             "near_overlap is set, and no test rows are named", remedy="Name their files in exclude_files."
         )
+    if config.tokenizer != "nano" and config.min_tokens is None and config.max_tokens is None:
+        raise RecipeError("tokenizer is set, and no tokens are counted", remedy="Set min_tokens or max_tokens.")
     asks = config.conflicts != "keep" or config.drop_duplicates == "prompt"
     if asks and shape is None and not config.prompt_fields:
         remedy = "Set prompt_fields to the columns that ask; the others are the answer."
         raise RecipeError("the rows are a table, and no column is named as their prompt", remedy=remedy)
+
+
+def _refuse_unknown_names(
+    config: CleaningConfig, conversation: ConversationConfig, shape: Shape | None, way: Way, first: Sequence[Row]
+) -> tuple[tuple[str, str], ...]:
+    """Return the settings and names that nothing but all rows can tell of; others are refused here."""
+    if way.columns:
+        refuse_unknown_columns(config, conversation, way.columns)
+    if shape is not None:
+        refuse_unknown_fields(first, config, conversation)
+        if config.by_class:
+            shape.refuse_unknown_label(first)
+    if way.columns:
+        return ()
+    fields = {field for row in first for field in fields_of(row)} if config.drop_duplicates == "row" else set()
+    return tuple(named for named in names_of_texts(config) if named[0] != "text_fields" or named[1] not in fields)
 
 
 def _written(plan: Plan, judge: Judge, batches: Iterable[Batch], targets: Targets) -> CleanReport:
@@ -162,6 +188,7 @@ def _plan(
     evidence: str,
     known: Excluded,
     test_size: float,
+    names_to_find: tuple[tuple[str, str], ...],
 ) -> Plan:
     several = (f"{len(files)} files: {', '.join(file.name for file in files)}",) if len(files) > 1 else ()
     return Plan(
@@ -169,6 +196,7 @@ def _plan(
         names=tuple(file.name for file in files),
         test_size=test_size,
         excluded_texts=known.texts,
+        names_to_find=names_to_find,
         label_field=conversation.label_field or "",
         format="" if shape is None else shape.format.name,
         notes=(*several, evidence, *known.notes),

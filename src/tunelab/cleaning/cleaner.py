@@ -7,6 +7,7 @@ import polars as pl
 from tunelab.cleaning.batches import RECORD, Batch, json_of
 from tunelab.cleaning.drawing import draw, priorities, split
 from tunelab.cleaning.judging import Judge
+from tunelab.cleaning.names import refuse_unseen
 from tunelab.cleaning.near import Sketches, frame_of
 from tunelab.cleaning.plan import RULES, Plan
 from tunelab.cleaning.report import CleanReport, Tally
@@ -34,9 +35,14 @@ class Cleaner:
         """Clean all batches and return what was done.
 
         Every row is kept, rejected or not drawn: that their sum is what was read is a promise of this function.
+
+        Raises:
+            RecipeError: a setting names a field or role that no row has.
         """
         for batch in batches:
             self._take(batch)
+        if self._num_read:
+            refuse_unseen(self._judge.unseen, self._judge.fields)
         if self._waiting is not None:
             self._decide(self._waiting)
         num_kept = self._num_train + self._num_test

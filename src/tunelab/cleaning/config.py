@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from tunelab.cleaning.language import LANGUAGES
 
 Characters = Annotated[int, Field(ge=0)]
 Answer = Literal["keep", "report", "redact", "drop"]
@@ -74,6 +76,35 @@ class CleaningConfig(BaseModel):
     max_samples: int | None = Field(None, ge=1, description="At most this many rows, drawn by seed; null takes all.")
     stratified: bool = Field(False, description="Draw and split so that each label (else each answer) keeps its share.")
     seed: int = Field(42, ge=0, description="Decides every draw.")
+
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_known(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        for language in languages:
+            if language not in LANGUAGES:
+                start = language[:2].lower()
+                hint = f'Did you mean "{start}"?' if start in LANGUAGES else f"One of {', '.join(LANGUAGES)}."
+                raise ValueError(f'codes of languages that are recognised, which "{language}" is not. {hint}')
+        return languages
+
+    @field_validator("max_chars")
+    @classmethod
+    def _some_length_is_allowed(cls, most: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        least = info.data.get("min_chars", {})
+        for field in {*most, *least}:
+            low, high = (limits.get(field, limits.get("*")) for limits in (least, most))
+            if low is not None and high is not None and low > high:
+                of = "" if field == "*" else f" for {field}"
+                raise ValueError(f"at least {low}{of}, the fewest that min_chars allows")
+        return most
+
+    @field_validator("max_tokens")
+    @classmethod
+    def _some_count_is_allowed(cls, most: int | None, info: ValidationInfo) -> int | None:
+        least = info.data.get("min_tokens")
+        if most is not None and least is not None and least > most:
+            raise ValueError(f"at least {least}, the fewest that min_tokens allows")
+        return most
 
     @property
     def by_class(self) -> bool:

@@ -55,6 +55,10 @@ class Judge:
         self._config, self._names, self._shape, self._excluded = config, plan.names, shape, excluded
         self._count_tokens, self._wants_links = count_tokens, plan.test_size > 0
         self._label_field = plan.label_field
+        self.unseen = plan.names_to_find
+        """Settings and the names in them of which no row has had a text so far."""
+        self.fields: set[str] = set()
+        """Fields and roles of the texts that were met while a name was missing."""
         self._rows, self._prompts, self._answers = Seen(), Seen(), Seen()
         self._changes, self._refusals = list(changes(config)), list(refusals(config))
         self.changed, self.reported = Tally(), Tally()
@@ -82,7 +86,7 @@ class Judge:
 
     def _judge_text(self, standing: Standing) -> None:
         config = self._config
-        wants_text = self._changes or self._refusals or config.languages or self._count_tokens
+        wants_text = self._changes or self._refusals or config.languages or self._count_tokens or self.unseen
         looks = [
             (rule, answer, candidates, find)
             for rule, answer, candidates, find in (
@@ -93,7 +97,9 @@ class Judge:
         ]
         if not wants_text and not looks and config.near_duplicates is None and config.near_overlap is None:
             return
-        leaves = _looked_at(standing.batch, config)
+        leaves = standing.batch.leaves()
+        self._see(leaves)
+        leaves = _looked_at(leaves, config)
         before = leaves.select("leaf", was=TEXT)
         for change in self._changes:
             done = leaves.with_columns(new=pl.when("is_prose").then(change.changed).otherwise(TEXT))
@@ -111,6 +117,12 @@ class Judge:
         standing.leaves = leaves
         self._refuse_by_tokens(standing, leaves)
         self._refuse_by_language(standing, leaves)
+
+    def _see(self, leaves: pl.DataFrame) -> None:
+        """Note which fields there are, until every name in the settings has been met."""
+        if self.unseen:
+            self.fields.update(leaves["field"].unique())
+            self.unseen = tuple(named for named in self.unseen if named[1] not in self.fields)
 
     def _count_changes(self, standing: Standing, rule: str, rows: pl.Series) -> None:
         rows = rows.unique().sort()
@@ -287,9 +299,8 @@ class Judge:
 
 def texts_of(batch: Batch, config: CleaningConfig) -> list[str]:
     """Return all text of each row that has any, as `Judge` compares it."""
-    return Standing(batch, "").texts(_looked_at(batch, config))["text"].to_list()
+    return Standing(batch, "").texts(_looked_at(batch.leaves(), config))["text"].to_list()
 
 
-def _looked_at(batch: Batch, config: CleaningConfig) -> pl.DataFrame:
-    leaves = batch.leaves()
+def _looked_at(leaves: pl.DataFrame, config: CleaningConfig) -> pl.DataFrame:
     return leaves.filter(pl.col("field").is_in(config.text_fields)) if config.text_fields else leaves

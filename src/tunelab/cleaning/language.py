@@ -6,12 +6,14 @@ from functools import cache
 
 UNKNOWN = "unknown"
 
-_LANGUAGES = (
+_CODES = (
     "af am ar az be bg bn bs ca cs cy da de el en eo es et eu fa fi fr ga gl gu ha he hi hr ht hu hy id ig is it ja jv"
     " ka kk km kn ko ku ky la lb lo lt lv mg mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru rw si sk sl sn so sq"
     " sr st su sv sw ta te tg th tk tl tr tt ug uk ur uz vi xh yo yue zh zu zxx"
 )
 _NO_LANGUAGE = "zxx"
+LANGUAGES = tuple(code for code in _CODES.split() if code != _NO_LANGUAGE)
+"""The codes that `language_of` returns."""
 _LOOKED_AT = 300
 _LETTERS = 20
 _LETTERS_UNSPACED = 6
@@ -41,5 +43,5 @@ def _classifier() -> Callable[[str], tuple[str, float]]:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(sorted(set(_LANGUAGES.split()) & set(identifier.labels)))
+    identifier.set_languages(sorted({*LANGUAGES, _NO_LANGUAGE} & set(identifier.labels)))
     return identifier.classify  # type: ignore[no-any-return]

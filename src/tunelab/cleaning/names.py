@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from tunelab.cleaning.batches import Batch, TableBatch
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import ConversationConfig
+from tunelab.conversations.format import fields_of
 from tunelab.errors import DataError, RecipeError, guess, listed
+from tunelab.sources import Row
 
 _EVERY = "*"
 
@@ -13,10 +15,32 @@ _EVERY = "*"
 def refuse_unknown_columns(config: CleaningConfig, conversation: ConversationConfig, columns: Sequence[str]) -> None:
     """Raise a RecipeError for the first setting that names a column which a table with `columns` has not."""
     label = (conversation.label_field,) if config.by_class and conversation.label_field is not None else ()
-    for setting, names in (*_named(config), ("prompt_fields", config.prompt_fields), ("label_field", label)):
-        for name in names:
-            if columns and name not in columns:
-                raise _unknown(setting, name, "column", columns)
+    prompts = (("prompt_fields", name) for name in config.prompt_fields)
+    for setting, name in (*names_of_texts(config), *prompts, *(("label_field", name) for name in label)):
+        if columns and name not in columns:
+            raise _unknown(setting, name, "column", columns)
+
+
+def names_of_texts(config: CleaningConfig) -> tuple[tuple[str, str], ...]:
+    """Return each setting that names texts with each name: columns, or fields and roles of conversations."""
+    named = (("text_fields", config.text_fields), ("min_chars", config.min_chars), ("max_chars", config.max_chars))
+    return tuple((setting, name) for setting, names in named for name in names if name != _EVERY)
+
+
+def refuse_unseen(wanted: Iterable[tuple[str, str]], seen: Iterable[str]) -> None:
+    """Raise a RecipeError for the first setting and name of which no row had a text."""
+    for setting, name in wanted:
+        raise _unknown(setting, name, "field or role", sorted(seen))
+
+
+def refuse_unknown_fields(rows: Sequence[Row], config: CleaningConfig, conversation: ConversationConfig) -> None:
+    """Raise a RecipeError for a field of the label or of the prompt that none of the first rows has."""
+    label = conversation.label_field if config.by_class else None
+    fields = dict.fromkeys(field for row in rows for field in fields_of(row))
+    wanted = [("prompt_fields", name) for name in config.prompt_fields]
+    for setting, name in [*wanted, *([("label_field", label)] if label is not None else [])]:
+        if fields and name not in fields:
+            raise _unknown(setting, name, "field", fields)
 
 
 def with_columns(
@@ -40,13 +64,6 @@ def with_columns(
                         remedy=guess(name, batch.columns.columns),
                     )
         yield batch
-
-
-def _named(config: CleaningConfig) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each setting that names texts, with the names."""
-    yield "text_fields", config.text_fields
-    for setting in ("min_chars", "max_chars"):
-        yield setting, tuple(name for name in getattr(config, setting) if name != _EVERY)
 
 
 def _unknown(setting: str, name: str, kind: str, known: Iterable[str]) -> RecipeError:

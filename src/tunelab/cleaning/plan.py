@@ -26,6 +26,8 @@ class Plan:
     """Texts of test rows, where rows like them are dropped."""
     label_field: str = ""
     """The column that holds the class, of a table."""
+    names_to_find: tuple[tuple[str, str], ...] = ()
+    """Settings, and the fields or roles that they name, of which some row must have a text."""
     format: str = ""
     notes: tuple[str, ...] = ()
 

@@ -1,15 +1,16 @@
 """What only a conversation knows: whether a row is one, what it asks and answers, and which session it is of."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tunelab.cleaning.reading import Way, find_way
 from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.asked import answer_key, questions, trained_turns
-from tunelab.conversations.label import label_of, last_answer
+from tunelab.conversations.label import label_of, last_answer, object_in
 from tunelab.conversations.reading import find_format
 from tunelab.conversations.split import Link, session_link
-from tunelab.errors import DataError
+from tunelab.errors import DataError, RecipeError, guess, listed
 from tunelab.sources import Origin, Row
 
 _ROLES = frozenset({"system", "user", "assistant"})
@@ -76,6 +77,28 @@ class Shape:
             answer=_number(answer_key(conversation)),
             link=session_link(conversation),
             label=" ".join(last_answer(conversation).split()) if label is None else label,
+        )
+
+    def refuse_unknown_label(self, rows: Sequence[Row]) -> None:
+        """Raise a RecipeError where `label_json_key` or `label_pattern` finds nothing in any answer of some rows."""
+        key, pattern = self._config.label_json_key, self._config.label_pattern
+        if key is None and pattern is None:
+            return
+        said = []
+        for row in rows:
+            with suppress(DataError):  # no conversation: rejected when it is its turn
+                conversation = self._conversation(row)
+                said.append((label_of(row, conversation, self._config), last_answer(conversation)))
+        if not said or any(label for label, _ in said):
+            return
+        if key is None:
+            raise RecipeError("it finds nothing in any answer", where="label_pattern", expected="a part of some answer")
+        keys = dict.fromkeys(key for _, answer in said for key in object_in(answer))
+        raise RecipeError(
+            f'no answer is JSON with the key "{key}"',
+            where="label_json_key",
+            expected=f"one of {listed(keys)}" if keys else "answers that are JSON objects",
+            remedy=guess(key, keys),
         )
 
     def _refused(self, value: object, origin: Origin) -> Refused | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings", bound="BaseModel")
 
 _LIMIT = "[FIELD=]N"
-_OPTIONS = {"unicode_normalization": "unicode"}
+_OPTIONS = {"unicode_normalization": "unicode", "languages": "language"}
 """Options that are called otherwise than their settings."""
 _ANSWER = "report|redact|drop"
 

@@ -22,7 +22,7 @@ def label_of(row: Row, conversation: Conversation, config: ConversationConfig) -
     if config.label_field is not None:
         return _as_label(fields_of(row).get(config.label_field))
     if config.label_json_key is not None:
-        return _as_label(_object_in(last_answer(conversation)).get(config.label_json_key))
+        return _as_label(object_in(last_answer(conversation)).get(config.label_json_key))
     if config.label_pattern is not None:
         found = re.search(config.label_pattern, last_answer(conversation))
         return _as_label(found.group(min(found.re.groups, 1)) if found else None)
@@ -47,7 +47,8 @@ def last_answer(conversation: Conversation) -> str:
     return (conversation.messages[turns[-1]].content if turns else conversation.text) or ""
 
 
-def _object_in(answer: str) -> dict[str, object]:
+def object_in(answer: str) -> dict[str, object]:
+    """Return the JSON object that an answer is, in a fenced block or bare; empty where it is none."""
     block = _FENCED.fullmatch(answer)
     try:
         value = msgspec.json.decode(block[1] if block else answer)

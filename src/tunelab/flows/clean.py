@@ -55,7 +55,7 @@ def clean_for(rows: Iterable[Row], data: DataConfig, *, base: Path, draws: bool)
         changed["tokenizer"] = str(base / Path(config.tokenizer).expanduser())
     if not draws:
         changed |= {"max_samples": None, "max_per_class": None, "near_overlap": None}
-    return clean_rows(rows, config.model_copy(update=changed), conversation=data, excluded=excluded)
+    return clean_rows(rows, config.model_copy(update=changed), conversation=data, excluded=excluded, draws=draws)
 
 
 def in_words(report: CleanReport) -> list[str]:
