@@ -116,7 +116,10 @@ def clean_rows(
 
     judge = Judge(plan, shape, known.keys, _counter(config))
     cleaner = Cleaner(plan, judge, _waiting(plan, None), keep=keep, reject=lambda told, shown: None)
-    return kept, cleaner.clean(row_batches(held, {file.name: number for number, file in enumerate(files)}, way))
+    batches: Iterable[Batch] = row_batches(held, {file.name: number for number, file in enumerate(files)}, way)
+    if way.columns:
+        batches = with_columns(batches, plan.names, config, plan.label_field)
+    return kept, cleaner.clean(batches)
 
 
 @contextmanager
