@@ -193,3 +193,27 @@ def test_rows_of_several_files_keep_the_name_of_their_file(folder: Path) -> None
     found = gathered(folder, "data.train_files=[train.jsonl, more.csv]", "data.cleaning.drop_nulls=true")
     assert str(found.train[-1].origin) == "more.csv:2"
     assert any("more.csv:3" in note for note in found.notes)
+
+
+def test_an_output_or_a_side_without_rows_is_told_and_is_no_success(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["clean", "train.jsonl", "-o", "none/out.jsonl", "--min-chars", "500"]) == 1
+    assert "No row is kept. Each rejected row stands with its reason in rejected.jsonl." in capsys.readouterr().err
+    assert len((folder / "none" / "rejected.jsonl").read_text().splitlines()) == len(ROWS)
+    (folder / "one.jsonl").write_text(json.dumps(ROWS[0]) + "\n")
+    assert run(["clean", "one.jsonl", "-o", "sides", "--test-size", "0.1"]) == 1
+    printed = capsys.readouterr()
+    assert "No row is left for the test side." in printed.err or "No row is left for the training side." in printed.err
+    assert json.loads((folder / "sides" / "clean.report.json").read_text())["lacks"]
+
+
+def test_pain_23_a_recipe_that_names_what_no_row_has_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", "recipe.yaml", "--set", "data.cleaning.min_chars={promt: 5}"]) == 2
+    assert 'no row has the field or role "promt"' in capsys.readouterr().err
+    assert run(["clean", "train.jsonl", "-o", "o.jsonl", "--language", "english"]) == 2
+    assert 'Did you mean "en"?' in capsys.readouterr().err
+    assert run(["clean", "train.jsonl", "-o", "o.jsonl", "--min-chars", "10", "--max-chars", "5"]) == 2
+    assert "at least 10, the fewest that min_chars allows" in capsys.readouterr().err

@@ -61,7 +61,15 @@ class Cleaner:
             classes=dict(sorted(self._classes.items())),
             format=self._plan.format,
             notes=self._plan.notes,
+            lacks=self._lacks(num_kept),
         )
+
+    def _lacks(self, num_kept: int) -> str:
+        if not num_kept:
+            return "no row is kept"
+        if self._plan.test_size and not self._num_test:
+            return "no row is left for the test side"
+        return "" if self._num_train else "no row is left for the training side"
 
     def _take(self, batch: Batch) -> None:
         first_index = self._num_read

@@ -41,6 +41,8 @@ class CleanReport:
     """The shape of conversation that was found; empty for tables."""
     notes: tuple[str, ...]
     """What was decided on the way, to be said aloud."""
+    lacks: str = ""
+    """What no row was left for: the output, or a side of a split. Empty where all is well."""
 
 
 class Tally:

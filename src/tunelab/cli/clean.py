@@ -21,6 +21,7 @@ Settings = TypeVar("Settings", bound="BaseModel")
 _LIMIT = "[FIELD=]N"
 _OPTIONS = {"unicode_normalization": "unicode", "languages": "language"}
 """Options that are called otherwise than their settings."""
+_WHERE_REJECTED = "Each rejected row stands with its reason in rejected.jsonl."
 _ANSWER = "report|redact|drop"
 
 
@@ -175,6 +176,10 @@ def command(
         print(json.dumps({"out": out, **asdict(report)}, ensure_ascii=False, indent=2))
     else:
         print_report(report, out)
+    if report.lacks:
+        remedy = "Give another --test-size, or keep more rows." if report.num_kept else _WHERE_REJECTED
+        say(f"{report.lacks[0].upper()}{report.lacks[1:]}. {remedy}", style="bold red", stderr=True)
+        raise typer.Exit(1)
 
 
 def print_report(report: CleanReport, out: str) -> None:
