@@ -115,3 +115,12 @@ def test_a_role_that_speaks_late_and_fields_that_rows_have_are_no_mistake(tmp_pa
 def test_settings_that_no_row_can_meet_are_refused(settings: dict[str, object], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         CleaningConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_rows_are_equal_by_the_roles_and_fields_that_are_named(tmp_path: Path) -> None:
+    chats = [chat(question, f"answer {n}") for n, question in enumerate(("one", "two", "one", "three"))]
+    report = clean(write_rows(tmp_path / "in.jsonl", chats), "a.jsonl", text_fields=["user"], drop_duplicates="row")
+    assert (report.num_read, report.num_kept) == (4, 3)
+    priced = [{"prompt": "p", "completion": "c", "price": price} for price in (1, 2, 1)]
+    report = clean(write_rows(tmp_path / "p.jsonl", priced), "b.jsonl", text_fields=["price"], drop_duplicates="row")
+    assert (report.num_read, report.num_kept) == (3, 2)

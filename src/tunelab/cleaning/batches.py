@@ -195,7 +195,13 @@ class ObjectBatch:
         if self.columns and all(map(_is_flat, self.objects)):
             texts = {name: [value.get(name) for value in self.objects] for name in self.columns}  # type: ignore[attr-defined]
             return _table_keys(pl.DataFrame(texts, schema=dict.fromkeys(self.columns, pl.String)), fields)
-        return _json_keys(self.objects, fields)
+        if not fields:
+            return _json_keys(self.objects, ())
+        named = [[_picked(value, fields)] for value in self.objects]  # and roles, which are fields of messages
+        looked_at = self.leaves().filter(pl.col("field").is_in(list(fields)))
+        for row, name, text in looked_at.select("row", "field", "text").iter_rows():
+            named[row].append([name, text])
+        return _json_keys(named, ())
 
     def values(self, rows: pl.Series) -> list[object]:
         """Return rows as they were read."""
