@@ -74,9 +74,7 @@ def _pattern(validator: Any, pattern: str, instance: object, schema: object) -> 
         yield ValidationError("does not match")
 
 
-_Validator: Any = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, {"$ref": _references, "pattern": _pattern}
-)
+_Validator: Any = extend(Draft202012Validator, {"$ref": _references, "pattern": _pattern})
 
 
 def _fault(parameters: object) -> str:
