@@ -67,6 +67,9 @@ def piece_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 @example(text='5" pipe,x\ny,z\n6" w,v\n', quotes=False)
 @example(text='"a\nb",c\r\n"d ""e""",f\r\n', quotes=False)
 @example(text="x\ny,z\n\n\na,b", quotes=False)
+@example(text=',"";"', quotes=False)
+@example(text="\n,;,", quotes=False)
+@example(text="\n,,", quotes=False)  # a separator too few, and one too many
 def test_a_csv_is_read_as_sources_read_it(tmp_path: Path, piece_bytes: int, text: str, quotes: bool) -> None:
     path = tmp_path / "f.csv"
     if quotes:

@@ -4,8 +4,10 @@ A fast parser reads pieces of the file; then every byte of a piece is accounted 
 as line end. Where the sum is off, the parsers may differ, and `sources` reads the file instead.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import polars as pl
 
 from tunelab.cleaning.batches import TableBatch
@@ -37,7 +39,11 @@ def separated_batches(
             )
         except pl.exceptions.PolarsError:
             raise restart() from None
-        if table.width < 2 or not _all_accounted_for(table, piece.text):
+        if (
+            table.width < 2
+            or not _all_accounted_for(table, piece.text)
+            or not _is_even(piece.text, separator, table.width)
+        ):
             raise restart()
         lines = _lines(table, piece)
         if not names:
@@ -89,6 +95,24 @@ def _end_of_records(text: bytes, num_quotes: int) -> int:
         is_inside = text.count(_QUOTE, before, end) % 2 == 0
         end = before
     return end
+
+
+def _is_even(text: bytes, separator: str, width: int) -> bool:
+    """Tell whether every record has as many separators, and quotes stand around whole texts or doubled inside them.
+
+    A separator too few in one record and one too many in another make the right sum, and the parser says nothing.
+    """
+    if _QUOTE in text:
+        sign = re.escape(separator.encode())
+        quoted = rb"(?:(?<=[\n" + sign + rb'])|\A)"[^"]*+(?:""[^"]*+)*+"(?=[\r\n' + sign + rb"]|\Z)"
+        text = re.sub(quoted, b"", text)
+        if _QUOTE in text:
+            return False
+    if not text.endswith(b"\n"):
+        text += b"\n"
+    signs = np.frombuffer(text, dtype=np.uint8)
+    before = np.searchsorted(np.flatnonzero(signs == ord(separator)), np.flatnonzero(signs == ord("\n")))
+    return bool((np.diff(before, prepend=0) == width - 1).all())
 
 
 def _all_accounted_for(table: pl.DataFrame, text: bytes) -> bool:
