@@ -128,7 +128,7 @@ class TableBatch:
     def keys(self, fields: Sequence[str]) -> pl.Series:
         """Hash the columns of each row."""
         if self.is_conversation:
-            return _json_keys(list(self.columns.to_dicts()), fields)
+            return _json_keys([_picked(value, fields) for value in self.columns.to_dicts()])
         return _table_keys(self.columns, fields)
 
     def values(self, rows: pl.Series) -> list[object]:
@@ -196,12 +196,12 @@ class ObjectBatch:
             texts = {name: [value.get(name) for value in self.objects] for name in self.columns}  # type: ignore[attr-defined]
             return _table_keys(pl.DataFrame(texts, schema=dict.fromkeys(self.columns, pl.String)), fields)
         if not fields:
-            return _json_keys(self.objects, ())
+            return _json_keys(self.objects)
         named = [[_picked(value, fields)] for value in self.objects]  # and roles, which are fields of messages
         looked_at = self.leaves().filter(pl.col("field").is_in(list(fields)))
         for row, name, text in looked_at.select("row", "field", "text").iter_rows():
             named[row].append([name, text])
-        return _json_keys(named, ())
+        return _json_keys(named)
 
     def values(self, rows: pl.Series) -> list[object]:
         """Return rows as they were read."""
@@ -247,9 +247,8 @@ def _table_keys(columns: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
     return columns.select(pl.struct(names).hash(seed=len(names)).alias("key")).to_series()
 
 
-def _json_keys(objects: Sequence[object], fields: Sequence[str]) -> pl.Series:
-    picked = [_picked(value, fields) for value in objects] if fields else objects
-    return pl.Series("key", list(map(_SORTED_JSON.encode, picked)), dtype=pl.Binary).hash()
+def _json_keys(values: Sequence[object]) -> pl.Series:
+    return pl.Series("key", list(map(_SORTED_JSON.encode, values)), dtype=pl.Binary).hash()
 
 
 def _is_flat(value: object) -> bool:
@@ -257,7 +256,8 @@ def _is_flat(value: object) -> bool:
 
 
 def _picked(value: object, fields: Sequence[str]) -> object:
-    return [value.get(name) for name in fields] if isinstance(value, dict) else value
+    """Return the `fields` of a row, or all of it where none is named or it has none."""
+    return [value.get(name) for name in fields] if fields and isinstance(value, dict) else value
 
 
 def _encoded(value: object) -> str:

@@ -1,8 +1,7 @@
 """Cleaning: of files into files, or of rows on their way into training. Both are one and the same."""
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from tunelab.conversations.format import fields_of
 from tunelab.errors import RecipeError
 from tunelab.files import write_json
 from tunelab.sources import Origin, Row, SourceFile
+from tunelab.sources.collector import collector_at_rest
 
 OnProgress = Callable[[int, int, int], None]
 """Called with the bytes read, the bytes in all (0 where nobody knows) and the rows read so far."""
@@ -78,7 +78,7 @@ def clean_files(
         if way.columns:
             batches = with_columns(batches, plan.names, config, plan.label_field)
         try:
-            with _no_search_for_cycles():
+            with collector_at_rest():
                 return _written(plan, judge, batches, targets)
         except OtherWayError as other:
             way = other.way
@@ -120,18 +120,6 @@ def clean_rows(
     if way.columns:
         batches = with_columns(batches, plan.names, config, plan.label_field)
     return kept, cleaner.clean(batches)
-
-
-@contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
-    """Leave Python's collector off: rows are trees, which go without it, and it would look at each of them again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _refuse_what_has_no_effect(

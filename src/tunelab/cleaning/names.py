@@ -14,9 +14,7 @@ _EVERY = "*"
 
 def refuse_unknown_columns(config: CleaningConfig, conversation: ConversationConfig, columns: Sequence[str]) -> None:
     """Raise a RecipeError for the first setting that names a column which a table with `columns` has not."""
-    label = (conversation.label_field,) if config.by_class and conversation.label_field is not None else ()
-    prompts = (("prompt_fields", name) for name in config.prompt_fields)
-    for setting, name in (*names_of_texts(config), *prompts, *(("label_field", name) for name in label)):
+    for setting, name in (*names_of_texts(config), *_names_of_fields(config, conversation.label_field)):
         if columns and name not in columns:
             raise _unknown(setting, name, "column", columns)
 
@@ -35,10 +33,8 @@ def refuse_unseen(wanted: Iterable[tuple[str, str]], seen: Iterable[str]) -> Non
 
 def refuse_unknown_fields(rows: Sequence[Row], config: CleaningConfig, conversation: ConversationConfig) -> None:
     """Raise a RecipeError for a field of the label or of the prompt that none of the first rows has."""
-    label = conversation.label_field if config.by_class else None
     fields = dict.fromkeys(field for row in rows for field in fields_of(row))
-    wanted = [("prompt_fields", name) for name in config.prompt_fields]
-    for setting, name in [*wanted, *([("label_field", label)] if label is not None else [])]:
+    for setting, name in _names_of_fields(config, conversation.label_field):
         if fields and name not in fields:
             raise _unknown(setting, name, "field", fields)
 
@@ -51,8 +47,8 @@ def with_columns(
     Raises:
         DataError: it has not.
     """
-    label = (label_field,) if config.by_class and label_field else ()
-    wanted = dict.fromkeys((*config.prompt_fields, *label, *config.text_fields))
+    named = (name for _, name in _names_of_fields(config, label_field or None))
+    wanted = dict.fromkeys((*named, *config.text_fields))
     for batch in batches:
         if isinstance(batch, TableBatch) and batch.columns.height:
             for name in wanted:
@@ -64,6 +60,13 @@ def with_columns(
                         remedy=guess(name, batch.columns.columns),
                     )
         yield batch
+
+
+def _names_of_fields(config: CleaningConfig, label_field: str | None) -> Iterator[tuple[str, str]]:
+    """Yield each setting that names a field of rows with each name: the prompt's, and the label's where it counts."""
+    yield from (("prompt_fields", name) for name in config.prompt_fields)
+    if config.by_class and label_field is not None:
+        yield "label_field", label_field
 
 
 def _unknown(setting: str, name: str, kind: str, known: Iterable[str]) -> RecipeError:

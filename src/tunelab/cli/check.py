@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -157,15 +156,14 @@ class _Watch:
 
 @contextmanager
 def _watched() -> Iterator[_Watch]:
+    from tunelab.sources.collector import collector_at_rest
+
     watch = _Watch()
-    collects = gc.isenabled()
-    gc.disable()  # rows become millions of records without a cycle; walking them costs a tenth of the time
-    try:
-        yield watch
-    finally:
-        watch.close()
-        if collects:
-            gc.enable()
+    with collector_at_rest():
+        try:
+            yield watch
+        finally:
+            watch.close()
 
 
 def print_check(result: CheckResult, *, stats: bool = False, shows: bool = True) -> None:
