@@ -35,17 +35,22 @@ def clean(path: Path, out: str = "out.jsonl", *, test_size: float = 0.0, **setti
         excluded=[SourceFile(name=each.name, path=each) for each in excluded],  # type: ignore[attr-defined]
         overwrite=True,
     )
-    folder = path.parent / out if test_size else (path.parent / out).parent
     assert report.num_read == report.num_kept + report.num_rejected + report.num_not_drawn
     assert report.num_kept == report.num_train + report.num_test
-    assert report.num_rejected == len(rejected(folder)) == sum(each.count for each in report.rejected)
-    assert json.loads((folder / "clean.report.json").read_text())["num_kept"] == report.num_kept
+    assert report.num_rejected == len(rejected(path.parent, out)) == sum(each.count for each in report.rejected)
+    assert json.loads(beside(path.parent / out, "report.json").read_text())["num_kept"] == report.num_kept
     return report
 
 
-def rejected(folder: Path) -> list[dict[str, object]]:
-    """Return the rejected rows beside an output."""
-    return [json.loads(line) for line in (folder / "rejected.jsonl").read_text(encoding="utf-8").splitlines()]
+def rejected(folder: Path, out: str = "out.jsonl") -> list[dict[str, object]]:
+    """Return the rejected rows of an output in a folder."""
+    text = beside(folder / out, "rejected.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def beside(out: Path, name: str) -> Path:
+    """Return what stands beside an output: inside, where it is a folder."""
+    return out / name if out.is_dir() else out.with_name(f"{out.name.partition('.')[0]}.{name}")
 
 
 def kept(path: Path) -> list[object]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.errors import DataError
-from tunelab.sources import SourceFile, read_rows
+from tunelab.sources import SourceConfig, SourceFile, locate_data, read_rows
 
 TEXTS = st.none() | st.sampled_from(["", "  ", "short", "a title that is long", 'he said: "a": "b"', "zwei\nZeilen"])
 ROWS = st.lists(st.fixed_dictionaries({"title": TEXTS, "content": TEXTS}), min_size=1, max_size=30)
@@ -113,7 +113,7 @@ def test_lists_have_no_place_in_a_csv_and_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"messages.*\.jsonl"):
         clean(path, "out.csv")
     assert not (tmp_path / "out.csv").exists()
-    assert not (tmp_path / "rejected.jsonl").exists()
+    assert not (tmp_path / "out.rejected.jsonl").exists()
 
 
 def test_data_are_never_changed_in_place(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_data_are_never_changed_in_place(tmp_path: Path) -> None:
         clean(path, "link.jsonl")
     with pytest.raises(DataError, match="holds what is read"):
         clean(path, ".", test_size=0.1)
-    other = write_rows(tmp_path / "rejected.jsonl", [chat("q", "a")])
+    other = write_rows(tmp_path / "x.rejected.jsonl", [chat("q", "a")])
     with pytest.raises(DataError, match="written over"):
         clean(other, "x.jsonl")
     assert kept(path) == [chat("q", "a")]
@@ -138,9 +138,29 @@ def test_what_stands_there_is_replaced_only_where_that_is_asked_for(tmp_path: Pa
     clean_files(files, tmp_path / "out.jsonl", CleaningConfig())
     with pytest.raises(DataError, match="exists already"):
         clean_files(files, tmp_path / "out.jsonl", CleaningConfig())
-    with pytest.raises(DataError, match="exists already"):
-        clean_files(files, tmp_path / "other.jsonl", CleaningConfig())  # its rejected.jsonl would replace the first
+    (tmp_path / "out.report.json").rename(tmp_path / "other.report.json")
+    with pytest.raises(DataError, match="other.report.json: this exists already"):
+        clean_files(files, tmp_path / "other.jsonl", CleaningConfig())
     clean_files(files, tmp_path / "out.jsonl", CleaningConfig(), overwrite=True)
+
+
+def test_two_outputs_in_one_folder_keep_what_each_rejected(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "in.jsonl", [chat("q", "a"), chat("other", "b"), chat("third", "c")])
+    files = [SourceFile(name="in.jsonl", path=path)]
+    for out, least in (("short.v1.jsonl.gz", 2), ("long.jsonl", 4)):
+        clean_files(files, tmp_path / "outs" / out, CleaningConfig(min_chars={"user": least}))
+    clean_files(files, tmp_path / "outs" / "sides", CleaningConfig(), test_size=0.4)
+    assert sorted(each.relative_to(tmp_path / "outs").as_posix() for each in (tmp_path / "outs").rglob("*.*")) == [
+        *("long.jsonl", "long.rejected.jsonl", "long.report.json"),
+        *("short.v1.jsonl.gz", "short.v1.rejected.jsonl", "short.v1.report.json"),
+        *("sides/rejected.jsonl", "sides/report.json", "sides/test.jsonl", "sides/train.jsonl"),
+    ]
+    found = locate_data(SourceConfig(data_dir="outs", train_files=(".",)), base=tmp_path)
+    assert [file.name for file in found.train] == ["long.jsonl", "short.v1.jsonl.gz"]
+    sides = locate_data(SourceConfig(data_dir="outs/sides"), base=tmp_path)
+    assert [file.name for file in (*sides.train, *sides.eval)] == ["train.jsonl", "test.jsonl"]
+    clean_files(files, tmp_path / "outs" / "train.jsonl", CleaningConfig())
+    clean_files(files, tmp_path / "outs", CleaningConfig(), test_size=0.4, overwrite=True)
 
 
 @pytest.mark.parametrize("test_size", [0.0, 0.5])

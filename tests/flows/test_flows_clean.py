@@ -173,7 +173,7 @@ def test_a_recipe_rejects_the_rows_that_the_command_rejects_by_the_same_rules(
     options = ["--drop-nulls", "--drop-duplicates", "row"]
     options += [word for name, limit in limits.items() for word in ("--min-chars", f"{name}={limit}")]
     assert run(["clean", path.name, "-o", "out.jsonl" if suffix == "jsonl" else f"out.{suffix}", *options]) == 0
-    by_command = json.loads((folder / "clean.report.json").read_text())
+    by_command = json.loads((folder / "out.report.json").read_text())
     cleaning = {"drop_nulls": True, "drop_duplicates": "row", "min_chars": limits}
     data: dict[str, object] = {"train_files": [path.name], "eval_fraction": 0, "cleaning": cleaning}
     if not is_pair:
@@ -199,13 +199,16 @@ def test_an_output_or_a_side_without_rows_is_told_and_is_no_success(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["clean", "train.jsonl", "-o", "none/out.jsonl", "--min-chars", "500"]) == 1
-    assert "No row is kept. Each rejected row stands with its reason in rejected.jsonl." in capsys.readouterr().err
-    assert len((folder / "none" / "rejected.jsonl").read_text().splitlines()) == len(ROWS)
+    assert (
+        "No row is kept. Each rejected row stands with its reason in none/out.rejected.jsonl."
+        in capsys.readouterr().err
+    )
+    assert len((folder / "none" / "out.rejected.jsonl").read_text().splitlines()) == len(ROWS)
     (folder / "one.jsonl").write_text(json.dumps(ROWS[0]) + "\n")
     assert run(["clean", "one.jsonl", "-o", "sides", "--test-size", "0.1"]) == 1
     printed = capsys.readouterr()
     assert "No row is left for the test side." in printed.err or "No row is left for the training side." in printed.err
-    assert json.loads((folder / "sides" / "clean.report.json").read_text())["lacks"]
+    assert json.loads((folder / "sides" / "report.json").read_text())["lacks"]
 
 
 def test_pain_23_a_recipe_that_names_what_no_row_has_is_refused(

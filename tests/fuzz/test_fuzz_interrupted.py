@@ -38,13 +38,13 @@ def interrupted(folder: Path, fault: str) -> subprocess.CompletedProcess[bytes]:
 )
 def test_a_clean_that_is_interrupted_leaves_the_old_file_or_the_new_one(fault: str, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(ROWS)
-    for name in ("out.jsonl", "rejected.jsonl", "clean.report.json"):
+    for name in ("out.jsonl", "out.rejected.jsonl", "out.report.json"):
         (tmp_path / name).write_text("old\n")
     done = interrupted(tmp_path, fault)
     assert done.returncode != 0, "the fault was met"
     assert (tmp_path / "rows.jsonl").read_text() == ROWS
     assert (tmp_path / "out.jsonl").read_text() in ("old\n", ROWS)
-    assert (tmp_path / "clean.report.json").read_text().startswith(("old\n", "{")), "the report comes last"
+    assert (tmp_path / "out.report.json").read_text().startswith(("old\n", "{")), "the report comes last"
     if "ENOSPC" in fault:
         assert done.stderr.startswith(b"tunelab: ")
         assert b"the disk is full" in done.stderr

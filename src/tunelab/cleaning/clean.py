@@ -19,7 +19,7 @@ from tunelab.cleaning.plan import Plan
 from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, Way, first_rows, read_batches, row_batches
 from tunelab.cleaning.report import CleanReport
 from tunelab.cleaning.shapes import Shape, find_shape
-from tunelab.cleaning.targets import REJECTED, REPORT, Targets, find_targets
+from tunelab.cleaning.targets import Targets, find_targets
 from tunelab.cleaning.tokens import token_counter
 from tunelab.cleaning.waiting import Waiting
 from tunelab.cleaning.writing import RejectedWriter, RowWriter
@@ -46,13 +46,15 @@ def clean_files(
     overwrite: bool = False,
     on_progress: OnProgress = lambda done, total, rows: None,
 ) -> CleanReport:
-    """Clean files into `out`, with `rejected.jsonl` and `clean.report.json` beside it, and return what was done.
+    """Clean files into `out`, with what was rejected and the counts beside it, and return what was done.
+
+    Beside ``clean.jsonl`` stand ``clean.rejected.jsonl`` and ``clean.report.json``.
 
     The files themselves are never changed. What is written appears whole or not at all. The same files, settings and
     seed give the same bytes.
 
     Args:
-        out: a file; with `test_size` a folder, which gets ``train.*`` and ``test.*``.
+        out: a file; with `test_size` a folder, which gets ``train.*``, ``test.*``, ``rejected.jsonl``, ``report.json``.
         test_size: share of the kept rows that is split off; sessions, and rows that ask the same, stay together.
         excluded: test rows; a row that asks what one of them asks is dropped.
         overwrite: whether what stands at `out` is replaced.
@@ -160,14 +162,14 @@ def _refuse_unknown_names(
 def _written(plan: Plan, judge: Judge, batches: Iterable[Batch], targets: Targets) -> CleanReport:
     with targets.written_aside() as folder:
         with ExitStack() as stack:
-            rejected = stack.enter_context(RejectedWriter(folder / REJECTED))
+            rejected = stack.enter_context(RejectedWriter(folder / targets.rejected.name))
             sides = [stack.enter_context(RowWriter(folder / path.name, str(path))) for path in targets.rows]
 
             def keep(rows: pl.DataFrame, notes: pl.DataFrame, is_test: bool) -> None:
                 sides[is_test].write(rows)
 
             report = Cleaner(plan, judge, _waiting(plan, folder), keep=keep, reject=rejected.write).clean(batches)
-        write_json(folder / REPORT, asdict(report))
+        write_json(folder / targets.report.name, asdict(report))
     return report
 
 

@@ -12,8 +12,8 @@ from tunelab.files import new_files
 from tunelab.sources import SourceFile
 from tunelab.sources.opening import unpacked_suffix
 
-REJECTED, REPORT = "rejected.jsonl", "clean.report.json"
-_SIDE = re.compile(r"(?:train|test)(?:\.\w+)+")
+REJECTED, REPORT = "rejected.jsonl", "report.json"
+_SIDE = re.compile(r"(?:train|test)\.(?:jsonl?|ndjson|csv|tsv|parquet|txt)(?:\.(?:gz|zst|zstd))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,10 @@ class Targets:
 
     rows: tuple[Path, ...]
     """Of the kept rows: one, or the training and the test side."""
+    rejected: Path
+    """Of the rejected rows."""
+    report: Path
+    """Of the counts."""
 
     @property
     def folder(self) -> Path:
@@ -36,7 +40,7 @@ class Targets:
         """
         missing = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
-            with new_files([*self.rows, self.folder / REJECTED, self.folder / REPORT]) as aside:
+            with new_files([*self.rows, self.rejected, self.report]) as aside:
                 yield aside
         except BaseException:
             for folder in missing:
@@ -63,11 +67,13 @@ def find_targets(files: Sequence[SourceFile], out: Path, *, splits: bool, overwr
             remedy = f"Name a folder, such as {out.with_suffix('')}."
             raise DataError("two sides do not go into one file", where=str(out), remedy=remedy)
         suffix = _suffix_of(files)
-        targets = Targets(rows=(out / f"train{suffix}", out / f"test{suffix}"))
+        rows: tuple[Path, ...] = (out / f"train{suffix}", out / f"test{suffix}")
     else:
         check_suffix(out)
-        targets = Targets(rows=(out,))
-    for path in (*targets.rows, targets.folder / REJECTED, targets.folder / REPORT):
+        rows = (out,)
+    rejected, report = beside(out, splits=splits)
+    targets = Targets(rows=rows, rejected=rejected, report=report)
+    for path in (*targets.rows, targets.rejected, targets.report):
         if path.resolve() in inputs or (path.exists() and any(path.samefile(each) for each in inputs)):
             raise DataError("this would be written over, and it is read", where=str(path), remedy="Give another name.")
         if path.exists() and not overwrite:
@@ -81,6 +87,16 @@ def find_targets(files: Sequence[SourceFile], out: Path, *, splits: bool, overwr
             remedy = "Two files of one side would stand there. Give another folder, or remove it."
             raise DataError(f"the folder holds {', '.join(sorted(wrong))}", where=str(out), remedy=remedy)
     return targets
+
+
+def beside(out: Path, *, splits: bool) -> tuple[Path, Path]:
+    """Return the files of rejected rows and of counts: in the folder `out`, or beside ``clean.jsonl.gz`` as
+    ``clean.rejected.jsonl`` and ``clean.report.json``.
+    """
+    if splits:
+        return out / REJECTED, out / REPORT
+    name = re.sub(rf"{re.escape(unpacked_suffix(out))}(?:\.\w+)?$", "", out.name, flags=re.IGNORECASE)
+    return out.with_name(f"{name}.{REJECTED}"), out.with_name(f"{name}.{REPORT}")
 
 
 def _suffix_of(files: Sequence[SourceFile]) -> str:

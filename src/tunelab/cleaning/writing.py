@@ -109,7 +109,7 @@ def _write_lines(rows: pl.DataFrame, file: BinaryIO) -> None:
 
 
 class RejectedWriter:
-    """Writes `rejected.jsonl`: one object a line, {where, reason, rule, detail, row}."""
+    """Writes rejected rows: one object a line, {where, reason, rule, detail, row}."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")

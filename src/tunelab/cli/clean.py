@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -21,7 +22,6 @@ Settings = TypeVar("Settings", bound="BaseModel")
 _LIMIT = "[FIELD=]N"
 _OPTIONS = {"unicode_normalization": "unicode", "languages": "language"}
 """Options that are called otherwise than their settings."""
-_WHERE_REJECTED = "Each rejected row stands with its reason in rejected.jsonl."
 _ANSWER = "report|redact|drop"
 
 
@@ -122,10 +122,11 @@ def command(
 
     DATA are files of rows, folders or globs; they are never changed. OUT ends in .jsonl, .csv, .tsv or
     .parquet (.gz and .zst of the first three), and nothing is dropped but what no trainer could read
-    and what you ask for. Rejected rows stand in rejected.jsonl beside OUT, the counts in
-    clean.report.json.
+    and what you ask for. Beside clean.jsonl, rejected rows stand in clean.rejected.jsonl, the counts in
+    clean.report.json; in the folder of --test-size they are rejected.jsonl and report.json.
     """
     from tunelab.cleaning.config import CleaningConfig
+    from tunelab.cleaning.targets import beside
     from tunelab.conversations.config import ConversationConfig
     from tunelab.flows.clean import clean_data
 
@@ -175,15 +176,19 @@ def command(
 
         print(json.dumps({"out": out, **asdict(report)}, ensure_ascii=False, indent=2))
     else:
-        print_report(report, out)
+        print_report(report, out, splits=test_size > 0)
     if report.lacks:
-        remedy = "Give another --test-size, or keep more rows." if report.num_kept else _WHERE_REJECTED
+        rejected, _ = beside(Path(out), splits=test_size > 0)
+        told = f"Each rejected row stands with its reason in {rejected}."
+        remedy = "Give another --test-size, or keep more rows." if report.num_kept else told
         say(f"{report.lacks[0].upper()}{report.lacks[1:]}. {remedy}", style="bold red", stderr=True)
         raise typer.Exit(1)
 
 
-def print_report(report: CleanReport, out: str) -> None:
+def print_report(report: CleanReport, out: str, *, splits: bool) -> None:
     """Print what the rows were taken for, what was done, rule by rule, and where the rows are."""
+    from tunelab.cleaning.targets import beside
+
     for note in report.notes:
         say(harmless(f"  {note}"), style="dim")
     for title, counts in (
@@ -208,8 +213,10 @@ def print_report(report: CleanReport, out: str) -> None:
         f"{report.num_rejected:,} rejected{drawn}.",
         style="bold",
     )
-    say(f"Written to {out}; rejected.jsonl and clean.report.json stand beside." if not report.num_test else
-        f"Written to the folder {out}, with rejected.jsonl and clean.report.json.")  # fmt: skip
+    rejected, counts = (path.name for path in beside(Path(out), splits=splits))
+    say(
+        f"Written to {'the folder ' if splits else ''}{out}; {rejected} and {counts} stand {'there' if splits else 'beside'}."
+    )
 
 
 def _print_counts(title: str, counts: tuple[RuleCount, ...]) -> None:

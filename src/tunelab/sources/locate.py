@@ -19,7 +19,7 @@ _EVAL_NAMES = tuple(
     for name in ("validation", "valid", "val", "eval", "dev", "test|tst")
 )
 _NO_ROWS = re.compile(
-    r"\.|tool_?catalog|(dataset_infos?|package|tsconfig|clean\.report)\.json$|rejected\.jsonl$", re.IGNORECASE
+    r"\.|tool_?catalog|(dataset_infos?|package|tsconfig)\.json$|(.+\.)?(report\.json|rejected\.jsonl)$", re.IGNORECASE
 )
 
 
