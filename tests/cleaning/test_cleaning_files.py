@@ -139,7 +139,7 @@ def test_what_stands_there_is_replaced_only_where_that_is_asked_for(tmp_path: Pa
     with pytest.raises(DataError, match="exists already"):
         clean_files(files, tmp_path / "out.jsonl", CleaningConfig())
     (tmp_path / "out.report.json").rename(tmp_path / "other.report.json")
-    with pytest.raises(DataError, match="other.report.json: this exists already"):
+    with pytest.raises(DataError, match=r"other\.report\.json: this exists already"):
         clean_files(files, tmp_path / "other.jsonl", CleaningConfig())
     clean_files(files, tmp_path / "out.jsonl", CleaningConfig(), overwrite=True)
 

@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 
 from tunelab.cleaning.leaves import Path, is_optional, leaves_of, put_back
+from tunelab.cleaning.splice import spliced
 
 _JSON = msgspec.json.Encoder()
 _SORTED_JSON = msgspec.json.Encoder(order="sorted")
@@ -111,19 +112,22 @@ class TableBatch:
         return pl.concat(parts) if parts else _leaf_frame([], [], [], [], [])
 
     def change(self, changed: pl.DataFrame) -> None:
-        """Put texts into their columns; records of rows that change are written anew."""
+        """Put texts into their columns, and into the records of their rows."""
         height = self.columns.height
         if not changed.height:
             return
         self._original = self._original or (self.columns, self.records)
+        new: dict[int, dict[Path, str]] = {}
         for index, name in enumerate(self.text_columns):
             here = changed.filter(pl.col("leaf") // height == index)
             if here.height:
                 places = here["leaf"] % height
                 self.columns = self.columns.with_columns(self.columns[name].scatter(places, here["text"]))
+                for row, text in zip(places, here["text"], strict=True):
+                    new.setdefault(row, {})[(name,)] = text
         if self.records is not None:
-            rows = (changed["leaf"] % height).unique().sort()
-            self.records = self.records.scatter(rows, json_of(self.columns[rows]))
+            texts = [spliced(self.records[row], texts) for row, texts in new.items()]
+            self.records = self.records.scatter(list(new), texts)
 
     def keys(self, fields: Sequence[str]) -> pl.Series:
         """Hash the columns of each row."""
@@ -178,17 +182,17 @@ class ObjectBatch:
         return _leaf_frame(rows, fields, texts, prose, empty)
 
     def change(self, changed: pl.DataFrame) -> None:
-        """Put texts back into their objects; the JSON text of those is made anew."""
-        touched = set()
+        """Put texts back into their objects, and into the JSON text of those."""
+        new: dict[int, dict[Path, str]] = {}
         for leaf, text in changed.select("leaf", "text").iter_rows():
             row, path = self._paths[leaf]
             if row not in self._originals:
                 self._originals[row] = self.record(row)
             self.objects[row] = put_back(self.objects[row], path, text)
-            touched.add(row)
+            new.setdefault(row, {})[path] = text
         if self.records is not None:
-            for row in touched:
-                self.records[row] = _encoded(self.objects[row])
+            for row, texts in new.items():
+                self.records[row] = spliced(self.records[row], texts)
 
     def keys(self, fields: Sequence[str]) -> pl.Series:
         """Hash the JSON text of each row with its keys sorted."""

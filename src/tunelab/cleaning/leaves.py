@@ -64,7 +64,7 @@ def leaves_of(value: object, columns: tuple[str, ...] = ()) -> Iterator[Leaf]:
 def put_back(value: object, path: Path, text: str) -> object:
     """Return a row with the text at `path` replaced; the row itself is changed where it can be.
 
-    What was no text there becomes what `text` is the JSON of.
+    An object or a list there becomes what `text` is the JSON of.
     """
     if not path:
         return text
@@ -72,8 +72,8 @@ def put_back(value: object, path: Path, text: str) -> object:
     place = value
     for key in above:
         place = place[key]  # type: ignore[index]
-    was_text = isinstance(place[last], str | None)  # type: ignore[index]
-    place[last] = text if was_text else json.loads(text)  # type: ignore[index]
+    was_open = isinstance(place[last], dict | list)  # type: ignore[index]
+    place[last] = json.loads(text) if was_open else text  # type: ignore[index]
     return value
 
 

@@ -213,10 +213,9 @@ def print_report(report: CleanReport, out: str, *, splits: bool) -> None:
         f"{report.num_rejected:,} rejected{drawn}.",
         style="bold",
     )
-    rejected, counts = (path.name for path in beside(Path(out), splits=splits))
-    say(
-        f"Written to {'the folder ' if splits else ''}{out}; {rejected} and {counts} stand {'there' if splits else 'beside'}."
-    )
+    rejected, told = (path.name for path in beside(Path(out), splits=splits))
+    place = f"the folder {out}, with {rejected} and {told}" if splits else f"{out}; {rejected} and {told} stand beside"
+    say(f"Written to {place}.")
 
 
 def _print_counts(title: str, counts: tuple[RuleCount, ...]) -> None:

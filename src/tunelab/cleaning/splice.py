@@ -1,0 +1,72 @@
+"""JSON text with some of its values replaced; every other byte stays as it stands."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from tunelab.cleaning.leaves import Path
+
+_PART = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s"{}\[\],:]++')
+_SCALAR = re.compile(r'"(?:[^"\\]++|\\.)*+"|-?[0-9][0-9.eE+-]*+')
+
+
+def spliced(record: str, new: Mapping[Path, str]) -> str:
+    """Return `record` with new texts at some paths. A file that writes all characters as ASCII goes on doing so.
+
+    Args:
+        record: one JSON value, valid, no name twice in an object.
+        new: path -> text; where an object or a list stands, the JSON of one whose texts and numbers have changed and
+            nothing else.
+    """
+    pieces, end = [], 0
+    for path, (start, stop) in sorted(_places(record, new).items(), key=lambda each: each[1]):
+        old = record[start:stop]
+        ascii_only = record.isascii()
+        text = _merged(old, new[path], ascii_only) if old[0] in "{[" else json.dumps(new[path], ensure_ascii=ascii_only)
+        pieces += [record[end:start], text]
+        end = stop
+    return "".join([*pieces, record[end:]])
+
+
+def _places(record: str, wanted: Mapping[Path, str]) -> dict[Path, tuple[int, int]]:
+    """Return where the values at the wanted paths begin and end."""
+    found: dict[Path, tuple[int, int]] = {}
+    path: list[str | int] = []
+    opened: list[int] = []
+    is_name = False
+    for part in _PART.finditer(record):
+        start, end = part.span()
+        sign = record[start]
+        if sign in "{[":
+            opened.append(start)
+            path.append(0 if sign == "[" else "")
+            is_name = sign == "{"
+        elif sign in "}]":
+            path.pop()
+            is_name = False
+            if (here := tuple(path)) in wanted:
+                found[here] = (opened[-1], end)
+            opened.pop()
+        elif sign == ",":
+            place = path[-1]
+            is_name = isinstance(place, str)
+            if isinstance(place, int):
+                path[-1] = place + 1
+        elif sign == ":":
+            is_name = False
+        elif is_name:
+            path[-1] = json.loads(part[0])
+        elif (here := tuple(path)) in wanted:
+            found[here] = (start, end)
+    return found
+
+
+def _merged(old: str, new: str, ascii_only: bool) -> str:
+    """Return `old` with the names, texts and numbers that are others in `new`, which is of the same structure."""
+    pieces, end = [], 0
+    for was, now in zip(_SCALAR.finditer(old), _SCALAR.finditer(new), strict=True):
+        before, after = json.loads(was[0]), json.loads(now[0])
+        if before != after or isinstance(before, str) != isinstance(after, str):
+            pieces += [old[end : was.start()], json.dumps(after, ensure_ascii=ascii_only)]
+            end = was.end()
+    return "".join([*pieces, old[end:]])
