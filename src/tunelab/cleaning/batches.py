@@ -5,6 +5,7 @@ the flags `is_prose` and `may_be_empty`.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -164,8 +165,11 @@ class ObjectBatch:
     """The JSON text of each row as it stood; None where it stood in no line of its own."""
     columns: tuple[str, ...] = ()
     """The fields of a table's rows; none for conversations."""
+    table: pl.DataFrame | None = None
+    """The rows as columns of the kinds that their file has, lists and structs among them; None where it has none."""
     _paths: list[tuple[int, Path]] = field(default_factory=list)
     _originals: dict[int, str] = field(default_factory=dict)
+    _changed_columns: set[str] = field(default_factory=set)
 
     def leaves(self) -> pl.DataFrame:
         """Walk the rows."""
@@ -190,6 +194,7 @@ class ObjectBatch:
                 self._originals[row] = self.record(row)
             self.objects[row] = put_back(self.objects[row], path, text)
             new.setdefault(row, {})[path] = text
+            self._changed_columns.update(str(name) for name in path[:1])
         if self.records is not None:
             for row, texts in new.items():
                 self.records[row] = spliced(self.records[row], texts)
@@ -212,7 +217,10 @@ class ObjectBatch:
         return [self.objects[row] for row in rows]
 
     def kept(self, rows: pl.Series) -> pl.DataFrame:
-        """Return JSON text."""
+        """Return columns of the file's own kinds, else JSON text: also where a changed text fits its kind no more."""
+        if self.table is not None:
+            with suppress(pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+                return self._kept_columns(self.table, rows)
         return pl.DataFrame({RECORD: pl.Series([self.record(row) for row in rows], dtype=pl.String)})
 
     def shown(self, rows: pl.Series) -> pl.Series:
@@ -220,6 +228,17 @@ class ObjectBatch:
         originals = self._originals
         texts = [originals[row] if row in originals else self.record(row) for row in rows]
         return pl.Series("", texts, dtype=pl.String)
+
+    def _kept_columns(self, table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+        for name in self._changed_columns:
+            texts: list[object] = table[name].to_list()
+            for row in self._originals:
+                texts[row] = self.objects[row][name]  # type: ignore[index]
+            column = pl.Series(name, texts, dtype=table.schema[name])
+            if column.to_list() != texts:  # inside lists, polars makes null of what is of another kind
+                raise TypeError(name)
+            table = table.with_columns(column)
+        return table[rows]
 
     def record(self, row: int) -> str:
         """Return the JSON text of a row."""

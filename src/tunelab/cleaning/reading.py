@@ -3,6 +3,7 @@
 What the fast parser takes is what `sources` would take: rows that it might see otherwise are read again by `sources`.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
@@ -17,6 +18,7 @@ from tunelab.errors import DataError
 from tunelab.sources import Row, SourceFile, read_rows
 from tunelab.sources.json_rows import holds_json_lines
 from tunelab.sources.opening import read_head, unpacked_suffix
+from tunelab.sources.table_rows import parquet_frames
 
 LOOKED_AT = 1000
 """Rows by which a file's shape is judged."""
@@ -122,9 +124,36 @@ def _batches_of(file: SourceFile, number: int, way: Way) -> Iterator[Batch]:
             slowly = replace(way, slow=way.slow | {file.name})
             yield from separated_batches(file, number, way.is_conversation, lambda: OtherWayError(slowly))
             return
+        if suffix == ".parquet":
+            yield from _parquet_batches(file, number, way)
+            return
     errors: list[DataError] = []
     for batch in _object_batches(read_rows([file], on_bad=errors.append), errors, number, way):
         yield _as_table(batch, file.name, suffix, way) if suffix in _TABLES else batch
+
+
+def _parquet_batches(file: SourceFile, number: int, way: Way) -> Iterator[Batch]:
+    """Yield a parquet file in columns of its own kinds; where those are lists or structs, with rows as objects."""
+    assert file.path is not None
+    first = 1
+    for frame in parquet_frames(file.path, file.name):
+        lines = pl.int_range(first, first + frame.height, dtype=pl.UInt64, eager=True)
+        first += frame.height
+        columns = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+        _refuse_what_json_lacks(columns, file.name, lines)
+        if any(kind.is_nested() for kind in columns.dtypes):
+            objects: list[object] = list(columns.to_dicts())
+            yield ObjectBatch(
+                file=number,
+                lines=lines,
+                num_bytes=0,
+                objects=objects,
+                records=None,
+                columns=way.columns,
+                table=columns,
+            )
+        else:
+            yield _table_batch(number, lines, columns, way)
 
 
 def _holds_lines(file: SourceFile) -> bool:
@@ -140,25 +169,48 @@ def _as_objects(way: Way) -> OtherWayError:
 
 def _as_table(batch: ObjectBatch, name: str, suffix: str, way: Way) -> Batch:
     columns = pl.DataFrame(batch.objects, infer_schema_length=None) if batch.objects else pl.DataFrame()
+    _refuse_what_json_lacks(columns, name, batch.lines)
+    if any(kind.is_nested() for kind in columns.dtypes):
+        return batch
+    table = _table_batch(batch.file, batch.lines, columns, way)
+    table.unreadable, table.empty_is_null = batch.unreadable, suffix != ".parquet"
+    table.records = None if batch.records is None else pl.Series(batch.records, dtype=pl.String)
+    return table
+
+
+def _table_batch(number: int, lines: pl.Series, columns: pl.DataFrame, way: Way) -> TableBatch:
+    return TableBatch(
+        file=number,
+        lines=lines,
+        num_bytes=0,
+        columns=columns,
+        text_columns=tuple(name for name, kind in columns.schema.items() if kind in (pl.String, pl.Null)),
+        is_conversation=way.is_conversation,
+    )
+
+
+def _refuse_what_json_lacks(columns: pl.DataFrame, name: str, lines: pl.Series) -> None:
+    """Raise a DataError for bytes, NaN and infinity at any depth: rows, the rejected ones too, are shown as JSON."""
     for column, kind in columns.schema.items():
-        if "Binary" in str(kind):  # at any depth: a row that is rejected is shown as JSON, which has no bytes
+        if "Binary" in str(kind):
             remedy = "Leave the column out, or store its bytes as text."
             raise DataError(
                 f'column "{column}" holds bytes', where=name, expected="text, numbers, lists", remedy=remedy
             )
-    if any(kind.is_nested() for kind in columns.dtypes):
-        return batch
-    return TableBatch(
-        file=batch.file,
-        lines=batch.lines,
-        unreadable=batch.unreadable,
-        num_bytes=batch.num_bytes,
-        columns=columns,
-        records=None if batch.records is None else pl.Series(batch.records, dtype=pl.String),
-        text_columns=tuple(name for name, kind in columns.schema.items() if kind in (pl.String, pl.Null)),
-        empty_is_null=suffix != ".parquet",
-        is_conversation=way.is_conversation,
-    )
+        if "Float" in str(kind):
+            series = columns[column]
+            odd = pl.Series([not _is_finite(each) for each in series]) if kind.is_nested() else ~series.is_finite()
+            for row in odd.arg_true()[:1]:
+                what, remedy = f'column "{column}" holds NaN or infinity', "Make it null (fill_nan(None) in polars)."
+                expected = "numbers that JSON has"
+                raise DataError(what, where=f"{name}:{lines[row]}", expected=expected, remedy=remedy)
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | pl.Series) else ()
+    return all(map(_is_finite, inner))
 
 
 def _line(error: DataError) -> int:

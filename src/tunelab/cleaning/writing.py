@@ -58,7 +58,8 @@ class RowWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None and self._suffix == ".parquet" and self._parts:
-            pl.scan_ipc(self._parts).sink_parquet(self._path, mkdir=False)
+            with self._open:
+                self._join()
         for part in self._parts:
             part.unlink()
         self._open.close()
@@ -86,6 +87,21 @@ class RowWriter:
         self._columns = table.columns
         self._file.write(buffer.getvalue())
 
+    def _join(self) -> None:
+        """Write the parts as one parquet file; whole numbers beside others become others."""
+        parts = [pl.scan_ipc(part) for part in self._parts]
+        kinds = [part.collect_schema() for part in parts]
+        for name in kinds[0]:
+            some = {kind[name] for kind in kinds} - {pl.Null()}
+            if len(some) > 1 and not all(kind.is_numeric() for kind in some):
+                what = f'the field "{name}" is of one kind in some rows and of another in others'
+                expected, remedy = (
+                    f"one of {', '.join(sorted(map(str, some)))}",
+                    "A .jsonl file takes rows of any fields.",
+                )
+                raise DataError(what, where=self._name, expected=expected, remedy=remedy)
+        pl.concat(parts, how="vertical_relaxed").sink_parquet(self._path, mkdir=False)
+
     def _as_table(self, rows: pl.DataFrame) -> pl.DataFrame:
         table = rows
         if RECORD in rows.columns:
@@ -94,8 +110,12 @@ class RowWriter:
             table = pl.read_ndjson(lines.getvalue(), infer_schema_length=None)
         nested = [name for name, kind in table.schema.items() if kind.is_nested()]
         if (nested and self._suffix != ".parquet") or (nested and RECORD in rows.columns):
-            what = f'the field "{nested[0]}" holds lists or objects, which this kind of file has no place for'
-            raise DataError(what, where=self._name, remedy="Give the output a name that ends in .jsonl.")
+            what = f'the field "{nested[0]}" holds lists or objects'
+            expected = "texts and numbers" + (
+                " (lists go into .parquet out of .parquet alone)" if RECORD in rows.columns else ""
+            )
+            remedy = "Give the output a name that ends in .jsonl."
+            raise DataError(what, where=self._name, expected=expected, remedy=remedy)
         if self._columns is not None and set(table.columns) != set(self._columns):
             what = f"the fields {', '.join(table.columns)} differ from those of earlier rows"
             expected = ", ".join(self._columns)

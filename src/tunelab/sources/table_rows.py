@@ -8,10 +8,14 @@ import tempfile
 from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunelab.errors import DataError, listed
 from tunelab.sources.opening import MAX_LINE_BYTES, OnBad, open_bytes, read_head, read_lines, refuse
 from tunelab.sources.row import Origin, Row
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MAX_UNPACKED_BYTES = 16 * 2**30
 """A packed parquet file that grows beyond this is refused; other formats are read as a stream."""
@@ -46,6 +50,21 @@ def read_tsv(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
 
 def read_parquet(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
     """Yield the rows of a parquet file, a thousand held at a time; their lines are row numbers. None of them is bad."""
+    line = 0
+    for batch in parquet_frames(path, name):
+        # a text that many rows share stands in the file once, and in each row that is held
+        held = int(max(1, min(512, MAX_LINE_BYTES * batch.height // max(1, batch.estimated_size()))))
+        for value in batch.iter_rows(named=True, buffer_size=held):
+            line += 1
+            yield Row(value=value, origin=Origin(path=name, line=line))
+
+
+def parquet_frames(path: Path, name: str) -> "Iterator[pl.DataFrame]":
+    """Yield a parquet file in frames of about a thousand rows.
+
+    Raises:
+        DataError: it is none, or damaged, or grows beyond the limit when it is unpacked.
+    """
     import polars as pl
 
     with open_bytes(path, name) as stream, tempfile.NamedTemporaryFile(suffix=".parquet") as unpacked:
@@ -59,13 +78,7 @@ def read_parquet(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
             plain = Path(unpacked.name)
         _refuse_what_ends_the_process(plain, name)
         try:
-            line = 0
-            for batch in pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=_PARQUET_BATCH_ROWS, lazy=True):
-                # a text that many rows share stands in the file once, and in each row that is held
-                held = int(max(1, min(512, MAX_LINE_BYTES * batch.height // max(1, batch.estimated_size()))))
-                for value in batch.iter_rows(named=True, buffer_size=held):
-                    line += 1
-                    yield Row(value=value, origin=Origin(path=name, line=line))
+            yield from pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=_PARQUET_BATCH_ROWS, lazy=True)
         except (pl.exceptions.PolarsError, OSError) as error:
             what = f"not a parquet file, or a damaged one ({str(error).splitlines()[0]})"
             raise DataError(what, where=name) from error
