@@ -242,12 +242,20 @@ def test_words_one_after_another_are_the_ids_of_the_text(pattern: str | None) ->
         ".",
         ",",
         "_",
+        "!?",
+        "\r\n",
+        "\t",
         "\u00a0",
+        "\u2003",
+        "\x1c",
+        "\x85",
+        "\u0308",
         "<|im_end|>",
         "字",
+        *[" "] * 8,
     ]
     dice = random.Random(11)
-    for _ in range(1500):
+    for _ in range(5000):
         text = "".join(dice.choices(pieces, k=dice.randrange(12)))
         assert list(tokens.ids(Marked(text))) == tokenizer.encode(text, add_special_tokens=False).ids, text
 
@@ -258,9 +266,10 @@ def test_beginnings_have_the_ids_that_they_have_alone(kind: str, tmp_path: Path)
 
     tokenizer = byte_level() if kind == "bytes" else sentence_piece(scheme=kind)
     added = [flagged("<|r|>", rstrip=True), flagged("<|l|>", lstrip=True), flagged("<|r|>more"), flagged("<|w|>")]
+    added.append(flagged("<|a b|>"))
     tokenizer.add_tokens(added)
     tokens = Tokens(tokenizer.to_str().encode(), "")
-    pieces = [*(str(token.content) for token in added), "a", " ", "\n", "hello", "é", "<|"]
+    pieces = [*(str(token.content) for token in added), "a", " ", "\n", "hello", "é", "<|", " b"]
     dice = random.Random(5)
     for _ in range(200):
         text = "".join(dice.choices(pieces, k=dice.randrange(9)))

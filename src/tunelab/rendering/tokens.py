@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from tunelab.rendering.rendered import TokenIds
 
 _MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
 _CACHED_TOKENS = 10_000_000
-_WORD_STARTS = re.compile("(?<=[A-Za-z])(?= [A-Za-z])")
-_WORD_PATTERNS = {  # of each, no match goes on from a letter to a space, nor ends between a space and a letter
+_GAP = re.compile(r" (?<=\S )")
+"""A blank behind something that is none. The blank is named first, for that is what the engine then searches for."""
+_WORD_PATTERNS = {  # no match of these goes on from what is no white space to a blank, or looks ahead of one there
     r"\p{N}| ?[\p{L}_]+| ?[^\s\p{L}\p{N}_]+|\s+(?!\S)|\s+",  # the embedded model
     *(  # Qwen 2 to 3, Llama 3
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -84,8 +85,10 @@ class Tokens:
         boundaries = [text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)]
         self._boundary = _any_of(boundaries)
         self._units: dict[str, TokenIds] = {}
-        self._words_known: dict[str, bytes] = {}
-        self._splits_words = len(boundaries) == len(self._added) and _splits_words(tokenizer_json)
+        self._firsts: dict[str, bytes] = {}
+        self._words: dict[str, bytes] = {}
+        whole = all(" " not in text and not token.rstrip for text, (_, token) in self._added.items())
+        self._splits_words = whole and len(boundaries) == len(self._added) and _splits_words(tokenizer_json)
         self._num_cached = 0
 
     @property
@@ -197,8 +200,8 @@ class Tokens:
     def _learn(self, units: Iterable[str]) -> None:
         """Encode what is not known yet, in one batch."""
         if self._num_cached > _CACHED_TOKENS:
-            self._units.clear()
-            self._words_known.clear()
+            for kept in (self._units, self._firsts, self._words):
+                kept.clear()
             self._num_cached = 0
         missing = [unit for unit in dict.fromkeys(units) if unit not in self._units]
         if not self._splits_words:
@@ -206,15 +209,21 @@ class Tokens:
                 self._units[unit] = np.array(ids, dtype=np.int32)
                 self._num_cached += len(ids)
             return
-        words = [_WORD_STARTS.split(unit) for unit in missing]
-        new = [word for word in dict.fromkeys(chain.from_iterable(words)) if word not in self._words_known]
-        known = self._words_known  # as bytes: a text is joined word by word, not token by token
-        for word, ids in zip(new, self._encoded(new), strict=True):
+        split = [_GAP.split(unit) for unit in missing]
+        firsts = [words.pop(0) for words in split]
+        self._learn_words(self._firsts, set(firsts), lead="")
+        self._learn_words(self._words, set().union(*split), lead=" ")
+        known = self._words.__getitem__
+        for unit, first, words in zip(missing, firsts, split, strict=True):
+            self._units[unit] = joined = np.frombuffer(self._firsts[first] + b"".join(map(known, words)), np.int32)
+            self._num_cached += len(joined)
+
+    def _learn_words(self, known: dict[str, bytes], words: set[str], *, lead: str) -> None:
+        """Encode what is not known yet, `lead` in front; as bytes, for a text is joined word by word, not id by id."""
+        new = sorted(words.difference(known))
+        for word, ids in zip(new, self._encoded([lead + word for word in new]), strict=True):
             known[word] = array("i", ids).tobytes()
             self._num_cached += len(ids)
-        for unit, parts in zip(missing, words, strict=True):
-            self._units[unit] = joined = np.frombuffer(b"".join([known[part] for part in parts]), dtype=np.int32)
-            self._num_cached += len(joined)
 
     def _encoded(self, texts: list[str]) -> list[list[int]]:
         return [each.ids for each in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
@@ -229,12 +238,12 @@ class Tokens:
         real = [m for m in self.control.finditer(unit.text) if not any(a <= m.start() < b for a, b in unit.literals)]
         for match in [*real, None]:
             words = unit.text[start : match.start() if match else None]
-            ids += self._words(words, lead, match.group() if match else None)
+            ids += self._ids_of_words(words, lead, match.group() if match else None)
             if match:
                 start, lead = match.end(), match.group()
         return np.array(ids, dtype=np.int32)
 
-    def _words(self, words: str, lead: str | None, following: str | None) -> list[int]:
+    def _ids_of_words(self, words: str, lead: str | None, following: str | None) -> list[int]:
         """Return the ids of the control token `lead` and of the words behind it, which hold no control token."""
         if lead is not None and self._added[lead][1].rstrip:
             words = words.lstrip()
@@ -261,7 +270,7 @@ class Tokens:
 
 
 def _splits_words(tokenizer_json: bytes) -> bool:
-    """Whether the ids of a text are those of its words: whether each space between letters begins a new piece."""
+    """Whether the ids of a text are those of its words: whether each blank behind a word begins a new piece."""
     document = json.loads(tokenizer_json)
     splitter = document.get("pre_tokenizer") or {}
     parts = splitter.get("pretokenizers", [splitter])
