@@ -265,7 +265,9 @@ def read(arguments: argparse.Namespace, name: str) -> Any:
     from tunelab.recipes import DataConfig
     from tunelab.sources import SourceFile
 
-    return read_side([SourceFile(name=name, path=arguments.folder / name)], DataConfig(), base=arguments.folder).items
+    files = [SourceFile(name=name, path=arguments.folder / name)]
+    conversations, _ = read_side(files, DataConfig(), base=arguments.folder)
+    return conversations.items
 
 
 def rendered(arguments: argparse.Namespace, rows: Any) -> Any:

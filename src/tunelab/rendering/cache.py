@@ -6,29 +6,26 @@ written is not kept. Both cost time, nothing else. The entries used longest ago 
 """
 
 import hashlib
-import io
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError, StorageError
 from tunelab.files import write_file
 from tunelab.rendering.render_all import render_all
-from tunelab.rendering.rendered import Dropped, LeftOut, Remark, Rendered, RenderedSet, TokenIds
+from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
-from tunelab.sources import Origin, refuse
+from tunelab.rendering.stored import restored, stored
+from tunelab.sources import refuse
 
 MAX_FOLDER_BYTES = 4 * 1024**3
 _ABANDONED_S = 24 * 3600  # what a killed process wrote aside is removed a day later
@@ -89,28 +86,6 @@ def render_cached(
     return rendered
 
 
-class _Fault(msgspec.Struct, frozen=True):
-    """A DataError as it is kept."""
-
-    what: str
-    where: str
-    expected: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Account:
-    """Everything of a rendered set but its sequences, and what `on_bad` was told."""
-
-    num_cut: int
-    num_cut_tokens: int
-    dropped: tuple[Dropped, ...]
-    left_out: tuple[LeftOut, ...]
-    remarks: tuple[Remark, ...]
-    look_alikes: tuple[Origin, ...]
-    faults: tuple[_Fault, ...]
-
-
 def _key(conversations: Sequence[Conversation], renderer: Renderer, limits: list[object]) -> str | None:
     """Return the name of an entry; None for conversations that have no bytes, such as a broken surrogate."""
     digest = hashlib.sha256(_code().encode())
@@ -139,90 +114,20 @@ def _code() -> str:
 def _read(path: Path, conversations: Sequence[Conversation]) -> tuple[RenderedSet, list[DataError]] | None:
     """Return an entry; None where there is none, or none that is whole."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            account = msgspec.json.decode(stored["account"].tobytes(), type=_Account)
-            sequences = _sequences(stored["token_ids"], stored["table"], conversations)
+        kept = restored(path.read_bytes(), conversations)
     except Exception:  # zipfile, numpy and msgspec each have their own; a broken entry is no entry
         return None
     with suppress(OSError):
         os.utime(path)  # the last use counts when room is made
-    rendered = RenderedSet(
-        sequences=sequences,
-        num_cut=account.num_cut,
-        num_cut_tokens=account.num_cut_tokens,
-        dropped=account.dropped,
-        left_out=account.left_out,
-        remarks=account.remarks,
-        look_alikes=account.look_alikes,
-    )
-    return rendered, [
-        DataError(fault.what, where=fault.where, expected=fault.expected, remedy=fault.remedy)
-        for fault in account.faults
-    ]
-
-
-def _sequences(
-    token_ids: TokenIds, table: NDArray[np.int64], conversations: Sequence[Conversation]
-) -> tuple[Rendered, ...]:
-    """Return the sequences as stretches of `token_ids`; `table` is laid out by `_laid_out`."""
-    sequences = []
-    for index, turn, start, trained, end, cut_prompt, cut_completion, seam, ends in table.tolist():
-        conversation = conversations[index]
-        sequences.append(
-            Rendered(
-                prompt_ids=token_ids[start:trained],
-                completion_ids=token_ids[trained:end],
-                origin=conversation.origin,
-                conversation=index,
-                turn=turn,
-                group=conversation.session_id or str(conversation.origin),
-                cut_prompt=cut_prompt,
-                cut_completion=cut_completion,
-                seam=bool(seam),
-                ends=bool(ends),
-            )
-        )
-    return tuple(sequences)
-
-
-def _laid_out(sequences: Sequence[Rendered]) -> tuple[TokenIds, NDArray[np.int64]]:
-    """Return all token ids, those with which a sequence repeats the one before it once, and a row for each sequence."""
-    stretches: list[TokenIds] = []
-    rows = []
-    last, start, end = np.empty(0, dtype=np.int32), 0, 0
-    for each in sequences:
-        ids = np.concatenate([each.prompt_ids, each.completion_ids])
-        if len(last) and len(ids) >= len(last) and np.array_equal(ids[: len(last)], last):
-            stretches.append(ids[len(last) :])
-        else:
-            start = end
-            stretches.append(ids)
-        last, end = ids, start + len(ids)
-        trained = start + len(each.prompt_ids)
-        cuts = (each.cut_prompt, each.cut_completion)
-        rows.append((each.conversation, each.turn, start, trained, end, *cuts, each.seam, each.ends))
-    token_ids = np.concatenate([np.empty(0, dtype=np.int32), *stretches])
-    return token_ids, np.array(rows, dtype=np.int64).reshape(len(rows), 9)
+    return kept
 
 
 def _keep(path: Path, rendered: RenderedSet, faults: Sequence[DataError]) -> None:
-    account = _Account(
-        num_cut=rendered.num_cut,
-        num_cut_tokens=rendered.num_cut_tokens,
-        dropped=rendered.dropped,
-        left_out=rendered.left_out,
-        remarks=rendered.remarks,
-        look_alikes=rendered.look_alikes,
-        faults=tuple(_Fault(each.what, each.where, each.expected, each.remedy) for each in faults),
-    )
-    token_ids, table = _laid_out(rendered.sequences)
     try:
-        content = io.BytesIO()
-        told = np.frombuffer(msgspec.json.encode(account), dtype=np.uint8)
-        np.savez(content, token_ids=token_ids, table=table, account=told)
-        if content.tell() <= MAX_FOLDER_BYTES:
+        content = stored(rendered, faults)
+        if len(content) <= MAX_FOLDER_BYTES:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows may be nobody else's business
-            write_file(path, content.getvalue())
+            write_file(path, content)
             _make_room(path.parent)
     except (OSError, StorageError, ValueError):
         pass  # a full or read-only disk, a text that has no bytes: rendered again the next time

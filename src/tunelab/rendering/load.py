@@ -13,7 +13,7 @@ from tunelab.files import canonical_json, read_small_file
 from tunelab.rendering.config import RenderingConfig
 from tunelab.rendering.messages import TOOL_PREAMBLE, Abilities
 from tunelab.rendering.probe import find_abilities
-from tunelab.rendering.renderer import Renderer
+from tunelab.rendering.renderer import MadeFrom, Renderer
 from tunelab.rendering.template import ChatTemplate
 from tunelab.rendering.tokens import Tokens
 
@@ -97,6 +97,7 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
             [bos_id, adds_bos, eos_id, put_behind, stop_ids],
         ),
         has_template=has_template,
+        made_from=MadeFrom(folder=folder, config=config, base=base, today=today),
         notes=(*notes, *_notes(abilities, put_behind, tokens, config)),
     )
 

@@ -5,8 +5,10 @@ from typing import Literal
 
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
+from tunelab.rendering.beside import rendered_beside
 from tunelab.rendering.rendered import Dropped, DropReason, LeftOut, Remark, Rendered, RenderedSet
 from tunelab.rendering.renderer import Renderer, Turn
+from tunelab.rendering.stored import restored
 from tunelab.sources import Origin, refuse
 
 _TOGETHER = 256  # conversations whose texts are encoded in one batch
@@ -23,6 +25,7 @@ def render_all(
 ) -> RenderedSet:
     """Return the sequences of a data set, in its order.
 
+    Much text is rendered by several processes where there are cores for them; what comes of it is the same.
     A sequence above `max_length` loses its last tokens; an answer that would lose all of them is left out and counted.
 
     Args:
@@ -38,21 +41,37 @@ def render_all(
         DataError: from `on_bad`, or a sequence is too long and `on_too_long` says refuse.
     """
     book = _Book(max_length, on_too_long)
-    for start in range(0, len(conversations), _TOGETHER):
-        together = range(start, min(start + _TOGETHER, len(conversations)))
-        turns = [
-            (turn, conversations[index], index)
-            for index in together
-            for turn in _told(renderer.turns(conversations[index]), on_bad)
-        ]
-        sequences = renderer.sequences(turns, max_length=max_length)
-        rendered: dict[int, list[tuple[Turn, Rendered | DataError]]] = {}
-        for (turn, _, index), sequence in zip(turns, sequences, strict=True):
-            rendered.setdefault(index, []).append((turn, sequence))
-        for index in together:
-            _enter(book, renderer, index, conversations[index], rendered.get(index, ()), on_bad)
-        on_done(together.stop)
+    starts = range(0, len(conversations), _TOGETHER)
+    groups = [conversations[start : start + _TOGETHER] for start in starts]
+    with rendered_beside(groups, renderer, max_length=max_length, on_too_long=on_too_long) as beside:
+        for number, (start, group) in enumerate(zip(starts, groups, strict=True)):
+            if (content := beside.take(number)) is None:
+                _render(book, renderer, group, start, on_bad)
+            else:
+                book.add(*restored(content, group, first=start), on_bad)
+            on_done(min(start + len(group) + beside.num_ready * _TOGETHER, len(conversations)))
     return book.closed()
+
+
+def _render(
+    book: "_Book",
+    renderer: Renderer,
+    conversations: Sequence[Conversation],
+    first: int,
+    on_bad: Callable[[DataError], None],
+) -> None:
+    """Enter some conversations, of which the first has the place `first` in the data set."""
+    turns = [
+        (turn, conversation, index)
+        for index, conversation in enumerate(conversations, start=first)
+        for turn in _told(renderer.turns(conversation), on_bad)
+    ]
+    sequences = renderer.sequences(turns, max_length=book.max_length)
+    rendered: dict[int, list[tuple[Turn, Rendered | DataError]]] = {}
+    for (turn, _, index), sequence in zip(turns, sequences, strict=True):
+        rendered.setdefault(index, []).append((turn, sequence))
+    for index, conversation in enumerate(conversations, start=first):
+        _enter(book, renderer, index, conversation, rendered.get(index, ()), on_bad)
 
 
 class _Book:
@@ -88,6 +107,16 @@ class _Book:
             Dropped(origin=origin, turn=turn, reason=reason, num_tokens=num_tokens, num_trained=num_trained)
         )
         return False
+
+    def add(self, rendered: RenderedSet, faults: Iterable[DataError], on_bad: Callable[[DataError], None]) -> None:
+        """Enter what was rendered elsewhere under the same limits, and tell its faults."""
+        for fault in faults:
+            on_bad(fault)
+        self.sequences += rendered.sequences
+        self.dropped += rendered.dropped
+        self.left_out += rendered.left_out
+        self.remarks += rendered.remarks
+        self.look_alikes += rendered.look_alikes
 
     def closed(self) -> RenderedSet:
         cuts = [cut for item in self.sequences if (cut := item.cut_prompt + item.cut_completion)]

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
+from tunelab.rendering.config import RenderingConfig
 from tunelab.rendering.faults import broken_off, refused
 from tunelab.rendering.marking import look_alikes, render_marked
 from tunelab.rendering.messages import Abilities, for_template
@@ -38,6 +41,17 @@ class Turn:
     remarks: tuple[Remark, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeFrom:
+    """What a renderer was made from, so that another process can make the same."""
+
+    folder: Path
+    """Of the model."""
+    config: RenderingConfig
+    base: Path
+    today: date
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Renderer:
     """A tokenizer and a chat template. Make one with `load_renderer`."""
@@ -60,6 +74,7 @@ class Renderer:
     """Changes with all that can change an id: template, tokenizer, stop tokens, variables, preamble, a written day."""
     has_template: bool
     """Whether the model brings a chat template; else messages stand on lines."""
+    made_from: MadeFrom
     notes: tuple[str, ...]
     """What a user should know of how this model's conversations are rendered."""
 
