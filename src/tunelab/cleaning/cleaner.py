@@ -75,10 +75,11 @@ class Cleaner:
         first_index = self._num_read
         self._num_read += len(batch.lines) + len(batch.unreadable)
         name = self._plan.names[batch.file]
-        faults = [(f"{name}:{each.line}", each.fault, "unreadable", "") for each in batch.unreadable]
-        texts = pl.Series([each.text for each in batch.unreadable], dtype=pl.String)
-        quoted = pl.DataFrame({"t": texts}).select(pl.struct("t").struct.json_encode().str.slice(5).str.head(-1))
-        self._refuse(pl.DataFrame(faults, schema=_REASON, orient="row"), quoted.to_series())
+        if batch.unreadable:
+            faults = [(f"{name}:{each.line}", each.fault, "unreadable", "") for each in batch.unreadable]
+            texts = pl.Series([each.text for each in batch.unreadable], dtype=pl.String)
+            quoted = pl.DataFrame({"t": texts}).select(pl.struct("t").struct.json_encode().str.slice(5).str.head(-1))
+            self._refuse(pl.DataFrame(faults, schema=_REASON, orient="row"), quoted.to_series())
         judged = self._judge.judge(batch)
         if judged.refused.height:
             rows = judged.refused["row"]

@@ -87,13 +87,12 @@ def _doubtful(records: pl.Series, table: pl.DataFrame) -> pl.Series:
     The parser behind this takes the last of two fields of one name, numbers for text, half a character for NUL, and a
     field that is missing for null. A name and its quotes cannot stand so in a text, where quotes are escaped.
     """
-    record = pl.col("\0")
-    fields = record.str.count_matches(r'": ?(?:"|null)') != table.width
-    absent = [
-        pl.col(name).is_null() & ~record.str.contains(f"{json.dumps(name)}:", literal=True) for name in table.columns
-    ]
-    odd = fields | record.str.contains(_HALF_CHARACTER.pattern) | pl.any_horizontal(absent)
-    return table.with_columns(records.alias("\0")).select(odd.arg_true()).to_series()
+    odd = (records.str.count_matches(r'": ?(?:"|null)') != table.width) | records.str.contains(_HALF_CHARACTER.pattern)
+    found = [odd.arg_true()]
+    for name in table.columns:
+        rows = table[name].is_null().arg_true()
+        found.append(rows.filter(~records.gather(rows).str.contains(f"{json.dumps(name)}:", literal=True)))
+    return pl.concat(found).unique().sort()
 
 
 def _columns(records: pl.Series, schema: pl.Schema) -> pl.DataFrame:

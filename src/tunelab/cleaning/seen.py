@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-_FIRST_SLOTS = 1 << 18
+_FIRST_SLOTS = 1 << 20
 _FULL = 0.6
 
 
@@ -30,23 +30,19 @@ class Seen:
         slots_N = self._slots(wanted_N)
         known_N = self._hashes[slots_N] == wanted_N
         new_N = first & ~known_N
-        found_N = np.where(known_N, self._places[slots_N], np.uint64(0))
         self._insert(wanted_N[new_N], places_N[new_N], slots_N[new_N])
-        again_N = ~known_N & ~first
-        if again_N.any():
-            found_N[again_N] = self._places[self._slots(wanted_N[again_N])]
-        return pl.select(
-            pl.when(pl.Series(new_N)).then(None).otherwise(pl.Series(found_N, dtype=pl.UInt64))
-        ).to_series()
+        return self._found(wanted_N, ~new_N)
 
     def find(self, hashes: pl.Series) -> pl.Series:
         """Return for each hash the place of an equal one that was added, or null."""
         wanted_N = _without_zero(hashes)
-        slots_N = self._slots(wanted_N)
-        known_N = self._hashes[slots_N] == wanted_N
-        return pl.select(
-            pl.when(pl.Series(known_N)).then(pl.Series(self._places[slots_N], dtype=pl.UInt64)).otherwise(None)
-        ).to_series()
+        return self._found(wanted_N, self._hashes[self._slots(wanted_N)] == wanted_N)
+
+    def _found(self, wanted_N: NDArray[np.uint64], is_there_N: NDArray[np.bool_]) -> pl.Series:
+        """Return the places of the hashes that are there, null for the others."""
+        rows_F = np.flatnonzero(is_there_N)
+        places = pl.Series(self._places[self._slots(wanted_N[rows_F])], dtype=pl.UInt64)
+        return pl.Series([None], dtype=pl.UInt64).new_from_index(0, len(wanted_N)).scatter(rows_F, places)
 
     def _slots(self, wanted_N: NDArray[np.uint64]) -> NDArray[np.intp]:
         """Return the slot of each hash: its own, or the free one where it would go."""
