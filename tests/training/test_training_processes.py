@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ STILL = "lora.lora_dropout=0"
 CUT = ("batching.micro_batch_tokens=100", "data.max_length=512", "training.per_device_train_batch_size=3")
 ALONE = ("training.per_device_train_batch_size=1", "training.num_training_steps=4")
 SHARDED = "training.fsdp=true"
+WIDE = (
+    "batching.micro_batch_tokens=140",
+    "data.max_length=512",
+    "training.per_device_train_batch_size=12",
+    "training.num_training_steps=4",
+)
+"""Steps that are cut, and can be cut once more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,7 @@ class Case:
     of_two: tuple[str, ...] = ()
     """Settings of the two processes alone."""
     stop_at: int | None = None
+    no_memory_in: str | None = None
 
 
 CASES = {
@@ -47,7 +56,22 @@ CASES = {
     "sharded_recomputed": Case(settings=(STILL, *CUT, "training.gradient_checkpointing=true"), of_two=(SHARDED,)),
     "sharded_idle": Case(settings=(STILL, *ALONE), of_two=(SHARDED,)),
     "sharded_prefix_tuning": Case(adapter="prefix_tuning", settings=CUT, of_two=(SHARDED,)),
+    "short": Case(settings=(STILL, *WIDE), no_memory_in="forward"),
+    "short_backward": Case(settings=(STILL, *WIDE), no_memory_in="backward"),
+    "short_gradients": Case(settings=(STILL, *WIDE), no_memory_in="gradients"),
+    "sharded_short": Case(settings=(STILL, *WIDE), of_two=(SHARDED,), no_memory_in="forward"),
+    "sharded_short_backward": Case(settings=(STILL, *WIDE), of_two=(SHARDED,), no_memory_in="backward"),
+    "sharded_short_gathering": Case(settings=(STILL, *WIDE), of_two=(SHARDED,), no_memory_in="gathering"),
+    "sharded_short_recomputed": Case(
+        settings=(STILL, *WIDE, "training.gradient_checkpointing=true"), of_two=(SHARDED,), no_memory_in="backward"
+    ),
 }
+LOST = {
+    "lost_adamw": Case(settings=(STILL, *ALONE), no_memory_in="adamw"),
+    "lost_held_out": Case(settings=(STILL, *ALONE), no_memory_in="held out"),
+    "lost_sharded_exchange": Case(settings=(STILL, *ALONE), of_two=(SHARDED,), no_memory_in="exchange"),
+}
+"""What no agreement is possible about. A sharded base keeps its connections until its process ends: it comes last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +104,18 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> World:
     """All cases, run by two processes."""
     folder = tmp_path_factory.mktemp("processes")
     commands = []
-    for name, case in CASES.items():
+    commands.append(_command("no_recipe", folder, "absent.yaml"))
+    for name, case in (CASES | LOST).items():
         for side in ("one", "two"):
             file = write_task(folder / name / side, tiny_model, adapter=case.adapter)
-            if CUT[0] in case.settings:
+            if "data.max_length=512" in case.settings:
                 ruled = [{"messages": [{"role": "system", "content": LONG}, *each["messages"]]} for each in rows(24)]  # type: ignore[misc]
                 write_lines(file.parent / "train.jsonl", ruled)
-        commands.append(_command(name, file.parent, "task.yaml", *_set(case, *case.of_two), stop_at=case.stop_at))
-    commands.append(_command("no_recipe", folder, "absent.yaml"))
-    commands.append(_command("apart", folder / "lora" / "two", "task.yaml", of_last=["train", "missing_here.yaml"]))
+        arguments = ("task.yaml", *_set(case, *case.of_two))
+        disturbed = {"stop_at": case.stop_at, "no_memory_in": case.no_memory_in}
+        commands.append(_command(name, file.parent, *arguments, **disturbed))
+        if name == "lora":
+            commands.append(_command("apart", file.parent, "task.yaml", of_last=["train", "missing_here.yaml"]))
     (folder / "commands.json").write_text(json.dumps(commands))
     script = Path(__file__).with_name("under_torchrun.py")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -160,6 +187,31 @@ def test_two_processes_give_the_loss_curve_and_the_adapter_of_one(name: str, wor
     assert "2 processes share each step" in _said(two)
     pairs = zip(*(steps(read_events(run.events_file)) for run in (one, two)), strict=True)
     assert all(alone.real_tokens == together.real_tokens for alone, together in pairs)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.no_memory_in])
+def test_pain_18_where_one_process_has_no_memory_all_begin_the_step_again_with_half(name: str, world: World) -> None:
+    said = _said(world.run(name, "two"))
+    assert said.count("out of memory: from here on 70 tokens run at a time") == 1
+    assert "out of memory" not in _said(_alone(world, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("lost_adamw", "no memory for AdamW"),
+        ("lost_held_out", "no memory for a held-out batch.*per_device_eval_batch_size"),
+        ("lost_sharded_exchange", "a layer could not be gathered.*no room for buffers"),
+    ],
+)
+def test_pain_18_where_no_agreement_is_possible_one_process_says_why_and_all_end(
+    name: str, told: str, world: World
+) -> None:
+    first, second = world.left(name)
+    assert (first.code, second.code) == (2, 2)
+    assert re.search(told, second.err)
+    assert second.err.count("\n") == 1
+    assert first.err == ""
 
 
 def test_a_step_with_fewer_sequences_than_processes_is_trained_and_said(world: World) -> None:

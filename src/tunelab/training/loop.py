@@ -95,7 +95,8 @@ def fit(
                 grove = plant(own, micro_batch_tokens=micro_batch_tokens) if own else NOTHING
                 done = trainer.train_step(grove, step)
             except torch.OutOfMemoryError as error:
-                micro_batch_tokens = _half(micro_batch_tokens, chosen, error, events)
+                can_be_cut = any(has for (has,) in world.gather(len(grove.forests) < len(own)))
+                micro_batch_tokens = _half(micro_batch_tokens, chosen, error, events, can_be_cut=can_be_cut)
                 continue
             if done.step % config.logging_steps == 0 or done.step == schedule.total_steps:
                 events.emit(done)
@@ -114,10 +115,12 @@ def fit(
     return Fit(step=progress.step, adapter_step=trainer.keep_best(), best_loss=progress.best_loss, reason=reason)
 
 
-def _half(tokens: int, chosen: Sequence[Rendered], error: torch.OutOfMemoryError, events: EventLog) -> int:
+def _half(
+    tokens: int, chosen: Sequence[Rendered], error: torch.OutOfMemoryError, events: EventLog, *, can_be_cut: bool
+) -> int:
     """Return half the budget of a micro-batch and say so; the step is begun again, and stays what it was."""
-    longest = max(each.num_tokens for each in chosen)
-    if tokens <= longest:
+    if not can_be_cut or tokens == 1:
+        longest = max(each.num_tokens for each in chosen)
         remedy = "Lower data.max_length, set training.gradient_checkpointing: true, or choose a smaller base model."
         raise RunError(
             f"the device has no memory for one sequence of {longest:,} tokens", where="training", remedy=remedy

@@ -16,10 +16,12 @@ from tunelab.training.world import World
 
 _LONGEST_WAIT = timedelta(hours=4)  # the first process may render much data; one that has ended is noticed at once
 _FIRST_WORD_S = 5.0
+_LOST = "tunelab/lost"
+"""The key under which processes count how many of them have lost another."""
 
 
 class LostProcessError(RunError):
-    """Another process of this run ended before its time."""
+    """Another process of this run ended before its time, or this one cannot exchange with it."""
 
 
 class Processes(World):
@@ -76,22 +78,27 @@ class Processes(World):
         if self.is_first:
             self.gather()
 
-    def sum_gradients(self, weights: Mapping[str, torch.nn.Parameter]) -> None:
-        """Replace the gradient of each weight by its sum over all processes."""
-        flat = torch.cat([_gradient(weight).flatten() for weight in weights.values()])
-        with _lost_if_it_fails():
-            dist.all_reduce(flat)
+    def line_up_gradients(self, weights: Mapping[str, torch.nn.Parameter]) -> torch.Tensor:
+        """Return a buffer of which the gradients of `weights` are views from here on; one that has none is zero."""
+        buffer = torch.cat([_gradient(weight).flatten() for weight in weights.values()])
         start = 0
         for weight in weights.values():
-            weight.grad = flat[start : start + weight.numel()].view_as(weight)
+            weight.grad = buffer[start : start + weight.numel()].view_as(weight)
             start += weight.numel()
+        return buffer
+
+    def sum_gradients(self, gradients: torch.Tensor | None) -> None:
+        """Replace what `line_up_gradients` returned, and so the gradients, by the sum over all processes."""
+        with _lost_if_it_fails():
+            dist.all_reduce(gradients)
 
     def _is_told_elsewhere(self, error: UserError) -> bool:
         """Tell whether another process says what ended this one, so that the user reads one message."""
         others = [_word(rank) for rank in range(self.size) if rank != self.rank]
         with suppress(RuntimeError):  # the store has gone with the process that held it
             if isinstance(error, LostProcessError):
-                return not self.is_first or any(self._store.check([word]) for word in others)
+                # The first to notice speaks: it may be the one that could not exchange, and that the others lose now.
+                return any(self._store.check([word]) for word in others) or self._store.add(_LOST, 1) > 1
             self._store.set(_word(self.rank), str(error))
             until = time.monotonic() + _FIRST_WORD_S
             while not self.is_first and not self._store.check([_word(0)]) and time.monotonic() < until:

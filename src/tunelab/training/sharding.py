@@ -2,14 +2,18 @@
 
 FSDP2 gathers a layer before each pass through it and lets it go afterwards. All processes must therefore pass through
 the network equally often, forwards and backwards; one that has nothing to do runs a token that weighs nothing.
+
+One that runs out of memory would leave the others waiting for its part of the next layer. So before a layer is
+gathered all say that they are well, and otherwise all give the step up at that layer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
@@ -18,10 +22,17 @@ from transformers import PreTrainedModel
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.forest import Forest
 from tunelab.batching.grove import Grove
-from tunelab.errors import ModelError
+from tunelab.errors import ModelError, RunError
 from tunelab.models.loaded import LoadedModel
+from tunelab.training.processes import LostProcessError
 from tunelab.training.root import Root, run_root
 from tunelab.training.world import World
+
+_CAN_GIVE_UP = hasattr(FSDPModule, "reset_iter_state")  # from torch 2.13 on
+
+
+class OutOfMemoryElsewhereError(torch.OutOfMemoryError):
+    """Another process has no memory for its share of the step; every process knows it."""
 
 
 def shard(model: LoadedModel, adapter: Adapter, world: World) -> None:
@@ -43,6 +54,8 @@ def shard(model: LoadedModel, adapter: Adapter, world: World) -> None:
     trained = set(adapter.named_parameters().values())
     for layer in layers:
         fully_shard(layer, mesh=mesh, ignored_params=trained)
+        if _CAN_GIVE_UP:
+            layer.set_custom_all_gather(_Agreed(world))
     inside = {weight for layer in layers for weight in layer.parameters()}
     fully_shard(network, mesh=mesh, ignored_params=trained | (set(network.parameters()) - inside))
     network.to(model.device)
@@ -53,6 +66,19 @@ def shard(model: LoadedModel, adapter: Adapter, world: World) -> None:
 def is_sharded(network: PreTrainedModel) -> bool:
     """Tell whether processes must pass through `network` equally often."""
     return isinstance(network, FSDPModule)
+
+
+def give_up_passes(network: PreTrainedModel) -> None:
+    """Forget the passes through `network` that an error ended halfway; a network that is not sharded has none.
+
+    Raises:
+        RunError: this torch cannot; other processes find this one gone.
+    """
+    if isinstance(network, FSDPModule):
+        if not _CAN_GIVE_UP:
+            remedy = "Lower batching.micro_batch_tokens; torch 2.13 would begin the step again with half of it."
+            raise RunError("the device has no memory for a micro-batch", where="training", remedy=remedy)
+        network.reset_iter_state()
 
 
 def frozen_weights_here(network: PreTrainedModel) -> int:
@@ -94,6 +120,34 @@ def spare_root(network: PreTrainedModel, adapter: Adapter) -> Root:
     for leaf in (leaf for pair in root.layers.values() for leaf in pair if leaf.requires_grad):
         leaf.grad = torch.zeros_like(leaf)
     return root
+
+
+class _Agreed:
+    """How a layer is gathered: once every process has said that it gets there.
+
+    Where one ran out of memory, it says so in the very exchange in which the others say that they are well.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def allocate(self, size: Sequence[int], *, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        return torch.empty(*size, dtype=dtype, device=device)
+
+    def __call__(
+        self, output_tensor: torch.Tensor, input_tensor: torch.Tensor, group: dist.ProcessGroup, async_op: bool = False
+    ) -> dist.Work | None:
+        if any(has_failed for _, has_failed in self._world.gather(0.0, False)):
+            raise OutOfMemoryElsewhereError("another process has no memory")
+        try:
+            work: dist.Work | None = dist.all_gather_single(output_tensor, input_tensor, group, async_op)
+        except RuntimeError as error:
+            reason = str(error).strip().partition("\n")[0]
+            remedy = "What it said stands above. Where a checkpoint was saved, go on with --resume."
+            raise LostProcessError(
+                f"a layer could not be gathered ({reason})", where="torchrun", remedy=remedy
+            ) from error
+        return work
 
 
 _NONE, _FIRST = np.zeros(0, dtype=np.int32), np.zeros(1, dtype=np.int32)

@@ -29,7 +29,13 @@ from tunelab.training.config import TrainingConfig
 from tunelab.training.forward import forest_loss
 from tunelab.training.optimizer import learning_rates, make_optimizer, optimizer_state, restore_optimizer
 from tunelab.training.root import run_root
-from tunelab.training.sharding import is_sharded, keep_pace, last_layer_gathered, spare_root
+from tunelab.training.sharding import (
+    OutOfMemoryElsewhereError,
+    give_up_passes,
+    keep_pace,
+    last_layer_gathered,
+    spare_root,
+)
 from tunelab.training.world import World
 
 Score = Callable[[], tuple[float, int]]
@@ -91,15 +97,15 @@ class Trainer:
         Raises:
             torch.OutOfMemoryError: in every process, before anything but gradients changed; the step can be begun
                 again.
+            RunError: the loss or the gradient is no finite number, or there is no memory for AdamW.
         """
         started = time.perf_counter()
         grove, lacks_root = keep_pace(self.network, grove, self.world)
         shares = self.world.gather(len(grove.forests), grove.num_trained, grove.num_real_tokens, grove.num_nodes)
         first_place = int(sum(share[0] for share in shares[: self.world.rank]))
         _, trained, real_tokens, run_tokens = map(sum, zip(*shares, strict=True))
-        loss_value = self._sum_losses(grove, lacks_root, trained=trained, first_place=first_place) / trained
+        loss_value = self._sum(grove, lacks_root, trained=trained, first_place=first_place) / trained
         self._refuse_divergence("loss", loss_value)
-        self.world.sum_gradients(self.weights)
         grad_norm, rate = self._descend()
         self.progress = replace(self.progress, step=self.progress.step + 1)
         return StepDone(
@@ -114,19 +120,25 @@ class Trainer:
             duration_s=time.perf_counter() - started,
         )
 
-    def _sum_losses(self, grove: Grove, lacks_root: bool, *, trained: float, first_place: int) -> float:
-        """Leave the gradients of this process's micro-batches; return the sum of the losses of all processes."""
-        total, failure = float("nan"), None
+    def _sum(self, grove: Grove, lacks_root: bool, *, trained: float, first_place: int) -> float:
+        """Leave the gradients of all processes' micro-batches, summed; return the sum of their losses.
+
+        Nothing is summed unless every process has got so far: otherwise all of them raise torch.OutOfMemoryError.
+        """
+        total, failure, is_told = float("nan"), "", False
         try:
             total = self._run(grove, lacks_root, trained=trained, first_place=first_place)
+            gradients = self.world.line_up_gradients(self.weights)
         except torch.OutOfMemoryError as error:
-            if is_sharded(self.network):
-                remedy = "Lower batching.micro_batch_tokens, or set training.gradient_checkpointing: true."
-                raise RunError("the device has no memory for a micro-batch", where="training", remedy=remedy) from error
-            failure = error
-        sums = self.world.gather(total, failure is not None)
-        if any(has_failed for _, has_failed in sums):
-            raise failure or torch.OutOfMemoryError("another process has no memory")
+            failure, is_told = str(error) or "no memory", isinstance(error, OutOfMemoryElsewhereError)
+        # Behind the except clause the error is gone, and with it all that its frames held.
+        if failure:
+            self.optimizer.zero_grad(set_to_none=True)
+            give_up_passes(self.network)
+        sums = [] if is_told else self.world.gather(total, bool(failure))
+        if failure or any(has_failed for _, has_failed in sums):
+            raise torch.OutOfMemoryError(failure or "another process has no memory")
+        self.world.sum_gradients(gradients)
         return sum(each for each, _ in sums)
 
     def _run(self, grove: Grove, lacks_root: bool, *, trained: float, first_place: int) -> float:
@@ -154,12 +166,13 @@ class Trainer:
         rate = self.learning_rate(self.progress.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.scaler.unscale_(self.optimizer)
         limit = self.config.max_grad_norm or float("inf")
-        norm = float(torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit))
-        if not self.scaler.is_enabled():  # the scaler leaves out such a step by itself
-            self._refuse_divergence("gradient's norm", norm)
-        self.scaler.step(self.optimizer)
+        with _told_if_out_of_memory("AdamW", "Choose a smaller lora.r, or set training.gradient_checkpointing: true."):
+            self.scaler.unscale_(self.optimizer)
+            norm = float(torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit))
+            if not self.scaler.is_enabled():  # the scaler leaves out such a step by itself
+                self._refuse_divergence("gradient's norm", norm)
+            self.scaler.step(self.optimizer)
         self.scaler.update()
         return norm if np.isfinite(norm) else None, rate
 
@@ -175,7 +188,8 @@ class Trainer:
     def evaluate(self, score: Score, events: EventLog) -> None:
         """Measure held-out loss, remember the best weights, count evaluations without gain."""
         started = time.perf_counter()
-        loss, tokens = score()
+        with _told_if_out_of_memory("a held-out batch", "Lower training.per_device_eval_batch_size."):
+            loss, tokens = score()
         self._refuse_divergence("held-out loss", loss)
         progress = self.progress
         is_best = progress.best_loss is None or loss < progress.best_loss
@@ -264,6 +278,15 @@ def environment(micro_batch_tokens: int, *, processes: int) -> dict[str, str]:
         "processes": str(processes),
         "tokens at a time": str(micro_batch_tokens),
     }
+
+
+@contextmanager
+def _told_if_out_of_memory(what: str, remedy: str) -> Iterator[None]:
+    """End the run where what was begun cannot be begun again; other processes find this one gone, and end too."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RunError(f"the device has no memory for {what}", where="training", remedy=remedy) from error
 
 
 def _seed(*parts: int) -> int:

@@ -48,8 +48,15 @@ class World:
         """Let the first process go through the context before the others enter it."""
         yield
 
-    def sum_gradients(self, weights: Mapping[str, "torch.nn.Parameter"]) -> None:
-        """Replace the gradient of each weight by its sum over all processes; one that has none counts as zero."""
+    def line_up_gradients(self, weights: Mapping[str, "torch.nn.Parameter"]) -> "torch.Tensor | None":
+        """Return a buffer of which the gradients of `weights` are views from here on; one that has none is zero.
+
+        This takes memory, and is done before all agree to sum. None: a process alone leaves them where they are.
+        """
+        return None
+
+    def sum_gradients(self, gradients: "torch.Tensor | None") -> None:
+        """Replace what `line_up_gradients` returned, and so the gradients, by the sum over all processes."""
 
     def refuse_if_unequal(self, digest: str, *, what: str, remedy: str) -> None:
         """Raise a RunError in every process where `digest`, hexadecimal, is not the same in all of them."""
