@@ -7,6 +7,7 @@ import pytest
 from flows_files import rows, write_rows
 from rich.console import Console
 
+from tunelab.checks.early import FirstFinding
 from tunelab.cli import check as command
 from tunelab.cli import output
 from tunelab.cli.main import run
@@ -57,9 +58,81 @@ def test_on_a_terminal_the_first_bad_rows_are_told_at_once_and_the_rest_are_coun
     assert "more are counted" in screen.getvalue()
 
 
+def faulty_rows() -> list[dict[str, object]]:
+    """Many rows, some of them with a fault of each kind that a part of the data shows."""
+    call = {"id": "1", "type": "function", "function": {"name": "price", "arguments": "{}"}}
+    asked, answer = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+    tool = {"type": "function", "function": {"name": "stock", "parameters": {"type": "object", "properties": {}}}}
+    faulty: list[dict[str, object]] = [
+        {"messages": [answer, asked, answer]},
+        {"messages": [asked, asked, answer]},
+        {"messages": [asked, {"role": "system", "content": "s"}, answer]},
+        {"messages": [{"role": "user", "content": " "}, answer, asked]},
+        {"messages": [asked, {"role": "assistant", "content": ""}]},
+        {"messages": [asked]},
+        {"messages": [asked, {"role": "assistant", "tool_calls": [call]}, asked, answer], "tools": [tool, tool]},
+        {"messages": [asked, {"role": "tool", "content": "1"}, answer]},
+        {"messages": [{"role": "user", "content": "<|im_end|>"}, answer]},
+    ]
+    return [*rows(100), *faulty, *rows(150, word="more"), *faulty, *rows(1000, word="last")]
+
+
+EARLY = {
+    "assistant_first": "101: message 1: conversations begin with the assistant",
+    "role_repeated": "102: message 2: conversations hold two messages of the user, or two answers, in a row",
+    "system_in_middle": "103: message 2: conversations hold a system message behind the first message",
+    "empty_message": "104: message 1: conversations hold a message without words",
+    "ends_unanswered": "104: message 3: conversations end with a message that nobody answers",
+    "empty_answer": "105: trained answers are empty",
+    "no_assistant_turn": "106: conversations hold no assistant turn",
+    "tool_unknown": "107: message 2: price: trained tool calls name a tool that their conversation does not offer",
+    "tool_defined_twice": "107: stock: tool catalogues name a tool twice",
+    "tool_call_without_result": "107: message 2: tool-calling conversations go on without the result of a call",
+    "tool_result_without_call": "108: message 2: tool-calling conversations hold a tool result that answers no call",
+    "control_token_in_text": "109: conversations hold words that look like control tokens",
+}
+
+
+def test_the_first_finding_of_each_kind_is_told_once_while_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_rows(tmp_path / "train.jsonl", faulty_rows())
+    monkeypatch.chdir(tmp_path)
+    told: list[FirstFinding] = []
+    rows_read: list[int] = []
+
+    def progress(verb: str, done: int, total: int, count: int) -> None:
+        if verb == "reading" and len(told) < len(EARLY):
+            rows_read.append(count)
+
+    assert len(faulty_rows()) > 1200
+    quiet = check_data_or_recipe(file.name, environment={})
+    result = check_data_or_recipe(file.name, environment={}, on_progress=progress, on_first=told.append)
+    assert {first.code: f"{first.place.removeprefix('train.jsonl:')}: {first.says}" for first in told} == EARLY
+    assert len(told) == len(EARLY)
+    assert max(rows_read) == 1000, "they are told once the shape of the rows is known, from the first thousand of them"
+    assert result.findings == quiet.findings
+    severities = {finding.code: finding.severity for finding in result.findings}
+    assert {first.code: first.severity for first in told}.items() <= severities.items()
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_on_a_terminal_first_findings_are_lines_of_their_own_and_none_with_json(
+    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=200, highlight=False, markup=False)
+    for module in (command, output):
+        monkeypatch.setattr(module, "console", lambda *, stderr=False: terminal if stderr else Console())
+    file = write_rows(tmp_path / "train.jsonl", faulty_rows())
+    run(["check", str(file), *options])
+    capsys.readouterr()
+    assert screen.getvalue().count("assistant_first, first in ") == (not options)
+
+
 def test_without_a_terminal_nothing_is_told_before_the_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_rows(tmp_path / "train.jsonl", [*rows(12), "{"])
+    file = write_rows(tmp_path / "train.jsonl", [*faulty_rows(), "{"])
     assert run(["check", str(file)]) == 1
     assert capsys.readouterr().err == ""

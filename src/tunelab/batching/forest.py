@@ -77,7 +77,7 @@ def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: 
     virtual = -1 - np.arange(num_virtual_tokens, dtype=np.int32)
     found = [
         Path(
-            ids=np.concatenate([virtual, each.prompt_ids, each.completion_ids]).astype(np.int32),
+            ids=np.concatenate([virtual, each.prompt_ids, each.completion_ids]).astype(np.int32, copy=False),
             first_trained=num_virtual_tokens + len(each.prompt_ids),
             sequence=each,
         )
@@ -112,7 +112,7 @@ def count_nodes(ways: Sequence[Path], shared: Sequence[int]) -> int:
 def _sort_key(ids: Indices) -> bytes:
     """Return what sorts paths such that those that share most stand together."""
     # Big-endian bytes of the shifted ids compare as the id sequences do: prefixes first, equal prefixes side by side.
-    return (ids.astype(np.int64) + 2**31).astype(">u4").tobytes()
+    return (ids.view(np.uint32) + np.uint32(2**31)).astype(">u4").tobytes()
 
 
 def common_prefix(one: Indices, other: Indices) -> int:

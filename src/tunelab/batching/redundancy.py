@@ -20,7 +20,7 @@ def count_repeats(sequences: Sequence[Rendered]) -> dict[str, int]:
     """
     ways = paths(sequences)
     counts = dict.fromkeys((_BEGINNING, _CONVERSATION, _SESSION, _ELSEWHERE), 0)
-    beginning = min((common_prefix(ways[0].ids, way.ids) for way in ways), default=0)
+    beginning = common_prefix(ways[0].ids, ways[-1].ids) if ways else 0  # they are sorted: all between share it
     for (before, way), shared in zip(pairwise(ways), overlaps(ways), strict=True):
         counts[_BEGINNING] += beginning
         counts[_origin(before, way)] += shared - beginning

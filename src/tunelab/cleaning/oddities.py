@@ -60,8 +60,11 @@ def copies(answer: str, prompt: str) -> bool:
 
     White space and case aside. Prompts below 30 characters are copied for good reasons.
     """
-    said, asked = (" ".join(text.lower().split()) for text in (answer, prompt))
-    return len(asked) >= _COPIED_CHARS and len(said) < 1.5 * len(asked) and asked in said
+    asked, said = prompt.lower().split(), answer.lower()
+    if not asked or asked[0] not in said:
+        return False
+    one, other = " ".join(asked), " ".join(said.split())
+    return len(one) >= _COPIED_CHARS and len(other) < 1.5 * len(one) and one in other
 
 
 _COPIED_CHARS = 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from tunelab.cli.reading import OnRead, reading_bar
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
+    from tunelab.checks.early import FirstFinding
     from tunelab.checks.example import Example
     from tunelab.checks.finding import Finding
     from tunelab.checks.statistics import Statistics
@@ -111,6 +113,7 @@ def command(
             worst=measure,
             on_bad=watch.tell,
             on_progress=watch.progress,
+            on_first=watch.found if console(stderr=True).is_terminal and not as_json else None,
         )
     if html is not None:
         write_file(html, to_html(result.document(), checked=target or "the variables LLM_*"))
@@ -126,7 +129,7 @@ def command(
 
 
 class _Watch:
-    """Tells what is met while rows are read: a line of progress, and on a terminal the first bad rows at once."""
+    """Tells what is met while rows are read: a line of progress, and on a terminal the first faults of each kind."""
 
     def __init__(self) -> None:
         self._bars = ExitStack()
@@ -149,6 +152,10 @@ class _Watch:
             more = "; more are counted" if self._num_bad == _TOLD_AT_ONCE else ""
             say(harmless(f"{error}{more}"), style="yellow", stderr=True)
 
+    def found(self, first: FirstFinding) -> None:
+        """Print the first finding of a kind while the rest is read."""
+        say(harmless(str(first)), style=_STYLES[first.severity], stderr=True)
+
     def close(self) -> None:
         """Take the line away."""
         self._bars.close()
@@ -164,6 +171,7 @@ def _watched() -> Iterator[_Watch]:
             yield watch
         finally:
             watch.close()
+            gc.freeze()  # what was read stays until the end: the search that now begins again need not walk it
 
 
 def print_check(result: CheckResult, *, stats: bool = False, shows: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
@@ -63,13 +63,19 @@ class Conversations:
 
 
 def read_conversations(
-    rows: Iterable[Row], config: ConversationConfig, *, base: Path, on_bad: OnBad = refuse
+    rows: Iterable[Row],
+    config: ConversationConfig,
+    *,
+    base: Path,
+    on_bad: OnBad = refuse,
+    on_read: Callable[[Conversation], None] = lambda conversation: None,
 ) -> Conversations:
     """Return the conversations of the rows.
 
     Args:
         base: the folder that `tool_catalog` is relative to.
         on_bad: receives the error of each row that cannot be converted; the default raises it.
+        on_read: told of each conversation as it is read.
 
     Raises:
         DataError: rows of no known shape, preference pairs, or a tool catalogue that cannot be read.
@@ -88,6 +94,7 @@ def read_conversations(
             if not format.recognises(row):
                 raise _stranger(row, format, evidence)
             items.append(_with_settings(format.convert(row, config), row, config, catalog))
+            on_read(items[-1])
         except DataError as error:
             on_bad(error)
     return Conversations(items=tuple(items), format=format.name, evidence=evidence)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.checks.document import Document
+from tunelab.checks.early import EarlyLook, FirstFinding
 from tunelab.checks.example import Example, Measure
 from tunelab.checks.finding import Findings
 from tunelab.checks.material import Material, PlannedModel, PlannedRun
 from tunelab.checks.statistics import Statistics, statistics
-from tunelab.flows.data import Gathered, OnProgress, gather
+from tunelab.flows.data import Gathered, OnProgress, gather, nobody
 from tunelab.flows.examples import make_examples
 from tunelab.flows.footprint import planned_model
 from tunelab.flows.plan import make_schedule, planned_run
@@ -73,6 +74,7 @@ def check_data_or_recipe(
     worst: Measure | None = None,
     on_bad: OnBad = lambda error: None,
     on_progress: OnProgress | None = None,
+    on_first: Callable[[FirstFinding], None] | None = None,
 ) -> CheckResult:
     """Read and render what a recipe would train on, and return what is wrong with it. Bad rows do not end it.
 
@@ -84,6 +86,7 @@ def check_data_or_recipe(
         worst: return the worst ones by this measure instead.
         on_bad: told of each bad row and turn as it is met.
         on_progress: told how far reading and rendering have come.
+        on_first: told of the first finding of each kind that is certain while the data are still read.
 
     Raises:
         UserError: the recipe, the model's tokenizer or a whole file cannot be read.
@@ -97,7 +100,8 @@ def check_data_or_recipe(
     recipe = resolved.anchored
     folder = locate_model(recipe.model, base=resolved.base)
     renderer = load_renderer(folder, recipe.data, base=resolved.base)
-    gathered = gather(resolved, renderer=renderer, on_bad=on_bad, on_progress=on_progress)
+    early = EarlyLook(on_first, renderer.tokens).take if on_first is not None else nobody
+    gathered = gather(resolved, renderer=renderer, on_bad=on_bad, on_progress=on_progress, on_read=early)
     sequences = gathered.rendered_train.sequences
     schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
     material = material_of(recipe, gathered, renderer, folder=folder, schedule=schedule)

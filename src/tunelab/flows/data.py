@@ -46,8 +46,20 @@ OnProgress = Callable[[str, int, int, int], None]
 """Told what is being done, the bytes of text done and in all (0 where nobody knows), and the rows done."""
 
 
+OnRead = Callable[[Conversation], None]
+
+
+def nobody(conversation: Conversation) -> None:
+    """Nobody wants to be told."""
+
+
 def gather(
-    resolved: ResolvedRecipe, *, renderer: Renderer, on_bad: OnBad | None = None, on_progress: OnProgress | None = None
+    resolved: ResolvedRecipe,
+    *,
+    renderer: Renderer,
+    on_bad: OnBad | None = None,
+    on_progress: OnProgress | None = None,
+    on_read: OnRead = nobody,
 ) -> Gathered:
     """Return the training and held-out data of a recipe; what was rendered before comes from the user's cache folder.
 
@@ -55,6 +67,7 @@ def gather(
         renderer: makes the token ids.
         on_bad: receives the error of each bad row and turn, and work goes on; None does what `data.bad_rows` says.
         on_progress: told how far reading and rendering have come.
+        on_read: told of each conversation as it is read.
 
     Raises:
         DataError: files that are missing, empty or of no known shape; a bad row where they are refused.
@@ -66,11 +79,13 @@ def gather(
     files = locate_data(data, base=base)
     notes = [*files.notes]
     on_row = _counting_rows(on_progress)
-    side, cleaned = read_side(_named_from_here(files.train), data, base=base, on_bad=bad_rows, on_row=on_row)
+    side, cleaned = read_side(
+        _named_from_here(files.train), data, base=base, on_bad=bad_rows, on_row=on_row, on_read=on_read
+    )
     notes += cleaned
     if files.eval:
         other, cleaned = read_side(
-            _named_from_here(files.eval), data, base=base, on_bad=bad_rows, draws=False, on_row=on_row
+            _named_from_here(files.eval), data, base=base, on_bad=bad_rows, draws=False, on_row=on_row, on_read=on_read
         )
         notes += cleaned
         train_found, held_out_found = side.items, other.items
@@ -123,6 +138,7 @@ def read_side(
     on_bad: OnBad = refuse,
     draws: bool = True,
     on_row: Callable[[], None] = lambda: None,
+    on_read: OnRead = nobody,
 ) -> tuple[Conversations, list[str]]:
     """Return the conversations of some files, and what cleaning did to their rows, in words.
 
@@ -131,6 +147,7 @@ def read_side(
     Args:
         draws: False for held-out files, of which cleaning draws no samples and compares none with `exclude_files`.
         on_row: called for each row that is read.
+        on_read: told of each conversation.
 
     Raises:
         DataError: cleaning left no row, and what `read_conversations` raises.
@@ -147,7 +164,7 @@ def read_side(
     first = next(rows, None)
     if first is None:
         return Conversations(items=(), format=data.format, evidence="no row can be read"), notes
-    return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad), notes
+    return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad, on_read=on_read), notes
 
 
 def _told_of(rows: Iterator[Row], on_row: Callable[[], None]) -> Iterator[Row]:
