@@ -54,6 +54,9 @@ class UserError(TunelabError):
 class DataError(UserError):
     """A file of rows, a row or a conversation is not what it should be."""
 
+    row_text: str | None = None
+    """The row as it stands in the file, where whoever read it knows; no part of the message."""
+
 
 class RecipeError(UserError):
     """A recipe names an unknown key or an impossible value."""

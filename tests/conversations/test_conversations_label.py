@@ -1,5 +1,8 @@
 """The label of a conversation is found where the recipe says, and nowhere else."""
 
+import re
+import time
+
 import pytest
 
 from tunelab.conversations import ConversationConfig
@@ -68,3 +71,25 @@ def test_a_label_is_found_in_one_way_by_a_pattern_that_can_be_read() -> None:
     with pytest.raises(RecipeError, match="no regular expression"):
         resolve_recipe(None, overrides=["data.label_pattern='('"], environment={})
     assert ConversationConfig(label_pattern="(a)").label_field is None
+
+
+def test_a_pattern_that_would_never_end_is_matched_in_no_time(one) -> None:
+    begun = time.process_time()
+    assert one(chat("a" * 5000), label_pattern="(a+)+b|(a|aa)+$x").label == ""
+    assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault"),
+    [
+        ("(", "missing ), unterminated subpattern at character 1"),
+        ("[a", "unterminated character set at character 1"),
+        ("(?=a)b", "look-around, including look-ahead and look-behind, is not supported"),
+        (r"(a)\1", "backreferences are not supported"),
+        ("(?:a{1000}){1000}", "exceeds size limit"),
+        ("(" * 3000 + ")" * 3000, "is "),
+    ],
+)
+def test_a_pattern_that_cannot_be_used_is_refused_with_its_fault(pattern: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        ConversationConfig(label_pattern=pattern)

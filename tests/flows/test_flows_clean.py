@@ -219,4 +219,4 @@ def test_pain_23_a_recipe_that_names_what_no_row_has_is_refused(
     assert run(["clean", "train.jsonl", "-o", "o.jsonl", "--language", "english"]) == 2
     assert 'Did you mean "en"?' in capsys.readouterr().err
     assert run(["clean", "train.jsonl", "-o", "o.jsonl", "--min-chars", "10", "--max-chars", "5"]) == 2
-    assert "at least 10, the fewest that min_chars allows" in capsys.readouterr().err
+    assert "at least 10, the fewest that --min-chars allows" in capsys.readouterr().err

@@ -108,7 +108,7 @@ class Statistics:
         rows = counted(self.num_conversations, "row")
         if t.num_sequences != self.num_conversations:
             rows = f"{counted(t.num_sequences, 'sequence')} of {rows}"
-        hold = f"{rows} hold {short(t.total)} tokens"
+        hold = f"{rows} {'holds' if t.num_sequences == 1 else 'hold'} {short(t.total)} tokens"
         left = f" Answers in no sequence: {t.num_left_out:,}." if t.num_left_out else ""
         if t.sharing < 1.05:
             return f"{hold}; next to nothing of them is shared.{left}"

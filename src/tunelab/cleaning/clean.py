@@ -13,10 +13,11 @@ from tunelab.cleaning.batches import RECORD, Batch
 from tunelab.cleaning.cleaner import Cleaner
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.excluded import Excluded, read_excluded
+from tunelab.cleaning.inputs import each_once, refuse_mixed
 from tunelab.cleaning.judging import Judge
 from tunelab.cleaning.names import names_of_texts, refuse_unknown_columns, refuse_unknown_fields, with_columns
 from tunelab.cleaning.plan import Plan
-from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, Way, first_rows, read_batches, row_batches
+from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, Way, field_order, first_rows, read_batches, row_batches
 from tunelab.cleaning.report import CleanReport
 from tunelab.cleaning.shapes import Shape, find_shape
 from tunelab.cleaning.targets import Targets, find_targets
@@ -44,6 +45,7 @@ def clean_files(
     test_size: float = 0.0,
     excluded: Sequence[SourceFile] = (),
     overwrite: bool = False,
+    notes: Sequence[str] = (),
     on_progress: OnProgress = lambda done, total, rows: None,
 ) -> CleanReport:
     """Clean files into `out`, with what was rejected and the counts beside it, and return what was done.
@@ -58,15 +60,19 @@ def clean_files(
         test_size: share of the kept rows that is split off; sessions, and rows that ask the same, stay together.
         excluded: test rows; a row that asks what one of them asks is dropped.
         overwrite: whether what stands at `out` is replaced.
+        notes: what was decided before, to be said aloud.
 
     Raises:
-        DataError: files that cannot be read; an `out` that stands there, is among the files, or is of an unknown kind.
+        DataError: files that cannot be read, or are of several kinds; an `out` that stands there, is among the files,
+            or is of an unknown kind.
         StorageError: the disk refused.
     """
     settings = conversation or ConversationConfig()
+    files, again = each_once(files)
     targets = find_targets(files, out, splits=test_size > 0, overwrite=overwrite)
     first = first_rows(files)
     shape, way, evidence = find_shape(first, settings)
+    refuse_mixed(files, shape, evidence, settings)
     _refuse_what_has_no_effect(config, settings, shape, excluded)
     if any((settings.label_field, settings.label_json_key, settings.label_pattern)) and not config.by_class:
         remedy = "Set max_per_class or stratified, or leave the label out."
@@ -74,14 +80,16 @@ def clean_files(
     names = _refuse_unknown_names(config, settings, shape, way, first)
     known = read_excluded(excluded, config, settings, shape)
     while True:
-        plan = _plan(config, settings, files, shape, evidence, known, test_size, names)
+        fields = field_order(fields_of(row) for row in first)
+        said = (*notes, *again, evidence, *targets.told(first, fields), *known.notes)
+        plan = _plan(config, settings, files, shape, said, known, test_size, names)
         judge = Judge(plan, shape, known.keys, _counter(config))
         batches = _told(ahead(read_batches(files, way)), files, on_progress)
         if way.columns:
             batches = with_columns(batches, plan.names, config, plan.label_field)
         try:
             with collector_at_rest():
-                return _written(plan, judge, batches, targets)
+                return _written(plan, judge, batches, targets, fields)
         except OtherWayError as other:
             way = other.way
 
@@ -109,7 +117,7 @@ def clean_rows(
     found = _refuse_unknown_names(config, conversation, shape, way, held[:LOOKED_AT])
     names = found if draws else ()
     known = read_excluded(excluded, config, conversation, shape)
-    plan = _plan(config, conversation, files, shape, evidence, known, 0.0, names)
+    plan = _plan(config, conversation, files, shape, (evidence, *known.notes), known, 0.0, names)
     kept: list[Row] = []
 
     def keep(records: pl.DataFrame, notes: pl.DataFrame, is_test: bool) -> None:
@@ -159,11 +167,13 @@ def _refuse_unknown_names(
     return tuple(named for named in names_of_texts(config) if named[0] != "text_fields" or named[1] not in fields)
 
 
-def _written(plan: Plan, judge: Judge, batches: Iterable[Batch], targets: Targets) -> CleanReport:
+def _written(
+    plan: Plan, judge: Judge, batches: Iterable[Batch], targets: Targets, fields: Sequence[str]
+) -> CleanReport:
     with targets.written_aside() as folder:
         with ExitStack() as stack:
             rejected = stack.enter_context(RejectedWriter(folder / targets.rejected.name))
-            sides = [stack.enter_context(RowWriter(folder / path.name, str(path))) for path in targets.rows]
+            sides = [stack.enter_context(RowWriter(folder / path.name, str(path), fields)) for path in targets.rows]
 
             def keep(rows: pl.DataFrame, notes: pl.DataFrame, is_test: bool) -> None:
                 sides[is_test].write(rows)
@@ -178,7 +188,7 @@ def _plan(
     conversation: ConversationConfig,
     files: Sequence[SourceFile],
     shape: Shape | None,
-    evidence: str,
+    notes: tuple[str, ...],
     known: Excluded,
     test_size: float,
     names_to_find: tuple[tuple[str, str], ...],
@@ -192,7 +202,7 @@ def _plan(
         names_to_find=names_to_find,
         label_field=conversation.label_field or "",
         format="" if shape is None else shape.format.name,
-        notes=(*several, evidence, *known.notes),
+        notes=(*several, *notes),
     )
 
 

@@ -75,16 +75,23 @@ class Cleaner:
         first_index = self._num_read
         self._num_read += len(batch.lines) + len(batch.unreadable)
         name = self._plan.names[batch.file]
+        told, shown = pl.DataFrame(schema=_REASON), pl.Series(dtype=pl.String)
         if batch.unreadable:
             faults = [(f"{name}:{each.line}", each.fault, "unreadable", "") for each in batch.unreadable]
             texts = pl.Series([each.text for each in batch.unreadable], dtype=pl.String)
             quoted = pl.DataFrame({"t": texts}).select(pl.struct("t").struct.json_encode().str.slice(5).str.head(-1))
-            self._refuse(pl.DataFrame(faults, schema=_REASON, orient="row"), quoted.to_series())
+            told, shown = pl.DataFrame(faults, schema=_REASON, orient="row"), quoted.to_series()
         judged = self._judge.judge(batch)
         if judged.refused.height:
             rows = judged.refused["row"]
             where = (f"{name}:" + batch.lines.gather(rows).cast(pl.String)).alias("where")
-            self._refuse(judged.refused.select(where, "reason", "rule", "detail"), batch.shown(rows))
+            told = told.vstack(judged.refused.select(where, "reason", "rule", "detail"))
+            shown = pl.concat([shown, batch.shown(rows)])
+            lines = [*(each.line for each in batch.unreadable), *batch.lines.gather(rows)]
+            order = pl.Series(lines, dtype=pl.UInt64).arg_sort()
+            told, shown = told[order], shown[order]
+        if told.height:
+            self._refuse(told, shown)
         if self._waiting is None:
             self._write(batch.kept(judged.rows), judged.facts, None)
             return
@@ -133,9 +140,12 @@ class Cleaner:
         if config.conflicts == "drop":
             several = pl.col("answer").n_unique().over("prompt") > 1
             first = pl.col("place").first().over("prompt")
-            bad = standing.with_columns(first=first).filter(several)
+            is_other = pl.col("answer") != pl.col("answer").first().over("prompt")
+            other = pl.when(is_other).then(pl.col("place")).min().over("prompt")
+            bad = standing.with_columns(first=first, against=pl.when(is_other).then(first).otherwise(other))
+            bad = bad.filter(several)
             reason = "its prompt has several answers"
-            refused = pl.concat([refused, self._told(ledger, bad, bad["first"], "conflicts", reason)])
+            refused = pl.concat([refused, self._told(ledger, bad, bad["against"], "conflicts", reason)])
             standing = standing.filter(~several)
             if config.drop_duplicates == "prompt":
                 again = ~pl.col("prompt").is_first_distinct()

@@ -7,6 +7,7 @@ import polars as pl
 
 from tunelab.cleaning.batches import Batch
 from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.inputs import refuse_mixed
 from tunelab.cleaning.judging import Judge, texts_of
 from tunelab.cleaning.names import with_columns
 from tunelab.cleaning.plan import Plan
@@ -15,7 +16,7 @@ from tunelab.cleaning.seen import Seen
 from tunelab.cleaning.shapes import Shape, find_shape
 from tunelab.conversations import ConversationConfig
 from tunelab.errors import DataError, counted
-from tunelab.sources import Origin, SourceFile
+from tunelab.sources import SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ def read_excluded(
     if not files:
         return Excluded()
     found, way, evidence = find_shape(first_rows(files), conversation)
+    refuse_mixed(files, found, evidence, conversation)
     if (found is None) != (shape is None):
         kinds = ["a table", "conversations"]
         seen, expected = kinds[found is not None], kinds[shape is not None]
@@ -82,6 +84,5 @@ def _asked(batch: Batch, name: str, config: CleaningConfig, shape: Shape | None)
     if shape is None:
         return batch.keys(config.prompt_fields or config.text_fields)
     rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
-    origins = (Origin(path=name, line=line) for line in batch.lines)
-    said = (shape.said(value, origin) for value, origin in zip(batch.values(rows), origins, strict=True))
+    said = shape.said(batch.values(rows), name, batch.lines.to_list())
     return pl.Series([each.prompts[-1] for each in said], dtype=pl.UInt64)

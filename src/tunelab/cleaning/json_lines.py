@@ -12,6 +12,7 @@ from tunelab.cleaning.batches import ObjectBatch, TableBatch, Unreadable
 from tunelab.cleaning.pieces import OBJECT_BYTES, TABLE_BYTES, Piece, read_pieces
 from tunelab.errors import DataError
 from tunelab.sources import Origin, SourceFile, kind_of, parse_json
+from tunelab.sources.opening import PROBABLY_LATIN
 
 _DECODER = msgspec.json.Decoder()
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
@@ -147,7 +148,7 @@ def _records(piece: Piece) -> tuple[list[str], dict[int, Unreadable]]:
         try:
             records.append(raw.removesuffix(b"\r").decode())
         except UnicodeDecodeError as error:
-            fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text"
+            fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text. {PROBABLY_LATIN}"
             bad[row] = Unreadable(line=piece.line + row, fault=fault, text=raw.decode(errors="replace"))
             records.append("")
     return records, bad

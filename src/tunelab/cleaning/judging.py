@@ -18,7 +18,6 @@ from tunelab.cleaning.seen import Seen
 from tunelab.cleaning.shapes import Said, Shape
 from tunelab.cleaning.standing import Standing
 from tunelab.conversations.split import Link
-from tunelab.sources import Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,12 +265,9 @@ class Judge:
 
     def _said(self, standing: Standing) -> dict[int, Said]:
         assert self._shape is not None
-        name, lines = standing.name, standing.batch.lines
-        values = standing.batch.values(standing.rows)
-        return {
-            row: self._shape.said(value, Origin(path=name, line=lines[row]))
-            for row, value in zip(standing.rows, values, strict=True)
-        }
+        rows, batch = standing.rows, standing.batch
+        said = self._shape.said(batch.values(rows), standing.name, batch.lines.gather(rows).to_list())
+        return dict(zip(rows, said, strict=True))
 
     def _facts(self, standing: Standing) -> tuple[pl.DataFrame, list[Link] | None]:
         rows, said = standing.rows, standing.said

@@ -6,7 +6,7 @@ and postal addresses are not recognised. What is left out by rule stands beside 
 
 import re
 from collections.abc import Collection
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from tunelab.cleaning.spans import Recogniser, Span, any_of, find_spans, redact_spans, whole
 
@@ -104,7 +104,7 @@ def _ipv4(match: re.Match[str]) -> int:
     before = match.string[max(match.start() - 9, 0) : match.start()].rstrip().lower()
     versioned = before.endswith(("v", "version", "release", "section", "§"))
     numbered = max(address.packed) < 10
-    nobody = any(address in network for network in _NETWORKS_OF_NO_ONE) or str(address) in _RESOLVERS
+    nobody = any(address in network for network in _NETWORKS_OF_NO_ONE) or address in _RESOLVERS
     return 0 if versioned or numbered or nobody else whole(match)
 
 
@@ -112,16 +112,26 @@ _NETWORKS_OF_NO_ONE = [
     IPv4Network(name)
     for name in ("0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 ] + [IPv4Network("224.0.0.0/3")]
-_RESOLVERS = {"8.8.8.8", "8.8.4.4", "1.0.0.1", "9.9.9.9"}
+_RESOLVERS = set(
+    map(
+        ip_address,
+        (
+            *("8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"),
+            *("1.0.0.1", "2606:4700:4700::1111", "2606:4700:4700::1001"),
+            *("9.9.9.9", "149.112.112.112", "2620:fe::fe", "208.67.222.222", "208.67.220.220"),
+        ),
+    )
+)
+"""Name servers that anybody may ask: everyone's address is nobody's."""
 
 
 def _ipv6(match: re.Match[str]) -> int:
-    """Left out: everything but global unicast addresses (they begin with 2 or 3)."""
+    """Left out: everything but global unicast addresses (they begin with 2 or 3), public resolvers."""
     try:
-        IPv6Address(match.group())
+        address = IPv6Address(match.group())
     except AddressValueError:
         return 0
-    return whole(match)
+    return 0 if address in _RESOLVERS else whole(match)
 
 
 def _cpf(match: re.Match[str]) -> int:

@@ -4,6 +4,7 @@ What the fast parser takes is what `sources` would take: rows that it might see 
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
@@ -55,12 +56,19 @@ def first_rows(files: Iterable[SourceFile]) -> list[Row]:
 def find_way(rows: Iterable[Row], *, is_conversation: bool) -> Way:
     """Return how files that begin with `rows` are read."""
     values = [row.value for row in rows if isinstance(row.value, dict)]
-    columns = tuple(dict.fromkeys(key for value in values for key in value))
+    columns = field_order(values)
     texts = tuple(key for key in columns if all(isinstance(value.get(key), str | None) for value in values))
     same = all(tuple(value) == columns for value in values)
     if is_conversation:
         return Way(is_conversation=True)
     return Way(columns=columns, text_columns=texts if same and texts == columns else ())
+
+
+def field_order(values: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
+    """Return all fields of some rows: in the order of most rows, then by where they first appear."""
+    orders = Counter(map(tuple, values))
+    most = max(orders, key=orders.__getitem__, default=())
+    return tuple(dict.fromkeys((*most, *(field for order in orders for field in order))))
 
 
 def read_batches(files: Iterable[SourceFile], way: Way) -> Iterator[Batch]:
@@ -94,7 +102,7 @@ def _object_batches(rows: Iterable[Row], errors: list[DataError], number: int, w
     stream = iter(rows)
     while True:
         some = list(islice(stream, _ROWS_AT_ONCE))
-        unreadable = tuple(Unreadable(line=_line(error), fault=_fault(error)) for error in errors)
+        unreadable = tuple(Unreadable(line=_line(error), fault=_fault(error), text=error.row_text) for error in errors)
         errors.clear()
         if not some and not unreadable:
             return
@@ -219,4 +227,5 @@ def _line(error: DataError) -> int:
 
 
 def _fault(error: DataError) -> str:
-    return f"{error.what}; expected {error.expected}" if error.expected else error.what
+    fault = f"{error.what}; expected {error.expected}" if error.expected else error.what
+    return f"{fault}. {error.remedy}" if error.remedy else fault

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tunelab.cleaning.reading import Way, find_way
 from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.asked import answer_key, questions, trained_turns
-from tunelab.conversations.label import label_of, last_answer, object_in
+from tunelab.conversations.label import labels_of, last_answer, object_in
 from tunelab.conversations.reading import find_format
 from tunelab.conversations.split import Link, session_link
 from tunelab.errors import DataError, RecipeError, guess, listed
@@ -63,21 +63,24 @@ class Shape:
             for value, line in zip(values, lines, strict=True)
         ]
 
-    def said(self, value: object, origin: Origin) -> Said:
-        """Return what a row asks and answers.
+    def said(self, values: Sequence[object], file: str, lines: Sequence[int]) -> list[Said]:
+        """Return what rows ask and answer.
 
         Raises:
-            DataError: it is no conversation.
+            DataError: one is no conversation.
         """
-        row = _row(value, origin)
-        conversation = self._conversation(row)
-        label = label_of(row, conversation, self._config)
-        return Said(
-            prompts=tuple(_number(key) for key in questions(conversation)),
-            answer=_number(answer_key(conversation)),
-            link=session_link(conversation),
-            label=" ".join(last_answer(conversation).split()) if label is None else label,
-        )
+        placed = zip(values, lines, strict=True)
+        rows = [_row(value, Origin(path=file, line=line)) for value, line in placed]
+        pairs = [(row, self._conversation(row)) for row in rows]
+        return [
+            Said(
+                prompts=tuple(_number(key) for key in questions(conversation)),
+                answer=_number(answer_key(conversation)),
+                link=session_link(conversation),
+                label=" ".join(last_answer(conversation).split()) if label is None else label,
+            )
+            for (_, conversation), label in zip(pairs, labels_of(pairs, self._config), strict=True)
+        ]
 
     def refuse_unknown_label(self, rows: Sequence[Row]) -> None:
         """Raise a RecipeError where `label_json_key` or `label_pattern` finds nothing in any answer of some rows."""
@@ -87,13 +90,12 @@ class Shape:
         said = []
         for row in rows:
             with suppress(DataError):  # no conversation: rejected when it is its turn
-                conversation = self._conversation(row)
-                said.append((label_of(row, conversation, self._config), last_answer(conversation)))
-        if not said or any(label for label, _ in said):
+                said.append((row, self._conversation(row)))
+        if not said or any(labels_of(said, self._config)):
             return
         if key is None:
             raise RecipeError("it finds nothing in any answer", where="label_pattern", expected="a part of some answer")
-        keys = dict.fromkeys(key for _, answer in said for key in object_in(answer))
+        keys = dict.fromkeys(key for _, each in said for key in object_in(last_answer(each)))
         raise RecipeError(
             f'no answer is JSON with the key "{key}"',
             where="label_json_key",

@@ -6,10 +6,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.cleaning.writing import OUT_SUFFIXES, check_suffix
-from tunelab.errors import DataError
+from tunelab.cleaning.writing import OUT_SUFFIXES, TABLE_SUFFIXES, check_suffix
+from tunelab.conversations.format import fields_of
+from tunelab.errors import DataError, listed
 from tunelab.files import new_files
-from tunelab.sources import SourceFile
+from tunelab.sources import Row, SourceFile
 from tunelab.sources.opening import unpacked_suffix
 
 REJECTED, REPORT = "rejected.jsonl", "report.json"
@@ -31,6 +32,13 @@ class Targets:
     def folder(self) -> Path:
         """The folder they stand in."""
         return self.rows[0].parent
+
+    def told(self, first: Sequence[Row], fields: Sequence[str]) -> tuple[str, ...]:
+        """Return what is to be said of rows whose fields differ, where they go into columns."""
+        is_table = unpacked_suffix(self.rows[0]) in (*TABLE_SUFFIXES, ".parquet")
+        if not is_table or all(tuple(fields_of(row)) == tuple(fields) for row in first):
+            return ()
+        return (f"not all rows have the same fields in one order: the columns are {listed(fields)}, as in most rows",)
 
     @contextmanager
     def written_aside(self) -> Iterator[Path]:

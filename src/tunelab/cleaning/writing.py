@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -34,10 +35,15 @@ def check_suffix(path: Path) -> None:
 
 
 class RowWriter:
-    """Writes rows to one file; where it never gets one, the file is there and empty (a header is not known)."""
+    """Writes rows to one file; where it never gets one, the file is there and empty (a header is not known).
 
-    def __init__(self, path: Path, name: str) -> None:
+    Args:
+        fields: the order of the columns, for rows of JSON text that go into a table.
+    """
+
+    def __init__(self, path: Path, name: str, fields: Sequence[str] = ()) -> None:
         check_suffix(path)
+        self._fields = fields
         self._path, self._name, self._suffix = path, name, unpacked_suffix(path)
         self._columns: list[str] | None = None
         self._parts: list[Path] = []
@@ -80,6 +86,7 @@ class RowWriter:
             part = self._path.with_name(f"{self._path.name}.{len(self._parts)}.arrow")
             self._parts.append(part)
             table.write_ipc(part)
+            self._columns = table.columns
             return
         buffer = io.BytesIO()
         is_first = self._file.tell() == 0 if self._columns is None else False
@@ -116,6 +123,10 @@ class RowWriter:
             )
             remedy = "Give the output a name that ends in .jsonl."
             raise DataError(what, where=self._name, expected=expected, remedy=remedy)
+        if RECORD in rows.columns:
+            known = self._columns or [name for name in self._fields if name in table.columns]
+            lacking = [pl.lit(None).alias(name) for name in known if name not in table.columns]
+            table = table.with_columns(lacking).select(*known, pl.exclude(known))
         if self._columns is not None and set(table.columns) != set(self._columns):
             what = f"the fields {', '.join(table.columns)} differ from those of earlier rows"
             expected = ", ".join(self._columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings", bound="BaseModel")
 
 _LIMIT = "[FIELD=]N"
-_OPTIONS = {"unicode_normalization": "unicode", "languages": "language"}
+_OPTIONS = {
+    "unicode_normalization": "unicode",
+    "languages": "language",
+    "text_fields": "text-field",
+    "prompt_fields": "prompt-field",
+    "exclude_files": "exclude",
+}
 """Options that are called otherwise than their settings."""
 _ANSWER = "report|redact|drop"
 
@@ -161,16 +168,23 @@ def command(
     )
     labels = {"label_field": label_field, "label_json_key": label_json_key, "label_pattern": label_pattern}
     conversation = _checked(ConversationConfig, {name: value for name, value in labels.items() if value is not None})
-    with reading_bar("cleaning") as on_progress:
-        report = clean_data(
-            data,
-            out,
-            config,
-            conversation=conversation,
-            test_size=test_size,
-            overwrite=overwrite,
-            on_progress=on_progress,
-        )
+    try:
+        with reading_bar("cleaning") as on_progress:
+            report = clean_data(
+                data,
+                out,
+                config,
+                conversation=conversation,
+                test_size=test_size,
+                overwrite=overwrite,
+                on_progress=on_progress,
+            )
+    except KeyboardInterrupt:
+        stand = "stands" if len(data) == 1 else "stand"
+        say(f"Interrupted: nothing was written to {out}; {', '.join(data)} {stand} untouched.", stderr=True)
+        raise typer.Exit(130) from None
+    except UserError as error:
+        raise _by_options(error) from error
     if as_json:
         from dataclasses import asdict
 
@@ -234,10 +248,33 @@ def _checked(kind: type[Settings], values: dict[str, object]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        option = _OPTIONS.get(name, name.replace("_", "-"))
+        option = _option(name)
         expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
         expected = expected.replace("'keep', ", "").replace("'", "")
-        raise UserError(f"--{option} is {json.dumps(first['input'])}", expected=expected) from None
+        given = json.dumps(first["input"], ensure_ascii=False)
+        if expected.startswith(("is no", "is a", "names")):  # a clause of its own
+            raise _by_options(UserError(f"--{option} {given} {expected}")) from None
+        raise _by_options(UserError(f"--{option} is {given}", expected=expected)) from None
+
+
+def _by_options(error: UserError) -> UserError:
+    """Return an error that names options where it named settings; what stands in quotes is the user's own."""
+    from tunelab.cleaning.config import CleaningConfig
+
+    settings = [*CleaningConfig.model_fields, "label_field", "label_json_key", "label_pattern"]
+    plain = "|".join(name for name in settings if "_" in name)
+    words = "|".join(name for name in settings if "_" not in name)  # elsewhere they are words like others
+    setting = re.compile(rf'(?<![\w".-])(?:data\.)?({plain})(?![\w"])|(?:^|(?<=or ))({words})(?![\w"])')
+
+    def told(text: str) -> str:
+        return setting.sub(lambda match: f"--{_option(match[1] or match[2])}", text)
+
+    what, where, expected, remedy = map(told, (error.what, error.where, error.expected, error.remedy))
+    return UserError(what, where=where, expected=expected, remedy=remedy)
+
+
+def _option(setting: str) -> str:
+    return _OPTIONS.get(setting, setting.replace("_", "-"))
 
 
 def _limits(option: str, given: list[str] | None) -> dict[str, int]:

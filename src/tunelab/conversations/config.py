@@ -1,9 +1,10 @@
 """Settings of how rows become conversations."""
 
-import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from tunelab.conversations.pattern import refuse_bad_pattern
 
 FormatName = Literal[
     "auto",
@@ -43,16 +44,16 @@ class ConversationConfig(BaseModel):
         None, description="For answers that are JSON objects: the key that holds the label."
     )
     label_pattern: str | None = Field(
-        None, description="Regular expression that finds the label in the answer: its first group, or the whole match."
+        None,
+        description="Regular expression that finds the label in the answer: its first group, or the whole match; "
+        "without look-around and back-references.",
     )
 
     @field_validator("label_pattern")
     @classmethod
     def _pattern_can_be_read(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from None
+        if pattern is not None:
+            refuse_bad_pattern(pattern)
         return pattern
 
     @field_validator("label_json_key", "label_pattern")

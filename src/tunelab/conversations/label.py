@@ -10,23 +10,23 @@ from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.format import fields_of
+from tunelab.conversations.pattern import first_matches
 from tunelab.errors import RecipeError, guess
 from tunelab.sources import Row
 
 
-def label_of(row: Row, conversation: Conversation, config: ConversationConfig) -> str | None:
+def labels_of(said: Sequence[tuple[Row, Conversation]], config: ConversationConfig) -> list[str] | list[None]:
     """Return what `label_field`, `label_json_key` or `label_pattern` finds: empty for nothing; None where none is set.
 
     The latter two look into the last trained answer, or into a plain text. Values that are no text are given as JSON.
     """
     if config.label_field is not None:
-        return _as_label(fields_of(row).get(config.label_field))
+        return [_as_label(fields_of(row).get(config.label_field)) for row, _ in said]
     if config.label_json_key is not None:
-        return _as_label(object_in(last_answer(conversation)).get(config.label_json_key))
+        return [_as_label(object_in(last_answer(each)).get(config.label_json_key)) for _, each in said]
     if config.label_pattern is not None:
-        found = re.search(config.label_pattern, last_answer(conversation))
-        return _as_label(found.group(min(found.re.groups, 1)) if found else None)
-    return None
+        return list(map(_as_label, first_matches(config.label_pattern, [last_answer(each) for _, each in said])))
+    return [None] * len(said)
 
 
 def refuse_unknown_label_field(rows: Sequence[Row], config: ConversationConfig) -> None:

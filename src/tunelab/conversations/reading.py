@@ -11,7 +11,7 @@ from pathlib import Path
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.format import Format, fields_of, format_of_fields
-from tunelab.conversations.label import label_of, refuse_unknown_label_field
+from tunelab.conversations.label import labels_of, refuse_unknown_label_field
 from tunelab.conversations.messages import from_messages, from_prompt_completion, has_messages
 from tunelab.conversations.pairs import from_fields, from_instruction
 from tunelab.conversations.session import from_session_line
@@ -36,6 +36,7 @@ FORMATS: tuple[Format, ...] = (
 """In the order in which they are asked: the first that recognises a row has its vote."""
 
 _LOOKED_AT = 1000
+_LABELLED_AT_ONCE = 100
 _GUESSED_AT = 20
 _KNOWN_FIELDS = (
     "messages",
@@ -88,15 +89,21 @@ def read_conversations(
     if format.name == "table":
         refuse_unknown_columns(first, config)
     refuse_unknown_label_field(first, config)
-    items = []
-    for row in chain(first, stream):
-        try:
-            if not format.recognises(row):
-                raise _stranger(row, format, evidence)
-            items.append(_with_settings(format.convert(row, config), row, config, catalog))
+    items: list[Conversation] = []
+    rows = chain(first, stream)
+    while some := list(islice(rows, _LABELLED_AT_ONCE)):
+        said = []
+        for row in some:
+            try:
+                if not format.recognises(row):
+                    raise _stranger(row, format, evidence)
+                said.append((row, format.convert(row, config)))
+            except DataError as error:
+                on_bad(error)
+        labels = labels_of(said, config)
+        for (_, each), label in zip(said, labels, strict=True):
+            items.append(_with_settings(each, label, config, catalog))
             on_read(items[-1])
-        except DataError as error:
-            on_bad(error)
     return Conversations(items=tuple(items), format=format.name, evidence=evidence)
 
 
@@ -161,9 +168,8 @@ def _unknown(row: Row) -> DataError:
 
 
 def _with_settings(
-    conversation: Conversation, row: Row, config: ConversationConfig, catalog: tuple[Tool, ...] | None
+    conversation: Conversation, label: str | None, config: ConversationConfig, catalog: tuple[Tool, ...] | None
 ) -> Conversation:
-    label = label_of(row, conversation, config)
     if conversation.text is not None:
         return conversation if label is None else replace(conversation, label=label)
     messages = conversation.messages

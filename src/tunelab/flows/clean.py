@@ -28,14 +28,21 @@ def clean_data(
     Raises:
         UserError: data that cannot be read, an output that must not be written, a setting that cannot be.
     """
+    files, notes = list[SourceFile](), list[str]()
+    for name in data:
+        found = locate_data(SourceConfig(data_dir=".", train_files=(name,)), base=Path(os.curdir))
+        files += [*found.train, *found.eval]
+        left = (note.partition("left aside")[2].lstrip(": ") for note in found.notes)
+        notes += [f"{name}: left aside {each}" for each in left if each]
     return clean_files(
-        files_named(data),
+        files,
         Path(out),
         config,
         conversation=conversation,
         test_size=test_size,
         excluded=files_named(config.exclude_files) if config.exclude_files else (),
         overwrite=overwrite,
+        notes=notes,
         on_progress=on_progress,
     )
 

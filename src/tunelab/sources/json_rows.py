@@ -54,6 +54,7 @@ def _rows(placed: Iterable[tuple[str, int, int]], name: str, on_bad: OnBad) -> I
                 expected = "an object {…} with named fields"
                 raise DataError(f"the row is {kind_of(value)}", where=str(origin), expected=expected)
         except DataError as error:
+            error.row_text = text
             on_bad(error)
         else:
             yield Row(value=value, origin=origin)

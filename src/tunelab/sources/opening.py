@@ -23,6 +23,7 @@ MAX_UNPACKED_TIMES = 200
 """A packed file that grows to more than so many times its size is refused, as soon as it is beyond the next limit."""
 ANY_UNPACKED_BYTES = 2**30
 """What every packed file may grow to."""
+PROBABLY_LATIN = "It is probably Windows-1252 or Latin-1: save the file again as UTF-8."
 _HEAD_BYTES = 2**16
 _CHUNK_BYTES = 2**18
 _PACKED_CHUNK_BYTES = 2**9  # zstandard can unpack a few bytes to 128 KiB: small bites bound what one read can yield
@@ -117,7 +118,9 @@ def read_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                on_bad(_undecodable(where, start + error.start))
+                bad = _undecodable(where, start + error.start)
+                bad.row_text = line.decode(errors="replace").rstrip("\r\n")
+                on_bad(bad)
                 continue
             yield number, text
 
@@ -152,8 +155,8 @@ def too_long(where: str, thing: str) -> DataError:
 
 
 def _undecodable(where: str, offset: int) -> DataError:
-    remedy = "It is probably Windows-1252 or Latin-1: save the file again as UTF-8."
-    return DataError(f"byte {offset} of the file is not UTF-8", where=where, expected="UTF-8 text", remedy=remedy)
+    what = f"byte {offset} of the file is not UTF-8"
+    return DataError(what, where=where, expected="UTF-8 text", remedy=PROBABLY_LATIN)
 
 
 class _Unpacked(io.RawIOBase):

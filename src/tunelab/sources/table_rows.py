@@ -103,6 +103,7 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
             return
         except csv.Error as error:
             where = str(Origin(path=name, line=lines.opening_line()))
+            text = lines.opening_text()
             lines.close_record(broken=True)
             if lines.in_circles():
                 raise DataError(
@@ -111,9 +112,12 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
                     remedy='Write the table anew with a CSV library, which puts text that holds quotes in quotes ("").',
                 ) from None
             remedy = 'Put text that holds quotes or line breaks in double quotes, and write a quote inside it as "".'
-            on_bad(DataError(f"the row that opens here is broken ({error})", where=where, remedy=remedy))
+            bad = DataError(f"the row that opens here is broken ({error})", where=where, remedy=remedy)
+            bad.row_text = text
+            on_bad(bad)
             continue
         origin = Origin(path=name, line=lines.opening_line())
+        text = lines.text() if header is not None and len(fields) != len(header) else ""
         lines.close_record(broken=False)
         if len(fields) < 2 and not "".join(fields).strip():
             continue  # a blank line
@@ -121,7 +125,9 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
             header = _header([field.strip() for field in fields], str(origin))
         elif len(fields) != len(header):
             expected = f"{len(header)} ({listed(header)})"
-            on_bad(DataError(f"the row has {len(fields)} fields", where=str(origin), expected=expected))
+            bad = DataError(f"the row has {len(fields)} fields", where=str(origin), expected=expected)
+            bad.row_text = text
+            on_bad(bad)
         else:
             yield Row(value=dict(zip(header, fields, strict=True)), origin=origin)
 
@@ -181,6 +187,14 @@ class _Lines:
     def opening_line(self) -> int:
         """Return the line that the present record opens on."""
         return self._record[0][0]
+
+    def opening_text(self) -> str:
+        """Return that line."""
+        return self._record[0][1].rstrip("\r\n")
+
+    def text(self) -> str:
+        """Return the present record as it stands."""
+        return "".join(text for _, text in self._record).rstrip("\r\n")
 
     def close_record(self, *, broken: bool) -> None:
         """Begin another record: behind this one, or on its second line where it is broken."""
