@@ -15,7 +15,7 @@ INPUTS ?= 1000000
 ROUNDS ?= 3
 TABLE := alpaca glaive airline unshared data-to-batch check memory startup clean-table clean-chats
 
-.PHONY: help quickstart test check base-model proof-kills proof-rendering proof-fuzz bench bench-data-there $(TABLE:%=bench-%)
+.PHONY: help quickstart test check base-model proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
@@ -25,6 +25,7 @@ help:
 	@echo "make proof-rendering  compare made-up texts in every chat template of trl with transformers (some minutes)"
 	@echo "make proof-fuzz   feed every reader with broken inputs, a million in all (half an hour on one idle core)"
 	@echo "make bench        measure against TRL and LLaMA-Factory: DATA=FOLDER, some hours (see CONTRIBUTING.md)"
+	@echo "make bench-gpu    the training rows of it on a GPU, in bf16, at 0.6 and 8 billion weights"
 	@echo "make base-model   rebuild the embedded base model from its seed (about two hours on two cores)"
 
 quickstart: .venv/train-installed
@@ -84,6 +85,13 @@ bench-airline: bench-data-there .venv/dev-installed
 bench-unshared: bench-data-there .venv/dev-installed
 	$(TRAIN) $(ALPACA) $(WISH) --peer unshared
 	$(TRAIN) $(AIRLINE) $(WISH) $(AIRLINE_STEP) --peer unshared
+
+# On a GPU: the shapes of a model of today and of a large one. TFLOPS= is the pace of the card in bf16, for MFU.
+TFLOPS ?= 989
+bench-gpu: bench-data-there .venv/dev-installed
+	@for shape in qwen3-0.6B llama-8B; do for work in '$(ALPACA) --steps 20' '$(GLAIVE) --steps 20' '$(AIRLINE) $(AIRLINE_STEP)'; do \
+	  eval "$(TRAIN) $$work --device cuda --precision bf16 --weights $$shape --setting fastest --peak-tflops $(TFLOPS) --rounds $(ROUNDS)" || exit 1; \
+	done; done
 
 bench-data-to-batch: .venv/dev-installed
 	$(BIN)/python benchmarks/data_to_batch.py --rounds $(ROUNDS)

@@ -11,6 +11,10 @@ own, with the same explicit number of threads; the ratio is that of the medians.
 TRL stands in this project's own environment. LLaMA-Factory 0.9.5 wants older libraries, so it gets one of its own:
 `python -m venv FOLDER && FOLDER/bin/pip install torch==2.13.0 llamafactory==0.9.5`, then
 `--peer-python FOLDER/bin/python`.
+
+On a GPU: `--device cuda --precision bf16 --weights qwen3-0.6B` (or llama-8B) `--setting fastest`, which tries each
+setting of the peer first. Memory is then what tensors held. MFU is 4 FLOP per weight and token over the matrix pace of
+the card in that precision, which `--peak-tflops` names: once of the tokens that are run, once of those they stand for.
 """
 
 import argparse
@@ -28,39 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SETTINGS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
-    "trl": {
-        "its defaults": ("shuffled", {"gradient_checkpointing": True, "max_length": 1024}),  # longer rows are cut
-        "padded": ("shuffled", {}),
-        "padded, by length": ("by length", {}),
-        "padded, by length, plain AdamW": ("by length", {"optim": "adamw_torch"}),
-        "padded, by length, worker": ("by length", {"dataloader_num_workers": 1}),
-        "padded, by length, eager": ("by length", {"attn_implementation": "eager"}),
-        "padded, by length, compiled": ("by length", {"torch_compile": True}),
-        "padding_free": ("shuffled", {"padding_free": True, "max_length": None}),
-        "padding_free, by length": ("by length", {"padding_free": True, "max_length": None}),
-        "packed": ("shuffled", {"packing": True, "per_device_train_batch_size": 1}),
-        "one by one": ("as they stand", {"per_device_train_batch_size": 1}),
-    },
-    "llamafactory": {
-        "padded": ("shuffled", {}),
-        "padded, by length": ("by length", {}),
-        "padded, by length, checkpointing": ("by length", {"disable_gradient_checkpointing": False}),  # its default
-        "padded, by length, worker": ("by length", {"dataloader_num_workers": 1}),
-        "padded, by length, eager": ("by length", {"flash_attn": "disabled"}),
-        "neat packing": ("shuffled", {"neat_packing": True, "per_device_train_batch_size": 1}),
-        "one by one": ("as they stand", {"per_device_train_batch_size": 1}),
-    },
-    "unshared": {"sharing off": ("as they stand", {}), "sharing off, by length": ("by length", {})},
-}
-"""Peer -> name -> how rows meet, and what differs from the settings in train_side.py or train_llamafactory.py."""
-BEST = {
-    "trl": {"alpaca": "padded, by length", "glaive": "one by one", "airline": "one by one"},
-    "llamafactory": {"alpaca": "padded, by length", "glaive": "one by one", "airline": "one by one"},
-    "unshared": {"alpaca": "sharing off, by length", "glaive": "sharing off", "airline": "sharing off"},
-}
-"""By peer and work; where sessions stay together nothing is gained by length, and one row at a time is never padded."""
-NAMES = {"trl": "TRL", "llamafactory": "LLaMA-Factory", "unshared": "unshared"}
+from peer_settings import BEST, FASTEST, NAMES, SETTINGS
+
 WORKS = ("alpaca", "glaive", "airline")
 
 
@@ -83,7 +56,10 @@ def main() -> None:
     parser.add_argument("work", choices=WORKS)
     parser.add_argument("data", type=Path, help="the file of that name in the docstring")
     parser.add_argument("--catalog", type=Path, help="tool definitions of the sessions")
-    parser.add_argument("--weights", default="20M", choices=("5M", "20M", "40M"))
+    parser.add_argument("--weights", default="20M", choices=("5M", "20M", "40M", "qwen3-0.6B", "llama-8B"))
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
+    parser.add_argument("--peak-tflops", type=float, help="of the card in that precision: with it, MFU is printed")
     parser.add_argument("--peer", default="trl", choices=SETTINGS, help="unshared: tunelab with sharing off")
     parser.add_argument("--peer-python", type=Path, help="python of LLaMA-Factory's environment")
     parser.add_argument("--gradient-checkpointing", action="store_true", help="of tunelab alone: memory for time")
@@ -98,7 +74,7 @@ def main() -> None:
         action="store_true",
         help="seconds of the processor instead of the clock: with one thread, ratios that hold on a busy machine",
     )
-    parser.add_argument("--setting", help="setting of the peer; default: its best for this work")
+    parser.add_argument("--setting", help="setting of the peer, or fastest: each is tried; default: its best on a CPU")
     parser.add_argument("--explore", action="store_true", help="run each setting of the peer once, and nothing else")
     arguments = parser.parse_args()
     name = _setting(arguments)
@@ -106,11 +82,11 @@ def main() -> None:
         bench = Bench(arguments, Path(folder))
         print(bench.facts(), flush=True)
         try:
-            bench.run("prepare", {})
+            bench.prepare()
             if arguments.explore:
                 bench.explore()
             else:
-                bench.compare(name)
+                bench.compare(bench.fastest() if name == FASTEST else name)
         except SideError as error:
             sys.exit(str(error))
 
@@ -124,6 +100,11 @@ class Bench:
 
     def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
         self.arguments, self.folder = arguments, folder
+        self.num_weights = 0
+
+    def prepare(self) -> None:
+        """Make the model and render the rows."""
+        self.num_weights = self.run("prepare", {})["num_weights"]
 
     def facts(self) -> str:
         """Return what the figures depend on."""
@@ -136,9 +117,9 @@ class Bench:
         wish = self.arguments
         return (
             f"{now}, {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}, {versions}\n"
-            f"{wish.threads} threads, {wish.rows} rows per step, {wish.steps} steps ({wish.skip} not measured), fp32, "
-            f"LoRA rank 16 on all-linear, {wish.work}, Llama of {wish.weights} weights"
-            + (", processor time" if wish.processor_time else "")
+            f"{wish.threads} threads, {wish.rows} rows per step, {wish.steps} steps ({wish.skip} not measured), "
+            f"{wish.precision} on {_card() if wish.device == 'cuda' else 'the CPU'}, LoRA rank 16 on all-linear, "
+            f"{wish.work}, {wish.weights} weights" + (", processor time" if wish.processor_time else "")
         )
 
     def compare(self, name: str) -> None:
@@ -159,21 +140,36 @@ class Bench:
         print(f"medians: {ours_per_s:,.0f} and {other_per_s:,.0f} tokens/s, ratio {ours_per_s / other_per_s:.2f}")
         dedup = mine[0].dedup
         print(f"sharing leaves 1 of {dedup:.2f} tokens to run; ratio / that = {ours_per_s / other_per_s / dedup:.2f}")
+        if self.arguments.peak_tflops:
+            print(f"MFU: tunelab {self.mfu(ours_per_s / dedup)} of what it runs, {self.mfu(ours_per_s)} of what that "
+                  f"stands for; {NAMES[peer]} {self.mfu(other_per_s)}")  # fmt: skip
         memory = [statistics.median(each.peak_mib for each in side) for side in (mine, theirs)]
-        print(
-            f"peak memory of the process: {memory[0]:,.0f} and {memory[1]:,.0f} MiB, ratio {memory[1] / memory[0]:.2f}"
-        )
+        print(f"peak memory: {memory[0]:,.0f} and {memory[1]:,.0f} MiB, ratio {memory[1] / memory[0]:.2f}")
         if not setting.get("packing"):
             _print_losses(mine[0], theirs[0])
 
-    def explore(self) -> None:
-        """Run each setting of the peer once."""
-        peer = self.arguments.peer
+    def mfu(self, tokens_per_s: float) -> str:
+        """Return the share of the card's pace that so many tokens a second take, forward and back, weights frozen."""
+        return f"{4 * self.num_weights * tokens_per_s / (self.arguments.peak_tflops * 1e12):.1%}"
+
+    def explore(self) -> dict[str, float]:
+        """Run each setting of the peer once; return the tokens per second of those that ran."""
+        peer, found = self.arguments.peer, {}
         for name, (order, setting) in SETTINGS[peer].items():
             try:
-                print(f"{name:34}{_figures(self.measure(peer, order, setting))}", flush=True)
+                measured = self.measure(peer, order, setting)
+                found[name] = measured.tokens_per_s
+                print(f"{name:34}{_figures(measured)}", flush=True)
             except SideError as error:
                 print(f"{name:34}failed: {str(error).splitlines()[-1]}", flush=True)
+        return found
+
+    def fastest(self) -> str:
+        """Return the fastest setting of the peer that leaves the rows whole."""
+        found = {name: pace for name, pace in self.explore().items() if name != "its defaults"}
+        if not found:
+            raise SideError(f"no setting of {NAMES[self.arguments.peer]} ran")
+        return max(found, key=found.__getitem__)
 
     def measure(self, side: str, order: str, setting: dict[str, Any]) -> Measured:
         """Run one side once."""
@@ -198,6 +194,8 @@ class Bench:
             job = wish | {
                 "work": self.arguments.work,
                 "weights": self.arguments.weights,
+                "device": self.arguments.device,
+                "precision": self.arguments.precision,
                 "data": str(self.arguments.data.resolve()),
                 "catalog": str(self.arguments.catalog.resolve()) if self.arguments.catalog else None,
                 "threads": self.arguments.threads,
@@ -240,10 +238,19 @@ def _setting(arguments: argparse.Namespace) -> str:
         sys.exit(
             "--peer llamafactory: --peer-python must name the python of its environment; --help says how to make one."
         )
+    if arguments.device == "cuda" and not _card():
+        sys.exit("--device cuda: torch finds no GPU here, so nothing was measured.")
     name: str = arguments.setting or BEST[peer][arguments.work]
-    if name not in SETTINGS[peer]:
-        sys.exit(f"--setting {name!r}: {NAMES[peer]} has {', '.join(map(repr, SETTINGS[peer]))}.")
+    if name not in (*SETTINGS[peer], FASTEST):
+        sys.exit(f"--setting {name!r}: {NAMES[peer]} has {', '.join(map(repr, SETTINGS[peer]))}, or {FASTEST}.")
     return name
+
+
+def _card() -> str:
+    """Return the name of the GPU; empty where there is none."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def _versions(python: Path, names: Sequence[str]) -> str:

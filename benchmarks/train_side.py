@@ -20,12 +20,21 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "5M": {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 3},
     "20M": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 6},
     "40M": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 10, "num_attention_heads": 8},
-}
-"""Llama-type models; with 8,192 words in and out, of about so many weights."""
+    "qwen3-0.6B": {
+        "model_type": "qwen3", "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28,
+        "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151_936,
+        "tie_word_embeddings": True,
+    },
+    "llama-8B": {
+        "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "vocab_size": 128_256, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5},
+    },
+}  # fmt: skip
+"""Llama-type models where nothing else is said, with 8,192 words in and out: of about so many weights."""
 
 
 def main() -> None:
@@ -42,7 +51,7 @@ def main() -> None:
 
 def prepare(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the base model, render the data, fix the order of the rows; return the token ids and the orders."""
-    _make_base_model(job, folder / "base")
+    num_weights = _make_base_model(job, folder / "base")
     _recipe_file(job, folder).write_text(_recipe(job, folder))
     sequences = _rendered(job, folder)
     if job["work"] == "alpaca":
@@ -51,6 +60,7 @@ def prepare(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "ids": [[each.prompt_ids.tolist(), each.completion_ids.tolist()] for each in sequences],
         "conversations": [each.conversation for each in sequences],
         "orders": _orders(job, [each.num_tokens for each in sequences]),
+        "num_weights": num_weights,
     }
 
 
@@ -80,7 +90,8 @@ def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         def step(self, index: int) -> Step:
             return Step(epoch=0.0, ends_epoch=False, batches=(tuple(rows[index]),))
 
-    model = load_model(folder / "base", ModelConfig(base_model=str(folder / "base")))
+    wish = ModelConfig(base_model=str(folder / "base"), device_map=job["device"])
+    model = load_model(folder / "base", wish, precision=job["precision"])
     config = recipe.adapter
     adapter = attach(model.network, config, init_ids=[], base_model="base", seed=job["seed"])
     stamps: list[tuple[float, float]] = []
@@ -98,7 +109,7 @@ def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         FixedOrder(),
         config=recipe.training.model_copy(update={"gradient_checkpointing": job["gradient_checkpointing"]}),
         batching=BatchingConfig(share_prefixes=job["share"], micro_batch_tokens=job["micro_batch_tokens"]),
-        precision="fp32",
+        precision=job["precision"],
         checkpoints=Path(job["run"]) / "checkpoints",
         fingerprint="benchmark",
         events=EventLog(Path(job["run"]) / "events.jsonl", [note]),
@@ -110,7 +121,7 @@ def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "grad_norms": [step.grad_norm for step in steps],
         "tokens": [step.real_tokens for step in steps],
         "distinct": [step.distinct_tokens for step in steps],
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": _peak_bytes(job),
     }
 
 
@@ -138,7 +149,7 @@ def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
                 stamps.append((time.perf_counter(), time.process_time()))
                 logs.append(dict(kwargs["logs"]))
 
-    model_kwargs = {"dtype": "float32", "attn_implementation": setting.pop("attn_implementation", "sdpa")}
+    model_kwargs = {"dtype": _dtype(job), "attn_implementation": setting.pop("attn_implementation", "sdpa")}
     arguments = {
         **trainer_settings(job),
         "gradient_checkpointing": False,
@@ -173,19 +184,28 @@ def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "losses": [each["loss"] for each in logs],
         "grad_norms": [each["grad_norm"] for each in logs],
         "tokens": tokens,
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": _peak_bytes(job),
     }
 
 
-def _peak_bytes() -> int:
+def _peak_bytes(job: dict[str, Any]) -> int:
+    """Return the peak of the process on a CPU, of what its tensors held on a GPU."""
+    import torch
+
+    if job["device"] == "cuda":
+        return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _make_base_model(job: dict[str, Any], folder: Path) -> None:
-    """Write a Llama-type model of random weights, its tokenizer trained on the very data."""
+def _dtype(job: dict[str, Any]) -> str:
+    return {"fp32": "float32", "bf16": "bfloat16"}[job["precision"]]
+
+
+def _make_base_model(job: dict[str, Any], folder: Path) -> int:
+    """Write a model of random weights, its tokenizer trained on the very data; return the number of weights."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -200,15 +220,18 @@ def _make_base_model(job: dict[str, Any], folder: Path) -> None:
     )
     fast.save_pretrained(folder)
     torch.manual_seed(job["seed"])
-    config = LlamaConfig(
-        vocab_size=8192,
-        **SHAPES[job["weights"]],
+    shape = {"model_type": "llama", "vocab_size": 8192, **SHAPES[job["weights"]]}
+    config = AutoConfig.for_model(
+        **shape,
         max_position_embeddings=32_768,
         bos_token_id=None,
         eos_token_id=fast.eos_token_id,
         pad_token_id=fast.pad_token_id,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    with torch.device(job["device"]):
+        network = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, _dtype(job)))
+    network.save_pretrained(folder)
+    return sum(each.numel() for each in network.parameters())
 
 
 def _as_json(data: Path) -> str:

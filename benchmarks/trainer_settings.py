@@ -4,11 +4,11 @@ from typing import Any
 
 
 def trainer_settings(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of transformers' Trainer that a job comes to on a CPU in full precision."""
+    """Return the arguments of transformers' Trainer that a job comes to."""
     return {
         "output_dir": job["run"],
-        "use_cpu": True,
-        "bf16": False,
+        "use_cpu": job["device"] == "cpu",
+        "bf16": job["precision"] == "bf16",
         "per_device_train_batch_size": job["rows"],
         "max_steps": job["steps"],
         "learning_rate": job["learning_rate"],
