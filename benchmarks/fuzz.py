@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -128,7 +129,7 @@ def fuzz(name: str, wanted: int, seed: int, folder: Path) -> None:
         if took > reader.max_seconds and count > 1:  # the first one loads what all others find loaded
             note(data, f"slower than {reader.max_seconds:g} seconds")
         for file in inside.iterdir():
-            file.unlink()
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
         if count % _REPORTED == 0 or count >= wanted:
             report()
         if count >= wanted:

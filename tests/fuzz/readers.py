@@ -3,16 +3,22 @@
 Good inputs stand in `seeds/<reader>/`; what failed once and was mended stands in `corpus/<reader>/`.
 """
 
+import json
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from fuzz.rows import as_chat_row, rows_test
 from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.targets import beside
 from tunelab.conversations import ConversationConfig, read_conversations, split_conversations
 from tunelab.conversations.tools import read_catalog
 from tunelab.errors import DataError, TunelabError
@@ -76,6 +82,75 @@ def clean_file(name: str) -> Callable[[bytes, Path], None]:
         assert path.read_bytes() == data, "a file is never changed"
 
     return feed
+
+
+def clean_by_rules(data: bytes, folder: Path) -> None:
+    """Clean rows by rules: the first four bytes draw them and the kinds of the files, a line is a label's pattern."""
+    chance = random.Random(data[:4])
+    pattern, _, rows = data[4:].partition(b"\n")
+    names = ["*", "title", "content", "text", "prompt", "a", "user", "assistant"]
+    answers = ["keep", "report", "redact", "drop"]
+    lengths: list[dict[str, int]] = [{}, {"*": 2}, {chance.choice(names): chance.randrange(20)}]
+    shares = [None, 0.1, 0.5, 0.8, 1.0]
+    wanted: dict[str, list[Any]] = {
+        "text_fields": [(), (chance.choice(names[1:]),)],
+        **dict.fromkeys(("strip_html", "remove_control_characters", "drop_nulls", "drop_blank", "stratified"), FLAGS),
+        "unicode_normalization": [None, "NFC", "NFKC"],
+        "personal_data": answers,
+        "secrets": answers,
+        "min_chars": lengths,
+        "max_chars": [{}, {"*": 40}],
+        "min_tokens": [None, 1, 3],
+        "max_tokens": [None, 50],
+        "languages": [(), ("en",), ("pt", "de")],
+        "drop_duplicates": [None, "row", "prompt"],
+        "prompt_fields": [(), (chance.choice(names[1:]),)],
+        "conflicts": ["keep", "first", "drop"],
+        "near_duplicates": shares,
+        "near_overlap": [*[None] * 9, 0.5],
+        "max_per_class": [None, 1, 2],
+        "max_samples": [None, 1, 5],
+        "seed": [0, 7],
+    }
+    plain = chance.random()  # each rule on its own, too: where all are on, little is left for the later ones
+    rules = {name: chance.choice(values) for name, values in wanted.items() if chance.random() < plain}
+    kind = chance.choice(["jsonl", "jsonl", "jsonl", "json"] if rows[:1] in b"{[" else ["csv", "csv", "tsv", "txt"])
+    if b"title" in rows and chance.random() < 0.8:  # a table: mostly with what its rules ask for
+        rules["prompt_fields"] = ("title",)
+    path, test_rows = folder / f"t.{kind}", folder / f"test.{kind}"
+    path.write_bytes(rows)
+    test_rows.write_bytes(rows[: len(rows) // 2])
+    label: dict[str, Any] = {}
+    if rules.get("stratified") or rules.get("max_per_class"):
+        shown = pattern.decode(errors="replace")
+        label = chance.choice([{}, {"label_field": "a"}, {"label_pattern": shown}, {"label_pattern": shown}])
+        label = {"label_field": "content"} if "prompt_fields" in rules else label
+    try:
+        config, conversation = CleaningConfig(**rules), ConversationConfig(**label)
+    except ValidationError as error:
+        raise DataError(str(error)) from error
+    test_size = chance.choice([0.0, 0.0, 0.3])
+    out = folder / ("sides" if test_size else f"out.{chance.choice(OUT_KINDS)}")
+    source = SourceFile(name=path.name, path=path)
+    excludes = rules.get("near_overlap") or chance.random() < 0.2
+    excluded = [SourceFile(name=test_rows.name, path=test_rows)] if excludes else []
+    report = clean_files(
+        [source], out, config, conversation=conversation, test_size=test_size, excluded=excluded, overwrite=True
+    )
+    assert report.num_read == report.num_kept + report.num_rejected + report.num_not_drawn
+    assert report.num_kept == report.num_train + report.num_test
+    rejected, told = beside(out, splits=test_size > 0)
+    lines = [json.loads(line) for line in rejected.read_text().split("\n") if line]
+    assert len(lines) == report.num_rejected == sum(each.count for each in report.rejected)
+    assert json.loads(told.read_text())["num_read"] == report.num_read
+    written = sorted(out.glob("t*.*")) if test_size else [out]
+    sides = [SourceFile(name=each.name, path=each) for each in written if report.num_kept and each.stat().st_size]
+    assert sum(1 for _ in read_rows(sides)) == report.num_kept, "what is written is read again, row by row"
+    assert path.read_bytes() == rows, "a file is never changed"
+
+
+FLAGS = [False, True]
+OUT_KINDS = ["jsonl", "jsonl", "csv", "parquet", "tsv.gz"]
 
 
 def read_recipe(data: bytes, folder: Path) -> None:
@@ -196,6 +271,7 @@ READERS: dict[str, Reader] = {
     "rows": Reader(feed=read_rows_of_any_shape, share=2),
     "clean-jsonl": Reader(feed=clean_file("t.jsonl"), words="json", share=0.2),
     "clean-csv": Reader(feed=clean_file("t.csv"), words="csv", share=0.2),
+    "clean-rules": Reader(feed=clean_by_rules, words="json", share=0.2, max_seconds=4),
     "catalogue": Reader(feed=read_tools, words="json", share=2),
     "recipe": Reader(feed=read_recipe, words="yaml"),
     "overrides": Reader(feed=read_overrides, words="yaml", share=0.5),
