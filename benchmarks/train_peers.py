@@ -32,7 +32,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arithmetic import most_by_sharing
 from peer_settings import BEST, FASTEST, NAMES, SETTINGS
+from train_side import SHAPES
 
 WORKS = ("alpaca", "glaive", "airline")
 
@@ -100,11 +102,11 @@ class Bench:
 
     def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
         self.arguments, self.folder = arguments, folder
-        self.num_weights = 0
+        self.prepared: dict[str, Any] = {}
 
     def prepare(self) -> None:
         """Make the model and render the rows."""
-        self.num_weights = self.run("prepare", {})["num_weights"]
+        self.prepared = self.run("prepare", {})
 
     def facts(self) -> str:
         """Return what the figures depend on."""
@@ -140,6 +142,9 @@ class Bench:
         print(f"medians: {ours_per_s:,.0f} and {other_per_s:,.0f} tokens/s, ratio {ours_per_s / other_per_s:.2f}")
         dedup = mine[0].dedup
         print(f"sharing leaves 1 of {dedup:.2f} tokens to run; ratio / that = {ours_per_s / other_per_s / dedup:.2f}")
+        ids = [prompt + completion for prompt, completion in self.prepared["ids"]]
+        steps = [[ids[row] for row in rows] for rows in self.prepared["orders"][order][self.arguments.skip :]]
+        print(most_by_sharing(steps, SHAPES[self.arguments.weights]))
         if self.arguments.peak_tflops:
             print(f"MFU: tunelab {self.mfu(ours_per_s / dedup)} of what it runs, {self.mfu(ours_per_s)} of what that "
                   f"stands for; {NAMES[peer]} {self.mfu(other_per_s)}")  # fmt: skip
@@ -150,7 +155,7 @@ class Bench:
 
     def mfu(self, tokens_per_s: float) -> str:
         """Return the share of the card's pace that so many tokens a second take, forward and back, weights frozen."""
-        return f"{4 * self.num_weights * tokens_per_s / (self.arguments.peak_tflops * 1e12):.1%}"
+        return f"{4 * self.prepared['num_weights'] * tokens_per_s / (self.arguments.peak_tflops * 1e12):.1%}"
 
     def explore(self) -> dict[str, float]:
         """Run each setting of the peer once; return the tokens per second of those that ran."""
