@@ -5,6 +5,7 @@ import time
 from datetime import date
 
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tunelab.errors import ModelError
 from tunelab.rendering import template as room
@@ -137,3 +138,10 @@ def test_a_source_above_the_limit_or_nested_too_deeply_is_refused() -> None:
         render("{% for i in x %}" * 30 + "{% endfor %}" * 30)
     with pytest.raises(ModelError, match="nested too deeply"):
         render("{{ " + "(" * 2000 + "1" + ")" * 2000 + " }}")
+
+
+def test_what_stands_behind_a_dot_is_what_jinjas_own_sandbox_finds_there() -> None:
+    held = {"items": 1, "foo": "bar", "__class__": 2, "_x": 3, "update": 4, "none": None}
+    for name in [*held, "keys", "missing", "__doc__", "copy", "pop"]:
+        source = f"{{{{ d.{name} is defined }}}} {{{{ d.{name} is callable }}}} {{{{ d.{name} is string }}}}"
+        assert render(source, d=held) == ImmutableSandboxedEnvironment().from_string(source).render(d=held)

@@ -218,6 +218,16 @@ def test_a_history_that_rows_repeat_is_encoded_once(tmp_path: Path, monkeypatch:
     assert again < first / 10
 
 
+def test_what_was_forgotten_to_save_memory_is_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunelab.rendering.tokens._CACHED_TOKENS", 10)
+    monkeypatch.setattr("tunelab.rendering.tokens._CACHED_WORDS", 3)
+    tokenizer = byte_level()
+    tokens = Tokens(tokenizer.to_str().encode(), "")
+    for text in ["one two three", "two three four five", "one two three", "five", "one two"] * 2:
+        assert list(tokens.ids(Marked(text))) == tokenizer.encode(text, add_special_tokens=False).ids
+        assert len(tokens._words) <= 3 + 4
+
+
 @pytest.mark.parametrize("pattern", [None, *sorted(WORD_PATTERNS)])
 def test_words_one_after_another_are_the_ids_of_the_text(pattern: str | None) -> None:
     tokenizer = byte_level()

@@ -1,6 +1,7 @@
 """The language a text is written in."""
 
 import re
+import threading
 from collections.abc import Callable
 from functools import cache
 
@@ -38,8 +39,21 @@ _LETTER = re.compile(r"[^\W\d_]")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-@cache
+def load_beside() -> None:
+    """Load the model in a thread: it is unpacked without Python's lock, so other work goes on."""
+    threading.Thread(target=_classifier, name="loading languages", daemon=True).start()
+
+
 def _classifier() -> Callable[[str], tuple[str, float]]:
+    with _LOADING:
+        return _loaded()
+
+
+_LOADING = threading.Lock()
+
+
+@cache
+def _loaded() -> Callable[[str], tuple[str, float]]:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

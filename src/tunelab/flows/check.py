@@ -16,6 +16,7 @@ from tunelab.checks.example import Example, Measure
 from tunelab.checks.finding import Findings
 from tunelab.checks.material import Material, PlannedModel, PlannedRun
 from tunelab.checks.statistics import Statistics, statistics
+from tunelab.cleaning.language import load_beside
 from tunelab.flows.data import Gathered, OnProgress, gather, nobody
 from tunelab.flows.examples import make_examples
 from tunelab.flows.footprint import planned_model
@@ -100,6 +101,8 @@ def check_data_or_recipe(
     recipe = resolved.anchored
     folder = locate_model(recipe.model, base=resolved.base)
     renderer = load_renderer(folder, recipe.data, base=resolved.base)
+    if recipe.checks.language_sample:
+        load_beside()
     early = EarlyLook(on_first, renderer.tokens).take if on_first is not None else nobody
     gathered = gather(resolved, renderer=renderer, on_bad=on_bad, on_progress=on_progress, on_read=early)
     sequences = gathered.rendered_train.sequences

@@ -174,6 +174,12 @@ class _Environment(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         return super().is_safe_attribute(obj, attr, value) and not (isinstance(obj, str) and attr in UNSAFE_METHODS)
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        # What jinja does with a key of a dict, but for asking the dict first for a method that it has not.
+        if type(obj) is dict and attribute in obj and attribute not in _METHODS_OF_DICTS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         refuse_binop(operator, left, right)
         return super().call_binop(context, operator, left, right)
@@ -191,6 +197,9 @@ class _Environment(ImmutableSandboxedEnvironment):
         if isinstance(owner := getattr(method, "__self__", None), str):
             refuse_method(method.__name__, owner, values)
         return super().call(context, obj, *args, **kwargs)
+
+
+_METHODS_OF_DICTS = frozenset(dir(dict))
 
 
 class _Generation(Extension):

@@ -22,6 +22,7 @@ from tunelab.rendering.rendered import TokenIds
 
 _MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
 _CACHED_TOKENS = 10_000_000
+_CACHED_WORDS = 250_000
 _GAP = re.compile(r" (?<=\S )")
 """A blank behind something that is none. The blank is named first, for that is what the engine then searches for."""
 _WORD_PATTERNS = {  # no match of these goes on from what is no white space to a blank, or looks ahead of one there
@@ -200,9 +201,11 @@ class Tokens:
     def _learn(self, units: Iterable[str]) -> None:
         """Encode what is not known yet, in one batch."""
         if self._num_cached > _CACHED_TOKENS:
-            for kept in (self._units, self._firsts, self._words):
-                kept.clear()
+            self._units.clear()
             self._num_cached = 0
+        if len(self._firsts) + len(self._words) > _CACHED_WORDS:
+            self._firsts.clear()
+            self._words.clear()
         missing = [unit for unit in dict.fromkeys(units) if unit not in self._units]
         if not self._splits_words:
             for unit, ids in zip(missing, self._encoded(missing), strict=True):
@@ -220,10 +223,9 @@ class Tokens:
 
     def _learn_words(self, known: dict[str, bytes], words: set[str], *, lead: str) -> None:
         """Encode what is not known yet, `lead` in front; as bytes, for a text is joined word by word, not id by id."""
-        new = sorted(words.difference(known))
+        new = list(words.difference(known))
         for word, ids in zip(new, self._encoded([lead + word for word in new]), strict=True):
             known[word] = array("i", ids).tobytes()
-            self._num_cached += len(ids)
 
     def _encoded(self, texts: list[str]) -> list[list[int]]:
         return [each.ids for each in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
