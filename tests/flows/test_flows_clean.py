@@ -8,7 +8,7 @@ import pytest
 
 from tunelab.cli.main import run
 from tunelab.errors import DataError
-from tunelab.flows.clean import clean_for
+from tunelab.flows.clean import Rejected, clean_for
 from tunelab.flows.data import gather
 from tunelab.recipes import DataConfig, resolve_recipe
 from tunelab.recipes.recipe import to_yaml
@@ -180,7 +180,7 @@ def test_a_recipe_rejects_the_rows_that_the_command_rejects_by_the_same_rules(
         data |= {"prompt_template": "{title}", "completion_template": "{content}"}
     config = DataConfig.model_validate(data)
     rows = read_rows([SourceFile(name=path.name, path=path)])
-    stand, report = clean_for(rows, config, base=folder, draws=True)
+    stand, report = clean_for(rows, config, base=folder, draws=True, rejected=Rejected())
     told = [(each["rule"], each["count"], each["examples"]) for each in by_command["rejected"]]
     assert [(each.rule, each.count, list(each.examples)) for each in report.rejected] == told
     assert sum(count for _, count, _ in told) == by_command["num_rejected"] >= 4

@@ -266,6 +266,8 @@ def json_of(columns: pl.DataFrame) -> pl.Series:
 
 
 def _table_keys(columns: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
+    if not columns.height:  # where no row could be read, there are no columns either
+        return pl.Series("key", dtype=pl.UInt64)
     names = sorted(fields or columns.columns)
     return columns.select(pl.struct(names).hash(seed=len(names)).alias("key")).to_series()
 

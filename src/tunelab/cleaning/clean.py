@@ -10,7 +10,7 @@ import polars as pl
 
 from tunelab.cleaning.ahead import ahead
 from tunelab.cleaning.batches import RECORD, Batch
-from tunelab.cleaning.cleaner import Cleaner
+from tunelab.cleaning.cleaner import Cleaner, Rejecting
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.excluded import Excluded, read_excluded
 from tunelab.cleaning.inputs import each_once, refuse_mixed
@@ -85,7 +85,7 @@ def clean_files(
         plan = _plan(config, settings, files, shape, said, known, test_size, names)
         judge = Judge(plan, shape, known.keys, _counter(config))
         batches = _told(ahead(read_batches(files, way)), files, on_progress)
-        if way.columns:
+        if way.columns or shape is None:
             batches = with_columns(batches, plan.names, config, plan.label_field)
         try:
             with collector_at_rest():
@@ -101,11 +101,13 @@ def clean_rows(
     conversation: ConversationConfig,
     excluded: Sequence[SourceFile] = (),
     draws: bool = True,
+    reject: Rejecting = lambda told, shown: None,
 ) -> tuple[list[Row], CleanReport]:
     """Return the rows that stand, in their order, with what was done.
 
     Args:
         draws: False for held-out rows, in which a role that settings name need not speak.
+        reject: takes the rejected rows, as they stood, with the place and the reason of each.
 
     Raises:
         DataError: `excluded` cannot be read, or is of another shape.
@@ -125,9 +127,9 @@ def clean_rows(
             kept.append(Row(value=msgspec.json.decode(record), origin=Origin(path=files[file].name, line=line)))
 
     judge = Judge(plan, shape, known.keys, _counter(config))
-    cleaner = Cleaner(plan, judge, _waiting(plan, None), keep=keep, reject=lambda told, shown: None)
+    cleaner = Cleaner(plan, judge, _waiting(plan, None), keep=keep, reject=reject)
     batches: Iterable[Batch] = row_batches(held, {file.name: number for number, file in enumerate(files)}, way)
-    if way.columns:
+    if way.columns or shape is None:
         batches = with_columns(batches, plan.names, config, plan.label_field)
     return kept, cleaner.clean(batches)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate, chain
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.conversations.asked import questions
 from tunelab.errors import DataError, counted
-from tunelab.flows.clean import clean_for, in_words
+from tunelab.flows.clean import Rejected, clean_for, in_words, rejected_rows
 from tunelab.recipes import DataConfig, ResolvedRecipe
 from tunelab.rendering.cache import cache_folder, render_cached
 from tunelab.rendering.rendered import RenderedSet
@@ -60,6 +61,7 @@ def gather(
     on_bad: OnBad | None = None,
     on_progress: OnProgress | None = None,
     on_read: OnRead = nobody,
+    rejected: Path | None = None,
 ) -> Gathered:
     """Return the training and held-out data of a recipe; what was rendered before comes from the user's cache folder.
 
@@ -68,6 +70,7 @@ def gather(
         on_bad: receives the error of each bad row and turn, and work goes on; None does what `data.bad_rows` says.
         on_progress: told how far reading and rendering have come.
         on_read: told of each conversation as it is read.
+        rejected: where the rows are written that `data.cleaning` rejects; None counts and names them.
 
     Raises:
         DataError: files that are missing, empty or of no known shape; a bad row where they are refused.
@@ -79,15 +82,18 @@ def gather(
     files = locate_data(data, base=base)
     notes = [*files.notes]
     on_row = _counting_rows(on_progress)
-    side, cleaned = read_side(
-        _named_from_here(files.train), data, base=base, on_bad=bad_rows, on_row=on_row, on_read=on_read
-    )
-    notes += cleaned
-    if files.eval:
-        other, cleaned = read_side(
-            _named_from_here(files.eval), data, base=base, on_bad=bad_rows, draws=False, on_row=on_row, on_read=on_read
+    other = None
+    with rejected_rows(rejected if data.cleaning != CleaningConfig() else None) as reject:
+        read = partial(
+            read_side, data=data, base=base, on_bad=bad_rows, on_row=on_row, on_read=on_read, rejected=reject
         )
+        side, cleaned = read(_named_from_here(files.train))
         notes += cleaned
+        if files.eval:
+            other, cleaned = read(_named_from_here(files.eval), draws=False)
+            notes += cleaned
+    notes += reject.in_words()
+    if other is not None:
         train_found, held_out_found = side.items, other.items
         if other.format != side.format:
             notes.append(f"the held-out rows are of another shape: {other.evidence}")
@@ -139,6 +145,7 @@ def read_side(
     draws: bool = True,
     on_row: Callable[[], None] = lambda: None,
     on_read: OnRead = nobody,
+    rejected: Rejected | None = None,
 ) -> tuple[Conversations, list[str]]:
     """Return the conversations of some files, and what cleaning did to their rows, in words.
 
@@ -148,6 +155,7 @@ def read_side(
         draws: False for held-out files, of which cleaning draws no samples and compares none with `exclude_files`.
         on_row: called for each row that is read.
         on_read: told of each conversation.
+        rejected: takes the rows that cleaning rejects; None lets them go.
 
     Raises:
         DataError: cleaning left no row, and what `read_conversations` raises.
@@ -155,7 +163,7 @@ def read_side(
     rows = _told_of(read_rows(files, on_bad=on_bad), on_row)
     notes: list[str] = []
     if data.cleaning != CleaningConfig():
-        stand, report = clean_for(rows, data, base=base, draws=draws)
+        stand, report = clean_for(rows, data, base=base, draws=draws, rejected=rejected or Rejected())
         notes = in_words(report)
         if report.num_read and not stand:
             where, remedy = "data.cleaning", "tunelab clean, with the same settings, keeps each row with its reason."

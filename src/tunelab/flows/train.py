@@ -123,7 +123,7 @@ def _train(
     day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
     with world.first_ahead():  # the others find in the cache what it rendered
-        data = gather(resolved, renderer=renderer)
+        data = gather(resolved, renderer=renderer, rejected=run.rejected_file if world.is_first else None)
     sequences, held_out = data.rendered_train.sequences, data.rendered_held_out.sequences
     schedule = refuse_what_blocks(recipe, data, renderer, folder, events)
 

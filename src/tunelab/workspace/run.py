@@ -46,6 +46,11 @@ class Run:
         return self.path / "adapter"
 
     @property
+    def rejected_file(self) -> Path:
+        """The rows that `data.cleaning` rejected, with the place and the reason of each."""
+        return self.path / "rejected.jsonl"
+
+    @property
     def report_file(self) -> Path:
         """The comparison of base and tuned model."""
         return self.path / "report.json"
@@ -101,7 +106,7 @@ class Run:
         Args:
             keep_folder: leave the empty folder, because it was there before.
         """
-        for file in (self.events_file, self.recipe_file, self._lock_file):
+        for file in (self.events_file, self.recipe_file, self.rejected_file, self._lock_file):
             file.unlink(missing_ok=True)
         if not keep_folder:
             with suppress(OSError):
