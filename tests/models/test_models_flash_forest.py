@@ -12,6 +12,7 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.batching.forest import paths, plant
 from tunelab.batching.grove import plant_step
 from tunelab.models import flash_forest as module
+from tunelab.models.attention import ForestLayout, _masked
 from tunelab.models.branching import cannot_branch
 from tunelab.models.flash_forest import Span, flash_forest
 
@@ -52,6 +53,33 @@ def test_outputs_and_gradients_of_the_nodes_that_are_read_are_those_of_the_whole
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(SEQUENCES, min_size=1, max_size=6), st.integers(0, 5), st.integers(1, 12), st.integers(1, 4))
+def test_a_window_gives_what_a_mask_gives_wherever_its_edge_runs(
+    sequences, num_root: int, window: int, most_queries: int
+) -> None:
+    forest = plant(paths(sequences))
+    generator = torch.Generator().manual_seed(1)
+
+    def leaves(heads: int, length: int) -> torch.Tensor:
+        return torch.randn(1, heads, length, 8, generator=generator).requires_grad_()
+
+    query, key, value = leaves(4, forest.num_nodes), leaves(2, forest.num_nodes), leaves(2, forest.num_nodes)
+    root = (leaves(2, num_root), leaves(2, num_root)) if num_root else None
+    spans = [Span(*span) for span in forest.spans()]
+    layout = ForestLayout(spans_S=spans, longest_path=1)
+    wanted = torch.randn(1, forest.num_nodes, 4, 8, generator=generator)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_MOST_QUERIES", most_queries)
+        pieces = flash_forest(query, key, value, spans=spans, root=root, scale=None, window=window)
+    masked = _masked(query, key, value, layout=layout, root=root, scale=None, window=window)
+    torch.testing.assert_close(pieces, masked, rtol=1e-5, atol=1e-6)
+    leaf = [query, key, value, *(root or ())]
+    grads = [torch.autograd.grad((output * wanted).sum(), leaf) for output in (pieces, masked)]
+    for one, other in zip(*grads, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_in_the_last_layer_only_what_predicts_a_trained_token_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny_network("llama")
     adapter = attach(network, LoraConfig(r=4), init_ids=[], base_model="tiny", seed=1)
@@ -60,9 +88,9 @@ def test_in_the_last_layer_only_what_predicts_a_trained_token_asks(monkeypatch: 
     asked = []
     kernel = module._flash
 
-    def counting(query: torch.Tensor, *arguments: torch.Tensor, is_causal: bool, scale: float | None):  # type: ignore[no-untyped-def]
+    def counting(query: torch.Tensor, *arguments: torch.Tensor, is_causal: bool, **named: object):  # type: ignore[no-untyped-def]
         asked.append(query.shape[2] if is_causal else 0)
-        return kernel(query, *arguments, is_causal=is_causal, scale=scale)
+        return kernel(query, *arguments, is_causal=is_causal, **named)
 
     monkeypatch.setattr(module, "_flash", counting)
     run_grove(network, adapter, plant_step(trained, micro_batch_tokens=1000))

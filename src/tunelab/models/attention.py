@@ -100,9 +100,11 @@ def _attend(
     if query.device.type == "cuda":
         spans = layout.spans_S
         return flex_forest(query, key, value, spans=spans, root=root, scale=scaling, window=window), None
-    if query.device.type == "cpu" and key.shape[-1] == value.shape[-1] and window is None:
+    if query.device.type == "cpu" and key.shape[-1] == value.shape[-1]:
         read_Q = layout.last_read[1] if layout.last_read is not None and layout.last_read[0] == layer else None
-        return flash_forest(query, key, value, spans=layout.spans_S, root=root, scale=scaling, read_Q=read_Q), None
+        spans = layout.spans_S
+        output = flash_forest(query, key, value, spans=spans, root=root, scale=scaling, window=window, read_Q=read_Q)
+        return output, None
     return _masked(query, key, value, layout=layout, root=root, scale=scaling, window=window), None
 
 
@@ -116,7 +118,7 @@ def _masked(
     scale: float | None,
     window: int | None,
 ) -> torch.Tensor:
-    """Return the (1, N, H, D) outputs segment by segment, under a mask: for windows, odd widths and other devices."""
+    """Return the (1, N, H, D) outputs segment by segment, under a mask: for odd widths and other devices."""
     outputs = []
     path: list[Span] = []  # the segments above, topmost first, and the segment itself
     for own in layout.spans_S:

@@ -7,10 +7,14 @@ their logarithmic sums; a part's gradient is the kernel's own, given the joined 
 Where only some nodes' outputs are read, only those are queries: every call then takes fewer, and a segment one causal
 call for each stretch of them.
 
-Letters in names: H heads, G key/value heads, N nodes, Q queries, R nodes of the root, D head width.
+Under a window a segment goes piece by piece along its path, as far back as its queries look; only where the window's
+edge runs through a piece does a call take a mask.
+
+Letters in names: H heads, G key/value heads, N nodes, Q queries, R nodes of the root, D head width, K keys.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -20,6 +24,8 @@ from numpy.typing import NDArray
 
 _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+_MOST_QUERIES = 512
+"""Queries of a call under a window; the more, the longer the edge at which what a mask hides is computed as well."""
 
 
 class Span(NamedTuple):
@@ -38,16 +44,23 @@ def flash_forest(
     spans: Sequence[Span],
     root: tuple[torch.Tensor, torch.Tensor] | None,
     scale: float | None,
+    window: int | None = None,
     read_Q: NDArray[np.int32] | None = None,
 ) -> torch.Tensor:
     """Return (1, N, H, D) outputs; every node attends to its ancestors, itself and the (1, G, R, D) `root`.
 
     Args:
-        read_Q: the nodes whose outputs are wanted, each once and ascending; the others' are zeros. None wants all.
+        window: how many places of its path, itself included, a node sees back; None for all of them.
+        read_Q: the nodes whose outputs are wanted, each once and ascending; the others' are zeros. None wants all,
+            and so does a window.
     """
     root_key, root_value = root if root is not None else (None, None)
+    num_root = root_key.shape[2] if root_key is not None else 0
+    if window is not None:
+        calls = list(_windowed_calls(spans, num_root, window))
+        return _attended(query_1HND, key_1GND, value_1GND, root_key, root_value, calls, scale)
     if read_Q is None:
-        calls = list(_calls(spans, np.arange(query_1HND.shape[2], dtype=np.int32)))
+        calls = list(_calls(spans, num_root, np.arange(query_1HND.shape[2], dtype=np.int32)))
         return _attended(query_1HND, key_1GND, value_1GND, root_key, root_value, calls, scale)
     batch, heads, nodes, width = query_1HND.shape
     outputs = query_1HND.new_zeros((batch, nodes, heads, width))
@@ -55,7 +68,7 @@ def flash_forest(
         return outputs
     places_Q = torch.from_numpy(read_Q).long()
     read = query_1HND.index_select(2, places_Q)
-    output = _attended(read, key_1GND, value_1GND, root_key, root_value, list(_calls(spans, read_Q)), scale)
+    output = _attended(read, key_1GND, value_1GND, root_key, root_value, list(_calls(spans, num_root, read_Q)), scale)
     return outputs.index_copy(1, places_Q, output)
 
 
@@ -67,9 +80,13 @@ class _Call(NamedTuple):
     keys: slice
     """Among the nodes."""
     is_causal: bool
+    is_of_root: bool = False
+    """The keys stand among the root's nodes."""
+    ahead: int | None = None
+    """How far the first query sees beyond the first key, negative for not at all; None where all see all."""
 
 
-def _calls(spans: Sequence[Span], read_Q: NDArray[np.int32]) -> Iterator[_Call]:
+def _calls(spans: Sequence[Span], num_root: int, read_Q: NDArray[np.int32]) -> Iterator[_Call]:
     """Yield the calls whose parts make up the softmax of each query; its causal one comes first."""
     for start, end, subtree_end in reversed(spans):
         first, below, behind = (int(place) for place in np.searchsorted(read_Q, (start, end, subtree_end)))
@@ -81,6 +98,60 @@ def _calls(spans: Sequence[Span], read_Q: NDArray[np.int32]) -> Iterator[_Call]:
                 yield _Call(queries, slice(start, opens), False)
         if behind > below:
             yield _Call(slice(below, behind), slice(start, end), False)
+    if num_root:
+        yield _Call(slice(0, len(read_Q)), slice(0, num_root), False, is_of_root=True)
+
+
+class _Piece(NamedTuple):
+    """A stretch of a path."""
+
+    first_depth: int
+    end_depth: int
+    start: int
+    """Of its first node, in the row or in the root."""
+    subtree_end: int | None
+    """None for the root's nodes."""
+
+
+def _windowed_calls(spans: Sequence[Span], num_root: int, window: int) -> Iterator[_Call]:
+    """Yield the same calls for queries that see back no further than `window` places of their path."""
+    path = [_Piece(0, num_root, 0, None)]
+    for span in spans:
+        while (end := path[-1].subtree_end) is not None and end <= span.start:
+            path.pop()
+        depth = path[-1].end_depth
+        most = min(window, _MOST_QUERIES)
+        for start in range(span.start, span.end, most):
+            queries = slice(start, min(start + most, span.end))
+            yield _Call(queries, queries, True)
+            before = _Piece(depth, depth + start - span.start, span.start, span.subtree_end)
+            for piece in reversed([*path, before]):
+                yield from _calls_of_piece(queries, before.end_depth, piece, window)
+        path.append(_Piece(depth, depth + span.end - span.start, span.start, span.subtree_end))
+
+
+def _calls_of_piece(queries: slice, depth: int, piece: _Piece, window: int) -> Iterator[_Call]:
+    """Yield the calls of queries, the first at `depth`, over a piece further up; none where it is out of reach."""
+    num_queries, is_of_root = queries.stop - queries.start, piece.subtree_end is None
+    seen_by_one = max(piece.first_depth, depth - window + 1)
+    seen_by_all = min(max(seen_by_one, depth + num_queries - window), piece.end_depth)
+
+    def keys(first: int, end: int) -> slice:
+        return slice(piece.start + first - piece.first_depth, piece.start + end - piece.first_depth)
+
+    if seen_by_all < piece.end_depth:
+        yield _Call(queries, keys(seen_by_all, piece.end_depth), False, is_of_root)
+    if seen_by_one < seen_by_all:
+        # No query without a key: its softmax would be none.
+        reach = slice(queries.start, queries.start + min(num_queries, seen_by_all - 1 + window - depth))
+        yield _Call(reach, keys(seen_by_one, seen_by_all), False, is_of_root, ahead=window - 1 - depth + seen_by_one)
+
+
+@lru_cache(maxsize=256)
+def _mask(num_queries: int, num_keys: int, ahead: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return the (Q, K) mask to be added to the logits where query q sees key k if q <= k + ahead."""
+    places = torch.arange(num_queries)[:, None] - torch.arange(num_keys)[None, :]
+    return torch.zeros(places.shape, dtype=dtype).masked_fill(places > ahead, float("-inf"))
 
 
 def _attended(*arguments: Any) -> torch.Tensor:
@@ -105,17 +176,21 @@ class _FlashForest(torch.autograd.Function):
         exact = torch.float32 if query.dtype.itemsize < 4 else query.dtype
         output = query.new_empty((1, nodes, heads, width), dtype=exact).transpose(1, 2)
         log_sums = query.new_empty((1, nodes, heads), dtype=exact).transpose(1, 2)
-        for own, seen, is_causal in calls:
+        held = _held(key, value, root_key, root_value)
+        for call in calls:
+            own, (keys, values) = call.queries, held[call.is_of_root]
             part, part_sums = _flash(
-                query[:, :, own], key[:, :, seen], value[:, :, seen], is_causal=is_causal, scale=scale
+                query[:, :, own],
+                keys[:, :, call.keys],
+                values[:, :, call.keys],
+                is_causal=call.is_causal,
+                attn_mask=_mask_of(call, query.dtype),
+                scale=scale,
             )
-            if is_causal:
+            if call.is_causal:
                 output[:, :, own], log_sums[:, :, own] = part, part_sums
             else:
                 _join(output[:, :, own], log_sums[:, :, own], part, part_sums)
-        if root_key is not None:
-            part, part_sums = _flash(query, root_key, root_value, is_causal=False, scale=scale)
-            _join(output, log_sums, part, part_sums)
         output = output.to(query.dtype)
         ctx.save_for_backward(query, key, value, root_key, root_value, output, log_sums)
         ctx.calls, ctx.scale = calls, scale
@@ -125,28 +200,41 @@ class _FlashForest(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value, root_key, root_value, output, log_sums = ctx.saved_tensors
         grad = grad.transpose(1, 2)
-        grad_query, grad_key, grad_value = (torch.zeros_like(each) for each in (query, key, value))
-        for own, seen, is_causal in ctx.calls:
+        grad_query = torch.zeros_like(query)
+        held = _held(key, value, root_key, root_value)
+        grads = [[torch.zeros_like(each) for each in pair] for pair in held]
+        for call in ctx.calls:
+            own, (keys, values) = call.queries, held[call.is_of_root]
             parts = _flash_backward(
                 grad[:, :, own],
                 query[:, :, own],
-                key[:, :, seen],
-                value[:, :, seen],
+                keys[:, :, call.keys],
+                values[:, :, call.keys],
                 output[:, :, own],
                 log_sums[:, :, own],
                 0.0,
-                is_causal,
+                call.is_causal,
+                attn_mask=_mask_of(call, query.dtype),
                 scale=ctx.scale,
             )
             grad_query[:, :, own] += parts[0]
-            grad_key[:, :, seen] += parts[1]
-            grad_value[:, :, seen] += parts[2]
-        if root_key is None:
-            return grad_query, grad_key, grad_value, None, None, None, None
-        part, grad_root_key, grad_root_value = _flash_backward(
-            grad, query, root_key, root_value, output, log_sums, 0.0, False, scale=ctx.scale
-        )
-        return grad_query.add_(part), grad_key, grad_value, grad_root_key, grad_root_value, None, None
+            for one, part in zip(grads[call.is_of_root], parts[1:], strict=True):
+                one[:, :, call.keys] += part
+        (grad_key, grad_value), (grad_root_key, grad_root_value) = [*grads, (None, None)][:2]
+        return grad_query, grad_key, grad_value, grad_root_key, grad_root_value, None, None
+
+
+def _held(
+    key: torch.Tensor, value: torch.Tensor, root_key: torch.Tensor | None, root_value: torch.Tensor | None
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return the keys and values of the nodes, and then those of the root, if there is one."""
+    return [(key, value)] if root_key is None or root_value is None else [(key, value), (root_key, root_value)]
+
+
+def _mask_of(call: _Call, dtype: torch.dtype) -> torch.Tensor | None:
+    if call.ahead is None:
+        return None
+    return _mask(*(each.stop - each.start for each in (call.queries, call.keys)), call.ahead, dtype)
 
 
 def _join(output: torch.Tensor, log_sums: torch.Tensor, part: torch.Tensor, part_sums: torch.Tensor) -> None:
