@@ -31,33 +31,38 @@ def spliced(record: str, new: Mapping[Path, str]) -> str:
 def _places(record: str, wanted: Mapping[Path, str]) -> dict[Path, tuple[int, int]]:
     """Return where the values at the wanted paths begin and end."""
     found: dict[Path, tuple[int, int]] = {}
+    lasts = {path[-1] for path in wanted}  # asked first: a tuple for each value would cost more than all else
     path: list[str | int] = []
     opened: list[int] = []
     is_name = False
     for part in _PART.finditer(record):
         start, end = part.span()
         sign = record[start]
-        if sign in "{[":
-            opened.append(start)
-            path.append(0 if sign == "[" else "")
-            is_name = sign == "{"
-        elif sign in "}]":
-            path.pop()
+        if sign == ":":
             is_name = False
-            if (here := tuple(path)) in wanted:
-                found[here] = (opened[-1], end)
-            opened.pop()
-        elif sign == ",":
+            continue
+        if sign == ",":
             place = path[-1]
             is_name = isinstance(place, str)
             if isinstance(place, int):
                 path[-1] = place + 1
-        elif sign == ":":
-            is_name = False
-        elif is_name:
-            path[-1] = json.loads(part[0])
-        elif (here := tuple(path)) in wanted:
+            continue
+        if sign == "{" or sign == "[":
+            opened.append(start)
+            path.append(0 if sign == "[" else "")
+            is_name = sign == "{"
+            continue
+        if is_name and sign == '"':
+            name = record[start + 1 : end - 1]
+            path[-1] = json.loads(part[0]) if "\\" in name else name
+            continue
+        if sign == "}" or sign == "]":
+            path.pop()
+            start = opened.pop()
+        if path and path[-1] in lasts and (here := tuple(path)) in wanted:
             found[here] = (start, end)
+            if len(found) == len(wanted):
+                break
     return found
 
 

@@ -37,7 +37,7 @@ def command(
     out: Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="File to write; with --test-size a folder.")],
     text_field: Annotated[
         list[str] | None,
-        typer.Option("--text-field", metavar="FIELD", help="Look at this field, not at all. Repeatable."),
+        typer.Option("--text-field", metavar="FIELD", help="Look at this field alone. Repeatable."),
     ] = None,
     strip_html: Annotated[bool, typer.Option("--strip-html", help="Take tags, comments and entities out.")] = False,
     control: Annotated[
@@ -75,7 +75,7 @@ def command(
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", metavar="FILE", help="Drop rows that ask what a test row asks. Repeatable."),
+        typer.Option("--exclude", metavar="FILE", help="Drop rows that ask what a row of FILE asks. Repeatable."),
     ] = None,
     near_overlap: Annotated[
         float | None,
