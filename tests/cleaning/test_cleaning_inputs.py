@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from cleaned_files import chat, clean, kept, rejected, write_rows
 
@@ -67,6 +68,21 @@ def test_columns_stand_in_the_order_of_most_rows_and_a_missing_field_is_an_empty
     assert not any("the columns are" in note for note in clean(path).notes)
     even = write_rows(tmp_path / "even.jsonl", rows[2:])
     assert not any("the columns are" in note for note in clean(even, "out.csv").notes)
+
+
+def test_lists_that_have_no_place_in_the_output_are_refused_before_all_is_read(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "in.jsonl", [chat(f"question {n}", "answer") for n in range(50)])
+    pl.DataFrame([chat("q", "a")]).write_parquet(tmp_path / "in.parquet")
+    for name, out in (("in.jsonl", "out.csv"), ("in.jsonl", "out.parquet"), ("in.parquet", "out.tsv")):
+        read: list[int] = []
+        with pytest.raises(DataError, match=r'"messages" holds lists or objects.*\.jsonl'):
+            clean_files(
+                [source(path.with_name(name))],
+                tmp_path / out,
+                CleaningConfig(near_duplicates=0.9),
+                on_progress=lambda done, total, rows, read=read: read.append(rows),  # type: ignore[misc]
+            )
+        assert not read
 
 
 def test_rows_of_a_later_piece_may_lack_a_column(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.cleaning.writing import OUT_SUFFIXES, TABLE_SUFFIXES, check_suffix
+from tunelab.cleaning.writing import OUT_SUFFIXES, TABLE_SUFFIXES, check_suffix, no_place_for_lists
 from tunelab.conversations.format import fields_of
 from tunelab.errors import DataError, listed
 from tunelab.files import new_files
@@ -34,9 +34,20 @@ class Targets:
         return self.rows[0].parent
 
     def told(self, first: Sequence[Row], fields: Sequence[str]) -> tuple[str, ...]:
-        """Return what is to be said of rows whose fields differ, where they go into columns."""
-        is_table = unpacked_suffix(self.rows[0]) in (*TABLE_SUFFIXES, ".parquet")
-        if not is_table or all(tuple(fields_of(row)) == tuple(fields) for row in first):
+        """Return what is to be said of rows whose fields differ, where they go into columns.
+
+        Raises:
+            DataError: they hold lists or objects, which have no place there.
+        """
+        suffix = unpacked_suffix(self.rows[0])
+        is_parquet = bool(first) and unpacked_suffix(Path(first[0].origin.path)) == ".parquet"
+        if suffix not in (*TABLE_SUFFIXES, ".parquet") or (is_parquet and suffix == ".parquet"):
+            return ()
+        for row in first:
+            for field, value in fields_of(row).items():
+                if isinstance(value, dict | list):
+                    raise no_place_for_lists(field, str(self.rows[0]), is_json=not is_parquet)
+        if all(tuple(fields_of(row)) == tuple(fields) for row in first):
             return ()
         return (f"not all rows have the same fields in one order: the columns are {listed(fields)}, as in most rows",)
 

@@ -34,6 +34,14 @@ def check_suffix(path: Path) -> None:
         raise DataError("a packed parquet file is not written", where=str(path), remedy=remedy)
 
 
+def no_place_for_lists(field: str, name: str, *, is_json: bool) -> DataError:
+    """Return the error of a field with lists or objects that goes into columns."""
+    alone = " (lists go into .parquet out of .parquet alone)" if is_json else ""
+    remedy = "Give the output a name that ends in .jsonl."
+    what = f'the field "{field}" holds lists or objects'
+    return DataError(what, where=name, expected=f"texts and numbers{alone}", remedy=remedy)
+
+
 class RowWriter:
     """Writes rows to one file; where it never gets one, the file is there and empty (a header is not known).
 
@@ -117,12 +125,7 @@ class RowWriter:
             table = pl.read_ndjson(lines.getvalue(), infer_schema_length=None)
         nested = [name for name, kind in table.schema.items() if kind.is_nested()]
         if (nested and self._suffix != ".parquet") or (nested and RECORD in rows.columns):
-            what = f'the field "{nested[0]}" holds lists or objects'
-            expected = "texts and numbers" + (
-                " (lists go into .parquet out of .parquet alone)" if RECORD in rows.columns else ""
-            )
-            remedy = "Give the output a name that ends in .jsonl."
-            raise DataError(what, where=self._name, expected=expected, remedy=remedy)
+            raise no_place_for_lists(nested[0], self._name, is_json=RECORD in rows.columns)
         if RECORD in rows.columns:
             known = self._columns or [name for name in self._fields if name in table.columns]
             lacking = [pl.lit(None).alias(name) for name in known if name not in table.columns]
