@@ -1,5 +1,8 @@
 """A whole run over a base model that cannot branch."""
 
+import json
+import re
+import shutil
 from copy import deepcopy
 from pathlib import Path
 
@@ -47,3 +50,24 @@ def test_a_model_that_cannot_branch_is_checked_trained_and_compared_and_says_tha
     report = compare_run(run)
     assert report.tuned.loss == pytest.approx(finished.best_eval_loss, rel=1e-5)
     assert report.base.loss != report.tuned.loss
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"vision_config": {"hidden_size": 8}}, "takes pictures, too: its text part alone is trained"),
+        (
+            {"quantization_config": {"quant_method": "awq", "bits": 4}},
+            r"refuses this base: .*quantized \(awq, 4 bits\)",
+        ),
+    ],
+)
+def test_what_a_config_tells_of_its_base_is_said_before_it_is_loaded(
+    settings: dict[str, object], told: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | settings))
+    notes = check_data_or_recipe(str(write_task(tmp_path, model)), overrides=[], environment={}).notes
+    assert sum(re.search(told, note) is not None for note in notes) == 1

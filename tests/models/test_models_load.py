@@ -5,14 +5,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from transformers import Gemma3Config, LlavaConfig, T5Config
 
 from networks import tiny_network
 from tunelab.errors import ModelError
 from tunelab.models.config import ModelConfig
-from tunelab.models.load import choose_dtype, load_model, read_model_config
+from tunelab.models.layers import find_targets
+from tunelab.models.load import choose_dtype, empty_model, load_model, read_model_config
 from tunelab.models.locate import locate_model
 
 CPU = torch.device("cpu")
+SMALL = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "vocab_size": 50,
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +65,53 @@ def test_a_config_can_load_no_code_and_choose_no_kernel(folder: Path, tmp_path: 
 def test_an_unknown_model_type_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match='knows no model type "evil"'):
         load_model(_changed(folder, tmp_path / "evil", model_type="evil"), ModelConfig())
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"quant_method": "gptq", "bits": 4}, r"quantized \(gptq, 4 bits\)"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, r"quantized \(bitsandbytes, 4 bits\)"),
+        ({"quant_method": "mxfp4"}, r"quantized \(mxfp4\)"),
+    ],
+)
+def test_a_quantized_base_is_refused_and_not_filled_up_with_chance(
+    settings: dict[str, object], told: str, folder: Path, tmp_path: Path
+) -> None:
+    quantized = _changed(folder, tmp_path / "quantized", quantization_config=settings)
+    with pytest.raises(ModelError, match=f"{told}.*Take the model it was made from"):
+        load_model(quantized, ModelConfig())
+
+
+def test_a_base_whose_files_lack_weights_is_refused(folder: Path, tmp_path: Path) -> None:
+    short = _changed(folder, tmp_path / "short")
+    weights = load_file(short / "model.safetensors")
+    del weights["model.layers.0.mlp.up_proj.weight"]
+    save_file(weights, short / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lack 1 tensor of the model.*layers\.0\.mlp\.up_proj"):
+        load_model(short, ModelConfig())
+
+
+def test_a_base_that_transformers_loads_for_pictures_only_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    LlavaConfig().save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="llava takes pictures, and transformers does not load it for text alone"):
+        load_model(tmp_path, ModelConfig())
+    T5Config().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="t5 is no model that only writes text"):
+        load_model(tmp_path, ModelConfig())
+
+
+def test_of_a_base_that_sees_pictures_the_text_part_alone_is_adapted() -> None:
+    text = {**SMALL, "head_dim": 8, "sliding_window": 4}
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
+    config = Gemma3Config(text_config=text, vision_config={**vision, "image_size": 28, "patch_size": 14})
+    network = empty_model(config)
+    assert any("vision" in name for name, _ in network.named_modules())
+    for wish in ("all-linear", "attention", "mlp", "embeddings"):
+        (target,) = find_targets(network, wish)
+        assert target.modules
+        assert not any("vision" in name or "projector" in name for name in target.modules)
 
 
 def test_a_folder_without_weights_is_refused(folder: Path, tmp_path: Path) -> None:

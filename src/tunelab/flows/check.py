@@ -21,7 +21,7 @@ from tunelab.flows.data import Gathered, OnProgress, gather, nobody
 from tunelab.flows.examples import make_examples
 from tunelab.flows.footprint import planned_model
 from tunelab.flows.plan import make_schedule, planned_run
-from tunelab.models.kinds import running_kinds_in
+from tunelab.models.kinds import other_inputs_in, quantized_in, running_kinds_in
 from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load import load_renderer
@@ -119,15 +119,31 @@ def check_data_or_recipe(
         findings=check(material),
         statistics=statistics(material, count_repeats=count_repeats),
         examples=make_examples(material, renderer, num_examples, worst=worst, seed=recipe.training.seed),
-        notes=(*(_assumed(recipe) if is_data else resolved.notes), *gathered.notes, *renderer.notes, *_on_rows(folder)),
+        notes=(*(_assumed(recipe) if is_data else resolved.notes), *gathered.notes, *renderer.notes, *_on_base(folder)),
     )
 
 
-def _on_rows(folder: Path) -> list[str]:
-    """Return what is to be said of a model whose config tells that it cannot branch."""
-    kinds = running_kinds_in(folder)
-    told = f"this base model takes padded rows and shares no tokens: layers of kind {', '.join(kinds)} cannot branch"
-    return [told] if kinds else []
+def _on_base(folder: Path) -> list[str]:
+    """Return what is to be said of a base whose config tells of more than layers of text that branch."""
+    notes = []
+    if kinds := running_kinds_in(folder):
+        kinds_told = f"layers of kind {', '.join(kinds)} cannot branch"
+        notes.append(f"this base model takes padded rows and shares no tokens: {kinds_told}")
+        notes.append("what it would train and take of memory is known once it is loaded: its files do not tell")
+    if note := note_on_pictures(folder):
+        notes.append(note)
+    if method := quantized_in(folder):
+        notes.append(
+            f"tunelab train refuses this base: its weights are quantized ({method}); take the one it was made from"
+        )
+    return notes
+
+
+def note_on_pictures(folder: Path) -> str:
+    """Return what works and what does not with a base that takes more than text; nothing for others."""
+    inputs = other_inputs_in(folder)
+    told = f"this base model takes {inputs}, too: its text part alone is trained, {inputs} are never shown to it"
+    return f"{told}, and where transformers cannot load it as a text model, tunelab train says so" if inputs else ""
 
 
 def material_of(

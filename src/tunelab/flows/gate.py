@@ -10,7 +10,7 @@ from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.errors import DataError, ModelError
 from tunelab.events import EventLog, Notice, RunStarted
-from tunelab.flows.check import material_of
+from tunelab.flows.check import material_of, note_on_pictures
 from tunelab.flows.data import Gathered
 from tunelab.flows.plan import Sharing, make_schedule, sharing_of
 from tunelab.models.branching import cannot_branch
@@ -28,7 +28,7 @@ _LISTED = 20  # bad rows; tunelab check --json lists them all
 def refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, folder: Path, events: EventLog) -> Schedule:
     """Return the schedule of a run whose data and plan have no blocking finding; the others are said aloud."""
     events.emit(Notice(text=f"rows read as {data.evidence}"))
-    for note in (*data.notes, *renderer.notes):
+    for note in filter(None, (*data.notes, *renderer.notes, note_on_pictures(folder))):
         events.emit(Notice(text=note))
     if not data.rendered_train.sequences:
         lost = [f"{each.origin}: {each.reason} ({each.num_tokens:,} tokens)" for each in data.rendered_train.dropped]

@@ -1,4 +1,7 @@
-"""The kinds of layers that a config.json speaks of, as far as they cannot branch. Imports no torch."""
+"""What a config.json tells of a base beyond its sizes: layers that cannot branch, pictures, quantization.
+
+Imports no torch.
+"""
 
 import json
 from collections.abc import Mapping
@@ -9,6 +12,7 @@ _LISTS = ("layer_types", "layers_block_type", "block_types")
 _BRANCHING = {"full_attention", "sliding_attention", "attention", "moe", "mlp", "dense", "sparse"}
 # Where no list names the layers, the settings of such layers give them away, or the name of the model.
 _SETTINGS = {"mamba": "state space", "ssm": "state space", "state_size": "state space", "conv_L_cache": "conv"}
+_INPUTS = {"pictures": ("vision_config", "visual"), "sound": ("audio_config",)}
 _MODELS = ("rwkv", "xlstm", "zaya")
 
 
@@ -29,8 +33,33 @@ def running_kinds(config: Mapping[str, Any]) -> list[str]:
 
 def running_kinds_in(folder: Path) -> list[str]:
     """Return `running_kinds` of the model in `folder`; nothing where its config.json cannot be read."""
+    return running_kinds(_config(folder))
+
+
+def quantized_in(folder: Path) -> str:
+    """Return how the weights in `folder` are quantized, such as ``gptq, 4 bits``; nothing where they are not."""
+    config = _config(folder)
+    settings = config.get("quantization_config") or config.get("compression_config")
+    if not isinstance(settings, Mapping):
+        return ""
+    bits = settings.get("bits") or (settings.get("load_in_4bit") and 4) or (settings.get("load_in_8bit") and 8)
+    method = settings.get("quant_method") or "a method that is not named"
+    return f"{method}, {bits} bits" if bits else str(method)
+
+
+def other_inputs_in(folder: Path) -> str:
+    """Return what the model in `folder` takes besides text, such as ``pictures``; nothing where it takes none."""
+    return other_inputs(_config(folder))
+
+
+def other_inputs(config: Mapping[str, Any]) -> str:
+    """Return what a model of this config takes besides text, such as ``pictures and sound``."""
+    return " and ".join(word for word, keys in _INPUTS.items() if any(config.get(key) for key in keys))
+
+
+def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return []  # whoever loads the model says so, and better
-    return running_kinds(config) if isinstance(config, dict) else []
+        return {}  # whoever loads the model says so, and better
+    return config if isinstance(config, dict) else {}

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import torch
@@ -31,7 +31,7 @@ def find_targets(network: PreTrainedModel, wishes: str | Sequence[str]) -> list[
 
 def _adaptable(network: PreTrainedModel) -> dict[str, tuple[int, int]]:
     shapes: dict[str, tuple[int, int]] = {}
-    for name, module in network.named_modules():
+    for name, module in _text_modules(network):
         if isinstance(module, torch.nn.Linear):
             shapes[name] = (module.in_features, module.out_features)
         elif isinstance(module, Conv1D):
@@ -43,6 +43,13 @@ def _adaptable(network: PreTrainedModel) -> dict[str, tuple[int, int]]:
         if module is head:
             shapes.pop(name, None)  # training the output layer belongs to full training, not to an adapter of layers
     return shapes
+
+
+def _text_modules(network: PreTrainedModel) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yield the modules that text runs through: what sees pictures is never run, and nothing there would be trained."""
+    decoder = network.get_decoder() if network.config.get_text_config(decoder=True) is not network.config else network
+    inside = set(decoder.modules())
+    return ((name, module) for name, module in network.named_modules() if module in inside)
 
 
 def _read_around_in(network: PreTrainedModel, modules: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

@@ -9,9 +9,10 @@ import transformers
 from safetensors import SafetensorError
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from tunelab.errors import ModelError
+from tunelab.errors import ModelError, counted
 from tunelab.models.config import ModelConfig
 from tunelab.models.host import prepare_host
+from tunelab.models.kinds import other_inputs, quantized_in
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate import require_weights
 from tunelab.models.precision import Precision
@@ -38,11 +39,13 @@ def load_model(
         is_for_shards: leave the weights in main memory, for `training.sharding` to bring to the device in parts.
 
     Raises:
-        ModelError: no weights, weights that are not safetensors, an unknown kind of model, no GPU where one was
-            asked for, or a precision that clashes with the stored weights.
+        ModelError: no weights, or not all of them, weights that are not safetensors or quantized, a kind of model that
+            is unknown or writes no text, no GPU where one was asked for, or a precision that clashes with the stored
+            weights.
     """
     model_config = read_model_config(folder)
     require_weights(folder)
+    _refuse_what_is_no_base(model_config, folder)
     device = choose_device(config.device_map, local_rank=int(os.environ.get("LOCAL_RANK") or 0))
     stored = stored_dtype(model_config)
     dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
@@ -50,7 +53,7 @@ def load_model(
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        network = AutoModelForCausalLM.from_pretrained(
+        network, found = AutoModelForCausalLM.from_pretrained(
             folder,
             config=model_config,
             dtype=dtype,
@@ -58,15 +61,38 @@ def load_model(
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise ModelError(f"the weights could not be loaded: {first_line}", where=str(folder)) from error
+    if missing := sorted(found["missing_keys"]):
+        what = f"the files lack {counted(len(missing), 'tensor')} of the model"
+        remedy = f"Fetch the model again, all of its files. The first one missing: {missing[0]}."
+        raise ModelError(what, where=str(folder), remedy=remedy)
     if not is_for_shards:
         network = network.to(device)
     network.requires_grad_(False)
     network.eval()
     return LoadedModel(network=network, folder=folder, device=device, dtype=dtype)
+
+
+def _refuse_what_is_no_base(config: transformers.PretrainedConfig, folder: Path) -> None:
+    if method := quantized_in(folder):
+        remedy = "Take the model it was made from, in 16 or 32 bits, and quantize after merging."
+        raise ModelError(
+            f"the weights are quantized ({method}), and tunelab trains over whole ones",
+            where=str(folder),
+            remedy=remedy,
+        )
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        inputs = other_inputs(config.to_dict())
+        what = f"{config.model_type} is no model that only writes text"
+        remedy = "Take a text model."
+        if inputs:
+            what = f"{config.model_type} takes {inputs}, and transformers does not load it for text alone"
+            remedy = "Take a text model, such as the one built into it; of Gemma 3 tunelab trains the text part."
+        raise ModelError(what, where=str(folder / "config.json"), remedy=remedy)
 
 
 def read_model_config(folder: Path) -> transformers.PretrainedConfig:
