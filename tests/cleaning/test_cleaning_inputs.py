@@ -70,6 +70,24 @@ def test_columns_stand_in_the_order_of_most_rows_and_a_missing_field_is_an_empty
     assert not any("the columns are" in note for note in clean(even, "out.csv").notes)
 
 
+def test_numbers_stand_in_a_csv_as_they_were_written(tmp_path: Path) -> None:
+    numbers = [
+        "9007199254740993",
+        "1.50",
+        "1e5",
+        "-0",
+        "123456789012345678901234567890",
+        "true",
+        "null",
+        '"x, \\"y\\""',
+    ]
+    lines = [f'{{"t": "\\u00e9", "n" : {number}}}' for number in numbers]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    clean(tmp_path / "in.jsonl", "out.csv")
+    cells = [row["n"] for row in kept(tmp_path / "out.csv")]  # type: ignore[index]
+    assert cells == [*numbers[:6], "", 'x, "y"']
+
+
 def test_lists_that_have_no_place_in_the_output_are_refused_before_all_is_read(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "in.jsonl", [chat(f"question {n}", "answer") for n in range(50)])
     pl.DataFrame([chat("q", "a")]).write_parquet(tmp_path / "in.parquet")

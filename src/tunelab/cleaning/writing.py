@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
+import msgspec
 import polars as pl
 import zstandard
 
@@ -18,6 +19,10 @@ from tunelab.sources.opening import unpacked_suffix
 JSON_SUFFIXES = (".jsonl", ".ndjson")
 TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t"}
 OUT_SUFFIXES = (*JSON_SUFFIXES, *TABLE_SUFFIXES, ".parquet")
+_OTHER_THAN_TEXT = r'"\s*:\s*[^"n\s]'
+"""Found in every JSON text with a field that is neither text nor null, and in some others."""
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TEXT = msgspec.json.Decoder(str)
 _PACKED = (".gz", ".zst", ".zstd")
 
 
@@ -120,9 +125,12 @@ class RowWriter:
     def _as_table(self, rows: pl.DataFrame) -> pl.DataFrame:
         table = rows
         if RECORD in rows.columns:
-            lines = io.BytesIO()
-            _write_lines(rows, lines)
-            table = pl.read_ndjson(lines.getvalue(), infer_schema_length=None)
+            if self._suffix in TABLE_SUFFIXES and rows[RECORD].str.contains(_OTHER_THAN_TEXT).any():
+                table = _cells(rows[RECORD], self._name)
+            else:
+                lines = io.BytesIO()
+                _write_lines(rows, lines)
+                table = pl.read_ndjson(lines.getvalue(), infer_schema_length=None)
         nested = [name for name, kind in table.schema.items() if kind.is_nested()]
         if (nested and self._suffix != ".parquet") or (nested and RECORD in rows.columns):
             raise no_place_for_lists(nested[0], self._name, is_json=RECORD in rows.columns)
@@ -135,6 +143,22 @@ class RowWriter:
             expected = ", ".join(self._columns)
             raise DataError(what, where=self._name, expected=expected, remedy="A .jsonl file takes rows of any fields.")
         return table.select(self._columns or table.columns)
+
+
+def _cells(records: pl.Series, name: str) -> pl.DataFrame:
+    """Return JSON text as columns of text: numbers as they were written, null as an empty cell."""
+    rows = [_FIELDS.decode(record) for record in records]
+    fields = dict.fromkeys(field for row in rows for field in row)
+    cells: dict[str, list[str | None]] = {field: [] for field in fields}
+    for row in rows:
+        for field in fields:
+            value = bytes(row.get(field, b"null"))
+            if value[:1] in b"[{":
+                raise no_place_for_lists(field, name, is_json=True)
+            cells[field].append(
+                None if value == b"null" else value.decode() if value[:1] != b'"' else _TEXT.decode(value)
+            )
+    return pl.DataFrame(cells, schema=dict.fromkeys(fields, pl.String))
 
 
 def _write_lines(rows: pl.DataFrame, file: BinaryIO) -> None:
