@@ -134,12 +134,11 @@ class _Trunk:
         self.weights = np.zeros(capacity, dtype=np.float32)
         self.starts: set[int] = set()
         self.path = np.empty(longest, dtype=np.int32)  # path[d] is the node at depth d on the way to the latest leaf
-        self.path_length = 0
+        self.latest: Indices = np.empty(0, dtype=np.int32)
 
     def add(self, ids: Indices, first_trained: int, *, share: bool) -> None:
         """Lay out what `ids` does not share with the latest leaf's path, and train it from depth `first_trained` on."""
-        latest = self.token_ids[self.path[: self.path_length]]
-        shared = common_prefix(latest, ids) if share else 0
+        shared = common_prefix(self.latest, ids) if share else 0
         self._close(shared)
         start, new = self.size, len(ids) - shared
         if new:
@@ -153,11 +152,11 @@ class _Trunk:
                 self.starts.add(int(self.parents[start]) + 1)  # the parent's first child now begins a segment, too
             self.path[shared : len(ids)] = nodes
             self.size += new
-        self.path_length = len(ids)
+        self.latest = ids
         self.weights[self.path[max(first_trained, 1) : len(ids)]] += 1
 
     def _close(self, depth: int) -> None:
-        self.subtree_ends[self.path[depth : self.path_length]] = self.size
+        self.subtree_ends[self.path[depth : len(self.latest)]] = self.size
 
     def forest(self, *, root_length: int, num_real_tokens: int) -> Forest:
         self._close(0)
