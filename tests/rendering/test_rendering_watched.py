@@ -223,9 +223,11 @@ def test_what_was_forgotten_to_save_memory_is_encoded_again(monkeypatch: pytest.
     monkeypatch.setattr("tunelab.rendering.tokens._CACHED_WORDS", 3)
     tokenizer = byte_level()
     tokens = Tokens(tokenizer.to_str().encode(), "")
-    for text in ["one two three", "two three four five", "one two three", "five", "one two"] * 2:
+    for number in range(40):
+        text = f"one{number % 7} two three{number % 11} four"
         assert list(tokens.ids(Marked(text))) == tokenizer.encode(text, add_special_tokens=False).ids
-        assert len(tokens._words) <= 3 + 4
+        assert len(tokens._words) + len(tokens._firsts) <= 3 + 4
+        assert sum(map(len, tokens._units.values())) <= 10 + 40
 
 
 @pytest.mark.parametrize("pattern", [None, *sorted(WORD_PATTERNS)])
