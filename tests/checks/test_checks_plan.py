@@ -80,3 +80,10 @@ def test_pain_19_a_step_above_the_machines_memory_is_warned_of(device_bytes: int
 
 def test_bare_data_plan_nothing() -> None:
     assert not check(material(train=chats(20))).items
+
+
+def test_experts_that_lora_does_not_reach_are_counted() -> None:
+    finding = the("experts_unreached", clean(model=replace(MODEL, num_expert_weights=900)))
+    assert (finding.severity, finding.count, finding.total) == ("note", 900, 1000)
+    without = check(clean(model=replace(MODEL, num_expert_weights=900, targets=())))
+    assert "experts_unreached" not in without.codes()  # a soft prompt trains no layer at all

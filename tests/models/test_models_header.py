@@ -7,16 +7,48 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, PretrainedConfig
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PretrainedConfig
 
 from networks import FAMILIES
 from running_networks import RUNNING
 from tunelab.errors import AdapterError
-from tunelab.models.estimate import sizes_in
+from tunelab.models.estimate import mlp_width, sizes_in
 from tunelab.models.header import read_headers
 from tunelab.models.layers import find_targets
 from tunelab.models.memory import sizes_of
 from tunelab.models.targets import match_targets
+
+_MOE = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "num_experts_per_tok": 2,
+}
+EXPERTS: dict[str, PretrainedConfig] = {
+    "mixtral": CONFIG_MAPPING["mixtral"](**_MOE, num_local_experts=4),
+    "olmoe": CONFIG_MAPPING["olmoe"](**_MOE, num_experts=4),
+    "gpt_oss": CONFIG_MAPPING["gpt_oss"](**_MOE, num_local_experts=4, head_dim=8),
+    "qwen3_moe": CONFIG_MAPPING["qwen3_moe"](**_MOE, num_experts=4, moe_intermediate_size=12, head_dim=8),
+    "qwen2_moe": CONFIG_MAPPING["qwen2_moe"](
+        **_MOE, num_experts=4, moe_intermediate_size=12, shared_expert_intermediate_size=20
+    ),
+    "deepseek_v3": CONFIG_MAPPING["deepseek_v3"](
+        **_MOE,
+        n_routed_experts=4,
+        moe_intermediate_size=12,
+        n_group=1,
+        topk_group=1,
+        first_k_dense_replace=1,
+        q_lora_rank=8,
+        kv_lora_rank=8,
+        qk_rope_head_dim=4,
+        qk_nope_head_dim=4,
+        v_head_dim=4,
+    ),
+}
 
 
 def write_headers(
@@ -62,6 +94,36 @@ def test_sizes_are_those_of_the_loaded_config(family: str, tmp_path: Path) -> No
         loaded.mlp,
         loaded.vocabulary,
     )
+
+
+@pytest.mark.parametrize("family", EXPERTS)
+@pytest.mark.parametrize("role", ["attention", "mlp", "all-linear"])
+def test_of_experts_the_weights_are_counted_and_no_layer_is_promised(family: str, role: str, tmp_path: Path) -> None:
+    network = saved(tmp_path, EXPERTS[family])
+    weights, sizes = read_headers(tmp_path), sizes_in(tmp_path)
+    assert weights is not None
+    assert sizes is not None
+    named = {name: weight.numel() for name, weight in network.named_parameters()}
+    assert weights.num_weights == sum(weight.numel() for weight in network.state_dict().values())
+    assert weights.num_expert_weights == sum(size for name, size in named.items() if ".experts." in name) > 0
+    assert sizes.mlp == sizes_of(EXPERTS[family]).mlp
+    try:
+        (loaded,) = find_targets(network, role)  # type: ignore[arg-type]
+    except AdapterError:
+        with pytest.raises(AdapterError):
+            match_targets(weights.layers, role, kind=family, num_layers=sizes.layers)
+        return
+    (told,) = match_targets(weights.layers, role, kind=family, num_layers=sizes.layers)
+    assert sorted(told.shapes) == sorted(loaded.shapes)
+    assert set(told.names) == set(loaded.names)
+
+
+def test_a_token_runs_through_its_experts_and_those_of_every_token() -> None:
+    assert sizes_of(EXPERTS["mixtral"]).mlp == 2 * 24
+    assert sizes_of(EXPERTS["qwen2_moe"]).mlp == 2 * 12 + 20
+    assert sizes_of(EXPERTS["deepseek_v3"]).mlp == 2 * 12 + 12
+    assert mlp_width({"intermediate_size": 24}, 16) == 24
+    assert mlp_width({}, 16) == 64
 
 
 @pytest.mark.parametrize("family", RUNNING)

@@ -80,5 +80,6 @@ CODES = (
     # the base model of the run
     "target_unmatched",
     "target_partly_matched",
+    "experts_unreached",
     "memory_above_machine",
 )

@@ -55,6 +55,8 @@ class PlannedModel:
     """Memory of that device; None where it is not known."""
     memory: MemoryEstimate | None
     """Of the largest micro-batch of an epoch."""
+    num_expert_weights: int = 0
+    """Of `num_weights`, those of experts, which no layer of LoRA reaches."""
 
     def in_words(self) -> Iterator[str]:
         """Yield what is trained, of how much, and in how much memory, a sentence each."""

@@ -38,6 +38,24 @@ def targets_matched(material: Material) -> Iterator[Finding]:
         )
 
 
+def experts_reached(material: Material) -> Iterator[Finding]:
+    """Experts of a layer that are held in one tensor, around which LoRA can put nothing."""
+    model = material.model
+    if model is None or not model.targets or not model.num_expert_weights:
+        return
+    experts, total = model.num_expert_weights, model.num_weights
+    yield Finding(
+        code="experts_unreached",
+        severity="note",
+        summary=f"{experts:,} of {total:,} weights of the base model belong to experts that LoRA does not reach",
+        count=experts,
+        total=total,
+        why="A layer's experts are held in one tensor, around which LoRA can put nothing: they stay as they are, and "
+        "attention, shared experts and layers without experts are what is trained.",
+        remedy="Take this into account when you choose lora.r, or take a dense base model.",
+    )
+
+
 def memory_fits(material: Material) -> Iterator[Finding]:
     """A step that is expected to take more memory than this machine has."""
     model = material.model
@@ -58,4 +76,4 @@ def memory_fits(material: Material) -> Iterator[Finding]:
         )
 
 
-MODEL_CHECKS = (targets_matched, memory_fits)
+MODEL_CHECKS = (targets_matched, experts_reached, memory_fits)

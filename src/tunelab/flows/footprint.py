@@ -48,6 +48,7 @@ def planned_model(
         unmatched=unmatched,
         remedy=remedy,
         num_weights=weights.num_weights,
+        num_expert_weights=weights.num_expert_weights,
         num_trainable=num_trainable,
         dtype=device.dtype,
         device=device.name,

@@ -18,7 +18,7 @@ class Sizes:
     hidden: int
     layers: int
     mlp: int
-    """Width of the MLP's inner layer."""
+    """Width of the MLP's inner layer; where experts share the work, of all those that one token runs through."""
     vocabulary: int
     keys: int = 0
     """Width of a layer's keys over all heads; 0 where it was not asked for."""
@@ -95,10 +95,24 @@ def sizes_in(folder: Path) -> Sizes | None:
     vocabulary = _size(text, "vocab_size")
     if not (hidden and layers and vocabulary):
         return None
-    mlp = _size(text, "intermediate_size") or 4 * hidden
     heads = _size(text, "num_attention_heads", "n_head") or 1
     keys = (_size(text, "num_key_value_heads") or heads) * (_size(text, "head_dim") or hidden // heads)
-    return Sizes(hidden=hidden, layers=layers, mlp=mlp, vocabulary=vocabulary, keys=keys)
+    return Sizes(hidden=hidden, layers=layers, mlp=mlp_width(text, hidden), vocabulary=vocabulary, keys=keys)
+
+
+def num_experts(config: Mapping[str, Any]) -> int:
+    """Return how many experts a layer has, as a config.json says; 0 where it has none."""
+    return _size(config, "num_local_experts", "num_experts", "n_routed_experts")
+
+
+def mlp_width(text: Mapping[str, Any], hidden: int) -> int:
+    """Return the inner width of all that a token runs through in a layer's MLP: its experts and the shared ones."""
+    whole = _size(text, "intermediate_size") or 4 * hidden
+    chosen = _size(text, "num_experts_per_tok", "num_experts_per_token")
+    if not (chosen and num_experts(text)):
+        return whole
+    one = _size(text, "moe_intermediate_size") or whole
+    return chosen * one + (_size(text, "shared_expert_intermediate_size") or _size(text, "n_shared_experts") * one)
 
 
 def host_memory() -> int | None:

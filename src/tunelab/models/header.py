@@ -7,13 +7,15 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from tunelab.models.estimate import num_experts
 from tunelab.models.kinds import running_kinds_in
 
 _MOST_HEADER_BYTES = 100 * 2**20  # what the format itself allows
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 _HEADS = ("lm_head", "embed_out", "score")
+_ROUTERS = ("gate", "router")
 # Modules of these are not named or shaped in a loaded network as they are in the files.
-_OTHERWISE = ("expert", "vision", "audio", "visual", "mtp.", ".scales", ".qweight", ".absmax")
+_OTHERWISE = ("vision", "audio", "visual", "mtp.", ".scales", ".qweight", ".absmax")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class StoredWeights:
     kind: str
     """What config.json calls the model, such as ``llama``."""
     num_weights: int
+    num_expert_weights: int
+    """How many of them are experts', which a loaded network holds in one tensor a layer: none is a layer to adapt."""
     layers: Mapping[str, tuple[int, int]]
     """(inputs, outputs) of the modules that an adapter could train, by full name; the output layer is none of them."""
     dtype: str
@@ -32,8 +36,8 @@ class StoredWeights:
 def read_headers(folder: Path) -> StoredWeights | None:
     """Return what the safetensors files of a base model hold, without reading a weight.
 
-    None where there are none, or where a loaded network is not laid out as its files are: experts, several kinds of
-    input, quantized weights, layers with a state. Only loading tells there.
+    None where there are none, or where a loaded network is not laid out as its files are: several kinds of input,
+    quantized weights, layers with a state, experts by other names. Only loading tells there.
     """
     if running_kinds_in(folder):
         return None
@@ -51,16 +55,21 @@ def read_headers(folder: Path) -> StoredWeights | None:
     if set(counts) - _FLOATS:
         return None
     config = _config(folder)
+    experts = {name for name in tensors if _parent_of_experts(name)}
+    if bool(experts) != bool(num_experts(config)):
+        return None
+    routers = {f"{_parent_of_experts(name)}.{router}.weight" for name in experts for router in _ROUTERS}
     tied, kind = config.get("tie_word_embeddings", False), str(config.get("model_type") or "this model")
     head = sum(prod(shape) for name, (_, shape) in tensors.items() if tied and _is_head(name))
     turned = kind in ("gpt2", "openai-gpt", "imagegpt")  # they store (inputs, outputs)
     return StoredWeights(
         kind=kind,
         num_weights=sum(counts.values()) - head,
+        num_expert_weights=sum(prod(tensors[name][1]) for name in experts),
         layers={
             name.removesuffix(".weight"): shape if turned or _is_embedding(name) else (shape[1], shape[0])
             for name, (_, shape) in tensors.items()
-            if name.endswith(".weight") and len(shape) == 2 and not _is_head(name)
+            if name.endswith(".weight") and len(shape) == 2 and not _is_head(name) and name not in experts | routers
         },
         dtype=max(counts, key=lambda dtype: counts[dtype]),
     )
@@ -93,6 +102,12 @@ def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return config if isinstance(config, dict) else {}
+
+
+def _parent_of_experts(name: str) -> str:
+    """Return the name of the module whose experts a tensor belongs to; nothing for a tensor of no expert."""
+    before, between, _ = name.partition(".experts.")
+    return before if between else ""
 
 
 def _is_head(name: str) -> bool:

@@ -4,7 +4,7 @@ import psutil
 import torch
 import transformers
 
-from tunelab.models.estimate import Sizes
+from tunelab.models.estimate import Sizes, mlp_width
 
 
 def sizes_of(config: transformers.PretrainedConfig) -> Sizes:
@@ -14,7 +14,7 @@ def sizes_of(config: transformers.PretrainedConfig) -> Sizes:
     return Sizes(
         hidden=hidden,
         layers=int(text.num_hidden_layers),
-        mlp=int(getattr(text, "intermediate_size", None) or 4 * hidden),
+        mlp=mlp_width(text.to_dict(), hidden),
         vocabulary=int(text.vocab_size),
     )
 
