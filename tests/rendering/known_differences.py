@@ -15,6 +15,8 @@ OF_TEXTS = {
     "such words shield white space",
     "seam",
     "marks the end of the prompt",
+    "refused by both",  # Qwen 3.5 and 3.6 take a question that is `<tool_response></tool_response>` for no question
+    "not trained: the template reads such words",
 }
 """What such strings, and an answer that begins with white space, can bring about in any family."""
 
