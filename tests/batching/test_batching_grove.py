@@ -51,7 +51,9 @@ def test_every_micro_batch_keeps_its_budget_and_no_trained_token_is_lost(
 @settings(max_examples=60, deadline=None)
 @given(STEPS, st.integers(4, 40))
 def test_no_other_cut_within_the_budget_repeats_less(sequences: list[Rendered], budget: int) -> None:
-    grove = plant_step(sequences, micro_batch_tokens=budget)  # no root: the sequences are too short for one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tunelab.batching.grove._LEAST_SAVED", 0)
+        grove = plant_step(sequences, micro_batch_tokens=budget)  # no root: the sequences are too short for one
     order = sorted(sequences, key=lambda each: (*each.prompt_ids, *each.completion_ids))
     assert [tuple(way.ids) for way in paths(sequences)] == [(*each.prompt_ids, *each.completion_ids) for each in order]
     best = min(
@@ -109,3 +111,11 @@ def test_a_root_never_holds_what_predicts_a_trained_token() -> None:
     grove = plant_step(sequences, micro_batch_tokens=1)
     assert grove.root_ids_R.tolist() == trunk[:-1]
     assert all(0 in forest.sources_M for forest in grove.forests)
+
+
+def test_sharing_that_saves_next_to_nothing_is_left() -> None:
+    rows = [sequence([1, *range(start, start + 40)], [start]) for start in (100, 200, 300)]
+    little = plant_step(rows, micro_batch_tokens=1000)
+    assert little.num_nodes == little.num_real_tokens == 3 * 42
+    more = [sequence([*range(1, 11), *range(start, start + 40)], [start]) for start in (100, 200, 300)]
+    assert plant_step(more, micro_batch_tokens=1000).num_nodes == 10 + 3 * 41

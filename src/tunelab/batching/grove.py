@@ -16,6 +16,8 @@ _SHORTEST_ROOT = 64
 """Tokens; a shorter root costs more to hand from one micro-batch to the next than to run again."""
 _COST_OF_A_CUT = 1e-3
 """Tokens; among cuts that repeat the same, the fewest."""
+_LEAST_SAVED = 0.03
+"""Share of a step's tokens; below it, joining in attention what branches takes longer than running them again."""
 _LIGHT = 4_096
 """Tokens of a micro-batch that fills a processor; more of them take memory and save no time."""
 _COST_OF_MEMORY = 0.02
@@ -57,10 +59,12 @@ def plant_step(
     """Return the forests of an optimizer step, none of more than `micro_batch_tokens` nodes.
 
     The cuts fall where the least is repeated, and above some thousands of tokens wherever next to nothing is. A
-    sequence longer than the budget is a micro-batch of its own.
+    sequence longer than the budget is a micro-batch of its own. Nothing is shared where that saves next to nothing.
     """
     ways = paths(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
     shared = overlaps(ways, share=share)
+    if sum(shared) < _LEAST_SAVED * count_nodes(ways, [0]):
+        share, shared = False, [0] * len(shared)
     if len(ways) == 1 or count_nodes(ways, shared) <= min(micro_batch_tokens, _LIGHT):
         return _grove([ways], root=0, share=share)
     root = _root_length(ways) if share else 0
