@@ -22,12 +22,13 @@ from trl_families import NAMES as FAMILIES
 from trl_families import SOURCES, renderer_of_family
 
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.rendering.marked import Marked
 from tunelab.rendering.render_all import render_all
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
 from tunelab.rendering.template import ChatTemplate
-from tunelab.rendering.tokens import _WORD_PATTERNS as WORD_PATTERNS
-from tunelab.rendering.tokens import Marked, Tokens
+from tunelab.rendering.tokens import Tokens
+from tunelab.rendering.words import WORD_PATTERNS
 
 WORDS = ("yes", "no ", " tea", "\n", "é", "<", "it is <b>", "</think>", "", "{}", "2", "ação", "\n\n")
 
@@ -193,7 +194,7 @@ def work(renderer: Renderer, num_turns: int, monkeypatch: pytest.MonkeyPatch) ->
     whole = renderer.tokens.tokenizer
     with monkeypatch.context() as patch:
         patch.setattr(ChatTemplate, "_written", counting)
-        patch.setattr(renderer.tokens, "tokenizer", CountingTokenizer())
+        patch.setattr(renderer.tokens._words, "_tokenizer", CountingTokenizer())
         rendered = render_all([conversation(*messages)], renderer, max_length=10**6)
     assert len(rendered.sequences) == num_turns
     return sum(written), sum(encoded)
@@ -220,13 +221,13 @@ def test_a_history_that_rows_repeat_is_encoded_once(tmp_path: Path, monkeypatch:
 
 def test_what_was_forgotten_to_save_memory_is_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunelab.rendering.tokens._CACHED_TOKENS", 10)
-    monkeypatch.setattr("tunelab.rendering.tokens._CACHED_WORDS", 3)
+    monkeypatch.setattr("tunelab.rendering.words._CACHED_WORDS", 3)
     tokenizer = byte_level()
     tokens = Tokens(tokenizer.to_str().encode(), "")
     for number in range(40):
         text = f"one{number % 7} two three{number % 11} four"
         assert list(tokens.ids(Marked(text))) == tokenizer.encode(text, add_special_tokens=False).ids
-        assert len(tokens._words) + len(tokens._firsts) <= 3 + 4
+        assert len(tokens._words) <= 3 + 4
         assert sum(map(len, tokens._units.values())) <= 10 + 40
 
 
@@ -238,7 +239,7 @@ def test_words_one_after_another_are_the_ids_of_the_text(pattern: str | None) ->
         end = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, end])
     tokens = Tokens(tokenizer.to_str().encode(), "")
-    assert tokens._splits_words
+    assert tokens._words.splits
     pieces = [
         "a",
         "the",

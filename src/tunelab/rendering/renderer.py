@@ -14,12 +14,13 @@ from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
 from tunelab.rendering.config import RenderingConfig
 from tunelab.rendering.faults import broken_off, refused
+from tunelab.rendering.marked import Marked
 from tunelab.rendering.marking import look_alikes, render_marked
 from tunelab.rendering.messages import Abilities, for_template
 from tunelab.rendering.rendered import LeftOut, Remark, Rendered, TokenIds
 from tunelab.rendering.rewritten import behind_its_prompt
 from tunelab.rendering.template import ChatTemplate
-from tunelab.rendering.tokens import ControlTokenError, Marked, Tokens
+from tunelab.rendering.tokens import ControlTokenError, Tokens
 from tunelab.rendering.wording import left_out, remarks
 
 

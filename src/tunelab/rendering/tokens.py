@@ -7,10 +7,8 @@ repeats costs a look-up.
 
 import json
 import re
-from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
@@ -18,46 +16,12 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from tunelab.rendering.marked import Marked, Unit
 from tunelab.rendering.rendered import TokenIds
+from tunelab.rendering.words import Words, splits_words
 
 _MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
 _CACHED_TOKENS = 10_000_000
-_CACHED_WORDS = 250_000
-_GAP = re.compile(r" (?<=\S )")
-"""A blank behind something that is none. The blank is named first, for that is what the engine then searches for."""
-_WORD_PATTERNS = {  # no match of these goes on from what is no white space to a blank, or looks ahead of one there
-    r"\p{N}| ?[\p{L}_]+| ?[^\s\p{L}\p{N}_]+|\s+(?!\S)|\s+",  # the embedded model
-    *(  # Qwen 2 to 3, Llama 3
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-        + numbers
-        + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-        for numbers in ("", "{1,3}")
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """A rendered text, and which stretches of it look like control tokens but are a message's own words."""
-
-    text: str
-    literals: tuple[tuple[int, int], ...] = ()
-    """Start and end of each such stretch, in order."""
-
-    def unit(self, start: int, end: int) -> "Unit":
-        """Return the text from `start` to `end`, plain where nothing in it is a look-alike."""
-        if not self.literals:
-            return self.text[start:end]
-        part = self.part(start, end)
-        return part if part.literals else part.text
-
-    def part(self, start: int, end: int) -> "Marked":
-        """Return the text from `start` to `end`."""
-        inside = [(a - start, b - start) for a, b in self.literals if a >= start and b <= end]
-        return Marked(self.text[start:end], tuple(inside))
-
-
-Unit = Marked | str
 
 
 class ControlTokenError(ValueError):
@@ -86,10 +50,9 @@ class Tokens:
         boundaries = [text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)]
         self._boundary = _any_of(boundaries)
         self._units: dict[str, TokenIds] = {}
-        self._firsts: dict[str, bytes] = {}
-        self._words: dict[str, bytes] = {}
         whole = all(" " not in text and not token.rstrip for text, (_, token) in self._added.items())
-        self._splits_words = whole and len(boundaries) == len(self._added) and _splits_words(tokenizer_json)
+        splits = whole and len(boundaries) == len(self._added) and splits_words(tokenizer_json)
+        self._words = Words(self.tokenizer, splits=splits)
         self._num_cached = 0
 
     @property
@@ -203,32 +166,10 @@ class Tokens:
         if self._num_cached > _CACHED_TOKENS:
             self._units.clear()
             self._num_cached = 0
-        if len(self._firsts) + len(self._words) > _CACHED_WORDS:
-            self._firsts.clear()
-            self._words.clear()
         missing = [unit for unit in dict.fromkeys(units) if unit not in self._units]
-        if not self._splits_words:
-            for unit, ids in zip(missing, self._encoded(missing), strict=True):
-                self._units[unit] = np.array(ids, dtype=np.int32)
-                self._num_cached += len(ids)
-            return
-        split = [_GAP.split(unit) for unit in missing]
-        firsts = [words.pop(0) for words in split]
-        self._learn_words(self._firsts, set(firsts), lead="")
-        self._learn_words(self._words, set().union(*split), lead=" ")
-        known = self._words.__getitem__
-        for unit, first, words in zip(missing, firsts, split, strict=True):
-            self._units[unit] = joined = np.frombuffer(self._firsts[first] + b"".join(map(known, words)), np.int32)
-            self._num_cached += len(joined)
-
-    def _learn_words(self, known: dict[str, bytes], words: set[str], *, lead: str) -> None:
-        """Encode what is not known yet, `lead` in front; as bytes, for a text is joined word by word, not id by id."""
-        new = list(words.difference(known))
-        for word, ids in zip(new, self._encoded([lead + word for word in new]), strict=True):
-            known[word] = array("i", ids).tobytes()
-
-    def _encoded(self, texts: list[str]) -> list[list[int]]:
-        return [each.ids for each in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        for unit, ids in zip(missing, self._words.encode(missing), strict=True):
+            self._units[unit] = ids
+            self._num_cached += len(ids)
 
     def _known(self, unit: Unit) -> TokenIds:
         return self._units[unit] if isinstance(unit, str) else self._spelt_out(unit)
@@ -269,25 +210,6 @@ class Tokens:
         wordy = Tokenizer.from_str(json.dumps(document))
         decoder = wordy.get_added_tokens_decoder()
         return wordy, {id_: self._added[t.content][0] for id_, t in decoder.items() if t.content in self._added}
-
-
-def _splits_words(tokenizer_json: bytes) -> bool:
-    """Whether the ids of a text are those of its words: whether each blank behind a word begins a new piece."""
-    document = json.loads(tokenizer_json)
-    splitter = document.get("pre_tokenizer") or {}
-    parts = splitter.get("pretokenizers", [splitter])
-    if (document.get("normalizer") or {"type": "NFC"})["type"] != "NFC" or parts[-1].get("type") != "ByteLevel":
-        return False
-    if parts[-1].get("add_prefix_space", True) or len(parts) > 2:
-        return False
-    if len(parts) == 1:
-        return bool(parts[0].get("use_regex", True))
-    split = parts[0]
-    return (
-        split.get("type") == "Split"
-        and split.get("behavior") == "Isolated"
-        and split.get("pattern", {}).get("Regex") in _WORD_PATTERNS
-    )
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
