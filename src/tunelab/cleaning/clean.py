@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from tunelab.cleaning.ahead import ahead
-from tunelab.cleaning.batches import RECORD, Batch
+from tunelab.cleaning.batch import RECORD, Batch
 from tunelab.cleaning.cleaner import Cleaner, Rejecting
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.excluded import Excluded, read_excluded

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 
-from tunelab.cleaning.batches import RECORD, Batch, json_of
+from tunelab.cleaning.batch import RECORD, Batch, json_of
 from tunelab.cleaning.drawing import draw, priorities, split
 from tunelab.cleaning.judging import Judge
 from tunelab.cleaning.names import refuse_unseen

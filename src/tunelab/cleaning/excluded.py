@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tunelab.cleaning.batches import Batch
+from tunelab.cleaning.batch import Batch
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.inputs import refuse_mixed
 from tunelab.cleaning.judging import Judge, texts_of

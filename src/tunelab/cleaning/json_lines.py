@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 import msgspec
 import polars as pl
 
-from tunelab.cleaning.batches import ObjectBatch, TableBatch, Unreadable
+from tunelab.cleaning.batch import Unreadable
+from tunelab.cleaning.object_batch import ObjectBatch
 from tunelab.cleaning.pieces import OBJECT_BYTES, TABLE_BYTES, Piece, read_pieces
+from tunelab.cleaning.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Origin, SourceFile, kind_of, parse_json
 from tunelab.sources.opening import PROBABLY_LATIN

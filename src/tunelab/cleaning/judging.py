@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tunelab.cleaning.batches import Batch
+from tunelab.cleaning.batch import Batch
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.language import language_of
-from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
+from tunelab.cleaning.looking import looks
 from tunelab.cleaning.plan import Plan
-from tunelab.cleaning.redaction import HIDES, Find, redacted
 from tunelab.cleaning.report import Tally
 from tunelab.cleaning.rules import TEXT, changes, refusals
-from tunelab.cleaning.secrets import SECRET_CANDIDATES, find_secrets
 from tunelab.cleaning.seen import Seen
 from tunelab.cleaning.shapes import Said, Shape
 from tunelab.cleaning.standing import Standing
@@ -59,7 +57,7 @@ class Judge:
         self.fields: set[str] = set()
         """Fields and roles of the texts that were met while a name was missing."""
         self._rows, self._prompts, self._answers = Seen(), Seen(), Seen()
-        self._changes, self._refusals = list(changes(config)), list(refusals(config))
+        self._changes, self._looks, self._refusals = list(changes(config)), list(looks(config)), list(refusals(config))
         self.changed, self.reported = Tally(), Tally()
 
     def judge(self, batch: Batch) -> Judged:
@@ -86,15 +84,7 @@ class Judge:
     def _judge_text(self, standing: Standing) -> None:
         config = self._config
         wants_text = self._changes or self._refusals or config.languages or self._count_tokens or self.unseen
-        looks = [
-            (rule, answer, candidates, find)
-            for rule, answer, candidates, find in (
-                ("personal_data", config.personal_data, PERSONAL_CANDIDATES, find_personal),
-                ("secrets", config.secrets, SECRET_CANDIDATES, find_secrets),
-            )
-            if answer != "keep"
-        ]
-        if not wants_text and not looks and config.near_duplicates is None and config.near_overlap is None:
+        if not wants_text and not self._looks and config.near_duplicates is None and config.near_overlap is None:
             return
         leaves = standing.batch.leaves()
         self._see(leaves)
@@ -105,13 +95,12 @@ class Judge:
             touched = done.filter(pl.col("new").ne_missing(TEXT))
             self._count_changes(standing, change.rule, touched["row"])
             leaves = done.select(pl.exclude("text", "new"), text="new") if touched.height else leaves
-        for rule, answer, candidates, find in looks:
-            leaves = self._look(standing, leaves, rule, answer, candidates, find)
-        moved = (
-            leaves.join(before, on="leaf").filter(TEXT.ne_missing(pl.col("was"))) if self._changes or looks else None
-        )
-        if moved is not None and moved.height:
-            standing.batch.change(moved.sort("leaf"))
+        for look in self._looks:
+            leaves = look.applied(standing, leaves, self.changed, self.reported)
+        if self._changes or self._looks:
+            moved = leaves.join(before, on="leaf").filter(TEXT.ne_missing(pl.col("was")))
+            if moved.height:
+                standing.batch.change(moved.sort("leaf"))
         self._refuse_texts(standing, leaves)
         standing.leaves = leaves
         self._refuse_by_tokens(standing, leaves)
@@ -126,47 +115,6 @@ class Judge:
     def _count_changes(self, standing: Standing, rule: str, rows: pl.Series) -> None:
         rows = rows.unique().sort()
         self.changed.add(rule, len(rows), [standing.where(row) for row in rows[: self.changed.wants(rule)]])
-
-    def _look(
-        self,
-        standing: Standing,
-        leaves: pl.DataFrame,
-        rule: str,
-        answer: str,
-        candidates: str,
-        find: Find,
-    ) -> pl.DataFrame:
-        """Find what a room of recognisers knows, and do what the setting says."""
-        kinds: dict[int, list[str]] = {}
-        texts: dict[int, str] = {}
-        stuck: set[int] = set()
-        suspects = leaves.filter(TEXT.str.contains(candidates) | TEXT.str.contains(HIDES))
-        for leaf, row, text in suspects.select("leaf", "row", "text").iter_rows():
-            found = redacted(text, find)
-            if found.kinds:
-                kinds.setdefault(row, []).extend(found.kinds)
-                if found.text is None:
-                    stuck.add(row)
-                else:
-                    texts[leaf] = found.text
-        if answer == "redact" and stuck:
-            reason = "it holds {}, and its JSON cannot be redacted"
-            told = sorted(stuck)
-            standing.refuse(rule, told, [reason.format(", ".join(dict.fromkeys(kinds.pop(row)))) for row in told])
-        rows = sorted(kinds)
-        words = [", ".join(dict.fromkeys(kinds[row])) for row in rows]
-        if answer == "drop":
-            standing.refuse(rule, rows, [f"it holds {each}" for each in words])
-            return leaves
-        tally = self.changed if answer == "redact" else self.reported
-        shown = zip(rows, words, strict=True)
-        tally.add(rule, len(rows), [f"{standing.where(row)}: {each}" for row, each in shown][: tally.wants(rule)])
-        if answer != "redact" or not texts:
-            return leaves
-        schema = {"leaf": pl.UInt32, "new": pl.String}
-        new = pl.DataFrame({"leaf": list(texts), "new": list(texts.values())}, schema=schema)
-        joined = leaves.join(new, on="leaf", how="left", maintain_order="left")
-        return joined.select(pl.exclude("text", "new"), text=pl.coalesce("new", "text"))
 
     def _refuse_texts(self, standing: Standing, leaves: pl.DataFrame) -> None:
         if not self._refusals:

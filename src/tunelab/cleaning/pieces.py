@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tunelab.cleaning.batches import Unreadable
+from tunelab.cleaning.batch import Unreadable
 from tunelab.sources import SourceFile
 from tunelab.sources.opening import MAX_LINE_BYTES, open_bytes, read_head, too_long
 

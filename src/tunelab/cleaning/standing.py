@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from tunelab.cleaning.batches import Batch
+from tunelab.cleaning.batch import Batch
 from tunelab.cleaning.rules import TEXT
 from tunelab.cleaning.shapes import Said
 

@@ -1,0 +1,86 @@
+"""Personal data and secrets in the texts of a batch: reported, redacted, or a reason to refuse the row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from tunelab.cleaning.config import CleaningConfig
+from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
+from tunelab.cleaning.redaction import HIDES, Find, redacted
+from tunelab.cleaning.report import Tally
+from tunelab.cleaning.rules import TEXT
+from tunelab.cleaning.secrets import SECRET_CANDIDATES, find_secrets
+from tunelab.cleaning.standing import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one room of recognisers finds, and what is done about it."""
+
+    rule: str
+    """The setting it comes from."""
+    answer: Literal["report", "redact", "drop"]
+    candidates: str
+    """Pattern without which no text holds anything."""
+    find: Find
+
+    def applied(self, standing: Standing, leaves: pl.DataFrame, changed: Tally, reported: Tally) -> pl.DataFrame:
+        """Return the leaves, redacted where that is asked for; rows are refused or counted."""
+        found = _found(leaves, self.candidates, self.find)
+        if self.answer == "redact" and found.stuck:
+            reason = "it holds {}, and its JSON cannot be redacted"
+            rows = sorted(found.stuck)
+            standing.refuse(self.rule, rows, [reason.format(_listed(found.kinds.pop(row))) for row in rows])
+        rows = sorted(found.kinds)
+        words = [_listed(found.kinds[row]) for row in rows]
+        if self.answer == "drop":
+            standing.refuse(self.rule, rows, [f"it holds {each}" for each in words])
+            return leaves
+        tally = changed if self.answer == "redact" else reported
+        shown = [f"{standing.where(row)}: {each}" for row, each in zip(rows, words, strict=True)]
+        tally.add(self.rule, len(rows), shown[: tally.wants(self.rule)])
+        if self.answer != "redact" or not found.texts:
+            return leaves
+        schema = {"leaf": pl.UInt32, "new": pl.String}
+        new = pl.DataFrame({"leaf": list(found.texts), "new": list(found.texts.values())}, schema=schema)
+        joined = leaves.join(new, on="leaf", how="left", maintain_order="left")
+        return joined.select(pl.exclude("text", "new"), text=pl.coalesce("new", "text"))
+
+
+def looks(config: CleaningConfig) -> Iterator[Look]:
+    """Yield what is to be looked for, in the order of the rules."""
+    if config.personal_data != "keep":
+        answer = config.personal_data
+        yield Look(rule="personal_data", answer=answer, candidates=PERSONAL_CANDIDATES, find=find_personal)
+    if config.secrets != "keep":
+        yield Look(rule="secrets", answer=config.secrets, candidates=SECRET_CANDIDATES, find=find_secrets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    kinds: dict[int, list[str]]
+    """Row -> what was found in it."""
+    texts: dict[int, str]
+    """Leaf -> its text, redacted."""
+    stuck: set[int]
+    """Rows with a text that cannot be redacted."""
+
+
+def _found(leaves: pl.DataFrame, candidates: str, find: Find) -> _Found:
+    found = _Found(kinds={}, texts={}, stuck=set())
+    suspects = leaves.filter(TEXT.str.contains(candidates) | TEXT.str.contains(HIDES))
+    for leaf, row, text in suspects.select("leaf", "row", "text").iter_rows():
+        hidden = redacted(text, find)
+        if hidden.kinds:
+            found.kinds.setdefault(row, []).extend(hidden.kinds)
+            if hidden.text is None:
+                found.stuck.add(row)
+            else:
+                found.texts[leaf] = hidden.text
+    return found
+
+
+def _listed(kinds: list[str]) -> str:
+    return ", ".join(dict.fromkeys(kinds))
