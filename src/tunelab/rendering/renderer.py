@@ -110,13 +110,9 @@ class Renderer:
         together = self._together(conversation, assistants)
         for index in wanted:
             if not index:
-                what, where = (
-                    "nothing stands before this answer: no prompt asks for it",
-                    f"{conversation.origin}: message 1",
-                )
-                yield DataError(
-                    what, where=where, remedy="Put a question or a system message in front, or take it out."
-                )
+                what = "nothing stands before this answer: no prompt asks for it"
+                remedy = "Put a question or a system message in front, or take it out."
+                yield DataError(what, where=f"{conversation.origin}: message 1", remedy=remedy)
                 continue
             try:
                 yield self._turn(conversation, index, *(together.get(index) or self._alone(conversation, index)))
@@ -255,14 +251,7 @@ class Renderer:
             DataError: the answer does not continue its prompt.
             Exception: whatever the template raises.
         """
-        messages, tools, where = (
-            conversation.messages,
-            conversation.tools,
-            f"{conversation.origin}: message {index + 1}",
-        )
-        if not index:
-            what = "nothing stands before this answer, so that no prompt asks for it"
-            raise DataError(what, where=where, remedy="Put a question or a system message in front, or take it out.")
+        messages, tools = conversation.messages, conversation.tools
         prompt = self._text(messages[:index], tools, add_generation_prompt=True)
         whole = self._text(messages[: index + 1], tools, add_generation_prompt=False)
         start = len(prompt.text)
@@ -281,11 +270,9 @@ class Renderer:
         written = text.text[start:stop]
         message = conversation.messages[index]
         if self.abilities.tool_calls and any(call.name not in written for call in message.tool_calls):
-            where = f"{conversation.origin}: message {index + 1}"
+            what = "the chat template does not write all tool calls of this answer"
             remedy = "Use a data.chat_template that writes them, or one call a message."
-            raise DataError(
-                "the chat template does not write all tool calls of this answer", where=where, remedy=remedy
-            )
+            raise DataError(what, where=f"{conversation.origin}: message {index + 1}", remedy=remedy)
         end = self._end_of_turn(text, start, stop)
         return Turn(
             index=index,
