@@ -8,12 +8,14 @@ import numpy as np
 import peft
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from networks import tiny_network
 from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
 from tunelab.errors import AdapterError
 from tunelab.files import sha256_file
+from tunelab.models.locate import EMBEDDED_MODELS
 
 KINDS: dict[str, AdapterConfig] = {
     "lora": LoraConfig(r=4),
@@ -170,3 +172,22 @@ def test_a_damaged_adapter_folder_is_told(kind: str, damage: str, tmp_path: Path
         config.write_text(json.dumps({"base_model_name_or_path": "tiny", "peft_type": "LOHA"}))
     with pytest.raises(AdapterError, match=r"is missing|is damaged|is no JSON|of kind LOHA"):
         load_adapter(tiny_network(), tmp_path, base_model="tiny")
+
+
+def test_dora_where_a_row_has_no_weight_is_refused_with_the_layers_that_have_none() -> None:
+    with_zero_rows = tiny_network()
+    with_zero_rows.get_submodule("model.layers.1.self_attn.q_proj").weight.data[:5] = 0
+    everywhere = LoraConfig(r=4, use_dora=True, target_modules="attention")
+    told = r"5 of 32 rows of model\.layers\.1\.self_attn\.q_proj .*target_modules=\[k_proj, v_proj, o_proj\]"
+    with pytest.raises(AdapterError, match=told):
+        attach(with_zero_rows, everywhere, init_ids=NO_IDS, base_model="tiny", seed=3)
+
+    nano = AutoModelForCausalLM.from_pretrained(EMBEDDED_MODELS["nano"])
+    wishes = ("o_proj", "gate_proj", "up_proj")
+    adapter = attach(
+        nano, LoraConfig(r=4, use_dora=True, target_modules=wishes), init_ids=NO_IDS, base_model="nano", seed=3
+    )
+    nano(IDS, labels=IDS).loss.backward()
+    assert all(
+        weight.grad is not None and weight.grad.isfinite().all() for weight in adapter.named_parameters().values()
+    )

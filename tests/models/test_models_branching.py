@@ -71,6 +71,17 @@ def test_a_network_whose_tokens_see_later_ones_is_refused() -> None:
         cannot_branch(network)
 
 
+@pytest.mark.parametrize("kind", ["llama", "mamba"])
+def test_outputs_that_are_not_finite_are_told_with_their_layer_and_not_taken_for_sight_of_later_tokens(
+    kind: str,
+) -> None:
+    network = running_network(kind) if kind in RUNNING else tiny_network(kind)
+    name, layer = [(name, each) for name, each in network.named_modules() if isinstance(each, torch.nn.Linear)][-2]
+    layer.weight.data[3] = torch.nan
+    with pytest.raises(ModelError, match=rf"the outputs of this model are not finite.* come from {name};"):
+        cannot_branch(network)
+
+
 def test_every_stateful_model_of_transformers_is_recognised_by_its_config_alone(tmp_path: Path) -> None:
     folders = Path(transformers.models.__file__).parent
     stateful = {

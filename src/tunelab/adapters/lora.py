@@ -63,7 +63,7 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
     """Attach a fresh LoRA adapter to `network`, in place; its initial weights depend on `seed` alone.
 
     Raises:
-        AdapterError: a target matches no layer, or a setting does not fit the layers.
+        AdapterError: a target matches no layer, a setting does not fit the layers, or DoRA would divide by zero.
     """
     targets = find_targets(network, config.target_modules)
     settings = peft.LoraConfig(
@@ -85,6 +85,8 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
         torch.manual_seed(seed)
         wrapped = peft.get_peft_model(network, settings, autocast_adapter_dtype=True)
     _refuse_if_passed_over(network, targets)
+    if config.use_dora:
+        _refuse_to_divide_by_zero(network, targets)
     settings.base_model_name_or_path = base_model  # peft writes the network's own path, a folder of this machine
     return LoraAdapter(wrapped, targets)
 
@@ -116,6 +118,28 @@ def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target]) 
             f"peft takes {names} of this model for parts of its fused experts and would not train {passed_over[0]}",
             where="lora.target_modules",
             remedy=f"Name the other layers: [{', '.join(reached)}].",
+        )
+
+
+def _refuse_to_divide_by_zero(network: PreTrainedModel, targets: Sequence[Target]) -> None:
+    """Raise an AdapterError where an output of a layer has only zero weights: DoRA gives 0/0 there, in peft as well."""
+    zeros, sizes = {}, {}
+    for name in dict.fromkeys(module for target in targets for module in target.modules):
+        magnitudes: torch.Tensor = network.get_submodule(name).lora_magnitude_vector["default"].weight
+        zeros[name], sizes[name] = int((magnitudes == 0).sum()), magnitudes.numel()
+    names = dict.fromkeys((name.rsplit(".", 1)[-1] for name in zeros), 0)
+    for name, count in zeros.items():
+        names[name.rsplit(".", 1)[-1]] += count
+    if any(names.values()):
+        per_name = ", ".join(f"{name} {count:,}" for name, count in names.items() if count)
+        first = next(name for name, count in zeros.items() if count)
+        whole = [name for name, count in names.items() if not count]
+        others = f", or take only layers without such rows: lora.target_modules=[{', '.join(whole)}]" if whole else ""
+        raise AdapterError(
+            "DoRA divides by the norm of each output's weights, and they are all zero in "
+            f"{zeros[first]:,} of {sizes[first]:,} rows of {first} (such rows: {per_name})",
+            where="lora.use_dora",
+            remedy=f"Train LoRA without it: lora.use_dora=false{others}.",
         )
 
 

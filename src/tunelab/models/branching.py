@@ -24,7 +24,7 @@ def cannot_branch(network: PreTrainedModel) -> str | None:
     The answer is remembered as long as the network lives.
 
     Raises:
-        ModelError: tokens see later ones, so that neither way would train it.
+        ModelError: tokens see later ones, or the outputs are not finite, so that neither way would train it.
     """
     if network not in _reasons:
         _reasons[network] = _declared(network) or _tried(network)
@@ -59,7 +59,7 @@ def _tried(network: PreTrainedModel) -> str | None:
     spans = [Span(0, _TRUNK, len(ids_N)), Span(_TRUNK, own, own), Span(own, len(ids_N), len(ids_N))]
     read_Q = np.arange(own, len(ids_N), dtype=np.int32)
     layout = ForestLayout(spans_S=spans, longest_path=own, last_read=(last_layer(network), read_Q))
-    alone_NV = _logits(network, input_ids=torch.cat([ids_N[:_TRUNK], ids_N[own:]])[None])[_TRUNK:]
+    alone_NV = _alone(network, torch.cat([ids_N[:_TRUNK], ids_N[own:]]))[_TRUNK:]
     try:
         with forest_attention(network):
             inputs = network.get_input_embeddings()(ids_N)[None]
@@ -73,13 +73,49 @@ def _tried(network: PreTrainedModel) -> str | None:
 
 def _refuse_if_it_looks_ahead(network: PreTrainedModel) -> None:
     ids_N = _trial_ids(network, _TRUNK + _FIRST)
-    alone_NV = _logits(network, input_ids=ids_N[None, :_TRUNK])
-    if _difference(_logits(network, input_ids=ids_N[None])[:_TRUNK], alone_NV) > _tolerance(network):
+    alone_NV = _alone(network, ids_N[:_TRUNK])
+    if _difference(_alone(network, ids_N)[:_TRUNK], alone_NV) > _tolerance(network):
         raise ModelError(
             "in this model tokens see those that come after them",
             where=network.config.model_type,
             expected="a causal language model",
         )
+
+
+def _alone(network: PreTrainedModel, ids_N: torch.Tensor) -> torch.Tensor:
+    """Return the (N, vocabulary) logits of one plain row; a ModelError where they are no finite numbers."""
+    logits_NV = _logits(network, input_ids=ids_N[None])
+    if not logits_NV.isfinite().all():
+        raise ModelError(
+            f"the outputs of this model are not finite; the first that are not come from {_first_bad(network, ids_N)}",
+            where=network.config.model_type,
+            expected="no NaN and no infinity",
+            remedy="See whether the weights there are whole, and whether they overflow in "
+            f"{str(network.dtype).removeprefix('torch.')}: model.torch_dtype can be another.",
+        )
+    return logits_NV
+
+
+def _first_bad(network: PreTrainedModel, ids_N: torch.Tensor) -> str:
+    """Return the name of the module whose output is the first that is not finite."""
+    bad: list[str] = []
+
+    def look(name: str, output: object) -> None:
+        tensors = output if isinstance(output, tuple) else (output,)
+        if any(isinstance(each, torch.Tensor) and not each.isfinite().all() for each in tensors):
+            bad.append(name)
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output, name=name: look(name, output))
+        for name, module in network.named_modules()
+        if name
+    ]
+    try:
+        _logits(network, input_ids=ids_N[None])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return bad[0] if bad else "the model's last step"
 
 
 def _trial_ids(network: PreTrainedModel, number: int) -> torch.Tensor:
