@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
 from cleaned_files import chat, clean, kept, write_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -44,6 +45,39 @@ def test_calls_of_one_session_without_an_id_stay_together(tmp_path: Path) -> Non
     ]
     assert len(first[1]) == 3
     assert not first[0] & first[1]
+
+
+@pytest.mark.parametrize("shape", ["messages", "conversations"])
+def test_rows_of_a_growing_chat_stay_together_though_all_chats_open_alike(tmp_path: Path, shape: str) -> None:
+    rows = []
+    who, what, human, answers = ("role", "content", "user", "assistant")
+    if shape == "conversations":
+        who, what, human, answers = ("from", "value", "human", "gpt")
+    for chat_number in range(12):
+        messages = [{who: "system", what: "be kind"}, {who: human, what: "hello"}]
+        for turn in range(3):
+            messages = [*messages, {who: answers, what: f"answer {chat_number} {turn}"}]
+            rows.append({shape: messages, "chat": chat_number})
+            messages = [*messages, {who: human, what: f"and {turn}"}]
+    clean(write_rows(tmp_path / "in.jsonl", rows), "out", test_size=0.25)
+    chats = [{row["chat"] for row in kept(tmp_path / "out" / f"{side}.jsonl")} for side in ("train", "test")]
+    assert len(chats[1]) == 3
+    assert not chats[0] & chats[1]
+
+
+def test_a_row_that_asks_what_a_chat_asks_goes_with_that_chat(tmp_path: Path) -> None:
+    rows = []
+    for number in range(20):
+        first, other = (chat(f"question {number}", f"{word} answer") for word in ("one", "another"))
+        more = [{"role": "user", "content": "and?"}, {"role": "assistant", "content": "more"}]
+        rows += [other, first, {"messages": [*first["messages"], *more]}]
+    clean(write_rows(tmp_path / "in.jsonl", rows), "out", test_size=0.3)
+    asked = [
+        {row["messages"][0]["content"] for row in kept(tmp_path / "out" / f"{side}.jsonl")}
+        for side in ("train", "test")
+    ]
+    assert len(asked[1]) == 6
+    assert not asked[0] & asked[1]
 
 
 def test_the_folder_of_a_split_is_read_as_two_sides(tmp_path: Path) -> None:

@@ -68,6 +68,22 @@ def test_calls_of_one_session_are_found_without_an_id_by_what_they_continue():
             for length in (2, 4, 6, 8)
         ]
 
+    check_whole(calls)
+
+
+def test_rows_of_a_growing_chat_stay_together_and_a_shared_greeting_joins_no_chats():
+    def chat(name: str) -> list[Conversation]:
+        said = [Message(role="system", content="be kind"), Message(role="user", content="hello")]
+        said += [Message(role=("assistant", "user")[turn % 2], content=f"{name}  {turn}") for turn in range(7)]
+        return [
+            Conversation(messages=tuple(said[:length]), origin=Origin(path=name, line=length))
+            for length in (3, 5, 7, 9)
+        ]
+
+    check_whole(chat)
+
+
+def check_whole(calls) -> None:
     everything = [call for number in range(10) for call in calls(f"session {number}")]
     for order in (everything, everything[::-1], everything[::2] + everything[1::2]):
         train, held_out = split_conversations(order, fraction=0.2, seed=3)

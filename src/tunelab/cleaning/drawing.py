@@ -4,9 +4,10 @@ from collections.abc import Hashable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.conversations.split import hold_out, session_keys
+from tunelab.conversations.split import chain_origins, hold_out
 
 
 def priorities(indices: pl.Series, seed: int) -> pl.Series:
@@ -43,7 +44,8 @@ def draw(ledger: pl.DataFrame, config: CleaningConfig) -> tuple[pl.DataFrame, di
 def split(ledger: pl.DataFrame, config: CleaningConfig, test_size: float) -> pl.Series:
     """Return for each row whether it is on the test side.
 
-    Rows of one session stay together, and so do rows that ask the same. With `stratified`, each class gives its share.
+    Rows of one session stay together, rows that continue each other, and rows that ask the same. With `stratified`,
+    each class gives its share.
     """
     keys = _groups(ledger)
     if not config.stratified:
@@ -63,20 +65,45 @@ def split(ledger: pl.DataFrame, config: CleaningConfig, test_size: float) -> pl.
     return pl.Series([index in held for index in range(len(keys))], dtype=pl.Boolean)
 
 
+def sessions_of(ledger: pl.DataFrame) -> list[Hashable]:
+    """Return what equals for rows of one session, and for rows that continue each other; a place for each other row.
+
+    Args:
+        ledger: `session` (an id, or null) and `chain` (hashes of beginnings), where rows are conversations.
+    """
+    if "chain" not in ledger.columns:
+        return list(range(ledger.height))
+    origins = _origins(ledger).tolist()
+    return [origin if id_ is None else id_ for id_, origin in zip(ledger["session"], origins, strict=True)]
+
+
+def _origins(ledger: pl.DataFrame) -> NDArray[np.int64]:
+    hashes = ledger["chain"].explode(empty_as_null=False, keep_nulls=False)
+    return chain_origins(hashes.to_numpy(), ledger["chain"].list.len().fill_null(0).to_numpy().astype(np.int64))
+
+
 def _groups(ledger: pl.DataFrame) -> list[Hashable]:
-    """Return what equals for rows that stay together: the session, else the prompt, else nothing."""
-    height = ledger.height
-    sessions = ledger["session"].to_list() if "session" in ledger.columns else [None] * height
-    chains = ledger["chain"].to_list() if "chain" in ledger.columns else [None] * height
-    prompts = ledger["prompt"].to_list() if "prompt" in ledger.columns else [None] * height
-    links = [
-        session if session is not None else None if chain is None else tuple(chain)
-        for session, chain in zip(sessions, chains, strict=True)
-    ]
-    keys = session_keys(links)
+    """Return what equals for rows that stay together: a session; of the others, those that ask the same.
+
+    A row that asks what a row of a chat asks goes with that chat. Chats that ask the same (a greeting, mostly) do not
+    go together: the first answer of one would tie all of them.
+    """
+    keys = sessions_of(ledger)
+    if "prompt" not in ledger.columns:
+        return keys
+    if "chain" not in ledger.columns:
+        return [
+            key if prompt is None else ("prompt", prompt) for key, prompt in zip(keys, ledger["prompt"], strict=True)
+        ]
+    lengths_N, origins_N = ledger["chain"].list.len().fill_null(0).to_numpy(), _origins(ledger)
+    chats = set(np.unique(origins_N[lengths_N != lengths_N[origins_N]]).tolist())
+    asked: dict[object, Hashable] = {}
+    for key, prompt in zip(keys, ledger["prompt"], strict=True):
+        if key in chats:
+            asked.setdefault(prompt, key)
     return [
-        ("prompt", prompt) if link is None and prompt is not None else key
-        for key, link, prompt in zip(keys, links, prompts, strict=True)
+        key if isinstance(key, str) or key in chats or prompt is None else asked.get(prompt, ("prompt", prompt))
+        for key, prompt in zip(keys, ledger["prompt"], strict=True)
     ]
 
 

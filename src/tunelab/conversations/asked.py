@@ -23,6 +23,15 @@ def prompt_keys(conversation: Conversation) -> list[bytes]:
     return keys
 
 
+def beginnings(conversation: Conversation) -> list[int]:
+    """Return, for each message, a 64-bit hash of all up to it; empty for plain text."""
+    hashes, digest = [], hashlib.blake2b(digest_size=16)
+    for message in conversation.messages:
+        digest.update(_bytes(message))
+        hashes.append(int.from_bytes(digest.digest()[:8], "little", signed=True))
+    return hashes
+
+
 def questions(conversation: Conversation) -> list[bytes]:
     """Return what a conversation asks, in order: its prompt keys; a plain text is its own question."""
     return prompt_keys(conversation) or [answer_key(conversation)]
