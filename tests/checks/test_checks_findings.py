@@ -1,5 +1,6 @@
 """Each finding appears where its fault is, and only there."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -133,6 +134,24 @@ def test_pain_01_an_answer_cut_to_nothing_blocks() -> None:
     assert (finding.severity, finding.count, finding.total) == ("error", 1, 2)
     assert finding.examples == ("train.jsonl:2 (3,000 tokens)",)
     assert "3,000" in finding.remedy
+
+
+@pytest.mark.parametrize("code", ["answer_cut_away", "answer_cut", "too_long"])
+def test_pain_01_no_length_is_advised_that_the_model_has_no_positions_for(code: str) -> None:
+    if code == "answer_cut":
+        sequences, lost = [rendered(1), rendered(2, cut_completion=3000), rendered(3, cut_completion=90)], ()
+    else:
+        long = dropped(2, "answer cut away" if code == "answer_cut_away" else "too long")
+        sequences, lost = [rendered(1)], (long, replace(long, num_tokens=100))
+    some = clean(rendered_train=a_set(sequences, dropped=lost), max_positions=2048)
+    told = the(code, some).remedy
+    assert re.search(
+        r"positions for 2,048 tokens, too few for 1 of 2 .*split .*max_length to \d\d\d? for the others", told
+    )
+    assert "Raise data.max_length (" in the(code, replace(some, max_positions=4096)).remedy
+    all_beyond = the(code, replace(some, max_positions=50)).remedy
+    assert "too few for 2 of 2" in all_beyond
+    assert "max_length" not in all_beyond
 
 
 def test_pain_02_long_rows_that_were_dropped_are_counted_with_their_places() -> None:

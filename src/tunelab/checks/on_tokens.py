@@ -46,8 +46,7 @@ def answer_cut_away(material: Material) -> Iterator[Finding]:
         severity="error",
         examples=_with_lengths(gone),
         why="Nothing of these answers is left to learn from.",
-        remedy=f"Raise data.max_length (the longest needs {_longest(gone):,})"
-        + ("." if len(gone) == total else ", or set data.on_too_long to drop."),
+        remedy=_make_room(gone, material) + ("." if len(gone) == total else ", or set data.on_too_long to drop."),
     )
 
 
@@ -112,7 +111,7 @@ def answer_cut(material: Material) -> Iterator[Finding]:
         severity=_by_share(cut, material.num_answers, material),
         examples=_with_lengths(cut),
         why="A cut answer does not end its turn: the model is not shown where to stop.",
-        remedy=f"Raise data.max_length (the longest needs {_longest(cut):,}), or set data.on_too_long to drop.",
+        remedy=f"{_make_room(cut, material)}, or set data.on_too_long to drop.",
     )
 
 
@@ -128,7 +127,7 @@ def too_long(material: Material) -> Iterator[Finding]:
         severity=_by_share(gone, total, material),
         examples=_with_lengths(gone),
         why="What is long is often of one kind, and that kind is then missing.",
-        remedy=f"Raise data.max_length (the longest needs {_longest(gone):,}), or shorten the prompts.",
+        remedy=f"{_make_room(gone, material)}, or shorten the prompts.",
     )
 
 
@@ -210,8 +209,17 @@ def _full_length(item: Rendered | Dropped) -> int:
     return item.num_tokens + (item.cut_prompt + item.cut_completion if isinstance(item, Rendered) else 0)
 
 
-def _longest(items: Sequence[Rendered | Dropped]) -> int:
-    return max(map(_full_length, items), default=0)
+def _make_room(items: Sequence[Rendered | Dropped], material: Material) -> str:
+    """Return the advice for what does not fit max_length; never a length that the base model has no positions for."""
+    lengths, limit = sorted(map(_full_length, items)), material.max_positions
+    if not lengths or limit is None or lengths[-1] <= limit:
+        return f"Raise data.max_length (the longest needs {max(lengths, default=0):,})"
+    fitting = [length for length in lengths if length <= limit]
+    others = f"; raise data.max_length to {fitting[-1]:,} for the others" if fitting else ""
+    return (
+        f"The base model has positions for {limit:,} tokens, too few for {len(lengths) - len(fitting):,} of "
+        f"{len(lengths):,} (the longest needs {lengths[-1]:,}): split those conversations{others}"
+    )
 
 
 def _with_lengths(items: Sequence[Rendered | Dropped]) -> list[str]:
