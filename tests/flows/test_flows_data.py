@@ -37,8 +37,16 @@ def test_a_share_is_held_out_by_seed_and_no_row_is_lost(tmp_path: Path) -> None:
     assert "10 rows of 40 held out" in first.notes
 
 
-def test_rows_that_stand_twice_never_measure_what_was_trained(tmp_path: Path) -> None:
+def test_a_row_that_stands_twice_stands_on_one_side(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", [*rows(30), *rows(30)])
+    found = gathered(tmp_path, "data.eval_fraction=0.3")
+    assert len(found.held_out) == 18
+    assert not {item.messages for item in found.train} & {item.messages for item in found.held_out}
+
+
+def test_questions_that_are_answered_twice_never_measure_what_was_trained(tmp_path: Path) -> None:
+    again = [row(f"row {number}: is the lamp in stock?", "Let me see.") for number in range(30)]
+    write_rows(tmp_path / "train.jsonl", [*rows(30), *again])
     found = gathered(tmp_path, "data.eval_fraction=0.3")
     asked = {item.messages[0].content for item in found.train}
     assert not asked & {item.messages[0].content for item in found.held_out}
