@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
-from cleaned_files import clean, counts, rejected, write_rows
+from cleaned_files import clean, counts, kept, rejected, write_rows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from tunelab.cleaning.personal import find_personal
 from tunelab.cleaning.redaction import redacted
 from tunelab.cleaning.secrets import find_secrets
 from tunelab.conversations import ConversationConfig, read_conversations
+from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows
 
 CARD = 4111111111111111
@@ -159,3 +161,48 @@ def test_a_row_that_cannot_be_redacted_is_rejected_with_its_reason(tmp_path: Pat
     assert (report.num_kept, counts(report), report.changed) == (1, {"personal_data": 1}, ())
     (told,) = rejected(tmp_path)
     assert told["reason"] == "it holds email, and its JSON cannot be redacted"
+
+
+TABLE_ROW = {
+    "title": "<b>x</b> a@b.org",
+    "card": CARD,
+    "n": 5,
+    "is": True,
+    "info": {"k": CARD, "a@b.org": 1, "said": "<i>to</i> c@d.org", "password": SECRET, "n": 1.5},
+    "l": ["<i>b</i> b@c.org", CARD, {"deep": [CARD]}],
+}
+REDACTED = {
+    "title": "x [EMAIL]",
+    "card": "[CARD]",
+    "n": 5,
+    "is": True,
+    "info": {"k": "[CARD]", "[EMAIL]": 1, "said": "to [EMAIL]", "password": "[ASSIGNED_SECRET]", "n": 1.5},
+    "l": ["b [EMAIL]", "[CARD]", {"deep": ["[CARD]"]}],
+}
+
+
+def test_numbers_and_nested_values_of_a_table_are_redacted_and_counted(tmp_path: Path) -> None:
+    other = {"title": "y", "card": 1, "n": 7, "is": False, "info": {"k": 1}, "l": []}
+    path = write_rows(tmp_path / "in.jsonl", [TABLE_ROW, other, {**other, "card": CARD}])
+    report = clean(path, strip_html=True, personal_data="redact", secrets="redact")
+    assert kept(tmp_path / "out.jsonl") == [REDACTED, other, {**other, "card": "[CARD]"}]
+    assert {each.rule: each.count for each in report.changed} == {"strip_html": 1, "personal_data": 2, "secrets": 1}
+    assert [each.count for each in clean(path, personal_data="report").reported] == [2]
+    assert counts(clean(path, personal_data="drop")) == {"personal_data": 2}
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_number_of_a_parquet_column_becomes_text_and_no_number_is_left(tmp_path: Path, is_nested: bool) -> None:
+    more = {"l": [CARD, 2]} if is_nested else {}
+    rows = [{"title": "t", "card": CARD, "n": 1, **more}, {"title": "u", "card": 5, "n": 2, **more}]
+    pl.DataFrame(rows).write_parquet(tmp_path / "in.parquet")
+    report = clean(tmp_path / "in.parquet", personal_data="redact", drop_duplicates="row")
+    more = {"l": ["[CARD]", 2]} if is_nested else {}
+    assert kept(tmp_path / "out.jsonl") == [{"title": "t", "card": "[CARD]", "n": 1, **more}, {**rows[1], **more}]
+    assert [each.count for each in report.changed] == [1 + is_nested]
+    if is_nested:
+        with pytest.raises(DataError, match=r'the field "l" holds lists.*jsonl'):
+            clean(tmp_path / "in.parquet", "out.parquet", personal_data="redact")
+    else:
+        clean(tmp_path / "in.parquet", "out.parquet", personal_data="redact")
+        assert pl.read_parquet(tmp_path / "out.parquet")["card"].to_list() == ["[CARD]", "5"]

@@ -33,8 +33,8 @@ class Batch(Protocol):
     num_bytes: int
     """Bytes of the file that were read for them."""
 
-    def leaves(self) -> pl.DataFrame:
-        """Return the frame of text leaves."""
+    def leaves(self, *, is_searched: bool = False) -> pl.DataFrame:
+        """Return the frame of text leaves; if it is to be searched, with numbers, lists and objects of tables."""
         ...
 
     def change(self, changed: pl.DataFrame) -> None:

@@ -86,7 +86,7 @@ class Judge:
         wants_text = self._changes or self._refusals or config.languages or self._count_tokens or self.unseen
         if not wants_text and not self._looks and config.near_duplicates is None and config.near_overlap is None:
             return
-        leaves = standing.batch.leaves()
+        leaves = standing.batch.leaves(is_searched=bool(self._looks))
         self._see(leaves)
         leaves = _looked_at(leaves, config)
         before = leaves.select("leaf", was=TEXT)

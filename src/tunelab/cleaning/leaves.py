@@ -1,7 +1,8 @@
 """The text in a row, leaf by leaf: where it stands, whose it is, and how a changed one goes back."""
 
 import json
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -20,6 +21,7 @@ _CODE = frozenset({"tool_calls", "function_call", "arguments", "parameters"})
 _ARGUMENTS = frozenset({"arguments", "parameters", "input"})
 """Fields of a call that hold its arguments, as an object or as JSON text."""
 _JSON = msgspec.json.Encoder()
+_BARE_KIND = re.compile(r"\[[A-Z_]+\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +44,12 @@ def is_optional(field: str, fields: Collection[str]) -> bool:
     return field in _OPTIONAL or (field == "input" and "instruction" in fields)
 
 
-def leaves_of(value: object, columns: tuple[str, ...] = ()) -> Iterator[Leaf]:
+def leaves_of(value: object, columns: tuple[str, ...] = (), *, is_searched: bool = False) -> Iterator[Leaf]:
     """Yield the texts of a row in their order.
 
     Args:
         columns: the fields of a table's row; one that is missing is a leaf of its own, null. None for conversations.
+        is_searched: whether what a table holds besides texts is wanted, too: the JSON of numbers, lists and objects.
     """
     if isinstance(value, str):
         yield Leaf(path=(), field="text", text=value, is_prose=True)
@@ -54,7 +57,12 @@ def leaves_of(value: object, columns: tuple[str, ...] = ()) -> Iterator[Leaf]:
         for key, inner in value.items():
             if columns and isinstance(inner, str | None):
                 yield Leaf(path=(key,), field=key, text=inner, is_prose=True)
-            elif key not in _NO_TEXT and key not in _DEFINITIONS:
+                continue
+            is_one = columns and key in _CODE & _ARGUMENTS  # a leaf as a whole already
+            if is_searched and columns and not is_one and not isinstance(inner, bool) and _holds_some(inner):
+                text = _JSON.encode(inner).decode()
+                yield Leaf(path=(key,), field=key, text=text, is_prose=False, may_be_empty=True)
+            if key not in _NO_TEXT and key not in _DEFINITIONS:
                 yield from _inside(inner, (key,), key, is_optional(key, value), is_code=key in _CODE)
         for key in columns:
             if key not in value:
@@ -75,6 +83,25 @@ def put_back(value: object, path: Path, text: str) -> object:
     was_open = isinstance(place[last], dict | list)  # type: ignore[index]
     place[last] = json.loads(text) if was_open else text  # type: ignore[index]
     return value
+
+
+def joined(old: object, new: object, texts: Mapping[Path, str], path: Path = ()) -> object:
+    """Return `new`, which is `old` redacted as a whole, with the texts in it that were changed one by one.
+
+    A text that was redacted for its name's sake, so that its kind alone is left, stays so.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        pairs = zip(old.items(), new.items(), strict=True)
+        return {name: joined(was, now, texts, (*path, key)) for (key, was), (name, now) in pairs}
+    if isinstance(old, list) and isinstance(new, list):
+        both = enumerate(zip(old, new, strict=True))
+        return [joined(was, now, texts, (*path, index)) for index, (was, now) in both]
+    is_kind = isinstance(new, str) and _BARE_KIND.fullmatch(new) is not None
+    return new if is_kind else texts.get(path, new)
+
+
+def _holds_some(value: object) -> bool:
+    return bool(value) if isinstance(value, list | dict) else isinstance(value, int | float)
 
 
 def _inside(value: object, path: Path, field: str, optional: bool, *, is_code: bool) -> Iterator[Leaf]:

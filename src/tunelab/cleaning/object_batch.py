@@ -1,5 +1,6 @@
 """Rows of any shape."""
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import polars as pl
 
 from tunelab.cleaning.batch import RECORD, Unreadable, leaf_frame
 from tunelab.cleaning.keys import json_keys, picked, table_keys
-from tunelab.cleaning.leaves import Path, leaves_of, put_back
+from tunelab.cleaning.leaves import Path, joined, leaves_of, put_back
 from tunelab.cleaning.splice import spliced
 
 _JSON = msgspec.json.Encoder()
@@ -34,12 +35,12 @@ class ObjectBatch:
     _originals: dict[int, str] = field(default_factory=dict)
     _changed_columns: set[str] = field(default_factory=set)
 
-    def leaves(self) -> pl.DataFrame:
-        """Walk the rows."""
+    def leaves(self, *, is_searched: bool = False) -> pl.DataFrame:
+        """Walk the rows; a column that is no text is one leaf more, its JSON, where it is to be searched."""
         self._paths = []
         rows, fields, texts, prose, empty = [], [], [], [], []
         for row, value in enumerate(self.objects):
-            for leaf in leaves_of(value, self.columns):
+            for leaf in leaves_of(value, self.columns, is_searched=is_searched):
                 self._paths.append((row, leaf.path))
                 rows.append(row)
                 fields.append(leaf.field)
@@ -55,9 +56,13 @@ class ObjectBatch:
             row, path = self._paths[leaf]
             if row not in self._originals:
                 self._originals[row] = self.record(row)
-            self.objects[row] = put_back(self.objects[row], path, text)
             new.setdefault(row, {})[path] = text
             self._changed_columns.update(str(name) for name in path[:1])
+        for row, texts in new.items():
+            if self.columns:
+                new[row] = texts = _without_overlap(self.objects[row], texts)
+            for path, text in texts.items():
+                self.objects[row] = put_back(self.objects[row], path, text)
         if self.records is not None:
             for row, texts in new.items():
                 self.records[row] = spliced(self.records[row], texts)
@@ -106,6 +111,18 @@ class ObjectBatch:
     def record(self, row: int) -> str:
         """Return the JSON text of a row."""
         return _encoded(self.objects[row]) if self.records is None else self.records[row]
+
+
+def _without_overlap(value: object, texts: dict[Path, str]) -> dict[Path, str]:
+    """Return changes of a table's row, those inside a column that is changed as a whole joined with it."""
+    assert isinstance(value, dict)
+    apart = dict(texts)
+    for path, text in texts.items():
+        inside = {each: apart.pop(each) for each in texts if len(each) > 1 == len(path) and each[:1] == path}
+        if inside:
+            below = {each[1:]: changed for each, changed in inside.items()}
+            apart[path] = json.dumps(joined(value[path[0]], json.loads(text), below), ensure_ascii=False)
+    return apart
 
 
 def _is_flat(value: object) -> bool:

@@ -1,7 +1,7 @@
 """Rows of a table: their texts are columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -21,21 +21,33 @@ class TableBatch:
     num_bytes: int
     columns: pl.DataFrame
     text_columns: tuple[str, ...]
-    """Those of them that hold text; others are carried along."""
+    """Those of them that hold text; others are carried along, and numbers are searched."""
     records: pl.Series | None = None
     """The JSON text of each row, where that is what is written."""
     empty_is_null: bool = False
     """True for CSV, which has no other null."""
     is_conversation: bool = False
     _original: tuple[pl.DataFrame, pl.Series | None] | None = None
+    _redacted: dict[int, dict[str, str]] = field(default_factory=dict)
+    """Row -> column of numbers -> what stands in the number's place."""
 
-    def leaves(self) -> pl.DataFrame:
+    @property
+    def _number_columns(self) -> tuple[str, ...]:
+        kinds = (self._original or (self.columns, None))[0].schema
+        return tuple(name for name, kind in kinds.items() if kind.is_numeric())
+
+    def _numbers(self) -> list[pl.Series]:
+        return [(self._original or (self.columns, None))[0][name] for name in self._number_columns]
+
+    def leaves(self, *, is_searched: bool = False) -> pl.DataFrame:
         """Return the leaves column by column: leaf // rows is the column, leaf % rows the row."""
         height = self.columns.height
         number = pl.int_range(height, dtype=pl.UInt32)
         parts = []
-        for index, name in enumerate(self.text_columns):
-            text = pl.col(name)
+        names = (*self.text_columns, *self._number_columns) if is_searched else self.text_columns
+        for index, name in enumerate(names):
+            is_text = index < len(self.text_columns)
+            text = pl.col(name).cast(pl.String)
             if self.empty_is_null:
                 text = pl.when(text != "").then(text)
             parts.append(
@@ -44,26 +56,34 @@ class TableBatch:
                     row=number,
                     field=pl.lit(name),
                     text=text,
-                    is_prose=pl.lit(True),
-                    may_be_empty=pl.lit(self.is_conversation and is_optional(name, self.text_columns)),
+                    is_prose=pl.lit(is_text),
+                    may_be_empty=pl.lit(not is_text or (self.is_conversation and is_optional(name, self.text_columns))),
                 )
             )
         return pl.concat(parts) if parts else leaf_frame([], [], [], [], [])
 
     def change(self, changed: pl.DataFrame) -> None:
-        """Put texts into their columns, and into the records of their rows."""
+        """Put texts into their columns, and into the records of their rows.
+
+        A number that is redacted becomes a text; rows that had no record get one then.
+        """
         height = self.columns.height
         if not changed.height:
             return
         self._original = self._original or (self.columns, self.records)
+        if self.records is None and changed["leaf"].max() // height >= len(self.text_columns):  # type: ignore[operator]
+            self.records = json_of(self.columns)
         new: dict[int, dict[Path, str]] = {}
-        for index, name in enumerate(self.text_columns):
+        for index, name in enumerate((*self.text_columns, *self._number_columns)):
             here = changed.filter(pl.col("leaf") // height == index)
             if here.height:
                 places = here["leaf"] % height
-                self.columns = self.columns.with_columns(self.columns[name].scatter(places, here["text"]))
+                column = self.columns[name].cast(pl.String)
+                self.columns = self.columns.with_columns(column.scatter(places, here["text"]))
                 for row, text in zip(places, here["text"], strict=True):
                     new.setdefault(row, {})[(name,)] = text
+                    if index >= len(self.text_columns):
+                        self._redacted.setdefault(row, {})[name] = text
         if self.records is not None:
             texts = [spliced(self.records[row], texts) for row, texts in new.items()]
             self.records = self.records.scatter(list(new), texts)
@@ -72,11 +92,21 @@ class TableBatch:
         """Hash the columns of each row."""
         if self.is_conversation:
             return json_keys([picked(value, fields) for value in self.columns.to_dicts()])
-        return table_keys(self.columns, fields)
+        keys = table_keys(self.columns, fields)
+        if not self._redacted or self._original is None:
+            return keys
+        as_read = table_keys(self.columns.with_columns(self._numbers()), fields)
+        rows = list(self._redacted)
+        return as_read.scatter(rows, keys.gather(rows))
 
     def values(self, rows: pl.Series) -> list[object]:
         """Return rows as objects."""
-        return list(self.columns[rows].to_dicts())
+        if not self._redacted or self._original is None:
+            return list(self.columns[rows].to_dicts())
+        return [
+            {**value, **self._redacted.get(row, {})}
+            for row, value in zip(rows, self.columns.with_columns(self._numbers())[rows].to_dicts(), strict=True)
+        ]
 
     def kept(self, rows: pl.Series) -> pl.DataFrame:
         """Return columns, or the JSON text that stood in the file."""
