@@ -1,14 +1,18 @@
 """Training and held-out conversations, with whole sessions on one side."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from tunelab.conversations.asked import beginnings
 from tunelab.conversations.conversation import Conversation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Side = tuple[Conversation, ...]
 Link = str | tuple[int, ...] | None
@@ -56,6 +60,8 @@ def session_link(item: Conversation) -> Link:
 
 def session_keys(links: Iterable[Link]) -> list[Hashable]:
     """Return what equals for conversations of one session: the id, or the index of the first line of its chain."""
+    import numpy as np  # a tenth of a second, which commands that read no rows need not pay
+
     known = list(links)
     chains = [link if isinstance(link, tuple) else () for link in known]
     hashes_M = np.fromiter(chain.from_iterable(chains), dtype=np.int64)
@@ -73,6 +79,8 @@ def chain_origins(hashes_M: NDArray[np.int64], lengths_N: NDArray[np.int64]) -> 
         hashes_M: the hashes of the beginnings of each conversation, one conversation behind the other.
         lengths_N: how many each has; one without any stands alone.
     """
+    import numpy as np
+
     num = len(lengths_N)
     origins_N = np.arange(num)
     rows_F = np.flatnonzero(lengths_N)
