@@ -53,6 +53,17 @@ def test_another_unicode_encoding_is_named_with_the_remedy(read, name, encoding)
         read(name, LINES.encode(encoding), [])
 
 
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+@pytest.mark.parametrize("zeros", [b"\0\0\0\0", b"\0", b'{"a": "\0"}'])
+def test_a_line_of_nul_bytes_is_a_bad_row_wherever_it_stands_and_spoils_no_other(read, name, zeros):
+    lines = [b'{"a": "1"}', b'{"a": "2"}']
+    for place in (1, 2) if name == "t.json" else (0, 1, 2):
+        bad: list[DataError] = []
+        content = b"\n".join([*lines[:place], zeros, *lines[place:]])
+        assert [row.value for row in read(name, content, bad)] == [{"a": "1"}, {"a": "2"}]
+        assert [error.where for error in bad] == [f"{name}:{place + 1}"]
+
+
 @pytest.mark.parametrize(
     ("name", "content"), [("t.jsonl", '{"a": "x"}\n{"a": "café"}\n'), ("t.csv", "a\ncafé\n"), ("t.txt", "x\ncafé\n")]
 )

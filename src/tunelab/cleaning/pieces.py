@@ -37,7 +37,7 @@ def read_pieces(file: SourceFile, size: int) -> Iterator[Piece]:
         DataError: the file is missing, empty, damaged, or not UTF-8 by its first bytes.
     """
     assert file.path is not None
-    read_head(file.path, file.name)
+    read_head(file.path, file.name, by_line=True)
     line = 1
     with open_bytes(file.path, file.name) as stream:
         is_plain = isinstance(getattr(stream, "raw", None), io.FileIO)

@@ -27,7 +27,8 @@ def separated_batches(
         DataError: the header names a column twice, or not at all.
     """
     assert file.path is not None
-    separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(read_head(file.path, file.name))
+    head = read_head(file.path, file.name)
+    separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(head)
     names: list[str] = []
     line = 1
     for text, marks in _records(file, separator, restart):

@@ -30,13 +30,13 @@ def read_json(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
 
 def holds_json_lines(path: Path, name: str) -> bool:
     """Tell whether a JSON file holds an object per line, judged by its first characters."""
-    head = read_head(path, name)
+    head = read_head(path, name, by_line=True)
     return not (_array(head) or _is_pretty(head))
 
 
 def read_json_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
     """Yield the row of each line that is not blank."""
-    if re.match(r"\s*\[\s*\n", read_head(path, name)):
+    if re.match(r"\s*\[\s*\n", read_head(path, name, by_line=True)):
         raise DataError(
             "the file holds one JSON array", where=name, expected="one object per line", remedy="Name it .json."
         )

@@ -25,6 +25,8 @@ ANY_UNPACKED_BYTES = 2**30
 """What every packed file may grow to."""
 PROBABLY_LATIN = "It is probably Windows-1252 or Latin-1: save the file again as UTF-8."
 _HEAD_BYTES = 2**16
+_LOOKED_AT = 8
+"""Bytes by which UTF-16 is known: the first characters of data are braces, quotes and names."""
 _CHUNK_BYTES = 2**18
 _PACKED_CHUNK_BYTES = 2**9  # zstandard can unpack a few bytes to 128 KiB: small bites bound what one read can yield
 _PACKED = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".zstd": b"\x28\xb5\x2f\xfd"}
@@ -79,8 +81,11 @@ def open_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
         raise DataError(f"it cannot be read ({error.strerror or error})", where=name) from error
 
 
-def read_head(path: Path, name: str) -> str:
+def read_head(path: Path, name: str, *, by_line: bool = False) -> str:
     """Return the first 64 KiB as text, without a byte-order mark.
+
+    Args:
+        by_line: each line is judged alone, so that NUL bytes in one, as a power cut leaves them, spoil no other.
 
     Raises:
         DataError: the file is empty, or in an encoding that is not UTF-8 (a UTF-16 mark, or NUL bytes).
@@ -90,13 +95,20 @@ def read_head(path: Path, name: str) -> str:
     if not head:
         raise DataError("the file is empty", where=name, expected="at least one row")
     marked = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), None)
-    if marked or b"\0" in head:
+    wide = marked or ("UTF-16" if _is_every_second_nul(head) else None)
+    if wide or (b"\0" in head and not by_line):
         at = 0 if marked else head.index(b"\0")
         line = 1 + head.count(b"\n", 0, at)
         what = f"{'a ' + marked + ' byte-order mark' if marked else 'a NUL byte'} at byte {at}"
-        remedy = f"The file is {marked or 'UTF-16 or no text'}: save it again as UTF-8."
+        remedy = f"The file is {wide}: save it again as UTF-8." if wide else "Take it out, or fetch the file again."
         raise DataError(what, where=f"{name}:{line}", expected="UTF-8 text", remedy=remedy)
     return head.removeprefix(_UTF8_MARK).decode(errors="replace")
+
+
+def _is_every_second_nul(head: bytes) -> bool:
+    """Tell whether text begins as ASCII does in UTF-16: a NUL before each character, or behind each."""
+    sides = (head[0:_LOOKED_AT:2], head[1:_LOOKED_AT:2])
+    return any(one and not one.strip(b"\0") and b"\0" not in other for one, other in (sides, sides[::-1]))
 
 
 def read_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:
