@@ -51,22 +51,44 @@ def _web_token(match: re.Match[str]) -> int:
 def _url_password(match: re.Match[str]) -> int:
     """Left out: placeholders and the words that examples use."""
     password = match["value"]
-    return 0 if password.lower() in _NO_PASSWORDS or _is_placeholder(password, least_different=3) else whole(match)
+    return 0 if password.lower() in _NO_PASSWORDS or _is_placeholder(password, least_different=3) else len(password)
 
 
 _NO_PASSWORDS = {"password", "passwd", "pass", "pwd", "pw", "secret", "token", "user", "changeme", "x-oauth-basic"}
 
 
 def _assigned(match: re.Match[str]) -> int:
-    """Left out: words and placeholders. A value has 16 characters, letters, digits, and 3.5 bits a character."""
+    """Left out: words, placeholders. A value has letters, digits and 3.5 bits a character; a short one alternates."""
     value = match["value"]
+    is_short = len(value) < 16
+    return len(value) if _is_random(value, least_bits=3.0 if is_short else 3.5, alternates=is_short) else 0
+
+
+def _assigned_bare(match: re.Match[str]) -> int:
+    """Left out: what a quoted value is not, names in code, addresses, the point behind a sentence."""
+    value = match["value"].rstrip(".,:!?")
+    is_other = len(value) < 12 or "://" in value or _CODE_NAME.fullmatch(value) is not None
+    return len(value) if not is_other and _is_random(value, least_bits=3.0, alternates=True) else 0
+
+
+def _is_random(value: str, *, least_bits: float, alternates: bool) -> bool:
     mixed = any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
     made_up = _EXAMPLE.search(value) is not None or _is_placeholder(value, least_different=8)
-    return whole(match) if mixed and not made_up and _bits_a_char(value) >= 3.5 else 0
+    return mixed and not made_up and _bits_a_char(value) >= least_bits and (_alternates(value) or not alternates)
+
+
+def _alternates(value: str) -> bool:
+    """Tell whether letters and digits, small and large ones, change as often as they do where nobody chose them."""
+    signs = re.sub("[^A-Za-z0-9]", "", value)
+    return len(_CHANGE.findall(signs)) >= 0.25 * (len(signs) - 1)
+
+
+_CHANGE = re.compile("[a-z](?=[A-Z])|[A-Za-z](?=[0-9])|[0-9](?=[A-Za-z])")
+_CODE_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[A-Z]+(?:_[A-Z0-9]+)+")
 
 
 _EXAMPLE = re.compile("example|placeholder|redacted|dummy|fake|sample|changeme|12345678|abcdef", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"your|xxxx|\*\*\*|\.\.\.|[<>{}]|^\$|^%\w+%$", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"your|xxxx|\*\*\*|\.\.\.|[<>{}]|^\$|^%\w+%$|^\[[A-Z_]+\]$", re.IGNORECASE)
 
 
 def _is_placeholder(value: str, *, least_different: int) -> bool:
@@ -84,10 +106,8 @@ def _shape(kind: str, head: str, body: str, measure: Callable[[re.Match[str]], i
     return Recogniser(kind=kind, candidate=f"(?:{head})", pattern=pattern, measure=measure)
 
 
-_NAMES = (
-    "api[_-]?key|(?:access|secret)[_-]?key|client[_-]?secret|(?:auth|access|bearer|api)[_-]?token"
-    "|password|passwd|secret|token"
-)
+_NAMES = "(?:api|access|secret|private|encryption|signing|master)[_-]?key|password|passwd|passphrase|pwd|secret|token"
+_ASSIGNMENT = rf"(?i:{_NAMES})[\"'`]?[ \t\r\n]{{0,9}}:?[:=]"
 _LINE_END = r"(?:\r?\n|(?:\\r)?\\n)"
 _JWT_BODY = r"[A-Za-z0-9_-]{0,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{16,1000}"
 
@@ -112,6 +132,7 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     _shape("package_host_token", "npm_", "[A-Za-z0-9]{36}"),
     _shape("package_host_token", "pypi-", "[A-Za-z0-9_-]{80,400}"),
     _shape("chat_token", "xox[abeoprs]-", "[A-Za-z0-9-]{20,250}"),
+    _shape("chat_token", "xapp-[0-9]-", "[A-Za-z0-9-]{20,250}"),
     _shape("chat_token", r"hooks\.slack\.com/services/", "T[A-Za-z0-9]{8,14}/B[A-Za-z0-9]{8,14}/[A-Za-z0-9]{20,30}"),
     _shape("chat_token", "[0-9]{8,10}:AA", "[A-Za-z0-9_-]{33}"),
     _shape("chat_token", r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.", "[A-Za-z0-9_-]{27,38}"),
@@ -129,11 +150,17 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     ),
     Recogniser(
         kind="assigned_secret",
-        candidate=rf"(?i:{_NAMES})[\"'`]?[ \t\r\n]*:?[:=]",
-        pattern=re.compile(
-            rf"(?i:{_NAMES})[\"'`]?[ \t\r\n]{{0,9}}:?[:=][ \t\r\n]{{0,9}}([\"'`])(?P<value>[^\"'`\s]{{16,200}})\1"
-        ),
+        candidate=_ASSIGNMENT,
+        pattern=re.compile(rf"{_ASSIGNMENT}[ \t\r\n]{{0,9}}(?P<quote>[\"'`])(?P<value>[^\"'`\s]{{12,200}})(?P=quote)"),
         measure=_assigned,
+    ),
+    Recogniser(
+        kind="assigned_secret",  # as in a file of environment variables, or in YAML
+        candidate=_ASSIGNMENT,
+        pattern=re.compile(
+            rf"{_ASSIGNMENT}[ \t]{{0,9}}(?P<value>[A-Za-z0-9_+/=.~!@#%^*:?-]{{12,200}}+)(?=[\s\"'`,;&)\]}}|<\\]|$)"
+        ),
+        measure=_assigned_bare,
     ),
 )
 

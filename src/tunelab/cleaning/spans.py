@@ -26,13 +26,18 @@ class Recogniser:
     """Pattern that both Rust and Python read, found in every text that holds a hit; it may be found in others."""
     pattern: re.Pattern[str]
     measure: Callable[[re.Match[str]], int]
-    """Returns how many characters of a match are the hit, from its start; 0 where it is none, by checksum or rule."""
+    """Returns how many characters of a match are the hit, from its start; 0 where it is none, by checksum or rule.
+
+    Where the pattern has a group `value`, the hit begins with that: what stands before it tells what it is, and stays.
+    """
 
     def spans(self, text: str) -> Iterator[Span]:
         """Yield the hits in `text`."""
+        group = "value" if "value" in self.pattern.groupindex else 0
         for match in self.pattern.finditer(text):
             if length := self.measure(match):
-                yield Span(kind=self.kind, start=match.start(), end=match.start() + length)
+                start = match.start(group)
+                yield Span(kind=self.kind, start=start, end=start + length)
 
 
 def whole(match: re.Match[str]) -> int:
