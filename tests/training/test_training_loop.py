@@ -124,6 +124,18 @@ def test_a_step_is_cut_to_its_budget_and_trains_the_same(tmp_path: Path) -> None
     assert [one.loss for one, _ in pairs] == pytest.approx([other.loss for _, other in pairs], rel=1e-5)
 
 
+def test_sequences_above_the_budget_are_told_of_at_the_start_with_what_it_repeats(tmp_path: Path) -> None:
+    cut = run(tmp_path / "cut", micro_batch_tokens=9)
+    (told,) = [event.text for event in cut.events if isinstance(event, Notice)]
+    assert isinstance(cut.events[0], Notice)
+    first = steps(cut.events)[0].distinct_tokens
+    whole = steps(run(tmp_path / "whole", micro_batch_tokens=1000).events)[0].distinct_tokens
+    assert first > whole
+    assert "24 of 24 sequences are longer than the 9 tokens" in told
+    assert f"step 1 runs {first} tokens for {whole} distinct ones" in told
+    assert not [event for event in run(tmp_path / "fits", micro_batch_tokens=10).events if isinstance(event, Notice)]
+
+
 @pytest.mark.parametrize("accumulation", [1, 2, 4])
 def test_eight_examples_are_one_step_however_they_are_accumulated(tmp_path: Path, accumulation: int) -> None:
     lora, size = LoraConfig(r=4), 8 // accumulation

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from tunelab.adapters.adapter import Adapter
+from tunelab.batching.budget import above_budget
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.deal import deal
 from tunelab.batching.grove import NOTHING, plant_step
@@ -85,6 +86,9 @@ def fit(
     plant = partial(plant_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
     if cannot_branch(model.network):
         plant = partial(plant_rows, num_virtual_tokens=adapter.num_virtual_tokens)
+    first_step = [sequences[index] for batch in schedule.step(0).batches for index in batch]
+    if told := above_budget(sequences, first_step, batching, num_virtual_tokens=adapter.num_virtual_tokens):
+        events.emit(Notice(text=told, level="warning"))
 
     with trainer.ready():
         while trainer.progress.step < schedule.total_steps and not trainer.progress.stopped_early:
