@@ -8,7 +8,7 @@ from checks_material import chat, chats, material
 from tunelab.checks.check import check
 from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material
-from tunelab.checks.on_privacy import privacy
+from tunelab.checks.on_privacy import privacy, privacy_of_tools
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.sources.row import Origin
 
@@ -75,6 +75,21 @@ def test_a_message_that_many_rows_repeat_counts_in_each() -> None:
     shared = (Message(role="user", content=f"from {MAIL}"), Message(role="assistant", content="hello"))
     rows = [replace(item, messages=(*shared, *item.messages)) for item in chats(30)]
     assert findings(material(train=rows))["personal_data"].count == 30
+
+
+def test_a_tool_whose_definition_holds_something_is_named_once_and_its_words_are_not() -> None:
+    tools = [
+        {"type": "function", "function": {"name": name, "description": text, "parameters": {}}}
+        for name, text in (("find", f'ask "{MAIL}"'), ("send", f"with {TOKEN}"), (MAIL, "odd"), ("rest", "nothing"))
+    ]
+    rows = [replace(item, tools=tuple(tools)) for item in chats(20)]
+    found = {finding.code: finding for finding in check(material(train=rows))}
+    mails, secrets = found["personal_data"], found["secrets"]
+    assert mails.examples == ("train.jsonl:1: tool find: email", "train.jsonl:1: tool 3: email")
+    assert secrets.examples == ("train.jsonl:1: tool send: source_host_token",)
+    assert (secrets.severity, secrets.count, secrets.total) == ("warning", 1, 4)
+    assert not any(word in repr((mails, secrets)) for word in (MAIL, TOKEN, TOKEN[4:12]))
+    assert list(privacy_of_tools(material(train=chats(3)))) == []
 
 
 def test_clean_rows_and_no_rows_have_no_finding() -> None:

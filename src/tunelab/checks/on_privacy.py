@@ -1,8 +1,9 @@
 """Checks for what should not be learnt by heart: personal data, secrets. Findings name kinds and places, no words."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
 import numpy as np
 
 from tunelab.checks.finding import Finding
@@ -10,6 +11,7 @@ from tunelab.checks.material import Material
 from tunelab.checks.texts import Texts, place, texts_of
 from tunelab.checks.words import found
 from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
+from tunelab.cleaning.redaction import redacted
 from tunelab.cleaning.secrets import GUESSED_KINDS, SECRET_CANDIDATES, find_secrets
 from tunelab.cleaning.spans import Span
 
@@ -45,7 +47,41 @@ def privacy(material: Material) -> Iterator[Finding]:
     )
 
 
-PRIVACY_CHECKS = (privacy,)
+def privacy_of_tools(material: Material) -> Iterator[Finding]:
+    """Tools whose definition, which is part of every prompt that offers them, holds personal data or secrets."""
+    tools: dict[str, str] = {}
+    for item in material.conversations:
+        for number, tool in enumerate(item.tools, start=1):
+            text = msgspec.json.encode(tool).decode()
+            if text not in tools:
+                tools[text] = f"{item.origin}: {_tool_name(tool, number)}"
+    for code, says, find in (
+        ("personal_data", "personal data", find_personal),
+        ("secrets", "secrets", find_secrets),
+    ):
+        kinds_of = {text: dict.fromkeys(redacted(text, find).kinds) for text in tools}
+        yield from found(
+            [f"{tools[text]}: {', '.join(kinds)}" for text, kinds in kinds_of.items() if kinds],
+            len(tools),
+            "tool",
+            f"hold {says} in their definition",
+            code=code,
+            severity="warning",
+            why="A definition is part of every prompt that offers its tool.",
+            remedy="Take them out of the definitions by hand, which tunelab clean leaves as they are; if they are made "
+            "up, or meant to be there, say so in checks.ignore.",
+        )
+
+
+def _tool_name(tool: Mapping[str, object], number: int) -> str:
+    """Return what a tool is called; its number where it has no name, or one that must not be shown."""
+    inside = tool.get("function", tool)
+    name = inside.get("name") if isinstance(inside, Mapping) else None
+    shown = isinstance(name, str) and not find_personal(name) and not find_secrets(name)
+    return f"tool {name}" if shown else f"tool {number}"
+
+
+PRIVACY_CHECKS = (privacy, privacy_of_tools)
 
 
 def _located(texts: Texts, candidates: str, find: Callable[[str], list[Span]]) -> tuple[list[str], Counter[str]]:
