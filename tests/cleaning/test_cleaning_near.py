@@ -4,9 +4,11 @@ import random
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from cleaned_files import clean, rejected, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +139,28 @@ def test_the_same_texts_give_the_same_answer_in_another_process() -> None:
     command = [sys.executable, "-c", code, __file__.rpartition("/")[0]]
     printed = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
     assert printed == {f"{near_duplicates(family(5), threshold=0.6)}\n"}
+
+
+@pytest.mark.parametrize("has_id", [True, False])
+def test_rows_of_one_session_are_no_near_duplicates_of_each_other_but_of_those_of_others(
+    tmp_path: Path, has_id: bool
+) -> None:
+    dice = random.Random(7)
+    rows = []
+    for session in range(10):
+        messages: list[dict[str, str]] = []
+        for turn in range(4):
+            said = [text_of(dice, 150 if turn == 0 else 8) for _ in range(2)]
+            messages += [{"role": "user", "content": said[0]}, {"role": "assistant", "content": said[1]}]
+            rows.append({"messages": [*messages], **({"session_id": session} if has_id else {})})
+    again = [
+        {**rows[3 * 4 + turn], "messages": [{"role": "user", "content": "well"}, *rows[3 * 4 + turn]["messages"]]}
+        for turn in (1, 3)
+    ]
+    more = [{**row, **({"session_id": 99} if has_id else {})} for row in again]
+    report = clean(write_rows(tmp_path / "in.jsonl", [*rows, *more]), near_duplicates=0.8)
+    assert [each["where"] for each in rejected(tmp_path)] == ["in.jsonl:41", "in.jsonl:42"]
+    assert report.num_kept == 40
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,11 +1,13 @@
 """The order of cleaning: batches are judged one by one; what stands is written, or waits for rules that need all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tunelab.cleaning.batch import RECORD, Batch, json_of
-from tunelab.cleaning.drawing import draw, priorities, split
+from tunelab.cleaning.drawing import draw, priorities, sessions_of, split
 from tunelab.cleaning.judging import Judge
 from tunelab.cleaning.names import refuse_unseen
 from tunelab.cleaning.near import Sketches, frame_of
@@ -184,7 +186,11 @@ class Cleaner:
             rest = iter(waiting.texts_of([places[index - len(seen)] for index in indices if index >= len(seen)]))
             return [seen[index] if index < len(seen) else next(rest) for index in indices]
 
-        found = sketches.overlap(len(seen), texts_of) if seen else sketches.duplicates(texts_of)
+        found = (
+            sketches.overlap(len(seen), texts_of)
+            if seen
+            else sketches.duplicates(texts_of, _numbered(sessions_of(standing)))
+        )
         bad = standing[[near.index for near in found]]
         alike = [f"{near.similarity:.2f}" for near in found]
         if seen:
@@ -230,6 +236,11 @@ class Cleaner:
             for label, count in notes["label"].value_counts().iter_rows():
                 train, test = self._classes.get(label, (0, 0))
                 self._classes[label] = (train, test + count) if is_test else (train + count, test)
+
+
+def _numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
 def _beside(detail: str) -> str:

@@ -50,7 +50,8 @@ class Judge:
     ) -> None:
         config = plan.config
         self._config, self._names, self._shape, self._excluded = config, plan.names, shape, excluded
-        self._count_tokens, self._wants_links = count_tokens, plan.test_size > 0
+        self._count_tokens, self._splits = count_tokens, plan.test_size > 0
+        self._wants_links = self._splits or config.near_duplicates is not None
         self._label_field = plan.label_field
         self.unseen = plan.names_to_find
         """Settings and the names in them of which no row has had a text so far."""
@@ -225,7 +226,7 @@ class Judge:
         more = {}
         if self._config.conflicts == "drop":
             more = {"prompt": standing.prompts.gather(rows), "answer": standing.answers.gather(rows)}
-        elif self._wants_links and (said is not None or self._config.prompt_fields):
+        elif self._splits and (said is not None or self._config.prompt_fields):
             prompts = standing.of_said(lambda each: each.prompts[-1], "prompt", self._config.prompt_fields)
             more = {"prompt": prompts.gather(rows)}
         if self._config.by_class:

@@ -94,16 +94,21 @@ class Sketches:
             self._bands.append(self._banded(np.array(digests.to_rows(), dtype=np.uint64)))
             self._filled.append(np.diff(sets.bounds_N1) > 0)
 
-    def duplicates(self, texts_of: Callable[[Sequence[int]], Sequence[str]]) -> list[Near]:
+    def duplicates(
+        self, texts_of: Callable[[Sequence[int]], Sequence[str]], groups_N: NDArray[np.int64] | None = None
+    ) -> list[Near]:
         """Return the texts that are nearly an earlier one, which is itself nearly none.
 
         Args:
             texts_of: returns the texts of some indices; asked only for those that may be alike, block by block.
+            groups_N: the group of each text; texts of one group are alike by nature, and are not compared.
         """
         first: dict[int, int] = {}
         found = []
-        for index, others, shared in self._compared(self._pairs(), texts_of):
+        group_of = (lambda index: index) if groups_N is None else groups_N.__getitem__
+        for index, others, shared in self._compared(self._pairs(groups_N=groups_N), texts_of):
             kept = sorted({first.get(other, other) for other in others})
+            kept = [other for other in kept if group_of(other) != group_of(index)]
             alike = ((other, shared(index, other)) for other in kept)
             near = next(((other, share) for other, share in alike if share >= self.threshold), None)
             if near is not None:
@@ -120,12 +125,12 @@ class Sketches:
                 found.append(Near(index=index - num_seen, of=-alike[1], similarity=alike[0]))
         return sorted(found, key=lambda near: near.index)
 
-    def _pairs(self, num_seen: int = 0) -> NDArray[np.int64]:
+    def _pairs(self, num_seen: int = 0, groups_N: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Return the candidates as rows of (earlier, later), each once, by place.
 
         Of the texts that share a band each is paired with the first one and the one before it: that is enough to meet
         in one of the bands, and a band that very many share costs no square. With `num_seen`, each text behind those is
-        paired with the first and the last of them.
+        paired with the first and the last of them; with `groups_N`, with the last one before it of another group.
         """
         bands_NB = np.concatenate(self._bands) if self._bands else np.empty((0, 1), dtype=np.uint64)
         filled_F = np.flatnonzero(np.concatenate(self._filled)) if self._filled else np.empty(0, dtype=np.int64)
@@ -140,7 +145,10 @@ class Sketches:
                 before_F = np.maximum.accumulate(seen_F)
                 later_F = (order_F >= num_seen) & (before_F >= first_F)
             else:
-                before_F, later_F = np.arange(len(order_F)) - 1, ~starts_F
+                groups_F = order_F if groups_N is None else groups_N[order_F]
+                turns_F = starts_F | np.concatenate([[True], groups_F[1:] != groups_F[:-1]])[: len(order_F)]
+                before_F = np.maximum.accumulate(np.where(turns_F, np.arange(len(order_F)), 0)) - 1
+                later_F = before_F >= first_F
             for earlier_F in (first_F, before_F):
                 found.append(np.stack([order_F[earlier_F[later_F]], order_F[later_F]], axis=1))
         return np.unique(np.concatenate(found), axis=0)

@@ -170,9 +170,8 @@ def _holds_lines(file: SourceFile) -> bool:
     assert file.path is not None
     if unpacked_suffix(file.path) == ".json":
         return holds_json_lines(file.path, file.name)
-    return (
-        not read_head(file.path, file.name, by_line=True).lstrip().startswith("[")
-    )  # `sources` has the words for such a file
+    head = read_head(file.path, file.name, by_line=True)
+    return not head.lstrip().startswith("[")  # `sources` has the words for such a file
 
 
 def _as_objects(way: Way) -> OtherWayError:
