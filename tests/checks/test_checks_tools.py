@@ -139,6 +139,16 @@ def test_one_name_for_two_tools_is_found() -> None:
     assert finding.summary == "1 of 1 tool catalogue (100.0 %) name a tool twice"
 
 
+def test_a_call_of_a_tool_defined_twice_is_checked_against_each_definition() -> None:
+    strict = {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}
+    wrong = {"flight": 7}
+    none = findings(calling(arguments=wrong, tools=(tool("book"), tool("book", strict))))["tool_arguments"]
+    assert "calls.jsonl:7: message 2: book: fits none of its 2 definitions; by the first, " in none.examples[0]
+    later = findings(calling(arguments=wrong, tools=(tool("book"), tool("book", {"type": "object"}))))["tool_arguments"]
+    assert "book: fits only number 2 of its 2 definitions; by the first, " in later.examples[0]
+    assert "tool_arguments" not in findings(calling(tools=(tool("book"), tool("book", strict))))
+
+
 def test_a_call_that_is_not_answered_before_the_talk_goes_on_is_found() -> None:
     call = ToolCall(name="book", arguments={"flight": "LH1", "seats": 1})
     for behind in (said("user"), said("assistant")):
@@ -171,4 +181,4 @@ def test_equal_tools_of_other_rows_are_compiled_once() -> None:
     catalogues = Catalogues()
     one, other = catalogues.of((tool("book"),)), catalogues.of((tool("book"), tool("cancel")))
     assert one is catalogues.of((tool("book"),))
-    assert one.arguments("book") is other.arguments("book")
+    assert one.arguments("book")[0] is other.arguments("book")[0]

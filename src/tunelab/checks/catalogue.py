@@ -15,27 +15,29 @@ class Catalogue:
     """The tools that a conversation offers."""
 
     def __init__(self, functions: Sequence[Mapping[str, Any]], known: dict[bytes, Arguments]) -> None:
-        self._functions = {str(function.get("name")): function for function in functions}
+        self._all: dict[str, list[Mapping[str, Any]]] = {}
+        for function in functions:
+            self._all.setdefault(str(function.get("name")), []).append(function)
         self._known = known
-        self._own: dict[str, Arguments] = {}
-        self.twice = tuple(dict.fromkeys(name for name in self._functions if _count(functions, name) > 1))
+        self._own: dict[str, tuple[Arguments, ...]] = {}
+        self.twice = tuple(name for name, defined in self._all.items() if len(defined) > 1)
         """Names that stand there more than once."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of its tools."""
-        return tuple(self._functions)
+        return tuple(self._all)
 
-    def arguments(self, name: str) -> Arguments:
-        """Return what a tool takes; tools that are equal share one answer over all catalogues."""
+    def arguments(self, name: str) -> tuple[Arguments, ...]:
+        """Return what each definition of a tool takes; tools that are equal share one answer over all catalogues."""
         from tunelab.checks.schema import Arguments  # a sixth of a second, which data without tools need not pay
 
         if name not in self._own:
-            parameters = self._functions[name].get("parameters")
-            key = _key(parameters)
-            if key not in self._known:
-                self._known[key] = Arguments(parameters)
-            self._own[name] = self._known[key]
+            for function in self._all[name]:
+                key = _key(function.get("parameters"))
+                if key not in self._known:
+                    self._known[key] = Arguments(function.get("parameters"))
+            self._own[name] = tuple(self._known[_key(function.get("parameters"))] for function in self._all[name])
         return self._own[name]
 
 
@@ -64,7 +66,3 @@ def _key(value: object) -> bytes:
         return msgspec.json.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):  # what JSON has no word for: numbers too large
         return repr(value).encode(errors="replace")
-
-
-def _count(functions: Sequence[Mapping[str, Any]], name: str) -> int:
-    return sum(str(function.get("name")) == name for function in functions)

@@ -35,12 +35,12 @@ def calls_against_catalogue(material: Material) -> Iterator[Finding]:
                     unknown.append(f"{place}: {call.name}. {guess(call.name, catalogue.names)}".strip())
                     continue
                 arguments = catalogue.arguments(call.name)
-                if wrong := arguments.wrong_with(call):
-                    invalid.append(f"{place}: {call.name}: {wrong}")
-                if arguments.fault:
-                    broken.setdefault(
-                        call.name, f"{item.origin}: {call.name}: the schema of its parameters {arguments.fault}"
-                    )
+                wrong = [each.wrong_with(call) for each in arguments]
+                if wrong[0]:
+                    which = _which_fits(wrong)
+                    invalid.append(f"{place}: {call.name}: {which}{wrong[0]}")
+                for fault in (each.fault for each in arguments if each.fault):
+                    broken.setdefault(call.name, f"{item.origin}: {call.name}: the schema of its parameters {fault}")
     yield from found(
         unknown,
         offered,
@@ -97,7 +97,8 @@ def tools_defined_twice(material: Material) -> Iterator[Finding]:
         code="tool_defined_twice",
         severity="warning",
         examples=[f"{item.origin}: {', '.join(catalogue.twice)}" for item, catalogue in torn[:3]],
-        why="Which of the two a call means is left to chance.",
+        why="Which of the two a call means is left to chance. Arguments are checked against each; those that the first "
+        "refuses are told as tool_arguments.",
         remedy="Keep one definition of each tool.",
     )
 
@@ -159,6 +160,15 @@ def calls_and_results(material: Material) -> Iterator[Finding]:
 
 
 TOOL_CHECKS = (calls_against_catalogue, tools_defined_twice, calls_and_results, tools_never_called)
+
+
+def _which_fits(wrong: list[str]) -> str:
+    """Return what to say first of a call that the first of several definitions refuses; `wrong` is what each says."""
+    if len(wrong) == 1:
+        return ""
+    fits = next((number for number, each in enumerate(wrong, start=1) if not each), None)
+    told = "fits none" if fits is None else f"fits only number {fits}"
+    return f"{told} of its {len(wrong)} definitions; by the first, "
 
 
 def _trained_calls(item: Conversation) -> bool:
