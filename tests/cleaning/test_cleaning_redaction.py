@@ -206,3 +206,20 @@ def test_a_number_of_a_parquet_column_becomes_text_and_no_number_is_left(tmp_pat
     else:
         clean(tmp_path / "in.parquet", "out.parquet", personal_data="redact")
         assert pl.read_parquet(tmp_path / "out.parquet")["card"].to_list() == ["[CARD]", "5"]
+
+
+@pytest.mark.parametrize("rule", [{"conflicts": "drop", "prompt_fields": ("q",)}, {"near_duplicates": 0.5}], ids=str)
+@pytest.mark.parametrize("kind", ["text", "number", "parquet"])
+def test_a_row_that_is_rejected_late_stands_as_it_was_before_any_change(
+    tmp_path: Path, kind: str, rule: dict[str, object]
+) -> None:
+    said = "one two three four five six seven eight"
+    more = {} if kind == "text" else {"n": CARD}
+    rows = [{"q": "<b>ask</b> a@b.org", "a": f"{said} {end}", **more} for end in ("nine", "ten")]
+    path = tmp_path / "in.parquet" if kind == "parquet" else write_rows(tmp_path / "in.jsonl", rows)
+    if kind == "parquet":
+        pl.DataFrame(rows).write_parquet(path)
+    report = clean(path, strip_html=True, personal_data="redact", **rule)
+    left = 2 - report.num_kept
+    assert left > 0
+    assert [told["row"] for told in rejected(tmp_path)] == rows[-left:]

@@ -7,12 +7,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tunelab.cleaning.batch import RECORD, Batch, json_of
+from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.drawing import draw, priorities, sessions_of, split
 from tunelab.cleaning.judging import Judge
 from tunelab.cleaning.names import refuse_unseen
 from tunelab.cleaning.near import Sketches, frame_of
 from tunelab.cleaning.plan import RULES, Plan
 from tunelab.cleaning.report import CleanReport, Tally
+from tunelab.cleaning.rules import changes
 from tunelab.cleaning.waiting import Waiting
 
 _REASON = {"where": pl.String, "reason": pl.String, "rule": pl.String, "detail": pl.String}
@@ -99,6 +101,9 @@ class Cleaner:
             return
         index = (judged.rows.cast(pl.UInt64) + first_index).alias("index")
         notes = judged.facts.with_columns(index=index, priority=priorities(index, self._plan.config.seed))
+        if _refuses_changed_rows_late(self._plan.config):
+            was, now = batch.shown(judged.rows), _shown(batch.kept(judged.rows))
+            notes = notes.with_columns(original=pl.select(pl.when(was.ne_missing(now)).then(was)).to_series())
         if judged.links is not None:
             chains = [link if isinstance(link, tuple) else None for link in judged.links]
             notes = notes.with_columns(
@@ -125,8 +130,9 @@ class Cleaner:
             numbered = notes.select("index").with_row_index("row")
             bad = numbered.join(refused, on="index", maintain_order="left")
             if bad.height:
-                texts = rows[bad["row"]]
-                shown = texts[RECORD] if RECORD in texts.columns else json_of(texts)
+                shown = _shown(rows[bad["row"]])
+                if "original" in notes.columns:
+                    shown = pl.select(pl.coalesce(notes["original"].gather(bad["row"]), shown)).to_series()
                 self._refuse(bad.select("where", "reason", "rule", "detail"), shown)
             kept = numbered.join(sides, on="index", maintain_order="left")
             for side in (False, True):
@@ -241,6 +247,18 @@ class Cleaner:
 def _numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def _refuses_changed_rows_late(config: CleaningConfig) -> bool:
+    """Tell whether rows whose texts were changed may be refused when the batch they came in is gone."""
+    waits = config.conflicts == "drop" or config.near_duplicates is not None or config.near_overlap is not None
+    redacts = "redact" in (config.personal_data, config.secrets)
+    return waits and (redacts or next(changes(config), None) is not None)
+
+
+def _shown(rows: pl.DataFrame) -> pl.Series:
+    """Return rows as JSON text."""
+    return rows[RECORD] if RECORD in rows.columns else json_of(rows)
 
 
 def _beside(detail: str) -> str:

@@ -86,7 +86,7 @@ class TableBatch:
                         self._redacted.setdefault(row, {})[name] = text
         if self.records is not None:
             texts = [spliced(self.records[row], texts) for row, texts in new.items()]
-            self.records = self.records.scatter(list(new), texts)
+            self.records = self.records.clone().scatter(list(new), texts)  # which changes a series in place
 
     def keys(self, fields: Sequence[str]) -> pl.Series:
         """Hash the columns of each row."""

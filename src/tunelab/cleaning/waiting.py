@@ -40,7 +40,7 @@ class Waiting:
             frame = _compact(frame)
         self._starts.append(self._count)
         self._count += frame.height
-        self._notes.append(notes.select(pl.exclude("text")))
+        self._notes.append(notes.select(pl.exclude("text", "original")))
         if self._folder is None:
             self._held.append(frame)
         else:
@@ -53,7 +53,7 @@ class Waiting:
 
     @property
     def ledger(self) -> pl.DataFrame:
-        """The notes of all rows that wait, without their texts."""
+        """The notes of all rows that wait, without their texts and without what those were."""
         if not self._notes:
             return pl.DataFrame(schema={"index": pl.UInt64, "file": pl.UInt16, "line": pl.UInt64})
         return pl.concat(self._notes)
