@@ -88,6 +88,14 @@ def test_the_folder_of_a_split_is_read_as_two_sides(tmp_path: Path) -> None:
     assert [file.name for file in found.eval] == ["test.jsonl"]
 
 
+def test_what_a_killed_clean_left_with_rows_is_told_with_the_remedy(tmp_path: Path) -> None:
+    left = tmp_path / "out" / ".train.jsonl.4711.tmp"
+    left.mkdir(parents=True)
+    report = clean(write_rows(tmp_path / "in.jsonl", [chat(f"q{n}", "a") for n in range(20)]), "out", test_size=0.1)
+    assert [note for note in report.notes if str(left) in note and "remove the folder" in note]
+    assert left.is_dir()
+
+
 def test_a_folder_that_holds_rejected_rows_is_not_read_with_them(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     rows = [chat("q", "a"), {"messages": None}]

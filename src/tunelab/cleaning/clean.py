@@ -70,6 +70,7 @@ def clean_files(
     settings = conversation or ConversationConfig()
     files, again = each_once(files)
     targets = find_targets(files, out, splits=test_size > 0, overwrite=overwrite)
+    left = targets.left_behind()
     first = first_rows(files)
     shape, way, evidence = find_shape(first, settings)
     refuse_mixed(files, shape, evidence, settings)
@@ -81,7 +82,7 @@ def clean_files(
     known = read_excluded(excluded, config, settings, shape)
     while True:
         fields = field_order(fields_of(row) for row in first)
-        said = (*notes, *again, evidence, *targets.told(first, fields), *known.notes)
+        said = (*notes, *again, evidence, *targets.told(first, fields), *known.notes, *left)
         plan = _plan(config, settings, files, shape, said, known, test_size, names)
         judge = Judge(plan, shape, known.keys, _counter(config))
         batches = _told(ahead(read_batches(files, way)), files, on_progress)

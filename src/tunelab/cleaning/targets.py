@@ -51,6 +51,20 @@ class Targets:
             return ()
         return (f"not all rows have the same fields in one order: the columns are {listed(fields)}, as in most rows",)
 
+    def left_behind(self) -> tuple[str, ...]:
+        """Return what is to be said of folders with rows that a killed clean left; whether one still runs is not known.
+
+        A process number says too little to remove them: it may be of another machine, or be given again.
+        """
+        names = "|".join(re.escape(path.name) for path in self.rows)
+        left = re.compile(rf"\.(?:{names})\.\d+\.tmp")
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return tuple(
+            f"{path} holds rows of a clean that was killed, or still runs; where none does, remove the folder"
+            for path in sorted(found)
+            if left.fullmatch(path.name)
+        )
+
     @contextmanager
     def written_aside(self) -> Iterator[Path]:
         """Yield a folder to write the files into; they take their places when the context is left without an error.
