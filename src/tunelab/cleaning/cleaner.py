@@ -91,9 +91,11 @@ class Cleaner:
             where = (f"{name}:" + batch.lines.gather(rows).cast(pl.String)).alias("where")
             told = told.vstack(judged.refused.select(where, "reason", "rule", "detail"))
             shown = pl.concat([shown, batch.shown(rows)])
-            lines = [*(each.line for each in batch.unreadable), *batch.lines.gather(rows)]
-            order = pl.Series(lines, dtype=pl.UInt64).arg_sort()
-            told, shown = told[order], shown[order]
+            if batch.unreadable:
+                bad = pl.Series([each.line for each in batch.unreadable], dtype=pl.UInt64)
+                lines = pl.concat([bad, batch.lines.gather(rows)])
+                order = lines.to_frame("line").select(pl.arg_sort_by("line", maintain_order=True)).to_series()
+                told, shown = told[order], shown[order]
         if told.height:
             self._refuse(told, shown)
         if self._waiting is None:
