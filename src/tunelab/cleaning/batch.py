@@ -82,5 +82,7 @@ def leaf_frame(
 
 
 def json_of(columns: pl.DataFrame) -> pl.Series:
-    """Return the rows of a table as JSON text."""
+    """Return the rows of a table as JSON text; where no row could be read, there are no columns either."""
+    if not columns.width:
+        return pl.Series(dtype=pl.String)
     return columns.select(pl.struct(pl.all()).struct.json_encode()).to_series()
