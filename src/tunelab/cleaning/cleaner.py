@@ -34,6 +34,7 @@ class Cleaner:
         self._rejected, self._not_drawn = Tally(), Tally()
         self._num_read = self._num_train = self._num_test = 0
         self._classes: dict[str, tuple[int, int]] = {}
+        self._keeps_originals = _refuses_changed_rows_late(plan.config)
 
     def clean(self, batches: Iterable[Batch]) -> CleanReport:
         """Clean all batches and return what was done.
@@ -103,7 +104,7 @@ class Cleaner:
             return
         index = (judged.rows.cast(pl.UInt64) + first_index).alias("index")
         notes = judged.facts.with_columns(index=index, priority=priorities(index, self._plan.config.seed))
-        if _refuses_changed_rows_late(self._plan.config):
+        if self._keeps_originals:
             was, now = batch.shown(judged.rows), _shown(batch.kept(judged.rows))
             notes = notes.with_columns(original=pl.select(pl.when(was.ne_missing(now)).then(was)).to_series())
         if judged.links is not None:

@@ -73,8 +73,11 @@ def sessions_of(ledger: pl.DataFrame) -> list[Hashable]:
     """
     if "chain" not in ledger.columns:
         return list(range(ledger.height))
-    origins = _origins(ledger).tolist()
-    return [origin if id_ is None else id_ for id_, origin in zip(ledger["session"], origins, strict=True)]
+    return _sessions(ledger, _origins(ledger))
+
+
+def _sessions(ledger: pl.DataFrame, origins_N: NDArray[np.int64]) -> list[Hashable]:
+    return [origin if id_ is None else id_ for id_, origin in zip(ledger["session"], origins_N.tolist(), strict=True)]
 
 
 def _origins(ledger: pl.DataFrame) -> NDArray[np.int64]:
@@ -88,14 +91,12 @@ def _groups(ledger: pl.DataFrame) -> list[Hashable]:
     A row that asks what a row of a chat asks goes with that chat. Chats that ask the same (a greeting, mostly) do not
     go together: the first answer of one would tie all of them.
     """
-    keys = sessions_of(ledger)
     if "prompt" not in ledger.columns:
-        return keys
+        return sessions_of(ledger)
     if "chain" not in ledger.columns:
-        return [
-            key if prompt is None else ("prompt", prompt) for key, prompt in zip(keys, ledger["prompt"], strict=True)
-        ]
+        return [row if prompt is None else ("prompt", prompt) for row, prompt in enumerate(ledger["prompt"])]
     lengths_N, origins_N = ledger["chain"].list.len().fill_null(0).to_numpy(), _origins(ledger)
+    keys = _sessions(ledger, origins_N)
     chats = set(np.unique(origins_N[lengths_N != lengths_N[origins_N]]).tolist())
     asked: dict[object, Hashable] = {}
     for key, prompt in zip(keys, ledger["prompt"], strict=True):

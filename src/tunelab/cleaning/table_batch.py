@@ -32,12 +32,16 @@ class TableBatch:
     """Row -> column of numbers -> what stands in the number's place."""
 
     @property
-    def _number_columns(self) -> tuple[str, ...]:
-        kinds = (self._original or (self.columns, None))[0].schema
-        return tuple(name for name, kind in kinds.items() if kind.is_numeric())
+    def _as_read(self) -> pl.DataFrame:
+        return self.columns if self._original is None else self._original[0]
 
-    def _numbers(self) -> list[pl.Series]:
-        return [(self._original or (self.columns, None))[0][name] for name in self._number_columns]
+    @property
+    def _number_columns(self) -> tuple[str, ...]:
+        return tuple(name for name, kind in self._as_read.schema.items() if kind.is_numeric())
+
+    def _with_numbers(self) -> pl.DataFrame:
+        """Return the columns as they are now, those of numbers as they were read."""
+        return self.columns.with_columns(self._as_read[name] for name in self._number_columns)
 
     def leaves(self, *, is_searched: bool = False) -> pl.DataFrame:
         """Return the leaves column by column: leaf // rows is the column, leaf % rows the row."""
@@ -80,6 +84,8 @@ class TableBatch:
                 places = here["leaf"] % height
                 column = self.columns[name].cast(pl.String)
                 self.columns = self.columns.with_columns(column.scatter(places, here["text"]))
+                if self.records is None:
+                    continue
                 for row, text in zip(places, here["text"], strict=True):
                     new.setdefault(row, {})[(name,)] = text
                     if index >= len(self.text_columns):
@@ -93,20 +99,17 @@ class TableBatch:
         if self.is_conversation:
             return json_keys([picked(value, fields) for value in self.columns.to_dicts()])
         keys = table_keys(self.columns, fields)
-        if not self._redacted or self._original is None:
+        if not self._redacted:
             return keys
-        as_read = table_keys(self.columns.with_columns(self._numbers()), fields)
         rows = list(self._redacted)
-        return as_read.scatter(rows, keys.gather(rows))
+        return table_keys(self._with_numbers(), fields).scatter(rows, keys.gather(rows))
 
     def values(self, rows: pl.Series) -> list[object]:
         """Return rows as objects."""
-        if not self._redacted or self._original is None:
+        if not self._redacted:
             return list(self.columns[rows].to_dicts())
-        return [
-            {**value, **self._redacted.get(row, {})}
-            for row, value in zip(rows, self.columns.with_columns(self._numbers())[rows].to_dicts(), strict=True)
-        ]
+        values = self._with_numbers()[rows].to_dicts()
+        return [{**value, **self._redacted.get(row, {})} for row, value in zip(rows, values, strict=True)]
 
     def kept(self, rows: pl.Series) -> pl.DataFrame:
         """Return columns, or the JSON text that stood in the file."""

@@ -37,8 +37,7 @@ def clean_data(
     for name in data:
         found = locate_data(SourceConfig(data_dir=".", train_files=(name,)), base=Path(os.curdir))
         files += [*found.train, *found.eval]
-        left = (note.partition("left aside")[2].lstrip(": ") for note in found.notes)
-        notes += [f"{name}: left aside {each}" for each in left if each]
+        notes += found.left_aside
     return clean_files(
         files,
         Path(out),

@@ -23,3 +23,5 @@ class DataFiles:
     """Empty where a share of the training rows is to be held out."""
     notes: tuple[str, ...] = ()
     """What was decided on the way, to be said aloud: which file of a folder is which side, and what was left aside."""
+    left_aside: tuple[str, ...] = ()
+    """Of the notes, what each name left aside, in words of its own."""

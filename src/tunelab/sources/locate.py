@@ -57,7 +57,8 @@ def locate_data(config: SourceConfig, *, base: Path) -> DataFiles:
             where="data.train_files",
             expected="different files in data.eval_files",
         )
-    return DataFiles(train=train, eval=beside, notes=tuple(notes))
+    left = tuple(f"{name}: left aside {each.left}" for name, each in zip(names, found, strict=True) if each.left)
+    return DataFiles(train=train, eval=beside, notes=tuple(notes), left_aside=left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,8 @@ class _Found:
     beside: list[SourceFile] = field(default_factory=list)
     """The held-out side that came along with a training folder."""
     notes: list[str] = field(default_factory=list)
+    left: str = ""
+    """Names of files that hold no rows, or stand beside the sides."""
 
 
 def _found(name: str, folder: Path, *, held_out: bool) -> _Found:
@@ -87,8 +90,8 @@ def _expand(name: str, folder: Path, *, held_out: bool) -> _Found:
     except ValueError as error:
         raise DataError(f'"{name}" is no pattern', where="data", expected="** between two slashes") from error
     if files := [_file(match, folder) for match in matches if _holds_rows(match)]:
-        left = [match.name for match in matches if not _holds_rows(match)]
-        return _Found(files=files, notes=[f"{name}: left aside {listed(left)}"] if left else [])
+        left = listed(match.name for match in matches if not _holds_rows(match))
+        return _Found(files=files, notes=[f"{name}: left aside {left}"] if left else [], left=left)
     is_local = unpacked_suffix(Path(name)) in DATA_SUFFIXES or ("/" in name and os.path.isdir(path.parent))
     if looks_like_hub(name) and not is_local:
         train, beside = locate_splits(name)
@@ -113,16 +116,17 @@ def _in_folder(path: Path, folder: Path, *, held_out: bool) -> _Found:
     if not (train and beside):
         train, beside = [entry for entry in entries if not entry.is_dir()], []
     taken = {*train, *beside}
-    left = [entry.name for entry in sorted(path.iterdir()) if entry not in taken and not entry.name.startswith(".")]
+    others_there = (entry.name for entry in sorted(path.iterdir()) if entry not in taken)
+    left = listed(name for name in others_there if not name.startswith("."))
     files, others = ([_file(each, folder) for entry in side for each in _flat(entry)] for side in (train, beside))
     if not files:
         raise _nothing(path, str(path))
     note = f"{_shown(path, folder)}/: {listed(file.name for file in files)} to train on"
     note += f", {listed(file.name for file in others)} held out" if others else ""
-    note += f"; left aside: {listed(left)}" if left else ""
-    return (
-        _Found(files=others, notes=[note]) if held_out and others else _Found(files=files, beside=others, notes=[note])
-    )
+    note += f"; left aside: {left}" if left else ""
+    if held_out and others:
+        return _Found(files=others, notes=[note], left=left)
+    return _Found(files=files, beside=others, notes=[note], left=left)
 
 
 def _flat(entry: Path) -> list[Path]:

@@ -37,7 +37,7 @@ class Processes(World):
         if num_gpus := torch.cuda.device_count():
             _refuse_if_gpus_are_too_few(num_gpus, local_size)
             torch.cuda.set_device(local_rank)
-        with _lost_if_it_fails():
+        with lost_if_it_fails():
             store, rank, size = next(rendezvous("env://"))
             # Numbers and texts go over gloo wherever the gradients are.
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -55,7 +55,7 @@ class Processes(World):
         """Return the values of every process, by rank."""
         own = torch.tensor(values, dtype=torch.float64)
         rows = [torch.empty_like(own) for _ in range(self.size)]
-        with _lost_if_it_fails():
+        with lost_if_it_fails():
             dist.all_gather(rows, own)
         return [tuple(row.tolist()) for row in rows]
 
@@ -65,7 +65,7 @@ class Processes(World):
         length = int(self.gather(len(content))[0][0])
         buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.is_first and length else None
         told = torch.empty(length, dtype=torch.uint8) if buffer is None else buffer
-        with _lost_if_it_fails():
+        with lost_if_it_fails():
             dist.broadcast(told, src=0)
         return bytes(told.tolist()).decode()
 
@@ -89,7 +89,7 @@ class Processes(World):
 
     def sum_gradients(self, gradients: torch.Tensor | None) -> None:
         """Replace what `line_up_gradients` returned, and so the gradients, by the sum over all processes."""
-        with _lost_if_it_fails():
+        with lost_if_it_fails():
             dist.all_reduce(gradients)
 
     def _is_told_elsewhere(self, error: UserError) -> bool:
@@ -125,12 +125,11 @@ def _word(rank: int) -> str:
 
 
 @contextmanager
-def _lost_if_it_fails() -> Iterator[None]:
+def lost_if_it_fails(what: str = "another process of this run ended or cannot be reached") -> Iterator[None]:
+    """Raise a LostProcessError that says `what` where an exchange between processes fails."""
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().partition("\n")[0]
         remedy = "What it said stands above. Where a checkpoint was saved, go on with --resume."
-        raise LostProcessError(
-            f"another process of this run ended or cannot be reached ({reason})", where="torchrun", remedy=remedy
-        ) from error
+        raise LostProcessError(f"{what} ({reason})", where="torchrun", remedy=remedy) from error

@@ -24,7 +24,7 @@ from tunelab.batching.forest import Forest
 from tunelab.batching.grove import Grove
 from tunelab.errors import ModelError, RunError
 from tunelab.models.loaded import LoadedModel
-from tunelab.training.processes import LostProcessError
+from tunelab.training.processes import lost_if_it_fails
 from tunelab.training.root import Root, run_root
 from tunelab.training.world import World
 
@@ -139,14 +139,8 @@ class _Agreed:
     ) -> dist.Work | None:
         if any(has_failed for _, has_failed in self._world.gather(0.0, False)):
             raise OutOfMemoryElsewhereError("another process has no memory")
-        try:
+        with lost_if_it_fails("a layer could not be gathered"):
             work: dist.Work | None = dist.all_gather_single(output_tensor, input_tensor, group, async_op)
-        except RuntimeError as error:
-            reason = str(error).strip().partition("\n")[0]
-            remedy = "What it said stands above. Where a checkpoint was saved, go on with --resume."
-            raise LostProcessError(
-                f"a layer could not be gathered ({reason})", where="torchrun", remedy=remedy
-            ) from error
         return work
 
 
