@@ -1,11 +1,12 @@
 """How much memory a run will need, from numbers alone. Imports no torch."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tunelab.models.described import read_description
 
 _ADAM_COPIES = 4  # weight, gradient and two moments of each trained weight, in float32
 _FEWEST_TOKENS = 256  # fewer at a time save nothing beside the base model
@@ -86,11 +87,8 @@ def affordable_tokens(estimate_of_one_token: MemoryEstimate, memory_bytes: int) 
 
 def sizes_in(folder: Path) -> Sizes | None:
     """Return the sizes that the config.json in `folder` names; None where it does not name them all."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None  # whoever loads the model says so, and better
-    text = config.get("text_config") or config if isinstance(config, dict) else {}
+    config = read_description(folder)
+    text = config.get("text_config") or config
     hidden, layers = _size(text, "hidden_size", "n_embd"), _size(text, "num_hidden_layers", "n_layer")
     vocabulary = _size(text, "vocab_size")
     if not (hidden and layers and vocabulary):

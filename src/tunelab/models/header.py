@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
+from tunelab.models.described import read_description
 from tunelab.models.estimate import num_experts
 from tunelab.models.kinds import running_kinds_in
 
@@ -54,7 +54,7 @@ def read_headers(folder: Path) -> StoredWeights | None:
         counts[dtype] = counts.get(dtype, 0) + prod(shape)
     if set(counts) - _FLOATS:
         return None
-    config = _config(folder)
+    config = read_description(folder)
     experts = {name for name in tensors if _parent_of_experts(name)}
     if bool(experts) != bool(num_experts(config)):
         return None
@@ -78,7 +78,7 @@ def read_headers(folder: Path) -> StoredWeights | None:
 def _files(folder: Path) -> Iterable[Path]:
     if (whole := folder / "model.safetensors").is_file():
         return [whole]
-    names = _config(folder, "model.safetensors.index.json").get("weight_map", {})
+    names = read_description(folder, "model.safetensors.index.json").get("weight_map", {})
     # Names come from a file of the model: no path among them leads elsewhere.
     return [folder / name for name in sorted(set(names.values())) if isinstance(name, str) and Path(name).name == name]
 
@@ -94,14 +94,6 @@ def _header(file: Path) -> dict[str, tuple[str, tuple[int, ...]]] | None:
         return {name: (entry["dtype"], tuple(map(int, entry["shape"]))) for name, entry in entries.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # whoever loads the model says so, and better
-
-
-def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    try:
-        config = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return config if isinstance(config, dict) else {}
 
 
 def _parent_of_experts(name: str) -> str:

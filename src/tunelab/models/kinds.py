@@ -3,10 +3,11 @@
 Imports no torch.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tunelab.models.described import read_description
 
 _LISTS = ("layer_types", "layers_block_type", "block_types")
 _BRANCHING = {"full_attention", "sliding_attention", "attention", "moe", "mlp", "dense", "sparse"}
@@ -33,12 +34,12 @@ def running_kinds(config: Mapping[str, Any]) -> list[str]:
 
 def running_kinds_in(folder: Path) -> list[str]:
     """Return `running_kinds` of the model in `folder`; nothing where its config.json cannot be read."""
-    return running_kinds(_config(folder))
+    return running_kinds(read_description(folder))
 
 
 def quantized_in(folder: Path) -> str:
     """Return how the weights in `folder` are quantized, such as ``gptq, 4 bits``; nothing where they are not."""
-    config = _config(folder)
+    config = read_description(folder)
     settings = config.get("quantization_config") or config.get("compression_config")
     if not isinstance(settings, Mapping):
         return ""
@@ -49,17 +50,9 @@ def quantized_in(folder: Path) -> str:
 
 def other_inputs_in(folder: Path) -> str:
     """Return what the model in `folder` takes besides text, such as ``pictures``; nothing where it takes none."""
-    return other_inputs(_config(folder))
+    return other_inputs(read_description(folder))
 
 
 def other_inputs(config: Mapping[str, Any]) -> str:
     """Return what a model of this config takes besides text, such as ``pictures and sound``."""
     return " and ".join(word for word, keys in _INPUTS.items() if any(config.get(key) for key in keys))
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}  # whoever loads the model says so, and better
-    return config if isinstance(config, dict) else {}
