@@ -87,6 +87,13 @@ def test_rows_that_ask_what_a_file_beside_the_data_asks_are_left_out(folder: Pat
     found = gathered(folder, "data.cleaning.exclude_files=[test.jsonl]")
     assert "question 4" not in {item.messages[0].content for item in found.train}
     assert len(found.train) == 11
+    assert "cleaning compared with 1 row of test.jsonl: 1 row rejected for it" in found.notes
+
+
+def test_a_file_beside_the_data_that_can_never_ask_the_same_is_refused_in_a_recipe(folder: Path) -> None:
+    (folder / "test.jsonl").write_text(json.dumps({"text": "question 4"}) + "\n")
+    with pytest.raises(DataError, match=r"test\.jsonl: the rows are plain texts .*expected conversations"):
+        gathered(folder, "data.cleaning.exclude_files=[test.jsonl]")
 
 
 def test_settings_of_cleaning_are_set_from_everywhere_and_read_back(folder: Path) -> None:

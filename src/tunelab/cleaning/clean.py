@@ -82,7 +82,7 @@ def clean_files(
     known = read_excluded(excluded, config, settings, shape)
     while True:
         fields = field_order(fields_of(row) for row in first)
-        said = (*notes, *again, evidence, *targets.told(first, fields), *known.notes, *left)
+        said = (*notes, *again, evidence, *targets.told(first, fields), *left)
         plan = _plan(config, settings, files, shape, said, known, test_size, names)
         judge = Judge(plan, shape, known.keys, _counter(config))
         batches = _told(ahead(read_batches(files, way)), files, on_progress)
@@ -120,7 +120,7 @@ def clean_rows(
     found = _refuse_unknown_names(config, conversation, shape, way, held[:LOOKED_AT])
     names = found if draws else ()
     known = read_excluded(excluded, config, conversation, shape)
-    plan = _plan(config, conversation, files, shape, (evidence, *known.notes), known, 0.0, names)
+    plan = _plan(config, conversation, files, shape, (evidence,), known, 0.0, names)
     kept: list[Row] = []
 
     def keep(records: pl.DataFrame, notes: pl.DataFrame, is_test: bool) -> None:
@@ -202,6 +202,7 @@ def _plan(
         names=tuple(file.name for file in files),
         test_size=test_size,
         excluded_texts=known.texts,
+        compared=known.told,
         names_to_find=names_to_find,
         label_field=conversation.label_field or "",
         format="" if shape is None else shape.format.name,

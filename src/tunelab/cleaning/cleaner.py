@@ -16,6 +16,7 @@ from tunelab.cleaning.plan import RULES, Plan
 from tunelab.cleaning.report import CleanReport, Tally
 from tunelab.cleaning.rules import changes
 from tunelab.cleaning.waiting import Waiting
+from tunelab.errors import counted
 
 _REASON = {"where": pl.String, "reason": pl.String, "rule": pl.String, "detail": pl.String}
 _FRAME_TEXTS = 5_000
@@ -66,6 +67,7 @@ class Cleaner:
             classes=dict(sorted(self._classes.items())),
             format=self._plan.format,
             notes=self._plan.notes,
+            compared=self._compared_with(),
             lacks=self._lacks(num_kept),
         )
 
@@ -75,6 +77,12 @@ class Cleaner:
         if self._plan.test_size and not self._num_test:
             return "no row is left for the test side"
         return "" if self._num_train else "no row is left for the training side"
+
+    def _compared_with(self) -> str:
+        if not self._plan.compared:
+            return ""
+        met = sum(map(self._rejected.count, ("exclude_files", "near_overlap")))
+        return f"{self._plan.compared}: {counted(met, 'row')} rejected for it"
 
     def _take(self, batch: Batch) -> None:
         first_index = self._num_read

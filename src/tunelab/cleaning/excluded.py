@@ -27,7 +27,8 @@ class Excluded:
     """Hashes of what they ask, or of whole rows, of a table without prompts; None where there are none."""
     texts: tuple[str, ...] = ()
     """Their texts, where rows like them are dropped."""
-    notes: tuple[str, ...] = ()
+    told: str = ""
+    """What was compared with, to be said aloud; empty where there are none."""
 
 
 def read_excluded(
@@ -36,17 +37,21 @@ def read_excluded(
     """Read test rows, brought into the form that cleaning brings rows into.
 
     Raises:
-        DataError: a row that cannot be read, or rows of another kind than those that are cleaned (`shape`).
+        DataError: a row that cannot be read, or rows that never ask what those that are cleaned (`shape`) ask: a table,
+            plain texts and conversations are strangers to each other.
     """
     if not files:
         return Excluded()
     found, way, evidence = find_shape(first_rows(files), conversation)
+    if found is None and not way.columns:
+        raise DataError(evidence, where=files[0].name, expected=f"{_kind(shape)}, as in the data")
     refuse_mixed(files, found, evidence, conversation)
-    if (found is None) != (shape is None):
-        kinds = ["a table", "conversations"]
-        seen, expected = kinds[found is not None], kinds[shape is not None]
+    if _kind(found) != _kind(shape):
         raise DataError(
-            f"the rows are {seen} ({evidence})", where=files[0].name, expected=f"{expected}, as in the data"
+            f"the rows are {_kind(found)} ({evidence})",
+            where=files[0].name,
+            expected=f"{_kind(shape)}, as in the data",
+            remedy="Rows of these two kinds never ask the same, so nothing would be found.",
         )
     while True:
         try:
@@ -75,9 +80,13 @@ def _read(files: Sequence[SourceFile], config: CleaningConfig, shape: Shape | No
         count += len(asked)
         if config.near_overlap is not None:
             texts += texts_of(batch, config)
-    return Excluded(
-        keys=keys, texts=tuple(texts), notes=(f"compared with {counted(count, 'row')} of {', '.join(names)}",)
-    )
+    return Excluded(keys=keys, texts=tuple(texts), told=f"compared with {counted(count, 'row')} of {', '.join(names)}")
+
+
+def _kind(shape: Shape | None) -> str:
+    if shape is None:
+        return "a table"
+    return "plain texts" if shape.format.name == "text" else "conversations"
 
 
 def _asked(batch: Batch, name: str, config: CleaningConfig, shape: Shape | None) -> pl.Series:

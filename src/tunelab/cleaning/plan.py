@@ -24,6 +24,8 @@ class Plan:
     """Share of the kept rows that is split off; 0 splits nothing."""
     excluded_texts: Sequence[str] = ()
     """Texts of test rows, where rows like them are dropped."""
+    compared: str = ""
+    """With what test rows the rows are compared, in words; empty where there are none."""
     label_field: str = ""
     """The column that holds the class, of a table."""
     names_to_find: tuple[tuple[str, str], ...] = ()

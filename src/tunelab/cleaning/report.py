@@ -41,6 +41,8 @@ class CleanReport:
     """The shape of conversation that was found; empty for tables."""
     notes: tuple[str, ...]
     """What was decided on the way, to be said aloud."""
+    compared: str = ""
+    """With what test rows the rows were compared, and how many were rejected for it; empty where there are none."""
     lacks: str = ""
     """What no row was left for: the output, or a side of a split. Empty where all is well."""
 
@@ -62,6 +64,10 @@ class Tally:
     def wants(self, rule: str) -> int:
         """Return how many more examples a rule wants."""
         return EXAMPLES - len(self._examples.get(rule, ()))
+
+    def count(self, rule: str) -> int:
+        """Return how many rows of a rule were counted."""
+        return self._counts.get(rule, 0)
 
     @property
     def total(self) -> int:

@@ -203,7 +203,7 @@ def print_report(report: CleanReport, out: str, *, splits: bool) -> None:
     """Print what the rows were taken for, what was done, rule by rule, and where the rows are."""
     from tunelab.cleaning.targets import beside
 
-    for note in report.notes:
+    for note in filter(None, (*report.notes, report.compared)):
         say(harmless(f"  {note}"), style="dim")
     for title, counts in (
         ("changed", report.changed),

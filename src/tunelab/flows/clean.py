@@ -105,8 +105,8 @@ def clean_for(
 
 
 def in_words(report: CleanReport) -> list[str]:
-    """Return what cleaning did, a line per rule with its first example."""
-    return [
+    """Return what cleaning did: what it compared with, and a line per rule with its first example."""
+    return [f"cleaning {report.compared}"] * bool(report.compared) + [
         f"cleaning {verb} {counted(each.count, 'row')} ({each.rule}; the first: {each.examples[0]})"
         for verb, counts in (
             ("changed", report.changed),
