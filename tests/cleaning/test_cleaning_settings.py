@@ -192,6 +192,35 @@ def test_classes_keep_their_share_in_a_stratified_draw_and_split(
     assert report.num_not_drawn == 100
 
 
+@pytest.mark.parametrize("setting", ["label_pattern", "label_json_key", "label_field", "answer"])
+def test_rows_without_a_label_are_counted_and_named_before_any_is_drawn(tmp_path: Path, setting: str) -> None:
+    value = {"label_pattern": r"Class: (\w+)", "label_json_key": "label", "label_field": "label"}.get(setting)
+    answer = {"label_pattern": "Class: a", "label_json_key": '{"label": "a"}'}.get(setting, "a")
+    rows = [chat(f"question {n}", "" if n % 5 == 4 else answer, label="" if n % 5 == 4 else "a") for n in range(20)]
+    path, labels = write_rows(tmp_path / "in.jsonl", rows), {} if value is None else {setting: value}
+    capped = clean(path, max_per_class=2, **labels)
+    shared = clean(path, stratified=True, **labels)
+    assert (capped.classes, capped.num_not_drawn) == ({"": (2, 0), "a": (2, 0)}, 16)
+    assert shared.classes == {"": (4, 0), "a": (16, 0)}
+    examples = ("in.jsonl:5", "in.jsonl:10", "in.jsonl:15")
+    for report in (capped, shared):
+        assert [(each.rule, each.count, each.examples) for each in report.unlabelled] == [(setting, 4, examples)]
+
+
+def test_a_rule_that_rejects_late_leaves_no_row_to_be_told_of_as_unlabelled(tmp_path: Path) -> None:
+    rows = [chat("q", "Class: a"), chat("r", LONG), chat("s", LONG)]
+    path = write_rows(tmp_path / "in.jsonl", rows)
+    report = clean(path, max_per_class=2, near_duplicates=0.8, label_pattern=r"Class: (\w+)")
+    assert counts(report) == {"near_duplicates": 1}
+    assert [each.count for each in report.unlabelled] == [1]
+
+
+def test_a_label_of_a_table_that_is_zero_or_false_is_a_class(tmp_path: Path) -> None:
+    rows = [{"title": "t", "label": label} for label in (0, 1, False, None, "  ", "two  words")]
+    report = clean(write_rows(tmp_path / "in.jsonl", rows), stratified=True, label_field="label")
+    assert report.classes == {"": (2, 0), "0": (1, 0), "1": (1, 0), "false": (1, 0), "two words": (1, 0)}
+
+
 def test_a_draw_is_decided_by_the_seed_and_keeps_the_order(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "in.jsonl", [{"title": f"title {n:03}", "content": "c"} for n in range(200)])
     drawn = []

@@ -26,6 +26,7 @@ from tunelab.cleaning.waiting import Waiting
 from tunelab.cleaning.writing import RejectedWriter, RowWriter
 from tunelab.conversations import ConversationConfig
 from tunelab.conversations.format import fields_of
+from tunelab.conversations.label import LABEL_SETTINGS
 from tunelab.errors import RecipeError
 from tunelab.files import write_json
 from tunelab.sources import Origin, Row, SourceFile
@@ -75,7 +76,7 @@ def clean_files(
     shape, way, evidence = find_shape(first, settings)
     refuse_mixed(files, shape, evidence, settings)
     _refuse_what_has_no_effect(config, settings, shape, excluded)
-    if any((settings.label_field, settings.label_json_key, settings.label_pattern)) and not config.by_class:
+    if any(getattr(settings, name) for name in LABEL_SETTINGS) and not config.by_class:
         remedy = "Set max_per_class or stratified, or leave the label out."
         raise RecipeError("a label is named, and nothing is drawn by it", remedy=remedy)
     names = _refuse_unknown_names(config, settings, shape, way, first)
@@ -205,6 +206,7 @@ def _plan(
         compared=known.told,
         names_to_find=names_to_find,
         label_field=conversation.label_field or "",
+        label_setting=next((name for name in LABEL_SETTINGS if getattr(conversation, name) is not None), "answer"),
         format="" if shape is None else shape.format.name,
         notes=(*several, *notes),
     )

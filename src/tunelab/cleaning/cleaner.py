@@ -32,7 +32,7 @@ class Cleaner:
 
     def __init__(self, plan: Plan, judge: Judge, waiting: Waiting | None, *, keep: Keeping, reject: Rejecting) -> None:
         self._plan, self._judge, self._waiting, self._keep, self._reject = plan, judge, waiting, keep, reject
-        self._rejected, self._not_drawn = Tally(), Tally()
+        self._rejected, self._not_drawn, self._unlabelled = Tally(), Tally(), Tally()
         self._num_read = self._num_train = self._num_test = 0
         self._classes: dict[str, tuple[int, int]] = {}
         self._keeps_originals = _refuses_changed_rows_late(plan.config)
@@ -64,6 +64,7 @@ class Cleaner:
             not_drawn=self._not_drawn.counts(RULES),
             changed=self._judge.changed.counts(RULES),
             reported=self._judge.reported.counts(RULES),
+            unlabelled=self._unlabelled.counts(RULES),
             classes=dict(sorted(self._classes.items())),
             format=self._plan.format,
             notes=self._plan.notes,
@@ -108,6 +109,7 @@ class Cleaner:
         if told.height:
             self._refuse(told, shown)
         if self._waiting is None:
+            self._see_labels(judged.facts)
             self._write(batch.kept(judged.rows), judged.facts, None)
             return
         index = (judged.rows.cast(pl.UInt64) + first_index).alias("index")
@@ -130,6 +132,7 @@ class Cleaner:
         ledger = waiting.ledger.with_row_index("place")
         refused = self._compared(ledger, waiting)
         standing = ledger.filter(~pl.col("index").is_in(refused["index"].implode()))
+        self._see_labels(standing)
         drawn, left = draw(standing, self._plan.config)
         for rule, indices in left.items():
             self._leave(rule, ledger.filter(pl.col("index").is_in(indices.implode())))
@@ -238,6 +241,12 @@ class Cleaner:
             shown = some.head(self._rejected.wants(str(rule))).select("where", "reason", "detail")
             lines = [f"{where}: {reason}{_beside(detail)}" for where, reason, detail in shown.iter_rows()]
             self._rejected.add(str(rule), some.height, lines)
+
+    def _see_labels(self, notes: pl.DataFrame) -> None:
+        """Count the rows that stand and have no label."""
+        if "label" in notes.columns:
+            rule, bare = self._plan.label_setting, notes.filter(pl.col("label") == "")
+            self._unlabelled.add(rule, bare.height, self._where(bare.head(self._unlabelled.wants(rule))).to_list())
 
     def _leave(self, rule: str, notes: pl.DataFrame) -> None:
         examples = self._where(notes.head(self._not_drawn.wants(rule))).to_list() if notes.height else []

@@ -15,6 +15,7 @@ from tunelab.cleaning.rules import TEXT, changes, refusals
 from tunelab.cleaning.seen import Seen
 from tunelab.cleaning.shapes import Said, Shape
 from tunelab.cleaning.standing import Standing
+from tunelab.conversations.label import as_label
 from tunelab.conversations.split import Link
 
 
@@ -233,7 +234,7 @@ class Judge:
             if said is not None:
                 labels = [said[row].label for row in rows]
             else:
-                labels = [str(value.get(self._label_field) or "") for value in standing.batch.values(rows)]  # type: ignore[attr-defined]
+                labels = [as_label(value.get(self._label_field)) for value in standing.batch.values(rows)]  # type: ignore[attr-defined]
             more["label"] = pl.Series(labels, dtype=pl.String)
         if self._config.near_duplicates is not None or self._config.near_overlap is not None:
             texts = standing.texts(standing.leaves)

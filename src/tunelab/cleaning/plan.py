@@ -28,6 +28,8 @@ class Plan:
     """With what test rows the rows are compared, in words; empty where there are none."""
     label_field: str = ""
     """The column that holds the class, of a table."""
+    label_setting: str = "answer"
+    """What tells the class of a row: a setting, or the answer itself."""
     names_to_find: tuple[tuple[str, str], ...] = ()
     """Settings, and the fields or roles that they name, of which some row must have a text."""
     format: str = ""

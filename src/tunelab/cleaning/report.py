@@ -35,6 +35,9 @@ class CleanReport:
     """Rows that a rule changed; they are kept, or rejected by a later rule."""
     reported: tuple[RuleCount, ...]
     """Rows in which something was found that is to be reported and nothing else."""
+    unlabelled: tuple[RuleCount, ...]
+    """Rows without a label, before any was drawn: the class "" among the others. `rule` is the setting that finds
+    labels, or `answer`."""
     classes: dict[str, tuple[int, int]]
     """Class -> its rows on the training and on the test side; empty where no class was read."""
     format: str

@@ -29,6 +29,7 @@ _OPTIONS = {
     "exclude_files": "exclude",
 }
 """Options that are called otherwise than their settings."""
+_NO_LABEL = "(none)"
 _ANSWER = "report|redact|drop"
 
 
@@ -212,10 +213,14 @@ def print_report(report: CleanReport, out: str, *, splits: bool) -> None:
         ("found, and left in", report.reported),
     ):
         _print_counts(title, counts)
+    _print_counts("no label", report.unlabelled)
+    for each in report.unlabelled:
+        remedy = "" if each.rule == "answer" else f" Mend --{_option(each.rule)} if they should have one."
+        say(f"    They count as one class of their own, {_NO_LABEL}.{remedy}")
     if report.classes:
         columns = ("class", "rows", "of them test") if report.num_test else ("class", "rows")
         rows = [
-            (harmless(label), train + test, test)[: len(columns)]
+            (harmless(label) or _NO_LABEL, train + test, test)[: len(columns)]
             for label, (train, test) in sorted(report.classes.items(), key=lambda each: (-sum(each[1]), each[0]))
         ]
         print_table(columns, rows)

@@ -14,6 +14,8 @@ from tunelab.conversations.pattern import first_matches
 from tunelab.errors import RecipeError, guess
 from tunelab.sources import Row
 
+LABEL_SETTINGS = ("label_field", "label_json_key", "label_pattern")
+
 
 def labels_of(said: Sequence[tuple[Row, Conversation]], config: ConversationConfig) -> list[str] | list[None]:
     """Return what `label_field`, `label_json_key` or `label_pattern` finds: empty for nothing; None where none is set.
@@ -21,12 +23,20 @@ def labels_of(said: Sequence[tuple[Row, Conversation]], config: ConversationConf
     The latter two look into the last trained answer, or into a plain text. Values that are no text are given as JSON.
     """
     if config.label_field is not None:
-        return [_as_label(fields_of(row).get(config.label_field)) for row, _ in said]
+        return [as_label(fields_of(row).get(config.label_field)) for row, _ in said]
     if config.label_json_key is not None:
-        return [_as_label(object_in(last_answer(each)).get(config.label_json_key)) for _, each in said]
+        return [as_label(object_in(last_answer(each)).get(config.label_json_key)) for _, each in said]
     if config.label_pattern is not None:
-        return list(map(_as_label, first_matches(config.label_pattern, [last_answer(each) for _, each in said])))
+        return list(map(as_label, first_matches(config.label_pattern, [last_answer(each) for _, each in said])))
     return [None] * len(said)
+
+
+def as_label(value: object) -> str:
+    """Return the label that a field holds: its words, blanks made one; what is no text as JSON; empty for null."""
+    if value is None:
+        return ""
+    words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return " ".join(words.split())
 
 
 def refuse_unknown_label_field(rows: Sequence[Row], config: ConversationConfig) -> None:
@@ -58,10 +68,3 @@ def object_in(answer: str) -> dict[str, object]:
 
 
 _FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)```\s*", re.DOTALL)
-
-
-def _as_label(value: object) -> str:
-    if value is None:
-        return ""
-    words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-    return " ".join(words.split())

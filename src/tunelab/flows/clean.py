@@ -113,6 +113,7 @@ def in_words(report: CleanReport) -> list[str]:
             ("rejected", report.rejected),
             ("did not draw", report.not_drawn),
             ("found and left something in", report.reported),
+            ("found no label in", report.unlabelled),
         )
         for each in counts
     ]
