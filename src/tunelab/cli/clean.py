@@ -182,8 +182,8 @@ def command(
             )
     except KeyboardInterrupt:
         stand = "stands" if len(data) == 1 else "stand"
-        say(f"Interrupted: nothing was written to {out}; {', '.join(data)} {stand} untouched.", stderr=True)
-        raise typer.Exit(130) from None
+        told = f"nothing was written to {out}; {', '.join(data)} {stand} untouched"
+        raise KeyboardInterrupt(harmless(told)) from None
     except UserError as error:
         raise _by_options(error) from error
     if as_json:

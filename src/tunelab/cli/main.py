@@ -2,18 +2,18 @@
 
 A verb is a module of this folder with a `command`: a function annotated for typer, or a typer app where the verb has
 verbs of its own. Exit codes: 0 done, 1 findings, 2 could not run, 130 interrupted.
+
+Modules are imported inside functions, where Ctrl+C is one line: imports take a second, and nobody waits for it.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Sequence
-from importlib import import_module
 
-from tunelab import __version__
-from tunelab.errors import MissingExtraError, UserError, did_you_mean
+TYPE_CHECKING = False  # typing itself takes a hundredth of a second
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VERBS = {
     "quickstart": "The whole story on the embedded model, in about two minutes on two CPU cores.",
@@ -25,6 +25,8 @@ VERBS = {
     "recipe": "Explain a recipe: each value and where it came from.",
 }
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line of this process and exit."""
@@ -34,14 +36,34 @@ def main() -> None:
     except BrokenPipeError:
         # whoever read our output has gone; without this, Python complains once more while it shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if code == INTERRUPTED:
+        # nobody waits for threads now; and a sys.exit after Ctrl+C within an exec, as where a dataclass is being made,
+        # ends in a signal instead of the code
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; errors of the user become one message on standard error."""
+    """Run one command and return its exit code; errors of the user become one message on standard error.
+
+    So does Ctrl+C, with what the KeyboardInterrupt has to say.
+    """
+    try:
+        return _answered(list(arguments))
+    except KeyboardInterrupt as interrupt:
+        print(f"Interrupted{f': {interrupt}' if interrupt.args else ''}.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 1
+
+
+def _answered(arguments: list[str]) -> int:
+    from tunelab.errors import UserError
+
     try:
         try:
-            return _dispatch(list(arguments))
+            return _dispatch(arguments)
         except ModuleNotFoundError as error:
             raise _missing_extra(error) from error
     except UserError as error:
@@ -49,10 +71,6 @@ def run(arguments: Sequence[str]) -> int:
 
         print_error(error)
         return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 1
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -60,20 +78,26 @@ def _dispatch(arguments: list[str]) -> int:
         print(_help())
         return 0
     if arguments[0] in ("--version", "-V"):
+        from tunelab import __version__
+
         print(f"tunelab {__version__}")
         return 0
     verb, *rest = arguments
     if verb not in VERBS:
+        from tunelab.errors import UserError, did_you_mean
+
         raise UserError(f'there is no command "{verb}"', remedy=f"{did_you_mean(verb, VERBS)} See tunelab --help.")
     return _call(verb, rest)
 
 
 def _call(verb: str, arguments: list[str]) -> int:
-    command = import_module(f"tunelab.cli.{verb}").command
+    from importlib import import_module
+
     import typer
 
     from tunelab.cli.output import plain_app
 
+    command = import_module(f"tunelab.cli.{verb}").command
     if isinstance(command, typer.Typer):
         app = command
     else:
@@ -81,7 +105,10 @@ def _call(verb: str, arguments: list[str]) -> int:
         app.command(help=command.__doc__ or VERBS[verb])(command)
     try:
         app(args=arguments, prog_name=f"tunelab {verb}")
-    except SystemExit as end:  # typer ends every command so
+    except SystemExit as end:  # typer ends every command so, Ctrl+C too, without a word
+        cause = end.__context__ and end.__context__.__cause__
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
         return end.code if isinstance(end.code, int) else 1
     return 0
 
@@ -105,7 +132,10 @@ Start with: tunelab quickstart"""
 
 def _missing_extra(error: ModuleNotFoundError) -> Exception:
     """Return what to raise for a module that is not there: a word on the extra that brings it, or the error itself."""
+    import re
     from importlib.metadata import requires
+
+    from tunelab.errors import MissingExtraError
 
     package = (error.name or "").partition(".")[0]
     for requirement in requires("tunelab") or ():
