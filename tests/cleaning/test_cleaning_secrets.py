@@ -85,6 +85,8 @@ NO_SECRETS = [
     "secret: https://host.org/a1B2c3D4e5F6 and token: gpt-4o-mini-2024-07-18 and password=example1A2b3C4d",
     "token: 2024-01-01T00:00:00Z and secret = /var/lib/secrets2/token and password: 123456789012",
     "tokens: 4096, max_tokens = 128, tokenizer('hello world')",
+    r"{\"api_key\": \"YOUR_API_KEY_GOES_HERE_1\", \"token\": \"string\", \"password\": \"123456789012\"}",
+    r"{\"token\": \"\", \"next\": \"a1B2c3D4e5F6\"}",
     "task-0123456789abcdefghijklmnopqrstuvwxyz is a name",
 ]
 
@@ -128,6 +130,33 @@ def test_the_name_and_the_quotes_of_a_secret_stay() -> None:
     assert redact_secrets(url.format("s3cr3t" + "-pw")) == url.format("[URL_PASSWORD]")
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("quote", ['"', "u0022"])
+@pytest.mark.parametrize(
+    "around", ['{"api_key": "VALUE", "a": "VALUE2"}', "see:\n\"Password\":'VALUE'", 'a "token" = "VALUE"']
+)
+def test_a_secret_in_json_that_is_written_into_a_text_is_found_and_only_its_value_goes(
+    depth: int, quote: str, around: str
+) -> None:
+    value = "9f86d081" + "884c7d659a2f"
+    text = around
+    for _ in range(depth):
+        text = json.dumps(text).replace('\\"', f"\\{quote}")
+    (span,) = find_secrets(text.replace("VALUE", value, 1))
+    assert (span.kind, text.index("VALUE"), span.end - span.start) == ("assigned_secret", span.start, len(value))
+    assert pl.Series([text.replace("VALUE", value, 1)]).str.contains(SECRET_CANDIDATES).item()
+    redacted = redact_secrets(text.replace("VALUE", value, 1))
+    assert redacted == text.replace("VALUE", "[ASSIGNED_SECRET]", 1)
+    assert find_secrets(redacted) == []
+
+
+@pytest.mark.parametrize("kind", sorted(set(SECRETS) - {"assigned_secret", "url_password"}))
+def test_a_token_behind_a_line_break_that_is_written_as_an_escape_is_found(kind: str) -> None:
+    for text in SECRETS[kind]:
+        written = json.dumps(f"first line\n{text}\n\tlast line")
+        assert [each.kind for each in find_secrets(written)] == [kind]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=5).map("".join))
 def test_every_text_with_a_secret_is_a_candidate_of_the_fast_scan(text: str) -> None:
@@ -140,9 +169,14 @@ def test_long_texts_without_secrets_are_read_in_linear_time() -> None:
         "eyJ" * 15_000,
         "token = '" * 5_000,
         "token=" * 8_000,
+        'token\\": \\"' * 4_000,
+        "token" + "\\" * 40_000 + '"',
+        "token\\u0022:\\u0022" + "aB3" * 20_000,
+        "\\nAKIA" * 8_000,
         "token=" + "aB3" * 20_000,
         "a://b:" * 8_000,
         opening * 2_000,
+        opening + "\\n" + "A" * 30 + "\\" * 40_000,
         opening + "\nAa: Bb: " * 5_000,
     ):
         assert find_secrets(text) == []

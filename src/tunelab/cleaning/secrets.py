@@ -102,13 +102,18 @@ def _bits_a_char(value: str) -> float:
 
 def _shape(kind: str, head: str, body: str, measure: Callable[[re.Match[str]], int] = _token) -> Recogniser:
     """Return the recogniser of a token that stands alone: a head that gives it away, and a body."""
-    pattern = re.compile(rf"(?<![A-Za-z0-9_-])(?:{head})(?:{body})(?![A-Za-z0-9_])")
+    # the head is looked for first: that is twice as fast
+    pattern = re.compile(rf"(?={head})(?:(?<![A-Za-z0-9_-])|{_AFTER_ESCAPE})(?:{head})(?:{body})(?![A-Za-z0-9_])")
     return Recogniser(kind=kind, candidate=f"(?:{head})", pattern=pattern, measure=measure)
 
 
 _NAMES = "(?:api|access|secret|private|encryption|signing|master)[_-]?key|password|passwd|passphrase|pwd|secret|token"
-_ASSIGNMENT = rf"(?i:{_NAMES})[\"'`]?[ \t\r\n]{{0,9}}:?[:=]"
-_LINE_END = r"(?:\r?\n|(?:\\r)?\\n)"
+_QUOTE = r"(?:\\{0,7}[\"'`]|\\{1,7}u0022)"
+"""A quote, or one that is escaped, once or more: in JSON that stands in a text of JSON."""
+_AFTER_ESCAPE = r"(?<=\\[nrt])"
+"""Behind a line break or a tab that is written so."""
+_ASSIGNMENT = rf"(?i:{_NAMES}){_QUOTE}?[ \t\r\n]{{0,9}}:?[:=]"
+_LINE_END = r"(?:\r?\n|(?:\\{1,7}r)?\\{1,7}n)"
 _JWT_BODY = r"[A-Za-z0-9_-]{0,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{16,1000}"
 
 RECOGNISERS: tuple[Recogniser, ...] = (
@@ -118,7 +123,7 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         pattern=re.compile(
             r"-----BEGIN ([A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?)-----[ \t]*"
             rf"(?:{_LINE_END}(?:[A-Z][A-Za-z-]{{1,30}}: [^\n\\]{{0,200}})?){{0,9}}\s{{0,9}}[A-Za-z0-9+/]{{30}}"
-            r"(?:[A-Za-z0-9+/=\s]|\\[nr]){0,20000}?(?:-----END \1-----|(?![A-Za-z0-9+/=\s\\]))"
+            r"(?:[A-Za-z0-9+/=\s]|\\{1,7}[nr]){0,20000}?(?:-----END \1-----|(?![A-Za-z0-9+/=\s\\]))"
         ),
         measure=whole,
     ),
@@ -151,7 +156,9 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     Recogniser(
         kind="assigned_secret",
         candidate=_ASSIGNMENT,
-        pattern=re.compile(rf"{_ASSIGNMENT}[ \t\r\n]{{0,9}}(?P<quote>[\"'`])(?P<value>[^\"'`\s]{{12,200}})(?P=quote)"),
+        pattern=re.compile(
+            rf"{_ASSIGNMENT}[ \t\r\n]{{0,9}}(?P<quote>{_QUOTE})(?P<value>[^\"'`\s]{{12,200}}?)(?P=quote)"
+        ),
         measure=_assigned,
     ),
     Recogniser(
