@@ -94,6 +94,26 @@ ODD_LINES = st.sampled_from(
         '{"b": ":\\":", "a": "\\\\\\":"}', '{"c": null, "d": null}', '{"a": null, "d": null}',
     ]
 )  # fmt: skip
+SLY_LINES = [
+    '{"a": "x", "b": "y", "c": 5}', '{"a": "x", "b": "y", "c": [1]}', '{"a" : "x", "b": "y", "c": "z"}',
+    '{"a" : "x", "b": "y", "a": "z"}', '{"a": 5, "b": "\\": null"}', '{"a": true, "b": "\\":\\":"}',
+    '{"a": [1, "x"], "b": "\\": null"}', '{"a": {}, "b": "\\": null"}', '{"a": -1, "b": "\\": null"}',
+    '{"x\\"a": "x", "b": "y"}', '{"c": {"a": null}, "b": "y"}', '{"\\u0061": "x", "b": "y"}',
+    '{"a": "5", "b": "true"}', '{"a": "[", "b": "{}"}', '{"a": "\\u0000", "b": "\\\\"}', '{"a": null, "b": "x :y"}',
+    '{"a": "\\ud83dx", "b": "y"}', '{"a": "\\uD83D\\uDE00", "b": "\\ud7ff"}', '{"a":"","b":"\\"\\" : \\""}',
+    '{"a": "x", "b": "y", "": 1}', '{"a": "x", "b\\\\": "y"}', '{"a": "x", "b": "y", "b\\\\": 1}', '{"a": 1, "a" : 2}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", SLY_LINES)
+@pytest.mark.parametrize("looked_at", [1, 2], ids=["columns", "objects"])
+def test_no_line_of_json_slips_through_as_a_row_of_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, looked_at: int
+) -> None:
+    monkeypatch.setattr("tunelab.cleaning.reading.LOOKED_AT", looked_at)
+    path = tmp_path / "f.jsonl"
+    path.write_text('{"a": "x", "b": "y"}\n' + ("{}\n" * (looked_at - 1)) + line + "\n")
+    assert as_batches(path) == as_sources(path)
 
 
 @MANY

@@ -18,21 +18,28 @@ from tunelab.sources.opening import PROBABLY_LATIN
 
 _DECODER = msgspec.json.Decoder()
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+_BLANK_AND_COLON = re.compile(r'"[ \t\r]+:')
+_COLON_OR_HALF = r'":|[ \t\r]:|' + _HALF_CHARACTER.pattern
+_WHOLE_CHARACTER = r"u(?:[0-9abcefABCEF]|[dD](?:[0-7]|[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]))"
+_COMMA = r",[ \t]?"
+_TEXT_OR_NULL = rf'(?:null|"[^"\\]*(?:\\(?:["\\/bfnrt]|{_WHOLE_CHARACTER})[^"\\]*)*")'
 
 
 def object_batches(file: SourceFile, number: int, columns: tuple[str, ...]) -> Iterator[ObjectBatch]:
     """Yield rows of any shape."""
+    line = 1
     for piece in read_pieces(file, OBJECT_BYTES):
-        lines, records, objects, unreadable = _decoded(piece, file.name)
+        lines, records, objects, unreadable = _decoded(piece, line, file.name)
         yield ObjectBatch(
             file=number,
             lines=pl.Series("line", lines, dtype=pl.UInt64),
-            unreadable=(*piece.refused, *unreadable),
+            unreadable=(*_refused(piece, line), *unreadable),
             num_bytes=len(piece.text),
             objects=objects,
             records=records,
             columns=columns,
         )
+        line += _num_lines(piece)
 
 
 def table_batches(
@@ -40,13 +47,15 @@ def table_batches(
 ) -> Iterator[TableBatch]:
     """Yield rows whose fields are `columns`, each text or null. A row of another shape raises what `restart` makes."""
     schema = pl.Schema({name: pl.String() for name in columns})
+    line = 1
     for piece in read_pieces(file, TABLE_BYTES):
         unreadable: tuple[Unreadable, ...] = ()
         try:
-            records, lines, table = _parsed(piece, schema)
+            records, lines, table, num_lines = _parsed(piece, line, schema)
             odd = _doubtful(records, table)
         except pl.exceptions.PolarsError:
-            records, lines, unreadable = _readable(piece, file.name)
+            records, lines, unreadable = _readable(piece, line, file.name)
+            num_lines = _num_lines(piece)
             table = _columns(records, schema)
             odd = _doubtful(records, table)
         if len(odd):
@@ -64,38 +73,69 @@ def table_batches(
         yield TableBatch(
             file=number,
             lines=lines,
-            unreadable=(*piece.refused, *unreadable),
+            unreadable=(*_refused(piece, line), *unreadable),
             num_bytes=len(piece.text),
             columns=table,
             text_columns=columns,
             records=records,
         )
+        line += num_lines
 
 
-def _parsed(piece: Piece, schema: pl.Schema) -> tuple[pl.Series, pl.Series, pl.DataFrame]:
-    records = pl.scan_lines(io.BytesIO(piece.text)).collect().to_series() if piece.text else pl.Series(dtype=pl.String)
-    lines = pl.int_range(piece.line, piece.line + len(records), dtype=pl.UInt64, eager=True)
-    table = pl.read_ndjson(io.BytesIO(piece.text), schema=schema) if piece.text else pl.DataFrame(schema=schema)
-    if table.height != len(records):
+def _refused(piece: Piece, line: int) -> tuple[Unreadable, ...]:
+    return (Unreadable(line=line, fault=piece.fault),) if piece.fault else ()
+
+
+def _num_lines(piece: Piece) -> int:
+    return 1 if piece.fault else piece.text.count(b"\n")
+
+
+def _parsed(piece: Piece, line: int, schema: pl.Schema) -> tuple[pl.Series, pl.Series, pl.DataFrame, int]:
+    """Return the rows as text, their lines, their columns, and how many lines there are, blank ones too."""
+    if not piece.text:
+        return pl.Series(dtype=pl.String), pl.Series(dtype=pl.UInt64), pl.DataFrame(schema=schema), _num_lines(piece)
+    records = pl.scan_lines(io.BytesIO(piece.text)).collect().to_series()
+    num_lines = len(records)
+    lines = pl.int_range(line, line + num_lines, dtype=pl.UInt64, eager=True)
+    table = pl.read_ndjson(io.BytesIO(piece.text), schema=schema)
+    if table.height != num_lines:
         filled = records.str.strip_chars().str.len_bytes() > 0
         records, lines = records.filter(filled), lines.filter(filled)
         if table.height != len(records):
             raise pl.exceptions.ComputeError("not a row a line")
-    return records, lines, table
+    return records, lines, table, num_lines
 
 
 def _doubtful(records: pl.Series, table: pl.DataFrame) -> pl.Series:
     """Return the numbers of rows that may not be objects of exactly these fields, each once, each text or null.
 
-    The parser behind this takes the last of two fields of one name, numbers for text, half a character for NUL, and a
-    field that is missing for null. A name and its quotes cannot stand so in a text, where quotes are escaped.
+    The parser behind this takes the first of two fields of one name, numbers and lists for text, half a character for
+    NUL, and a field that is missing for null; it passes over other fields.
+
+    A row whose fields are all there, as texts, has a name for each; where it has no more colons behind a quote or a
+    blank than that, there is no other name, at any depth. What fails this is compared with the whole pattern of a row.
     """
-    odd = (records.str.count_matches(r'": ?(?:"|null)') != table.width) | records.str.contains(_HALF_CHARACTER.pattern)
-    found = [odd.arg_true()]
-    for name in table.columns:
-        rows = table[name].is_null().arg_true()
-        found.append(rows.filter(~records.gather(rows).str.contains(f"{json.dumps(name)}:", literal=True)))
-    return pl.concat(found).unique().sort()
+    is_odd = records.str.count_matches(_COLON_OR_HALF) != table.width
+    if table.width:
+        is_odd |= table.select(pl.any_horizontal(map(_may_be_no_text, table.columns))).to_series()
+    odd = is_odd.arg_true()
+    return odd.filter(~records.gather(odd).str.contains(_pattern_of(table.columns)))
+
+
+def _may_be_no_text(name: str) -> pl.Expr:
+    """Tell where a column holds null, or what a number, a truth value, a list or an object is made into."""
+    text = pl.col(name)
+    begins = [(text >= first) & (text < behind) for first, behind in (("-", ":"), ("[", "\\"), ("{", "|"))]
+    return text.is_null() | pl.any_horizontal(*begins, text == "true", text == "false")
+
+
+def _pattern_of(names: list[str]) -> str:
+    """Return a pattern of objects with texts or nulls under these names, in this order."""
+    fields = []
+    for name in names:
+        spellings = dict.fromkeys(json.dumps(name, ensure_ascii=is_ascii) for is_ascii in (True, False))
+        fields.append(f"(?:{'|'.join(map(re.escape, spellings))}):[ \\t]?{_TEXT_OR_NULL}")
+    return rf"^[ \t]*\{{{_COMMA.join(fields)}\}}[ \t\r]*$"
 
 
 def _columns(records: pl.Series, schema: pl.Schema) -> pl.DataFrame:
@@ -104,20 +144,22 @@ def _columns(records: pl.Series, schema: pl.Schema) -> pl.DataFrame:
     return pl.read_ndjson(io.BytesIO("\n".join(records).encode()), schema=schema)
 
 
-def _readable(piece: Piece, name: str) -> tuple[pl.Series, pl.Series, tuple[Unreadable, ...]]:
-    lines, records, _, unreadable = _decoded(piece, name)
+def _readable(piece: Piece, line: int, name: str) -> tuple[pl.Series, pl.Series, tuple[Unreadable, ...]]:
+    lines, records, _, unreadable = _decoded(piece, line, name)
     return pl.Series(records, dtype=pl.String), pl.Series("line", lines, dtype=pl.UInt64), unreadable
 
 
-def _decoded(piece: Piece, name: str) -> tuple[list[int], list[str], list[object], tuple[Unreadable, ...]]:
-    """Return lines, texts and values of the rows of a piece, and what is none."""
-    records, bad = _records(piece)
+def _decoded(piece: Piece, line: int, name: str) -> tuple[list[int], list[str], list[object], tuple[Unreadable, ...]]:
+    """Return lines, texts and values of the rows of a piece that begins at a line, and what is none."""
+    records, bad = _records(piece, line)
     values = _values(piece, records)
     has_halves = b"\\u" in piece.text and _HALF_CHARACTER.search(piece.text.decode(errors="replace")) is not None
-    lines = list(range(piece.line, piece.line + len(records)))
+    has_blanks = any(mark in piece.text for mark in (b" :", b"\t:", b"\r:"))
+    lines = list(range(line, line + len(records)))
     gone = set(bad)
     for row, (value, record) in enumerate(zip(values, records, strict=True)):
-        if type(value) is dict and record.count('":') == _keys_in(value) and not has_halves:
+        is_plain = not has_halves and not (has_blanks and _BLANK_AND_COLON.search(record))
+        if is_plain and type(value) is dict and record.count('":') == _keys_in(value):
             continue
         if row in bad or not record.strip():
             gone.add(row)
@@ -135,7 +177,7 @@ def _decoded(piece: Piece, name: str) -> tuple[list[int], list[str], list[object
     return lines, records, values, tuple(bad[row] for row in sorted(bad))
 
 
-def _records(piece: Piece) -> tuple[list[str], dict[int, Unreadable]]:
+def _records(piece: Piece, line: int) -> tuple[list[str], dict[int, Unreadable]]:
     """Return the lines as text; where one is not UTF-8, it is empty and told of, by its place."""
     bad: dict[int, Unreadable] = {}
     if not piece.text:
@@ -151,7 +193,7 @@ def _records(piece: Piece) -> tuple[list[str], dict[int, Unreadable]]:
             records.append(raw.removesuffix(b"\r").decode())
         except UnicodeDecodeError as error:
             fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text. {PROBABLY_LATIN}"
-            bad[row] = Unreadable(line=piece.line + row, fault=fault, text=raw.decode(errors="replace"))
+            bad[row] = Unreadable(line=line + row, fault=fault, text=raw.decode(errors="replace"))
             records.append("")
     return records, bad
 

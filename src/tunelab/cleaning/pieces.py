@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tunelab.cleaning.batch import Unreadable
 from tunelab.sources import SourceFile
 from tunelab.sources.opening import MAX_LINE_BYTES, open_bytes, read_head, too_long
 
-TABLE_BYTES = 32 * 2**20
+TABLE_BYTES = 31 * 2**20
 """Of a table: large enough that a piece costs little besides its bytes."""
 OBJECT_BYTES = 8 * 2**20
 """Of rows that become objects, which take several times the room of their text."""
@@ -22,12 +21,8 @@ class Piece:
 
     text: bytes
     """Ends with a line break, except at the end of a file."""
-    line: int
-    """1-based number of its first line."""
-    num_breaks: int
-    """Line breaks in it."""
-    refused: tuple[Unreadable, ...] = ()
-    """A line before it that is too long."""
+    fault: str = ""
+    """What is wrong with the one line that stands here; it is too long to be held."""
 
 
 def read_pieces(file: SourceFile, size: int) -> Iterator[Piece]:
@@ -38,7 +33,6 @@ def read_pieces(file: SourceFile, size: int) -> Iterator[Piece]:
     """
     assert file.path is not None
     read_head(file.path, file.name, by_line=True)
-    line = 1
     with open_bytes(file.path, file.name) as stream:
         is_plain = isinstance(getattr(stream, "raw", None), io.FileIO)
         read = _plain_piece if is_plain else _packed_piece
@@ -47,17 +41,12 @@ def read_pieces(file: SourceFile, size: int) -> Iterator[Piece]:
         while text:
             last = text.rfind(b"\n", 0, -1) + 1 if len(text) > MAX_LINE_BYTES else len(text)
             if len(text) - last > MAX_LINE_BYTES:  # only the last line can be so long, for a piece is shorter
-                breaks = text.count(b"\n", 0, last)
-                refused = Unreadable(line=line + breaks, fault=too_long("", "line").what)
-                yield Piece(text=text[:last], line=line, num_breaks=breaks)
-                yield Piece(text=b"", line=line + breaks, num_breaks=0, refused=(refused,))
+                yield Piece(text=text[:last])
+                yield Piece(text=b"", fault=too_long("", "line").what)
                 if not text.endswith(b"\n"):
                     _pass_line(stream)
-                line += breaks + 1
             else:
-                breaks = text.count(b"\n")
-                yield Piece(text=text, line=line, num_breaks=breaks)
-                line += breaks
+                yield Piece(text=text)
             text = read(stream, size)
 
 

@@ -67,7 +67,7 @@ def _records(file: SourceFile, separator: str, restart: Callable[[], Exception])
     """Yield texts that end where a record ends, with their marks."""
     rest = b""
     for piece in read_pieces(file, TABLE_BYTES):
-        if piece.refused or len(rest) > _LONGEST_RECORD:
+        if piece.fault or len(rest) > _LONGEST_RECORD:
             raise restart()
         text = rest + piece.text
         marks = find_marks(text, separator)
