@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from flows_files import rows, write_recipe, write_rows
+from safetensors.torch import load_file, save_file
 
 from tiny_model import save_tiny_model
+from tunelab.errors import AdapterError
 from tunelab.events import AnyEvent, Notice
 from tunelab.flows.check import CheckResult, check_data_or_recipe
 from tunelab.flows.train import train
@@ -49,6 +51,25 @@ def test_pain_07_a_wish_that_matches_no_layer_blocks_in_check(tmp_path: Path) ->
     assert finding.blocking
     assert "use k_proj, q_proj, v_proj" in finding.remedy
     assert "qkv_proj matches no layer of llama" in finding.summary
+
+
+def test_dora_over_outputs_without_weights_blocks_in_check_with_the_words_of_train(tmp_path: Path) -> None:
+    recipe = recipe_in(tmp_path, "lora: {use_dora: true, target_modules: attention}\n")
+    settings = ("training.num_training_steps=2", "training.eval_strategy=no")
+    assert "dora_without_weights" not in [each.code for each in checked(recipe, *settings).findings]
+    file = tmp_path / "model" / "model.safetensors"
+    weights = load_file(file)
+    weights["model.layers.1.self_attn.q_proj.weight"][3:8] = 0
+    save_file(weights, file, metadata={"format": "pt"})
+    (finding,) = [each for each in checked(recipe, *settings).findings if each.code == "dora_without_weights"]
+    assert finding.blocking
+    assert "5 of 32 rows of model.layers.1.self_attn.q_proj (such rows: q_proj 5)" in finding.summary
+    resolved = resolve_recipe(recipe, overrides=["model.base_model=model", *settings], environment={})
+    with pytest.raises(AdapterError) as refused:
+        train(resolved, Workspace(path=tmp_path))
+    assert refused.value.what == finding.summary
+    without = checked(recipe, *settings, "lora.use_dora=false")
+    assert "dora_without_weights" not in [each.code for each in without.findings]
 
 
 def test_a_model_without_weights_is_checked_and_plans_no_model(tmp_path: Path) -> None:

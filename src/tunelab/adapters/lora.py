@@ -17,6 +17,7 @@ from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
 from tunelab.models.layers import find_targets
 from tunelab.models.targets import Target
+from tunelab.models.zero_outputs import zero_outputs_in_words
 
 
 class LoraAdapter:
@@ -123,24 +124,13 @@ def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target]) 
 
 def _refuse_to_divide_by_zero(network: PreTrainedModel, targets: Sequence[Target]) -> None:
     """Raise an AdapterError where an output of a layer has only zero weights: DoRA gives 0/0 there, in peft as well."""
-    zeros, sizes = {}, {}
+    counts = {}
     for name in dict.fromkeys(module for target in targets for module in target.modules):
         magnitudes: torch.Tensor = network.get_submodule(name).lora_magnitude_vector["default"].weight
-        zeros[name], sizes[name] = int((magnitudes == 0).sum()), magnitudes.numel()
-    names = dict.fromkeys((name.rsplit(".", 1)[-1] for name in zeros), 0)
-    for name, count in zeros.items():
-        names[name.rsplit(".", 1)[-1]] += count
-    if any(names.values()):
-        per_name = ", ".join(f"{name} {count:,}" for name, count in names.items() if count)
-        first = next(name for name, count in zeros.items() if count)
-        whole = [name for name, count in names.items() if not count]
-        others = f", or take only layers without such rows: lora.target_modules=[{', '.join(whole)}]" if whole else ""
-        raise AdapterError(
-            "DoRA divides by the norm of each output's weights, and they are all zero in "
-            f"{zeros[first]:,} of {sizes[first]:,} rows of {first} (such rows: {per_name})",
-            where="lora.use_dora",
-            remedy=f"Train LoRA without it: lora.use_dora=false{others}.",
-        )
+        counts[name] = (int((magnitudes == 0).sum()), magnitudes.numel())
+    what, remedy = zero_outputs_in_words(counts)
+    if what:
+        raise AdapterError(what, where="lora.use_dora", remedy=remedy)
 
 
 def _peft_targets(network: PreTrainedModel, targets: Sequence[Target]) -> list[str]:

@@ -80,6 +80,7 @@ CODES = (
     # the base model of the run
     "target_unmatched",
     "target_partly_matched",
+    "dora_without_weights",
     "experts_unreached",
     "memory_above_machine",
 )

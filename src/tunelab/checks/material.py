@@ -55,6 +55,10 @@ class PlannedModel:
     """Memory of that device; None where it is not known."""
     memory: MemoryEstimate | None
     """Of the largest micro-batch of an epoch."""
+    divides_by_zero: str = ""
+    """What DoRA would divide by zero; empty where it would not, or nobody looked."""
+    divides_remedy: str = ""
+    """What to train instead."""
     num_expert_weights: int = 0
     """Of `num_weights`, those of experts, which no layer of LoRA reaches."""
 

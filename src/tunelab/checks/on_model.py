@@ -38,6 +38,21 @@ def targets_matched(material: Material) -> Iterator[Finding]:
         )
 
 
+def dora_divides(material: Material) -> Iterator[Finding]:
+    """Outputs of layers without any weight, by whose norm DoRA divides: a run is refused before its first step."""
+    model = material.model
+    if model is not None and model.divides_by_zero:
+        yield Finding(
+            code="dora_without_weights",
+            severity="error",
+            summary=model.divides_by_zero,
+            count=1,
+            total=1,
+            why="That is 0/0: no step would give a number, and train refuses the run.",
+            remedy=model.divides_remedy,
+        )
+
+
 def experts_reached(material: Material) -> Iterator[Finding]:
     """Experts of a layer that are held in one tensor, around which LoRA can put nothing."""
     model = material.model
@@ -76,4 +91,4 @@ def memory_fits(material: Material) -> Iterator[Finding]:
         )
 
 
-MODEL_CHECKS = (targets_matched, experts_reached, memory_fits)
+MODEL_CHECKS = (targets_matched, dora_divides, experts_reached, memory_fits)

@@ -13,6 +13,7 @@ from tunelab.flows.plan import sharing_of
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
 from tunelab.models.header import StoredWeights, read_headers
 from tunelab.models.targets import Target, match_targets
+from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 
@@ -41,12 +42,15 @@ def planned_model(
         targets, unmatched, remedy = tuple(_targets(recipe, weights, sizes)), "", ""
     except AdapterError as error:
         targets, unmatched, remedy = (), f"{error.where}: {error.what}", error.remedy
+    divides_by_zero, divides_remedy = _zero_outputs(recipe, folder, weights, targets)
     device = _device(recipe, weights)
     num_trainable = count_trainable(recipe.adapter, targets=targets, sizes=sizes)
     return PlannedModel(
         targets=targets,
         unmatched=unmatched,
         remedy=remedy,
+        divides_by_zero=divides_by_zero,
+        divides_remedy=divides_remedy,
         num_weights=weights.num_weights,
         num_expert_weights=weights.num_expert_weights,
         num_trainable=num_trainable,
@@ -62,6 +66,13 @@ def _targets(recipe: Recipe, weights: StoredWeights, sizes: Sizes) -> list[Targe
         return []
     wishes = recipe.adapter.target_modules
     return match_targets(weights.layers, wishes, kind=weights.kind, num_layers=sizes.layers)
+
+
+def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets: Sequence[Target]) -> tuple[str, str]:
+    if not isinstance(recipe.adapter, LoraConfig) or not recipe.adapter.use_dora:
+        return "", ""
+    modules = (module for target in targets for module in target.modules)
+    return zero_outputs_in_words(count_zero_outputs(folder, weights, modules))
 
 
 def _device(recipe: Recipe, weights: StoredWeights) -> _Device:

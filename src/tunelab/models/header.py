@@ -11,11 +11,28 @@ from tunelab.models.estimate import num_experts
 from tunelab.models.kinds import running_kinds_in
 
 _MOST_HEADER_BYTES = 100 * 2**20  # what the format itself allows
-_FLOATS = {"F64", "F32", "F16", "BF16"}
+_FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes
 _HEADS = ("lm_head", "embed_out", "score")
 _ROUTERS = ("gate", "router")
 # Modules of these are not named or shaped in a loaded network as they are in the files.
 _OTHERWISE = ("vision", "audio", "visual", "mtp.", ".scales", ".qweight", ".absmax")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTensor:
+    """Where a tensor stands."""
+
+    dtype: str
+    """As the format names it."""
+    shape: tuple[int, ...]
+    file: Path
+    start: int
+    """Byte of the file at which it begins."""
+
+    @property
+    def num_bytes(self) -> int:
+        """How many it takes."""
+        return prod(self.shape) * _FLOATS[self.dtype]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +46,8 @@ class StoredWeights:
     """How many of them are experts', which a loaded network holds in one tensor a layer: none is a layer to adapt."""
     layers: Mapping[str, tuple[int, int]]
     """(inputs, outputs) of the modules that an adapter could train, by full name; the output layer is none of them."""
+    in_columns: frozenset[str]
+    """Those of `layers` that are stored (inputs, outputs), as embeddings are; the others are (outputs, inputs)."""
     dtype: str
     """As the format names it: F32, BF16, F16; the one that most weights have."""
 
@@ -41,18 +60,13 @@ def read_headers(folder: Path) -> StoredWeights | None:
     """
     if running_kinds_in(folder):
         return None
-    tensors: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for file in _files(folder):
-        header = _header(file)
-        if header is None:
-            return None
-        tensors |= header
+    tensors = stored_tensors(folder)
     if not tensors or any(word in name for name in tensors for word in _OTHERWISE):
         return None
     counts: dict[str, int] = {}
-    for dtype, shape in tensors.values():
-        counts[dtype] = counts.get(dtype, 0) + prod(shape)
-    if set(counts) - _FLOATS:
+    for each in tensors.values():
+        counts[each.dtype] = counts.get(each.dtype, 0) + prod(each.shape)
+    if counts.keys() - _FLOATS.keys():
         return None
     config = read_description(folder)
     experts = {name for name in tensors if _parent_of_experts(name)}
@@ -60,19 +74,35 @@ def read_headers(folder: Path) -> StoredWeights | None:
         return None
     routers = {f"{_parent_of_experts(name)}.{router}.weight" for name in experts for router in _ROUTERS}
     tied, kind = config.get("tie_word_embeddings", False), str(config.get("model_type") or "this model")
-    head = sum(prod(shape) for name, (_, shape) in tensors.items() if tied and _is_head(name))
+    head = sum(prod(each.shape) for name, each in tensors.items() if tied and _is_head(name))
     turned = kind in ("gpt2", "openai-gpt", "imagegpt")  # they store (inputs, outputs)
+    shapes = {
+        name.removesuffix(".weight"): each.shape
+        for name, each in tensors.items()
+        if name.endswith(".weight") and len(each.shape) == 2 and not _is_head(name) and name not in experts | routers
+    }
+    in_columns = frozenset(name for name in shapes if turned or _is_embedding(name))
     return StoredWeights(
         kind=kind,
         num_weights=sum(counts.values()) - head,
-        num_expert_weights=sum(prod(tensors[name][1]) for name in experts),
+        num_expert_weights=sum(prod(tensors[name].shape) for name in experts),
         layers={
-            name.removesuffix(".weight"): shape if turned or _is_embedding(name) else (shape[1], shape[0])
-            for name, (_, shape) in tensors.items()
-            if name.endswith(".weight") and len(shape) == 2 and not _is_head(name) and name not in experts | routers
+            name: (rows, columns) if name in in_columns else (columns, rows) for name, (rows, columns) in shapes.items()
         },
+        in_columns=in_columns,
         dtype=max(counts, key=lambda dtype: counts[dtype]),
     )
+
+
+def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:
+    """Return every tensor in the safetensors files of a folder by name; None where a header cannot be read."""
+    tensors: dict[str, StoredTensor] = {}
+    for file in _files(folder):
+        header = _header(file)
+        if header is None:
+            return None
+        tensors |= header
+    return tensors
 
 
 def _files(folder: Path) -> Iterable[Path]:
@@ -83,16 +113,24 @@ def _files(folder: Path) -> Iterable[Path]:
     return [folder / name for name in sorted(set(names.values())) if isinstance(name, str) and Path(name).name == name]
 
 
-def _header(file: Path) -> dict[str, tuple[str, tuple[int, ...]]] | None:
+def _header(file: Path) -> dict[str, StoredTensor] | None:
     try:
         with file.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
             if size > min(_MOST_HEADER_BYTES, file.stat().st_size):
                 return None
             header = json.loads(stream.read(size))
-        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        return {name: (entry["dtype"], tuple(map(int, entry["shape"]))) for name, entry in entries.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {
+            name: StoredTensor(
+                dtype=entry["dtype"],
+                shape=tuple(map(int, entry["shape"])),
+                file=file,
+                start=8 + size + int(entry["data_offsets"][0]),
+            )
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return None  # whoever loads the model says so, and better
 
 
