@@ -237,10 +237,11 @@ class Cleaner:
 
     def _refuse(self, told: pl.DataFrame, rows: pl.Series) -> None:
         self._reject(told, rows)
-        for (rule,), some in told.group_by("rule", maintain_order=True):
-            shown = some.head(self._rejected.wants(str(rule))).select("where", "reason", "detail")
+        for rule in told["rule"].unique(maintain_order=True):
+            places = (told["rule"] == rule).arg_true()
+            shown = told.select("where", "reason", "detail")[places.head(self._rejected.wants(rule))]
             lines = [f"{where}: {reason}{_beside(detail)}" for where, reason, detail in shown.iter_rows()]
-            self._rejected.add(str(rule), some.height, lines)
+            self._rejected.add(rule, len(places), lines)
 
     def _see_labels(self, notes: pl.DataFrame) -> None:
         """Count the rows that stand and have no label."""

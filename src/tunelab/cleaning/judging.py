@@ -121,21 +121,11 @@ class Judge:
     def _refuse_texts(self, standing: Standing, leaves: pl.DataFrame) -> None:
         if not self._refusals:
             return
-        number = pl.coalesce(
-            pl.when(refusal.is_bad).then(pl.lit(index, dtype=pl.UInt8)) for index, refusal in enumerate(self._refusals)
-        )
-        bad = leaves.with_columns(number=number).filter(pl.col("number").is_not_null())
-        if not bad.height:
-            return
-        reason = pl.coalesce(
-            pl.when(pl.col("number") == index).then(refusal.reason) for index, refusal in enumerate(self._refusals)
-        )
-        ordered = bad.sort(pl.col("row").cast(pl.UInt64) * len(self._refusals) + pl.col("number"), maintain_order=True)
-        first = ordered.filter(pl.col("row").ne_missing(pl.col("row").shift()))
-        told = first.select("row", "number", "field", reason=reason)
-        for index, refusal in enumerate(self._refusals):
-            some = told.filter(pl.col("number") == index)
-            standing.refuse(refusal.rule, some["row"], some["reason"], some["field"])
+        for refusal in self._refusals:
+            bad = standing.still(leaves.filter(refusal.may_be_bad)).filter(refusal.is_bad)
+            first = bad.unique("row", keep="first", maintain_order=True)
+            told = first.select("row", "field", reason=refusal.reason)
+            standing.refuse(refusal.rule, told["row"], told["reason"], told["field"])
 
     def _refuse_by_tokens(self, standing: Standing, leaves: pl.DataFrame) -> None:
         if self._count_tokens is None:
@@ -211,7 +201,7 @@ class Judge:
             frame = pl.DataFrame({"row": standing.rows, "key": keys.gather(standing.rows)})
         found = frame.with_columns(place=excluded.find(frame["key"])).filter(pl.col("place").is_not_null())
         rows = found["row"].unique(maintain_order=True)
-        standing.refuse("exclude_files", rows, ["it asks what a test row asks"] * len(rows))
+        standing.refuse("exclude_files", rows, "it asks what a test row asks")
 
     def _said(self, standing: Standing) -> dict[int, Said]:
         assert self._shape is not None

@@ -11,6 +11,8 @@ from tunelab.cleaning.oddities import PATTERNS
 TEXT = pl.col("text")
 _FIELD = pl.col("field")
 _EVERY = "*"
+_MOST_BYTES = 4
+"""Of a character, in UTF-8."""
 
 _DROPPED_ELEMENTS = r"(?is)<(script|style)\b[^>]*>.*?</(?:script|style)\s*>|<!--.*?-->|<!doctype[^>]*>"
 _BREAKS = r"(?i)<br\s*/?>|</(?:p|div|li|tr|h[1-6]|ul|ol|table|blockquote)\s*>"
@@ -39,6 +41,8 @@ class Refusal:
     """A rule for which a text is a reason to drop its row."""
 
     rule: str
+    may_be_bad: pl.Expr
+    """True wherever `is_bad` is, and quickly found: it looks at no more than how long a text is and how it begins."""
     is_bad: pl.Expr
     reason: pl.Expr
     """What is wrong with the text, in words."""
@@ -58,19 +62,24 @@ def refusals(config: CleaningConfig) -> Iterator[Refusal]:
     """Yield the rules for which a text is refused, in their order; null is a text of no characters."""
     must = pl.col("is_prose") & ~pl.col("may_be_empty")
     if config.drop_nulls:
-        yield Refusal(rule="drop_nulls", is_bad=must & TEXT.is_null(), reason=pl.format("{} is null", _FIELD))
+        reason = pl.format("{} is null", _FIELD)
+        yield Refusal(rule="drop_nulls", may_be_bad=TEXT.is_null(), is_bad=must & TEXT.is_null(), reason=reason)
     if config.drop_blank:
+        begins_well = ((TEXT >= "!") & (TEXT < "\x7f")).fill_null(False)
         blank = TEXT.str.strip_chars().str.len_bytes().fill_null(0) == 0
-        yield Refusal(rule="drop_blank", is_bad=must & blank, reason=pl.format("{} is blank", _FIELD))
-    length = TEXT.str.len_chars().fill_null(0)
+        reason = pl.format("{} is blank", _FIELD)
+        yield Refusal(rule="drop_blank", may_be_bad=~begins_well, is_bad=must & blank, reason=reason)
+    length, size = TEXT.str.len_chars().fill_null(0), TEXT.str.len_bytes().fill_null(0)
     if config.min_chars:
         limit = _limit(config.min_chars)
         reason = pl.format("{} has {}, fewer than {}", _FIELD, _characters(length), limit)
-        yield Refusal(rule="min_chars", is_bad=must & (length < limit), reason=reason)
+        short = size < _MOST_BYTES * limit
+        yield Refusal(rule="min_chars", may_be_bad=short, is_bad=must & (length < limit), reason=reason)
     if config.max_chars:
         limit = _limit(config.max_chars)
         reason = pl.format("{} has {}, more than {}", _FIELD, _characters(length), limit)
-        yield Refusal(rule="max_chars", is_bad=pl.col("is_prose") & (length > limit), reason=reason)
+        is_bad = pl.col("is_prose") & (length > limit)
+        yield Refusal(rule="max_chars", may_be_bad=size > limit, is_bad=is_bad, reason=reason)
 
 
 def _characters(length: pl.Expr) -> pl.Expr:

@@ -50,29 +50,32 @@ class Standing:
         numbers = [pick(self.said[row]) if row in self.said else 0 for row in range(len(self.batch.lines))]
         return pl.Series(name, numbers, dtype=pl.UInt64)
 
+    def still(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return those of a frame whose `row` stands."""
+        return frame.filter(pl.Series(self._stands_N[frame["row"].to_numpy()], dtype=pl.Boolean))
+
     def refuse(
         self,
         rule: str,
         rows: Sequence[int] | pl.Series,
-        reasons: Sequence[str] | pl.Series,
+        reasons: str | Sequence[str] | pl.Series,
         details: pl.Series | None = None,
     ) -> None:
         """Refuse rows; those that were refused before stay refused for the first reason."""
         if not len(rows):
             return
-        frame = pl.DataFrame(
-            {"row": pl.Series(rows, dtype=pl.UInt32), "rule": rule, "reason": pl.Series(reasons, dtype=pl.String)}
-        ).with_columns(detail=pl.lit("") if details is None else details)
-        places = frame["row"].to_numpy()
-        self._refused.append(frame.filter(pl.Series(self._stands_N[places], dtype=pl.Boolean)))
-        self._stands_N[places] = False
+        frame = pl.DataFrame({"row": pl.Series(rows, dtype=pl.UInt32)}).with_columns(
+            rule=pl.lit(rule),
+            reason=pl.lit(reasons) if isinstance(reasons, str) else pl.Series(reasons, dtype=pl.String),
+            detail=pl.lit("") if details is None else details,
+        )
+        self._refused.append(self.still(frame))
+        self._stands_N[frame["row"].to_numpy()] = False
         self.rows = pl.Series(np.flatnonzero(self._stands_N), dtype=pl.UInt32)
 
     def refuse_again(self, rule: str, again: pl.Series, reason: str, names: Sequence[str]) -> None:
         """Refuse the rows that stand and for which `again` holds the place of an earlier one."""
-        rows, places = self.rows.filter(again.is_not_null()), again.drop_nulls()
-        details = pl.Series([place_words(place, names) for place in places], dtype=pl.String)
-        self.refuse(rule, rows, [reason] * len(rows), details)
+        self.refuse(rule, self.rows.filter(again.is_not_null()), reason, _words_of(again.drop_nulls(), names))
 
     def refused(self) -> pl.DataFrame:
         """Return the refused rows in their order."""
@@ -80,6 +83,7 @@ class Standing:
         return pl.concat(self._refused).sort("row") if self._refused else pl.DataFrame(schema=schema)
 
 
-def place_words(place: int, names: Sequence[str]) -> str:
-    """Return ``file:line`` of a place."""
-    return f"{names[place >> _LINE_BITS]}:{place & ((1 << _LINE_BITS) - 1)}"
+def _words_of(places: pl.Series, names: Sequence[str]) -> pl.Series:
+    """Return ``file:line`` of places."""
+    files, lines = places // (1 << _LINE_BITS), places % (1 << _LINE_BITS)
+    return pl.Series(names, dtype=pl.String).gather(files) + ":" + lines.cast(pl.String)

@@ -188,5 +188,12 @@ class RejectedWriter:
         if not refused.height:
             return
         head = refused.select(pl.struct("where", "reason", "rule", "detail").struct.json_encode().str.head(-1))
-        line = head.to_series() + ',"row":' + rows.fill_null("null") + "}"
-        pl.DataFrame({"": line}).write_csv(self._file, include_header=False, quote_style="never")
+        lines = pl.DataFrame({"head": head.to_series() + ',"row"', "row": rows})
+        lines.write_csv(
+            self._file,
+            include_header=False,
+            quote_style="never",
+            separator=":",
+            line_terminator="}\n",
+            null_value="null",
+        )
