@@ -212,7 +212,10 @@ def read_template(data: bytes, folder: Path) -> None:
     find_abilities({"default": template}, nano().tokens, where="t.jinja")
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     with suppress(Exception):  # a template may raise anything; who renders takes it for the fault of one answer
-        assert (steps := template.render_steps(messages)) is None or len(steps.text) < 20_000_000
+        if (walk := template.walk(messages)) is not None:
+            assert walk.text(1, add_generation_prompt=True) == template.render(messages[:1], add_generation_prompt=True)
+            assert walk.text(2, add_generation_prompt=False) == template.render(messages, add_generation_prompt=False)
+            assert (steps := walk.steps()) is None or len(steps.text.text) < 20_000_000
 
 
 def read_model_folder(data: bytes, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Why an answer cannot be trained, in words."""
 
 from tunelab.errors import DataError
+from tunelab.rendering.marked import agreed
 from tunelab.rendering.tokens import ControlTokenError
 
 CONTINUATION = "a continuation of the prompt"
@@ -26,10 +27,10 @@ def broken_off(prompt: str, whole: str, *, where: str, reasons: bool) -> DataErr
         where: file, line and message.
         reasons: whether the row says what was thought before it.
     """
-    agreed = next(i for i, (a, b) in enumerate(zip(prompt + "\0", whole + "\1", strict=False)) if a != b)
+    start = agreed(prompt, whole)
     what = (
-        f"the chat template writes this answer as {_shown(whole[agreed:])} "
-        f"where a prompt for it goes on with {_shown(prompt[agreed:])}"
+        f"the chat template writes this answer as {_shown(whole[start:])} "
+        f"where a prompt for it goes on with {_shown(prompt[start:])}"
     )
     remedy = _OPENS_OTHERWISE % ("true" if reasons else "false")
     return DataError(what, where=where, expected=CONTINUATION, remedy=remedy)

@@ -16,6 +16,7 @@ from tunelab.rendering.probe import find_abilities
 from tunelab.rendering.renderer import MadeFrom, Renderer
 from tunelab.rendering.template import ChatTemplate
 from tunelab.rendering.tokens import Tokens
+from tunelab.rendering.writer import Writer
 
 MAX_FILE_BYTES = 64 * 2**20
 """Of a settings file or template in a model's folder; vocabularies stand in tokenizer.json, which has no such limit."""
@@ -83,9 +84,9 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
         notes.append(f"the chat template writes the day: {today} for all of this run, and part of its hash")
     return Renderer(
         tokens=tokens,
-        templates=templates,
-        abilities=abilities,
-        with_preamble=config.inject_tool_preamble,
+        writer=Writer(
+            tokens=tokens, templates=templates, abilities=abilities, with_preamble=config.inject_tool_preamble
+        ),
         bos_id=bos_id,
         adds_bos=adds_bos,
         eos_id=eos_id,

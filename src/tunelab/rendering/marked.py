@@ -18,6 +18,12 @@ class Marked:
         part = self.part(start, end)
         return part if part.literals else part.text
 
+    def begins_with(self, other: "Marked") -> bool:
+        """Tell whether a text begins with another one, look-alikes and all."""
+        return self.text.startswith(other.text) and (
+            not (self.literals or other.literals) or self.part(0, len(other.text)) == other
+        )
+
     def part(self, start: int, end: int) -> "Marked":
         """Return the text from `start` to `end`."""
         inside = [(a - start, b - start) for a, b in self.literals if a >= start and b <= end]
@@ -25,3 +31,15 @@ class Marked:
 
 
 Unit = Marked | str
+
+
+def agreed(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

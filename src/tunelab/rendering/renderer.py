@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,13 @@ import numpy as np
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.faults import broken_off, refused
+from tunelab.rendering.faults import refused
 from tunelab.rendering.marked import Marked
-from tunelab.rendering.marking import look_alikes, render_marked
-from tunelab.rendering.messages import Abilities, for_template
+from tunelab.rendering.messages import Abilities
 from tunelab.rendering.rendered import LeftOut, Remark, Rendered, TokenIds
-from tunelab.rendering.rewritten import behind_its_prompt
-from tunelab.rendering.template import ChatTemplate
 from tunelab.rendering.tokens import ControlTokenError, Tokens
 from tunelab.rendering.wording import left_out, remarks
+from tunelab.rendering.writer import Answer, Writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +55,7 @@ class Renderer:
     """A tokenizer and a chat template. Make one with `load_renderer`."""
 
     tokens: Tokens
-    templates: Mapping[str, ChatTemplate]
-    """Named templates; `default`, and `tool_use` where the model has one for conversations with tools."""
-    abilities: Abilities
-    with_preamble: bool
-    """Whether tools are put into the system text where the template knows none."""
+    writer: Writer
     bos_id: int | None
     adds_bos: bool
     """Whether plain text begins with the beginning-of-sequence token."""
@@ -78,6 +71,11 @@ class Renderer:
     made_from: MadeFrom
     notes: tuple[str, ...]
     """What a user should know of how this model's conversations are rendered."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the chat template can do."""
+        return self.writer.abilities
 
     @property
     def vocab_size(self) -> int:
@@ -99,27 +97,17 @@ class Renderer:
             DataError: the template refuses these messages, in its own words.
         """
         try:
-            return self.tokens.ids(self._text(messages, tools, add_generation_prompt=True))
+            return self.tokens.ids(self.writer.text(messages, tools, add_generation_prompt=True))
         except Exception as error:
             raise refused(error, where="prompt") from error
 
     def turns(self, conversation: Conversation) -> Iterator[Turn | DataError]:
         """Yield each trained turn as text, or the fault that keeps it from being trained."""
-        assistants = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
-        wanted = assistants if conversation.train == "all" else assistants[-1:]
-        together = self._together(conversation, assistants)
-        for index in wanted:
-            if not index:
-                what = "nothing stands before this answer: no prompt asks for it"
-                remedy = "Put a question or a system message in front, or take it out."
-                yield DataError(what, where=f"{conversation.origin}: message 1", remedy=remedy)
-                continue
+        for index, answer in self.writer.answers(conversation):
             try:
-                yield self._turn(conversation, index, *(together.get(index) or self._alone(conversation, index)))
+                yield answer if isinstance(answer, DataError) else self._turn(conversation, index, answer)
             except DataError as fault:
                 yield fault
-            except Exception as error:  # a template is foreign code: it may raise anything
-                yield refused(error, where=f"{conversation.origin}: message {index + 1}")
 
     def render(self, conversation: Conversation, *, index: int, max_length: int) -> list[Rendered]:
         """Return the sequences of one conversation, each cut to `max_length` tokens.
@@ -219,54 +207,8 @@ class Renderer:
             for start in range(0, len(ids), max_length)
         ]
 
-    def _together(self, conversation: Conversation, assistants: Sequence[int]) -> dict[int, tuple[Marked, int, int]]:
-        """Return what `_alone` returns for as many answers as one rendering of the conversation proves."""
-        if not assistants:
-            return {}
-        tools, shown = conversation.tools, conversation.tools if self.abilities.tools else ()
-        messages = conversation.messages[: assistants[-1] + 1]
-        dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
-        roles = [message.role for message in messages[:2]]
-        moved = not self.abilities.system and roles[:1] == ["system"] and roles[1:] != ["user"]
-        if moved or look_alikes(dicts, shown, self.tokens):
-            return {}
-        try:
-            steps = self._template(tools).render_steps(dicts, shown)
-        except Exception:  # rendered one by one, each answer tells its own fault
-            return {}
-        if steps is None:
-            return {}
-        text, found = Marked(steps.text), {}
-        places = [place for place, message in enumerate(dicts) if message["role"] == "assistant"]
-        for index, place in zip(assistants, places, strict=True):
-            start, end = steps.ends.get(place), steps.ends.get(place + 1)
-            if start is not None and end is not None and steps.text.startswith(steps.opening, start, end):
-                found[index] = (text, start + len(steps.opening), end)
-        return found
-
-    def _alone(self, conversation: Conversation, index: int) -> tuple[Marked, int, int]:
-        """Return the text up to and with one answer, the length of its prompt, and the length of all.
-
-        Raises:
-            DataError: the answer does not continue its prompt.
-            Exception: whatever the template raises.
-        """
-        messages, tools = conversation.messages, conversation.tools
-        prompt = self._text(messages[:index], tools, add_generation_prompt=True)
-        whole = self._text(messages[: index + 1], tools, add_generation_prompt=False)
-        start = len(prompt.text)
-        if not whole.text.startswith(prompt.text):
-            text = partial(self._text, tools=tools, add_generation_prompt=False)
-            found = behind_its_prompt(messages[:index], prompt, whole, text)
-            if found is None:
-                where = f"{conversation.origin}: message {index + 1}"
-                raise broken_off(prompt.text, whole.text, where=where, reasons=bool(messages[index].reasoning))
-            whole = found
-        if whole.part(0, start) != prompt:
-            raise ControlTokenError("words that look like control tokens are not written alike in prompt and answer")
-        return whole, start, len(whole.text)
-
-    def _turn(self, conversation: Conversation, index: int, text: Marked, start: int, stop: int) -> Turn:
+    def _turn(self, conversation: Conversation, index: int, answer: Answer) -> Turn:
+        text, start, stop = answer.text, answer.start, answer.stop
         written = text.text[start:stop]
         message = conversation.messages[index]
         if self.abilities.tool_calls and any(call.name not in written for call in message.tool_calls):
@@ -283,22 +225,6 @@ class Renderer:
             calls=bool(message.tool_calls),
             left_out=tuple(left_out(conversation, index, written)),
             remarks=tuple(remarks(conversation, index, text.text, start, stop)),
-        )
-
-    def _template(self, tools: Sequence[Mapping[str, object]]) -> ChatTemplate:
-        return self.templates["tool_use" if tools and "tool_use" in self.templates else "default"]
-
-    def _text(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]], *, add_generation_prompt: bool
-    ) -> Marked:
-        template = self._template(tools)
-        shown = tools if self.abilities.tools else ()
-        dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
-        return render_marked(
-            lambda messages, tools: template.render(messages, tools, add_generation_prompt=add_generation_prompt),
-            dicts,
-            shown,
-            self.tokens,
         )
 
     def _end_of_turn(self, text: Marked, start: int, stop: int) -> int | None:

@@ -14,17 +14,17 @@ _SAID = Message(role="assistant", content="Aq7a")
 
 
 def behind_its_prompt(
-    history: Sequence[Message], prompt: Marked, whole: Marked, text: Callable[[Sequence[Message]], Marked]
+    history: Sequence[Message], before: str, prompt: Marked, whole: Marked, text: Callable[[Sequence[Message]], Marked]
 ) -> Marked | None:
     """Return `prompt` and the answer that `whole` ends with; None where that one does not begin as the prompt opens it.
 
     Args:
         history: the messages before the answer.
-        prompt: their text, with the opening of the assistant's turn.
+        before: their text.
+        prompt: the same with the opening of the assistant's turn.
         whole: the text of history and answer.
         text: renders messages without an opening.
     """
-    before = text(history).text
     opening = prompt.text.removeprefix(before) if prompt.text.startswith(before) else ""
     if not opening or whole.text.startswith(before):
         return None

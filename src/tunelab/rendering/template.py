@@ -8,18 +8,21 @@ at work inside jinja2 is not interrupted: the bounds stop runaway templates and 
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError, nodes, pass_environment
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 from tunelab.errors import ModelError
+from tunelab.rendering.bounded_tree import with_bounds
 from tunelab.rendering.bounds import (
     MAX_TEXT_CHARS,
     UNSAFE_METHODS,
@@ -32,13 +35,16 @@ from tunelab.rendering.bounds import (
     refuse_method,
     weight,
 )
-from tunelab.rendering.watched import Steps, Watcher, message_loop
+from tunelab.rendering.early_exit import leave_early
+from tunelab.rendering.parts import FLAG, Part, Root, parts_of
+from tunelab.rendering.trace import attributes_of
+from tunelab.rendering.walk import Walk, written
+from tunelab.rendering.watched import Message, Round, Watch, Watched
 
 MAX_SOURCE_CHARS = 100_000
 MAX_SECONDS = 10.0
 _MAX_WRITTEN_CHARS = 5 * MAX_TEXT_CHARS
 """In macros and other pieces that are held back, each time a text passes through one."""
-_LONG_CHAIN = 8
 
 
 class ChatTemplate:
@@ -59,14 +65,10 @@ class ChatTemplate:
             what = f"the chat template has {len(source):,} characters"
             raise ModelError(what, where=where, expected=f"at most {MAX_SOURCE_CHARS:,}")
         self._variables = dict(variables)
-        self._environment = environment = _Environment(today)
+        self._source = source
+        self._environment = _Environment(today)
         try:
-            with environment.clock(Watcher(())):  # what is constant is worked out now
-                tree = environment.parse(source)
-                loop = message_loop(tree)
-                self._has_steps = loop is not None
-                code = environment.compile(_with_bounds(tree, loop))
-            self._template = Template.from_code(environment, code, environment.make_globals(None))
+            self._render = self._compiled(self._parsed())
         except TemplateSyntaxError as error:
             what = f"the chat template is not valid jinja ({error.message})"
             remedy = "Mend it, or name another file in data.chat_template."
@@ -88,41 +90,69 @@ class ChatTemplate:
         Raises:
             Exception: whatever the template raises, `TemplateRefusalError` and `TemplateLimitError` among it.
         """
-        return self._written(messages, tools, add_generation_prompt, Watcher(()))
+        given = {**self._given(tools), "messages": messages, FLAG: add_generation_prompt}
+        watch = Watch()
+        with self._environment.clock(watch):
+            return written(self._render, Context(self._environment, given, None, {}), watch, self._environment.tick)
 
-    def render_steps(
-        self, messages: Sequence[Mapping[str, object]], tools: Sequence[Mapping[str, object]] = ()
-    ) -> Steps | None:
-        """Return the text of a conversation, and which beginnings of it are the texts of shorter conversations.
-
-        None where the template's form does not allow to tell. Raises as `render` does.
-        """
-        if not self._has_steps:
+    def walk(self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]] = ()) -> Walk | None:
+        """Return a way through a conversation, which renders each beginning of it; None where the form allows none."""
+        if not self._parts:
             return None
-        watcher = Watcher(messages)
-        return watcher.steps(self._written(watcher.messages, tools, True, watcher))
+        return Walk(self._parts, self._environment, self._given(tools), messages)
 
-    def _written(
-        self,
-        messages: Sequence[Mapping[str, object]],
-        tools: Sequence[Mapping[str, object]],
-        add_generation_prompt: bool,
-        watcher: Watcher,
-    ) -> str:
-        parts = []
-        with self._environment.clock(watcher):
-            for part in self._template.generate(
-                **self._variables,
-                messages=messages,
-                tools=list(tools) or None,
-                documents=None,
-                add_generation_prompt=add_generation_prompt,
-            ):
-                self._environment.tick()
-                watcher.size += len(part)
-                refuse_above(watcher.size)
-                parts.append(part)
-        return "".join(parts)
+    def _given(self, tools: Sequence[Mapping[str, object]]) -> dict[str, object]:
+        return {**self._environment.globals, **self._variables, "tools": list(tools) or None, "documents": None}
+
+    @cached_property
+    def _parts(self) -> tuple[Part, ...]:
+        parts = parts_of(self._parsed(), self._compiled)
+        return parts if all(self._agrees(parts, messages) for messages in _TRIALS) else ()
+
+    def _agrees(self, parts: Sequence[Part], messages: Sequence[Message]) -> bool:
+        """Tell whether the parts write every beginning of some messages as the whole template does."""
+        walk = Walk(parts, self._environment, self._given(()), messages)
+
+        def outcome(render: Callable[..., str], some: object, flag: bool) -> str | type[Exception]:
+            try:
+                return render(some, add_generation_prompt=flag)
+            except Exception as error:  # refusing is an outcome, too
+                return type(error)
+
+        return all(
+            outcome(self.render, messages[:count], flag) == outcome(walk.text, count, flag)
+            for count in range(1, len(messages) + 1)
+            for flag in (False, True)
+        )
+
+    def _parsed(self) -> nodes.Template:
+        return with_bounds(leave_early(self._environment.parse(self._source)))
+
+    def _compiled(self, tree: nodes.Template) -> Root:
+        with self._environment.clock(Watch()):  # what is constant is worked out now
+            code = self._environment.compile(tree)
+        return Template.from_code(self._environment, code, self._environment.make_globals(None)).root_render_func
+
+
+_CALL = {"type": "function", "id": "call12345", "function": {"name": "f", "arguments": {"a": 1}}}
+_TRIALS: tuple[list[dict[str, object]], ...] = (
+    [
+        {"role": "system", "content": "S"},
+        {"role": "user", "content": "U"},
+        {"role": "assistant", "content": "A", "reasoning_content": "R"},
+        {"role": "user", "content": "V"},
+        {"role": "assistant", "content": "B"},
+        {"role": "user", "content": "W"},
+    ],
+    [
+        {"role": "user", "content": "U"},
+        {"role": "assistant", "content": "", "reasoning_content": "R", "tool_calls": [_CALL]},
+        {"role": "tool", "content": "T", "name": "f", "tool_call_id": "call12345"},
+        {"role": "assistant", "content": "A", "reasoning_content": "R"},
+        {"role": "user", "content": "V"},
+    ],
+)
+"""What the parts of a template are tried with before they are relied on."""
 
 
 class TemplateRefusalError(Exception):
@@ -144,28 +174,24 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.globals["strftime_now"] = datetime.combine(today, datetime.min.time()).strftime
 
     @contextmanager
-    def clock(self, watcher: Watcher) -> Iterator[None]:
-        """Bound the time of what runs inside, in this thread, and let `watcher` see it."""
-        self._here.deadline, self._here.watcher = time.monotonic() + MAX_SECONDS, watcher
+    def clock(self, watch: Watch) -> Iterator[None]:
+        """Bound the time of what runs inside, in this thread, and let `watch` see it."""
+        self._here.deadline, self._here.watch = time.monotonic() + MAX_SECONDS, watch
         self._here.written = 0
         try:
             yield
         finally:
-            del self._here.deadline, self._here.watcher
+            del self._here.deadline, self._here.watch
 
     def tick(self) -> None:
         if time.monotonic() > getattr(self._here, "deadline", float("inf")):
             raise TemplateLimitError(f"it ran longer than {MAX_SECONDS:.0f} seconds")
 
-    def begin_message(self, message: object) -> None:
-        self.tick()
-        self._here.watcher.begin(message)
+    def compared(self, *comparison: Any) -> Any:
+        return self._here.watch.compare(*comparison)
 
-    def end_message(self) -> None:
-        self._here.watcher.end()
-
-    def close_messages(self) -> None:
-        self._here.watcher.close()
+    def places(self, start: Any, items: Any) -> Iterable[int]:
+        return items.places(start) if isinstance(items, Watched) else range(start, len(items))
 
     def count_written(self, size: int) -> None:
         self._here.written = getattr(self._here, "written", 0) + size
@@ -178,6 +204,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         # What jinja does with a key of a dict, but for asking the dict first for a method that it has not.
         if type(obj) is dict and attribute in obj and attribute not in _METHODS_OF_DICTS:
             return obj[attribute]
+        if type(obj) is Namespace and attribute in (held := attributes_of(obj)):
+            return held[attribute]
+        if type(obj) is Round:  # `parts` looked at what is asked of it
+            return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -210,74 +240,6 @@ class _Generation(Extension):
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno
         return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
-
-
-def _with_bounds(tree: nodes.Template, loop: nodes.For | None) -> nodes.Template:
-    """Write the looking at clock and lengths into a parsed template, and the watching into its message loop."""
-    repeated: list[nodes.For | nodes.Macro] = [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro)]
-    for node in repeated:
-        if node is not loop:
-            node.body.insert(0, _call("tick", node.lineno))
-    if loop is not None and isinstance(loop.target, nodes.Name):
-        message = nodes.Name(loop.target.name, "load", lineno=loop.lineno)
-        loop.body.insert(0, _call("begin_message", loop.lineno, message))
-        loop.body.append(_call("end_message", loop.lineno))
-        tree.body.insert(tree.body.index(loop) + 1, _call("close_messages", loop.lineno))
-    for assign in [*tree.find_all(nodes.Assign)]:
-        assign.node = _filtered(assign.node, "bounded")
-    for scope in [*tree.find_all(nodes.With)]:
-        scope.values = [_filtered(value, "bounded") for value in scope.values]
-    for turns in [*tree.find_all(nodes.For)]:
-        if turns.iter.find(_LITERALS):
-            turns.iter = _filtered(turns.iter, "bounded")
-    for block in [*tree.find_all(nodes.AssignBlock)]:
-        block.filter = nodes.Filter(block.filter, "bounded", [], [], None, None, lineno=block.lineno)
-    _bound_chains(tree)
-    for held in [*tree.find_all(_HELD_BACK)]:
-        if not isinstance(held, nodes.For) or held.recursive:
-            for output in held.find_all(nodes.Output):
-                output.nodes = [
-                    each if _is_counted(each) else _filtered(_as_value(each), "written") for each in output.nodes
-                ]
-    return tree
-
-
-_HELD_BACK = (nodes.Macro, nodes.CallBlock, nodes.AssignBlock, nodes.FilterBlock, nodes.Block, nodes.For)
-"""What is held back is counted while it is written; everything else comes out piece by piece."""
-
-
-_LITERALS = cast(type[nodes.Expr], (nodes.List, nodes.Tuple, nodes.Dict))
-
-
-def _is_counted(node: nodes.Expr) -> bool:
-    return isinstance(node, nodes.Filter) and node.name == "written"
-
-
-def _as_value(node: nodes.Expr) -> nodes.Expr:
-    return nodes.Const(node.data, lineno=node.lineno) if isinstance(node, nodes.TemplateData) else node
-
-
-def _bound_chains(tree: nodes.Template) -> None:
-    """Look at every eighth sum of a long chain of `+`, and count all that a long `~` joins."""
-    for total in [*tree.find_all(nodes.Add)]:
-        length, left = 1, total.left
-        while isinstance(left, nodes.Add):
-            length, left = length + 1, left.left
-        if length % _LONG_CHAIN == 0:
-            total.left = _filtered(total.left, "bounded")
-    for output in [*tree.find_all(nodes.Concat)]:
-        if len(output.nodes) > _LONG_CHAIN:
-            output.nodes = [_filtered(each, "written") for each in output.nodes]
-
-
-def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
-    return nodes.Filter(cast(nodes.Expr, node), name, [], [], None, None, lineno=node.lineno)
-
-
-def _call(method: str, line: int, *arguments: nodes.Expr) -> nodes.Stmt:
-    """Return the statement that calls a method of the environment."""
-    call = nodes.Call(nodes.EnvironmentAttribute(method), list(arguments), [], None, None, lineno=line)
-    return nodes.ExprStmt(call, lineno=line)
 
 
 @pass_environment

@@ -9,6 +9,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from tunelab.rendering.marked import Marked, Unit
+from tunelab.rendering.marked import Marked, Unit, agreed
 from tunelab.rendering.rendered import TokenIds
 from tunelab.rendering.words import Words, splits_words
 
@@ -49,6 +50,7 @@ class Tokens:
         self._special_ids = frozenset(id_ for id_, token in self._added.values() if token.special)
         boundaries = [text for text, (_, token) in self._added.items() if not (token.normalized or token.single_word)]
         self._boundary = _any_of(boundaries)
+        self._longest_boundary = max(map(len, boundaries), default=0)
         self._units: dict[str, TokenIds] = {}
         whole = all(" " not in text and not token.rstrip for text, (_, token) in self._added.items())
         splits = whole and len(boundaries) == len(self._added) and splits_words(tokenizer_json)
@@ -86,7 +88,7 @@ class Tokens:
         Raises:
             ControlTokenError: words of a message cannot be told from a control token in this tokenizer.
         """
-        units, _ = self._cut(marked, [])
+        units = self._cut(marked, None).units
         self._learn(unit for unit in units if isinstance(unit, str))
         parts = [self._known(unit) for unit in units]
         return np.concatenate(parts) if parts else _no_ids()
@@ -97,30 +99,34 @@ class Tokens:
         Args:
             texts: each with the lengths of its beginnings, in characters, ascending.
         """
-        cut = [self._cut(marked, stops) for marked, stops in texts]
+        cuts: list[_Cut] = []
+        for marked, _ in texts:
+            cuts.append(self._cut(marked, cuts[-1] if cuts else None))
+        rests = [[cut.rest(stop) for stop in stops] for cut, (_, stops) in zip(cuts, texts, strict=True)]
         self._learn(
-            unit for units, tails in cut for unit in (*units, *(rest for _, rest in tails)) if isinstance(unit, str)
+            unit
+            for cut, some in zip(cuts, rests, strict=True)
+            for unit in (*cut.units, *(rest for _, rest in some))
+            if isinstance(unit, str)
         )
         found: list[list[TokenIds] | ControlTokenError] = []
-        for units, tails in cut:
+        ids, starts = _no_ids(), [0]
+        for cut, some in zip(cuts, rests, strict=True):
             try:
-                found.append(self._joined(units, tails))
+                parts = [self._known(unit) for unit in cut.units]
+                ids = np.concatenate([ids[: starts[cut.num_shared]], *parts])
+                starts = [*starts[: cut.num_shared], *accumulate(map(len, parts), initial=starts[cut.num_shared])]
+                found.append([self._beginning(ids, starts[num_units], rest) for num_units, rest in some])
             except ControlTokenError as error:
                 found.append(error)
         return found
 
-    def _joined(self, units: Sequence[Unit], tails: Sequence[tuple[int, Unit]]) -> list[TokenIds]:
-        """Return beginnings, each some units and a rest; views of one array where the rest begins the next unit."""
-        parts = [self._known(unit) for unit in units]
-        whole = np.concatenate(parts) if parts else _no_ids()
-        starts = [0, *accumulate(map(len, parts))]
-        beginnings = []
-        for num_units, rest in tails:
-            start, ids = starts[num_units], self._known(rest)
-            end = start + len(ids)
-            same = whole[start:end].tobytes() == ids.tobytes()
-            beginnings.append(whole[:end] if same else np.concatenate([whole[:start], ids]))
-        return beginnings
+    def _beginning(self, ids: TokenIds, start: int, rest: Unit) -> TokenIds:
+        """Return the ids of some units, which end at `start`, and of a rest; a view where that begins the next unit."""
+        behind = self._known(rest)
+        end = start + len(behind)
+        same = ids[start:end].tobytes() == behind.tobytes()
+        return ids[:end] if same else np.concatenate([ids[:start], behind])
 
     def ids_behind(self, marked: Marked) -> TokenIds:
         """Return the ids of a text that continues another one, so that no space is put in front of it."""
@@ -141,11 +147,16 @@ class Tokens:
         piped = text[1:2] in ("|", "｜")
         return self._added[text][1].special or (bracketed and (piped or text in template_source))
 
-    def _cut(self, marked: Marked, stops: Sequence[int]) -> tuple[list[Unit], list[tuple[int, Unit]]]:
-        """Return the units of a text and, for each stop, how many of them stand before it whole and what is left."""
+    def _cut(self, marked: Marked, before: "_Cut | None") -> "_Cut":
+        """Return the units of a text; those that it begins with as the text before it are not looked for again."""
         text = marked.text
-        cuts, seen = [0], [0]  # where a unit begins, and how much of the text tells so
-        for match in self._boundary.finditer(text):
+        cuts, seen = [0], [0]
+        if before is not None and not (marked.literals or before.marked.literals):
+            # A boundary is the longest that stands there, so as much text behind it tells which it is.
+            num_shared = bisect_right(before.seen, agreed(before.marked.text, text) - self._longest_boundary)
+            cuts, seen = before.cuts[: max(num_shared, 1)], before.seen[: max(num_shared, 1)]
+        num_shared = len(cuts) - 1
+        for match in self._boundary.finditer(text, seen[-1]):
             cut = match.start()
             if any(a <= cut < b for a, b in marked.literals):
                 continue
@@ -154,12 +165,8 @@ class Tokens:
             if cut > cuts[-1]:
                 cuts.append(cut)
                 seen.append(match.end())
-        tails: list[tuple[int, Unit]] = []
-        for stop in stops:
-            num_units = bisect_right(seen, stop) - 1
-            tails.append((num_units, marked.unit(cuts[num_units], stop)))
-        units = [marked.unit(start, end) for start, end in pairwise([*cuts, len(text)]) if end > start]
-        return units, tails
+        units = [marked.unit(start, end) for start, end in pairwise([*cuts[num_shared:], len(text)]) if end > start]
+        return _Cut(marked=marked, cuts=cuts, seen=seen, num_shared=num_shared, units=units)
 
     def _learn(self, units: Iterable[str]) -> None:
         """Encode what is not known yet, in one batch."""
@@ -210,6 +217,26 @@ class Tokens:
         wordy = Tokenizer.from_str(json.dumps(document))
         decoder = wordy.get_added_tokens_decoder()
         return wordy, {id_: self._added[t.content][0] for id_, t in decoder.items() if t.content in self._added}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cut:
+    """A text cut into units."""
+
+    marked: Marked
+    cuts: list[int]
+    """Where a unit begins."""
+    seen: list[int]
+    """How much of the text tells so."""
+    num_shared: int
+    """How many units are those of the text before it."""
+    units: list[Unit]
+    """The others."""
+
+    def rest(self, stop: int) -> tuple[int, Unit]:
+        """Return how many units stand whole before a place, and what is left up to it."""
+        num_units = bisect_right(self.seen, stop) - 1
+        return num_units, self.marked.unit(self.cuts[num_units], stop)
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:

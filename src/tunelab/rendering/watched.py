@@ -1,94 +1,68 @@
-"""Which beginnings of a rendered conversation are the texts of shorter conversations, proven while it is rendered.
+"""Messages that note what is asked of them, and the `loop` of a round that does."""
 
-A template is handed messages that note which of them it has read. If nothing that was written for the first n messages
-came from reading a later one, or from asking how many there are, the same text is written for these n alone. Where a
-template looks ahead (`loop.last`, `messages[-1]`, a search through all messages), the beginnings that saw more than
-their own messages are no proof, and those conversations are rendered one by one.
-"""
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import overload
-
-from jinja2 import nodes
+from jinja2 import Undefined
 
 Message = Mapping[str, object]
+Key = tuple[str, str]
+"""A name and an attribute of the namespace it holds; the attribute is empty where the name itself is meant."""
 
-_FLAG = "add_generation_prompt"
+_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "lteq": operator.le,
+    "gt": operator.gt,
+    "gteq": operator.ge,
+}
+_MIRRORED = {"lt": "gt", "gt": "lt", "lteq": "gteq", "gteq": "lteq", "eq": "eq", "ne": "ne"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
-    """A conversation's text and the shorter conversations in it."""
+class Comparison:
+    """What a template was told of an attribute of a namespace."""
 
-    text: str
-    """Of all messages, without a generation prompt."""
-    opening: str
-    """What the template writes behind any of its beginnings where a generation prompt is asked for."""
-    ends: Mapping[int, int]
-    """Number of first messages -> length of their text; holds only what is proven."""
-
-
-def message_loop(tree: nodes.Template) -> nodes.For | None:
-    """Return the loop that writes the messages, if only that loop and the generation prompt behind it write them."""
-    loops = [node for node in tree.body if isinstance(node, nodes.For)]
-    if not loops:
-        return None
-    loop = loops[-1]
-    place = tree.body.index(loop)
-    before, behind = tree.body[: place + 1], tree.body[place + 1 :]
-    jumps = [*loop.find_all(nodes.Continue), *loop.find_all(nodes.Break)]
-    kept = {ref.name for ref in tree.find_all(nodes.NSRef)} | {macro.name for macro in tree.find_all(nodes.Macro)}
-    plain = isinstance(loop.target, nodes.Name) and not (loop.recursive or loop.else_ or jumps)
-    early = any(name.name == _FLAG for node in before for name in node.find_all(nodes.Name))
-    late = {name.name for node in behind for name in node.find_all(nodes.Name)}
-    only_opens = all(_writes_only_an_opening(node) for node in behind)
-    return loop if plain and not early and only_opens and not late & kept else None
+    key: Key
+    operator: str
+    """Of jinja2: `eq`, `ne`, `lt`, `lteq`, `gt`, `gteq`."""
+    other: object
+    """What stood behind the operator; the attribute stood before it."""
+    value: object
+    result: object
 
 
-class Watcher:
-    """Notes what a template has read when it begins and ends with each message."""
+@dataclass(slots=True)
+class Watch:
+    """Notes what a template asks while it runs."""
 
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.messages = _Watched(self, messages, 0)
-        self.reach = -1
-        """Index of the last message that was read, directly or by asking for the number of messages."""
-        self.size = 0
-        """Characters written so far; kept by who renders."""
-        self._indices = {id(message): index for index, message in enumerate(messages)}
-        self._begun: list[tuple[int, int]] = []
-        self._read: list[int] = []
-        self._closed: list[int] = []
+    size: int = 0
+    """Characters written so far; kept by who runs it."""
+    saw_end: bool = False
+    """Whether it asked for what more messages would answer otherwise."""
+    reach: int = -1
+    """Index of the last message that it read, or learnt of."""
+    compared: list[Comparison] = field(default_factory=list)
 
-    def begin(self, message: object) -> None:
-        """Called by the template where it begins to write a message."""
-        self._begun.append((self._indices.get(id(message), -1), self.size))
-
-    def end(self) -> None:
-        """Called by the template where it has written a message."""
-        self._read.append(self.reach)
-
-    def close(self) -> None:
-        """Called by the template where all messages are written; what is read from here on decides the opening."""
-        self._closed.append(self.size)
-        self.reach = -1
-
-    def steps(self, text: str) -> Steps | None:
-        """Return the steps of `text`, which was written; None where the messages did not come one after another."""
-        order = [index for index, _ in self._begun]
-        first = order[0] if order else -1
-        if first not in (0, 1) or order != list(range(first, len(self._indices))) or self.reach > 0:
-            return None
-        sizes = [*(size for _, size in self._begun[1:]), *self._closed]
-        proven = {index + 1: size for index, size, read in zip(order, sizes, self._read, strict=True) if read <= index}
-        return Steps(text=text[: sizes[-1]], opening=text[sizes[-1] :], ends=proven)
+    def compare(self, operator: str, left: Any, right: Any, name: str, attribute: str, is_left: bool) -> Any:
+        """Return what a comparison comes to, and note it."""
+        result = _COMPARE[operator](left, right)
+        if not is_left:
+            left, right, operator = right, left, _MIRRORED[operator]
+        self.compared.append(
+            Comparison(key=(name, attribute), operator=operator, other=right, value=left, result=result)
+        )
+        return result
 
 
-class _Watched(Sequence[Message]):
-    """Messages from `start` on; every way to them goes through here, or fails."""
+class Watched(Sequence[Message]):
+    """The messages from `start` up to the first `num_messages`; every way to them goes through here, or fails."""
 
-    def __init__(self, watcher: Watcher, messages: Sequence[Message], start: int) -> None:
-        self._watcher, self._messages, self._start = watcher, messages, start
+    def __init__(self, watch: Watch, messages: Sequence[Message], start: int, num_messages: int) -> None:
+        self._watch, self._messages, self.start, self._end = watch, messages, start, num_messages
 
     @overload
     def __getitem__(self, key: int) -> Message: ...
@@ -97,48 +71,109 @@ class _Watched(Sequence[Message]):
     def __getitem__(self, key: int | slice) -> Message | Sequence[Message]:
         if isinstance(key, slice):
             if key.step is None and key.stop is None and isinstance(key.start, int) and key.start >= 0:
-                return _Watched(self._watcher, self._messages, self._start + key.start)
-            self._read(len(self._messages))
-            return self._messages[self._start :][key]
-        self._read(self._start + key if key >= 0 else len(self._messages))
-        return self._messages[self._start :][key] if key < 0 else self._messages[self._start + key]
+                return Watched(self._watch, self._messages, min(self.start + key.start, self._end), self._end)
+            self._watch.saw_end = True
+            return self._messages[self.start : self._end][key]
+        if 0 <= key < self._end - self.start:
+            self.note(key)
+            return self._messages[self.start + key]
+        self._watch.saw_end = True
+        return self._messages[self.start : self._end][key]
 
     def __iter__(self) -> Iterator[Message]:
-        for index in range(self._start, len(self._messages)):
-            self._read(index)
-            yield self._messages[index]
-        self._read(len(self._messages))
+        for place in range(self.start, self._end):
+            self._watch.reach = max(self._watch.reach, place)
+            yield self._messages[place]
+        self._watch.saw_end = True
 
     def __len__(self) -> int:
-        self._read(len(self._messages))
-        return max(len(self._messages) - self._start, 0)
+        self._watch.saw_end = True
+        return self.num
 
     def __bool__(self) -> bool:
-        self._read(self._start)
-        return len(self._messages) > self._start
+        if not self.num:
+            self._watch.saw_end = True
+            return False
+        self.note(0)
+        return True
 
     def __repr__(self) -> str:
         return repr([*self])
 
     def __eq__(self, other: object) -> bool:
-        return [*self] == ([*other] if isinstance(other, _Watched) else other)
+        return [*self] == ([*other] if isinstance(other, Watched) else other)
 
     __hash__ = None  # type: ignore[assignment]  # as of a list
 
-    def _read(self, index: int) -> None:
-        self._watcher.reach = max(self._watcher.reach, min(index, len(self._messages) - 1))
+    def places(self, start: int) -> Iterator[int]:
+        """Yield the places of the messages from `start` on."""
+        for key in range(start, self.num):
+            self.note(key)
+            yield key
+        self._watch.saw_end = True
+
+    def note(self, key: int) -> None:
+        """Note that a message is known to be there."""
+        self._watch.reach = max(self._watch.reach, self.start + key)
+
+    @property
+    def num(self) -> int:
+        """How many messages there are; who asks is not noted."""
+        return self._end - self.start
 
 
-def _writes_only_an_opening(node: nodes.Node) -> bool:
-    """Whether a node writes nothing unless a generation prompt is asked for."""
-    if isinstance(node, nodes.If):
-        return not node.elif_ and not node.else_ and _needs_flag(node.test)
-    if isinstance(node, nodes.Output):
-        return all(isinstance(part, nodes.TemplateData) and not part.data for part in node.nodes)
-    return False
+class Round:
+    """What the body of a loop reads of `loop`.
+
+    Args:
+        items: what the loop goes through.
+        index0: place of the round.
+    """
+
+    depth, depth0 = 1, 0
+
+    def __init__(self, items: Sequence[object], index0: int, watch: Watch) -> None:
+        self._items, self.index0, self._watch = items, index0, watch
+        self.index = index0 + 1
+        self.first = index0 == 0
+
+    @property
+    def last(self) -> bool:
+        """Whether no other round follows."""
+        if self.index == num_items(self._items):
+            self._watch.saw_end = True
+            return True
+        if isinstance(self._items, Watched):
+            self._items.note(self.index)
+        return False
+
+    @property
+    def length(self) -> int:
+        """How many rounds there are."""
+        self._watch.saw_end = True
+        return num_items(self._items)
+
+    @property
+    def revindex(self) -> int:
+        """How many rounds there are from this one on."""
+        return self.length - self.index0
+
+    @property
+    def revindex0(self) -> int:
+        """How many rounds follow."""
+        return self.length - self.index
+
+    @property
+    def previtem(self) -> object:
+        """The item of the round before."""
+        return Undefined("there is no previous item") if self.first else self._items[self.index0 - 1]
+
+    @property
+    def nextitem(self) -> object:
+        """The item of the round behind."""
+        return Undefined("there is no next item") if self.last else self._items[self.index]
 
 
-def _needs_flag(test: nodes.Node) -> bool:
-    if isinstance(test, nodes.And):
-        return _needs_flag(test.left) or _needs_flag(test.right)
-    return isinstance(test, nodes.Name) and test.name == _FLAG
+def num_items(items: Sequence[object]) -> int:
+    """Return how many items there are; who asks is not noted."""
+    return items.num if isinstance(items, Watched) else len(items)

@@ -1,0 +1,52 @@
+"""Searches of a chat template, ended where they have found.
+
+jinja2 itself has no `break`, so templates that look for the last question go on through all other messages with a mark
+that says that nothing is to be done any more. A loop is left where such a mark stands.
+"""
+
+from jinja2 import nodes
+
+
+def leave_early(tree: nodes.Template) -> nodes.Template:
+    """Write a `break` into the loops of a parsed template of which no later round can do anything; return the tree."""
+    for loop in [*tree.find_all(nodes.For)]:
+        stop = _mark_of(loop)
+        if stop is not None:
+            line = loop.lineno
+            loop.body.insert(0, nodes.If(stop, [nodes.Break(lineno=line)], [], [], lineno=line))
+    return tree
+
+
+def _mark_of(loop: nodes.For) -> nodes.Expr | None:
+    """Return what holds once the rounds of a loop do nothing; None where that is not known.
+
+    All a round does stands in one `if`, which asks first for an attribute of a namespace that nothing else can change.
+    """
+    body = [node for node in loop.body if not _is_empty(node)]
+    if loop.recursive or not body or not isinstance(last := body[-1], nodes.If) or not all(map(_is_idle, body[:-1])):
+        return None
+    test: nodes.Expr = last.test  # type: ignore[assignment]  # jinja2 says no more than that it is a node
+    if last.elif_ or last.else_:
+        does_nothing = all(map(_is_empty, last.body))
+        return test if does_nothing and _is_attribute(test) else None
+    first = test
+    while isinstance(first, nodes.And):
+        first = first.left
+    if isinstance(first, nodes.Not) and _is_attribute(first.node):
+        return first.node
+    return nodes.Not(first, lineno=first.lineno) if _is_attribute(first) else None
+
+
+def _is_attribute(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name)
+
+
+def _is_empty(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Output) and all(
+        isinstance(part, nodes.TemplateData) and not part.data for part in node.nodes
+    )
+
+
+def _is_idle(node: nodes.Node) -> bool:
+    """Whether a statement does nothing but give a name to what it reads."""
+    return isinstance(node, nodes.Assign) and isinstance(node.target, nodes.Name) and node.find(nodes.Call) is None

@@ -1,0 +1,151 @@
+"""Conversations as a chat template writes them, and where each answer stands in that text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tunelab.conversations.conversation import Conversation, Message
+from tunelab.errors import DataError
+from tunelab.rendering.faults import broken_off, refused, unasked
+from tunelab.rendering.marked import Marked
+from tunelab.rendering.marking import look_alikes, render_marked
+from tunelab.rendering.messages import Abilities, for_template
+from tunelab.rendering.rewritten import behind_its_prompt
+from tunelab.rendering.template import ChatTemplate
+from tunelab.rendering.tokens import ControlTokenError, Tokens
+from tunelab.rendering.walk import Steps, Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer in the text of its conversation."""
+
+    text: Marked
+    """Begins with the prompt and the answer."""
+    start: int
+    """Length of the prompt, in characters."""
+    stop: int
+    """Length of both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Writer:
+    """Writes messages by a model's templates."""
+
+    tokens: Tokens
+    templates: Mapping[str, ChatTemplate]
+    """Named templates; `default`, and `tool_use` where the model has one for conversations with tools."""
+    abilities: Abilities
+    with_preamble: bool
+    """Whether tools are put into the system text where the template knows none."""
+
+    def text(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]], *, add_generation_prompt: bool
+    ) -> Marked:
+        """Return the text of messages.
+
+        Raises:
+            Exception: whatever the template raises.
+        """
+        template = self._template(tools)
+        return render_marked(
+            lambda messages, tools: template.render(messages, tools, add_generation_prompt=add_generation_prompt),
+            for_template(messages, tools, self.abilities, with_preamble=self.with_preamble),
+            tools if self.abilities.tools else (),
+            self.tokens,
+        )
+
+    def answers(self, conversation: Conversation) -> Iterator[tuple[int, Answer | DataError]]:
+        """Yield the index of each answer that is trained, and where it stands or why it cannot be trained."""
+        assistants = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
+        wanted = assistants if conversation.train == "all" else assistants[-1:]
+        way = self._way(conversation, assistants)
+        found = [(index, self._answer(conversation, index, way)) for index in wanted]
+        longest = next((answer.text for _, answer in reversed(found) if isinstance(answer, Answer)), None)
+        for index, answer in found:
+            if isinstance(answer, Answer) and longest is not None and longest.begins_with(answer.text):
+                answer = replace(answer, text=longest)  # one text for many answers is encoded once
+            yield index, answer
+
+    def _template(self, tools: Sequence[Mapping[str, object]]) -> ChatTemplate:
+        return self.templates["tool_use" if tools and "tool_use" in self.templates else "default"]
+
+    def _way(self, conversation: Conversation, assistants: Sequence[int]) -> "_Way | None":
+        """Return the way through a conversation; None where each text is to be written by itself."""
+        if not assistants:
+            return None
+        tools, shown = conversation.tools, conversation.tools if self.abilities.tools else ()
+        messages = conversation.messages[: assistants[-1] + 1]
+        dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
+        roles = [message.role for message in messages[:2]]
+        moved = not self.abilities.system and roles[:1] == ["system"] and roles[1:] != ["user"]
+        if moved or look_alikes(dicts, shown, self.tokens):
+            return None
+        walk, again = (self._template(tools).walk(dicts, shown) for _ in range(2))
+        if walk is None or again is None:
+            return None
+        answers = [place for place, message in enumerate(dicts) if message["role"] == "assistant"]
+        try:
+            steps = walk.steps()
+        except Exception:  # each answer tells its own fault
+            steps = None
+        return _Way(walk=walk, again=again, steps=steps, places=dict(zip(assistants, answers, strict=True)))
+
+    def _answer(self, conversation: Conversation, index: int, way: "_Way | None") -> Answer | DataError:
+        where = f"{conversation.origin}: message {index + 1}"
+        if not index:
+            return unasked(where=where)
+        if way is not None and (found := way.proven(index)) is not None:
+            return found
+        messages, tools = conversation.messages, conversation.tools
+        try:
+            if way is not None:
+                prompt, whole = way.texts(index)
+            else:
+                prompt = self.text(messages[:index], tools, add_generation_prompt=True)
+                whole = self.text(messages[: index + 1], tools, add_generation_prompt=False)
+            if not whole.text.startswith(prompt.text):
+                alone = partial(self.text, tools=tools, add_generation_prompt=False)
+                before = alone(messages[:index]).text if way is None else way.before(index)
+                behind = behind_its_prompt(messages[:index], before, prompt, whole, alone)
+                if behind is None:
+                    return broken_off(prompt.text, whole.text, where=where, reasons=bool(messages[index].reasoning))
+                whole = behind
+            if not whole.begins_with(prompt):
+                what = "words that look like control tokens are not written alike in prompt and answer"
+                raise ControlTokenError(what)
+        except Exception as error:  # a template is foreign code: it may raise anything
+            return refused(error, where=where)
+        return Answer(text=whole, start=len(prompt.text), stop=len(whole.text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """Through one conversation, answer by answer."""
+
+    walk: Walk
+    again: Walk
+    """Another one, some steps behind."""
+    steps: Steps | None
+    places: Mapping[int, int]
+    """Index of an answer -> how many messages the template sees before it."""
+
+    def proven(self, index: int) -> Answer | None:
+        """Return an answer that one rendering of the conversation proves."""
+        steps, place = self.steps, self.places[index]
+        if steps is None:
+            return None
+        start, stop = steps.ends.get(place), steps.ends.get(place + 1)
+        if start is None or stop is None or not steps.text.text.startswith(steps.opening, start, stop):
+            return None
+        return Answer(text=steps.text, start=start + len(steps.opening), stop=stop)
+
+    def texts(self, index: int) -> tuple[Marked, Marked]:
+        """Return the prompt of an answer, and the text up to and with it."""
+        place = self.places[index]
+        prompt = self.walk.text(place, add_generation_prompt=True)
+        return Marked(prompt), Marked(self.walk.text(place + 1, add_generation_prompt=False))
+
+    def before(self, index: int) -> str:
+        """Return the text of the messages before an answer."""
+        return self.again.text(self.places[index], add_generation_prompt=False)
