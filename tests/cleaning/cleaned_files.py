@@ -26,6 +26,7 @@ def clean(path: Path, out: str = "out.jsonl", *, test_size: float = 0.0, **setti
     """Clean one file into `out` beside it, and assert that every row is accounted for."""
     excluded = settings.pop("excluded", ())
     labels = {name: settings.pop(name) for name in list(settings) if name.startswith("label_")}
+    beside(path.parent / out, "report.json").unlink(missing_ok=True)  # of an output of the same name and another kind
     report = clean_files(
         [SourceFile(name=path.name, path=path)],
         path.parent / out,

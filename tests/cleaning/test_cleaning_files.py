@@ -187,6 +187,40 @@ def test_an_interrupted_clean_leaves_nothing_and_spoils_nothing(tmp_path: Path, 
     assert "reading ahead" not in {thread.name for thread in threading.enumerate()}
 
 
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_an_output_never_replaces_the_rejected_rows_of_another_of_its_name(tmp_path: Path, overwrite: bool) -> None:
+    files = [SourceFile(name="in.csv", path=tmp_path / "in.csv")]
+    (tmp_path / "in.csv").write_text("title,content\na,\nb,c\n")
+    for out in ("c.csv", "c.csv"):  # its own are replaced
+        clean_files(files, tmp_path / out, CleaningConfig(drop_nulls=True), overwrite=True)
+    before = {each: each.read_bytes() for each in tmp_path.iterdir()}
+    told = (
+        r"c\.jsonl: c\.rejected\.jsonl and c\.report\.json, which would stand beside it, are those of c\.csv; .*another"
+    )
+    for out in ("c.jsonl", "c.csv.gz"):
+        with pytest.raises(DataError, match=told.replace(r"c\.jsonl", out.replace(".", r"\."), 1)):
+            clean_files(files, tmp_path / out, CleaningConfig(), overwrite=overwrite)
+    assert {each: each.read_bytes() for each in tmp_path.iterdir()} == before
+    (tmp_path / "c.csv").unlink()
+    clean_files(files, tmp_path / "c.jsonl", CleaningConfig(), overwrite=True)
+    assert json.loads((tmp_path / "c.report.json").read_text())["written"] == ["c.jsonl"]
+
+
+def test_what_stands_beside_an_output_and_is_no_report_is_replaced_as_before(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "in.jsonl", [chat("q", "a")])
+    (tmp_path / "c.csv").write_text("x\n")
+    for content in (
+        "",
+        "{",
+        "[]",
+        '{"written": 5}',
+        '{"written": [5, {}, "", ".", "\\u0000", "../c.csv"]}',
+        '{"num_read": 1}',
+    ):
+        (tmp_path / "c.report.json").write_text(content)
+        clean(path, "c.jsonl")
+
+
 def test_the_same_files_settings_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
     chance = random.Random(5)
     rows = [chat(f"question {chance.randrange(300)}", f"answer {n}") for n in range(400)]

@@ -20,7 +20,7 @@ from tunelab.cleaning.plan import Plan
 from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, Way, field_order, first_rows, read_batches, row_batches
 from tunelab.cleaning.report import CleanReport
 from tunelab.cleaning.shapes import Shape, find_shape
-from tunelab.cleaning.targets import Targets, find_targets
+from tunelab.cleaning.targets import WRITTEN, Targets, find_targets
 from tunelab.cleaning.tokens import token_counter
 from tunelab.cleaning.waiting import Waiting
 from tunelab.cleaning.writing import RejectedWriter, RowWriter
@@ -183,7 +183,8 @@ def _written(
                 sides[is_test].write(rows)
 
             report = Cleaner(plan, judge, _waiting(plan, folder), keep=keep, reject=rejected.write).clean(batches)
-        write_json(folder / targets.report.name, asdict(report))
+        written = [path.name for path in targets.rows]
+        write_json(folder / targets.report.name, {WRITTEN: written, **asdict(report)})
     return report
 
 

@@ -1,5 +1,6 @@
 """Where what is cleaned goes: whole or not at all, and never onto what is read."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,11 +10,14 @@ from pathlib import Path
 from tunelab.cleaning.writing import OUT_SUFFIXES, TABLE_SUFFIXES, check_suffix, no_place_for_lists
 from tunelab.conversations.format import fields_of
 from tunelab.errors import DataError, listed
-from tunelab.files import new_files
+from tunelab.files import new_files, read_small_file
 from tunelab.sources import Row, SourceFile
 from tunelab.sources.opening import unpacked_suffix
 
 REJECTED, REPORT = "rejected.jsonl", "report.json"
+WRITTEN = "written"
+"""Field of a report that names the files of kept rows."""
+_MOST_REPORT_BYTES = 100_000_000
 _SIDE = re.compile(r"(?:train|test)\.(?:jsonl?|ndjson|csv|tsv|parquet|txt)(?:\.(?:gz|zst|zstd))?")
 
 
@@ -106,6 +110,14 @@ def find_targets(files: Sequence[SourceFile], out: Path, *, splits: bool, overwr
         rows = (out,)
     rejected, report = beside(out, splits=splits)
     targets = Targets(rows=rows, rejected=rejected, report=report)
+    other = "" if splits else _other_output(out, report)
+    if other:
+        raise DataError(
+            f"{rejected.name} and {report.name}, which would stand beside it, are those of {other}",
+            where=str(out),
+            expected="outputs of one name in folders of their own",
+            remedy=f"Give another name or another folder, or remove {other}.",
+        )
     for path in (*targets.rows, targets.rejected, targets.report):
         if path.resolve() in inputs or (path.exists() and any(path.samefile(each) for each in inputs)):
             raise DataError("this would be written over, and it is read", where=str(path), remedy="Give another name.")
@@ -130,6 +142,22 @@ def beside(out: Path, *, splits: bool) -> tuple[Path, Path]:
         return out / REJECTED, out / REPORT
     name = re.sub(rf"{re.escape(unpacked_suffix(out))}(?:\.\w+)?$", "", out.name, flags=re.IGNORECASE)
     return out.with_name(f"{name}.{REJECTED}"), out.with_name(f"{name}.{REPORT}")
+
+
+def _other_output(out: Path, report: Path) -> str:
+    """Return the output beside `out` that a report is of; nothing where there is none, or the report does not say."""
+    try:
+        found = json.loads(read_small_file(report, max_bytes=_MOST_REPORT_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    names = found.get(WRITTEN) if isinstance(found, dict) else None
+    paths = [out.with_name(name) for name in names if _is_name(name)] if isinstance(names, list) else []
+    others = (path for path in paths if path != out and beside(path, splits=False)[1] == report and path.exists())
+    return next((path.name for path in others), "")
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & {"/", "\\", "\0"}
 
 
 def _suffix_of(files: Sequence[SourceFile]) -> str:
