@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 import threading
 from pathlib import Path
 
@@ -194,11 +195,9 @@ def test_an_output_never_replaces_the_rejected_rows_of_another_of_its_name(tmp_p
     for out in ("c.csv", "c.csv"):  # its own are replaced
         clean_files(files, tmp_path / out, CleaningConfig(drop_nulls=True), overwrite=True)
     before = {each: each.read_bytes() for each in tmp_path.iterdir()}
-    told = (
-        r"c\.jsonl: c\.rejected\.jsonl and c\.report\.json, which would stand beside it, are those of c\.csv; .*another"
-    )
+    told = "c.rejected.jsonl and c.report.json, which would stand beside it, are those of c.csv"
     for out in ("c.jsonl", "c.csv.gz"):
-        with pytest.raises(DataError, match=told.replace(r"c\.jsonl", out.replace(".", r"\."), 1)):
+        with pytest.raises(DataError, match=re.escape(f"{out}: {told}")):
             clean_files(files, tmp_path / out, CleaningConfig(), overwrite=overwrite)
     assert {each: each.read_bytes() for each in tmp_path.iterdir()} == before
     (tmp_path / "c.csv").unlink()

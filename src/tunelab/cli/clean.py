@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from tunelab.cli.output import harmless, print_table, say
+from tunelab.cli.cleaned import print_report
+from tunelab.cli.options import checked_settings, limits, told_by_options
+from tunelab.cli.output import harmless, say
 from tunelab.cli.reading import reading_bar
-from tunelab.errors import UserError, counted
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from tunelab.cleaning.report import CleanReport, RuleCount
-
-Settings = TypeVar("Settings", bound="BaseModel")
+from tunelab.errors import UserError
 
 _LIMIT = "[FIELD=]N"
-_OPTIONS = {
-    "unicode_normalization": "unicode",
-    "languages": "language",
-    "text_fields": "text-field",
-    "prompt_fields": "prompt-field",
-    "exclude_files": "exclude",
-}
-"""Options that are called otherwise than their settings."""
-_NO_LABEL = "(none)"
 _ANSWER = "report|redact|drop"
 
 
@@ -138,7 +123,7 @@ def command(
     from tunelab.conversations.config import ConversationConfig
     from tunelab.flows.clean import clean_data
 
-    config = _checked(
+    config = checked_settings(
         CleaningConfig,
         {
             "text_fields": text_field or (),
@@ -149,8 +134,8 @@ def command(
             "secrets": secrets,
             "drop_nulls": drop_nulls,
             "drop_blank": drop_blank,
-            "min_chars": _limits("--min-chars", min_chars),
-            "max_chars": _limits("--max-chars", max_chars),
+            "min_chars": limits("--min-chars", min_chars),
+            "max_chars": limits("--max-chars", max_chars),
             "min_tokens": min_tokens,
             "max_tokens": max_tokens,
             "tokenizer": tokenizer,
@@ -168,7 +153,9 @@ def command(
         },
     )
     labels = {"label_field": label_field, "label_json_key": label_json_key, "label_pattern": label_pattern}
-    conversation = _checked(ConversationConfig, {name: value for name, value in labels.items() if value is not None})
+    conversation = checked_settings(
+        ConversationConfig, {name: value for name, value in labels.items() if value is not None}
+    )
     try:
         with reading_bar("cleaning") as on_progress:
             report = clean_data(
@@ -185,7 +172,7 @@ def command(
         told = f"nothing was written to {out}; {', '.join(data)} {stand} untouched"
         raise KeyboardInterrupt(harmless(told)) from None
     except UserError as error:
-        raise _by_options(error) from error
+        raise told_by_options(error) from error
     if as_json:
         from dataclasses import asdict
 
@@ -198,95 +185,3 @@ def command(
         remedy = "Give another --test-size, or keep more rows." if report.num_kept else told
         say(f"{report.lacks[0].upper()}{report.lacks[1:]}. {remedy}", style="bold red", stderr=True)
         raise typer.Exit(1)
-
-
-def print_report(report: CleanReport, out: str, *, splits: bool) -> None:
-    """Print what the rows were taken for, what was done, rule by rule, and where the rows are."""
-    from tunelab.cleaning.targets import beside
-
-    for note in filter(None, (*report.notes, report.compared)):
-        say(harmless(f"  {note}"), style="dim")
-    for title, counts in (
-        ("changed", report.changed),
-        ("rejected", report.rejected),
-        ("not drawn", report.not_drawn),
-        ("found, and left in", report.reported),
-    ):
-        _print_counts(title, counts)
-    _print_counts("no label", report.unlabelled)
-    for each in report.unlabelled:
-        remedy = "" if each.rule == "answer" else f" Mend --{_option(each.rule)} if they should have one."
-        say(f"    They count as one class of their own, {_NO_LABEL}.{remedy}")
-    if report.classes:
-        columns = ("class", "rows", "of them test") if report.num_test else ("class", "rows")
-        rows = [
-            (harmless(label) or _NO_LABEL, train + test, test)[: len(columns)]
-            for label, (train, test) in sorted(report.classes.items(), key=lambda each: (-sum(each[1]), each[0]))
-        ]
-        print_table(columns, rows)
-    sides = f" ({report.num_train:,} to train on, {report.num_test:,} to test with)" if report.num_test else ""
-    drawn = f", {report.num_not_drawn:,} not drawn" if report.num_not_drawn else ""
-    say()
-    say(
-        f"{counted(report.num_read, 'row')} read: {report.num_kept:,} kept{sides}, "
-        f"{report.num_rejected:,} rejected{drawn}.",
-        style="bold",
-    )
-    rejected, told = (path.name for path in beside(Path(out), splits=splits))
-    place = f"the folder {out}, with {rejected} and {told}" if splits else f"{out}; {rejected} and {told} stand beside"
-    say(f"Written to {place}.")
-
-
-def _print_counts(title: str, counts: tuple[RuleCount, ...]) -> None:
-    for each in counts:
-        say(f"{title}  {each.rule}: {counted(each.count, 'row')}", style="bold")
-        for example in each.examples:
-            say(harmless(f"    {example}"))
-
-
-def _checked(kind: type[Settings], values: dict[str, object]) -> Settings:
-    """Return settings; what cannot be is told by the option's name."""
-    from pydantic import ValidationError
-
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        option = _option(name)
-        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        expected = expected.replace("'keep', ", "").replace("'", "")
-        given = json.dumps(first["input"], ensure_ascii=False)
-        if expected.startswith(("is no", "is a", "names")):  # a clause of its own
-            raise _by_options(UserError(f"--{option} {given} {expected}")) from None
-        raise _by_options(UserError(f"--{option} is {given}", expected=expected)) from None
-
-
-def _by_options(error: UserError) -> UserError:
-    """Return an error that names options where it named settings; what stands in quotes is the user's own."""
-    from tunelab.cleaning.config import CleaningConfig
-
-    settings = [*CleaningConfig.model_fields, "label_field", "label_json_key", "label_pattern"]
-    plain = "|".join(name for name in settings if "_" in name)
-    words = "|".join(name for name in settings if "_" not in name)  # elsewhere they are words like others
-    setting = re.compile(rf'(?<![\w".-])(?:data\.)?({plain})(?![\w"])|(?:^|(?<=or ))({words})(?![\w"])')
-
-    def told(text: str) -> str:
-        return setting.sub(lambda match: f"--{_option(match[1] or match[2])}", text)
-
-    what, where, expected, remedy = map(told, (error.what, error.where, error.expected, error.remedy))
-    return UserError(what, where=where, expected=expected, remedy=remedy)
-
-
-def _option(setting: str) -> str:
-    return _OPTIONS.get(setting, setting.replace("_", "-"))
-
-
-def _limits(option: str, given: list[str] | None) -> dict[str, int]:
-    limits = {}
-    for text in given or ():
-        field, _, number = text.rpartition("=")
-        if not number.isdecimal():
-            raise UserError(f'{option} is "{text}"', expected="a whole number, or FIELD=NUMBER")
-        limits[field or "*"] = int(number)
-    return limits
