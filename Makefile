@@ -13,7 +13,7 @@ WEIGHTS ?= 5M
 THREADS ?= 2
 INPUTS ?= 1000000
 ROUNDS ?= 3
-TABLE := alpaca glaive airline unshared data-to-batch check memory startup clean-table clean-chats
+TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup clean-table clean-chats
 
 .PHONY: help quickstart test check base-model proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
@@ -96,6 +96,9 @@ bench-gpu: bench-data-there .venv/dev-installed
 bench-data-to-batch: .venv/dev-installed
 	$(BIN)/python benchmarks/data_to_batch.py --rounds $(ROUNDS)
 
+bench-turns: .venv/dev-installed
+	$(BIN)/python benchmarks/turns.py
+
 bench-check: .venv/dev-installed
 	$(BIN)/python benchmarks/check_speed.py --rounds $(ROUNDS)
 
@@ -117,7 +120,7 @@ bench-data-there:
 	@for file in alpaca_en_demo.json glaive_toolcall_en_demo.json tau_airline_sessions.jsonl tau_airline_tools.json; do \
 	  test -f "$(DATA)/$$file" && continue; \
 	  echo "No $$file in DATA=$(DATA). Nothing was measured: these rows want real files, which are not part of this" >&2; \
-	  echo "project; CONTRIBUTING.md says which and where from. bench-data-to-batch, -check, -memory and -startup want none." >&2; \
+	  echo "project; CONTRIBUTING.md says which and where from. bench-data-to-batch, -turns, -check, -memory and -startup want none." >&2; \
 	  exit 1; \
 	done
 
