@@ -132,13 +132,35 @@ def test_a_page_takes_the_place_of_an_earlier_page_alone(
     assert "tunelab check</title>" in page.read_text(encoding="utf-8")
 
 
+def test_the_page_of_a_recipe_tells_of_the_run_in_whole_sentences(tmp_path: Path) -> None:
+    recipe = planned(tmp_path)
+    assert run(["check", str(recipe), "--html", str(tmp_path / "check.html"), "--fail-on", "never"]) == 0
+    page = Reader((tmp_path / "check.html").read_text(encoding="utf-8"))
+    assert "1 pass over the training rows" in page.text
+    assert "\nlora.target_modules: q_proj_x matches no layer" in page.text  # a key of the recipe stays as it is
+    heads = re.findall(r"<h3>(.)", (tmp_path / "check.html").read_text(encoding="utf-8"))
+    assert [each for each in heads if each.islower()] == ["l"]
+
+
+def planned(folder: Path) -> Path:
+    """Write a recipe whose rows stand in a file of a long name, and repeat."""
+    name = "n" * 90
+    write_rows(folder / f"{name}.jsonl", [*rows(11), *[row("same")] * 9, row(EVIL, "word " * 300), talk("x" * 500)])
+    data = f"{{train_files: {name}.jsonl, eval_fraction: 0.4, cleaning: {{drop_duplicates: row}}}}"
+    return write_recipe(
+        folder, f"data: {data}\nlora: {{target_modules: [q_proj_x]}}\ntraining: {{num_train_epochs: 1}}\n"
+    )
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_draws_it_without_complaint_at_desktop_and_phone_width(width: int, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no browser is here")
     sync_api = pytest.importorskip("playwright.sync_api")
-    page_of(tmp_path, [*rows(11), row(EVIL, "word " * 300), talk("x" * 500)], "--show", "20")
+    recipe = planned(tmp_path)
+    options = ["--html", str(tmp_path / "check.html"), "--fail-on", "never", "--show", "20"]
+    assert run(["check", str(recipe), *options]) == 0
     with sync_api.sync_playwright() as player:
         chromium = player.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": width, "height": 800})

@@ -120,7 +120,13 @@ def _facts(document: Document, checked: str) -> Iterator[tuple[str, str]]:
 
 def _notes(document: Document) -> Iterator[str]:
     for note in document.notes:
-        yield f"{note[:1].upper()}{note[1:].rstrip('.')}."
+        yield f"{_opened(note).rstrip('.')}."
+
+
+def _opened(sentence: str) -> str:
+    """Return a sentence with a capital; one that opens with a key of the recipe, or the name of a layer, stays."""
+    first = sentence.partition(" ")[0].replace("-", "")
+    return sentence[:1].upper() + sentence[1:] if first.isalpha() else sentence
 
 
 def _sections(document: Document) -> Iterator[tuple[str, str]]:
@@ -197,7 +203,8 @@ def _plan(document: Document) -> Iterator[str]:
     run = document.planned
     if run is None:
         return
-    yield f"{counted(run.total_steps, 'optimizer step')}, {run.num_epochs:g} passes over the training rows"
+    passes = "pass" if run.num_epochs == 1 else "passes"
+    yield f"{counted(run.total_steps, 'optimizer step')}, {run.num_epochs:g} {passes} over the training rows"
     if run.uses_warmup:
         yield f"The learning rate rises for {counted(run.num_warmup_steps, 'step')}"
     if run.evaluates:
@@ -248,7 +255,13 @@ def _widths() -> str:
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
-        shortened=_shortened, clipped=_clipped, ends=_ends, told=_told, visible=visible, pictured=pictured
+        shortened=_shortened,
+        clipped=_clipped,
+        ends=_ends,
+        opened=_opened,
+        told=_told,
+        visible=visible,
+        pictured=pictured,
     )
     source = files("tunelab.checks").joinpath("page.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(source)
