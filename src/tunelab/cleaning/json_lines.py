@@ -4,10 +4,12 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import msgspec
 import polars as pl
 
+from tunelab.cleaning.ahead import side_by_side
 from tunelab.cleaning.batch import Unreadable
 from tunelab.cleaning.object_batch import ObjectBatch
 from tunelab.cleaning.pieces import OBJECT_BYTES, TABLE_BYTES, Piece, read_pieces
@@ -48,16 +50,15 @@ def table_batches(
     """Yield rows whose fields are `columns`, each text or null. A row of another shape raises what `restart` makes."""
     schema = pl.Schema({name: pl.String() for name in columns})
     line = 1
-    for piece in read_pieces(file, TABLE_BYTES):
+    for piece, parsed in side_by_side(read_pieces(file, TABLE_BYTES), lambda piece: _parsed(piece, schema)):
         unreadable: tuple[Unreadable, ...] = ()
-        try:
-            records, lines, table, num_lines = _parsed(piece, line, schema)
-            odd = _doubtful(records, table)
-        except pl.exceptions.PolarsError:
+        if parsed is None:
             records, lines, unreadable = _readable(piece, line, file.name)
-            num_lines = _num_lines(piece)
             table = _columns(records, schema)
-            odd = _doubtful(records, table)
+            odd, num_lines = _doubtful(records, table), _num_lines(piece)
+        else:
+            records, table, odd, num_lines = parsed.records, parsed.table, parsed.odd, parsed.num_lines
+            lines = parsed.lines + line
         if len(odd):
             bad = {}
             for row in odd:
@@ -90,20 +91,38 @@ def _num_lines(piece: Piece) -> int:
     return 1 if piece.fault else piece.text.count(b"\n")
 
 
-def _parsed(piece: Piece, line: int, schema: pl.Schema) -> tuple[pl.Series, pl.Series, pl.DataFrame, int]:
-    """Return the rows as text, their lines, their columns, and how many lines there are, blank ones too."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parsed:
+    """The rows of a piece, as the fast parser sees them."""
+
+    records: pl.Series
+    """Their texts."""
+    lines: pl.Series
+    """Their lines; the first one of the piece is 0."""
+    table: pl.DataFrame
+    odd: pl.Series
+    """Numbers of rows that are to be looked at again."""
+    num_lines: int
+    """Blank ones too."""
+
+
+def _parsed(piece: Piece, schema: pl.Schema) -> _Parsed | None:
+    """Return the rows of a piece; None where the fast parser makes nothing of it."""
     if not piece.text:
-        return pl.Series(dtype=pl.String), pl.Series(dtype=pl.UInt64), pl.DataFrame(schema=schema), _num_lines(piece)
-    records = pl.scan_lines(io.BytesIO(piece.text)).collect().to_series()
+        return None
+    try:
+        records = pl.scan_lines(io.BytesIO(piece.text)).collect().to_series()
+        table = pl.read_ndjson(io.BytesIO(piece.text), schema=schema)
+    except pl.exceptions.PolarsError:
+        return None
     num_lines = len(records)
-    lines = pl.int_range(line, line + num_lines, dtype=pl.UInt64, eager=True)
-    table = pl.read_ndjson(io.BytesIO(piece.text), schema=schema)
+    lines = pl.int_range(num_lines, dtype=pl.UInt64, eager=True)
     if table.height != num_lines:
         filled = records.str.strip_chars().str.len_bytes() > 0
         records, lines = records.filter(filled), lines.filter(filled)
         if table.height != len(records):
-            raise pl.exceptions.ComputeError("not a row a line")
-    return records, lines, table, num_lines
+            return None
+    return _Parsed(records=records, lines=lines, table=table, odd=_doubtful(records, table), num_lines=num_lines)
 
 
 def _doubtful(records: pl.Series, table: pl.DataFrame) -> pl.Series:

@@ -123,9 +123,10 @@ class Judge:
             return
         for refusal in self._refusals:
             bad = standing.still(leaves.filter(refusal.may_be_bad)).filter(refusal.is_bad)
-            first = bad.unique("row", keep="first", maintain_order=True)
-            told = first.select("row", "field", reason=refusal.reason)
-            standing.refuse(refusal.rule, told["row"], told["reason"], told["field"])
+            if bad.height:
+                first = bad.unique("row", keep="first", maintain_order=True)
+                told = first.select("row", "field", reason=refusal.reason)
+                standing.refuse(refusal.rule, told["row"], told["reason"], told["field"])
 
     def _refuse_by_tokens(self, standing: Standing, leaves: pl.DataFrame) -> None:
         if self._count_tokens is None:

@@ -52,7 +52,8 @@ class Standing:
 
     def still(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return those of a frame whose `row` stands."""
-        return frame.filter(pl.Series(self._stands_N[frame["row"].to_numpy()], dtype=pl.Boolean))
+        stands_N = self._stands_N[frame["row"].to_numpy()]
+        return frame if stands_N.all() else frame[np.flatnonzero(stands_N)]
 
     def refuse(
         self,
@@ -64,10 +65,13 @@ class Standing:
         """Refuse rows; those that were refused before stay refused for the first reason."""
         if not len(rows):
             return
-        frame = pl.DataFrame({"row": pl.Series(rows, dtype=pl.UInt32)}).with_columns(
-            rule=pl.lit(rule),
-            reason=pl.lit(reasons) if isinstance(reasons, str) else pl.Series(reasons, dtype=pl.String),
-            detail=pl.lit("") if details is None else details,
+        frame = pl.DataFrame(
+            {
+                "row": pl.Series(rows, dtype=pl.UInt32),
+                "rule": _repeated(rule, len(rows)),
+                "reason": _repeated(reasons, len(rows)) if isinstance(reasons, str) else reasons,
+                "detail": _repeated("", len(rows)) if details is None else details,
+            }
         )
         self._refused.append(self.still(frame))
         self._stands_N[frame["row"].to_numpy()] = False
@@ -81,6 +85,10 @@ class Standing:
         """Return the refused rows in their order."""
         schema = {"row": pl.UInt32, "rule": pl.String, "reason": pl.String, "detail": pl.String}
         return pl.concat(self._refused).sort("row") if self._refused else pl.DataFrame(schema=schema)
+
+
+def _repeated(text: str, times: int) -> pl.Series:
+    return pl.Series([text], dtype=pl.String).new_from_index(0, times)
 
 
 def _words_of(places: pl.Series, names: Sequence[str]) -> pl.Series:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from tunelab.cleaning.batch import RECORD, Unreadable, json_of, leaf_frame
@@ -45,26 +46,27 @@ class TableBatch:
 
     def leaves(self, *, is_searched: bool = False) -> pl.DataFrame:
         """Return the leaves column by column: leaf // rows is the column, leaf % rows the row."""
-        height = self.columns.height
-        number = pl.int_range(height, dtype=pl.UInt32)
-        parts = []
         names = (*self.text_columns, *self._number_columns) if is_searched else self.text_columns
-        for index, name in enumerate(names):
-            is_text = index < len(self.text_columns)
-            text = pl.col(name).cast(pl.String)
-            if self.empty_is_null:
-                text = pl.when(text != "").then(text)
-            parts.append(
-                self.columns.select(
-                    leaf=number + pl.lit(index * height, dtype=pl.UInt32),
-                    row=number,
-                    field=pl.lit(name),
-                    text=text,
-                    is_prose=pl.lit(is_text),
-                    may_be_empty=pl.lit(not is_text or (self.is_conversation and is_optional(name, self.text_columns))),
-                )
-            )
-        return pl.concat(parts) if parts else leaf_frame([], [], [], [], [])
+        if not names:
+            return leaf_frame([], [], [], [], [])
+        text = pl.col(names).cast(pl.String)
+        texts = self.columns.select(pl.when(text != "").then(text) if self.empty_is_null else text)
+        is_text = [index < len(self.text_columns) for index in range(len(names))]
+        may_be_empty = [
+            not is_prose or (self.is_conversation and is_optional(name, self.text_columns))
+            for name, is_prose in zip(names, is_text, strict=True)
+        ]
+        height, width = texts.shape
+        return pl.DataFrame(
+            {
+                "leaf": np.arange(width * height, dtype=np.uint32),
+                "row": np.tile(np.arange(height, dtype=np.uint32), width),
+                "field": _each(names, height),
+                "text": pl.concat(texts.get_columns()),
+                "is_prose": _each(is_text, height),
+                "may_be_empty": _each(may_be_empty, height),
+            }
+        )
 
     def change(self, changed: pl.DataFrame) -> None:
         """Put texts into their columns, and into the records of their rows.
@@ -121,3 +123,9 @@ class TableBatch:
         """Return the JSON text that stood in the file, or one made of the columns."""
         columns, records = self._original or (self.columns, self.records)
         return records.gather(rows) if records is not None else json_of(columns[rows])
+
+
+def _each(values: Sequence[object], times: int) -> pl.Series:
+    """Return each value so many times, one behind the other."""
+    every = pl.Series(values)
+    return pl.concat([every.new_from_index(index, times) for index in range(len(values))])
