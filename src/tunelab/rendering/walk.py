@@ -51,6 +51,10 @@ class Walk:
         self._given, self._messages = given, messages
         self._traces: dict[tuple[int, bool], Trace] = {}
 
+    def anew(self) -> "Walk":
+        """Return another way through the same conversation, from its first message on."""
+        return Walk(self._parts, self._environment, self._given, self._messages)
+
     def text(self, num_messages: int, *, add_generation_prompt: bool) -> str:
         """Return the text of the first messages; each time of no fewer than the time before.
 

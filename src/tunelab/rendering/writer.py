@@ -81,15 +81,15 @@ class Writer:
         moved = not self.abilities.system and roles[:1] == ["system"] and roles[1:] != ["user"]
         if moved or look_alikes(dicts, shown, self.tokens):
             return None
-        walk, again = (self._template(tools).walk(dicts, shown) for _ in range(2))
-        if walk is None or again is None:
+        walk = self._template(tools).walk(dicts, shown)
+        if walk is None:
             return None
         answers = [place for place, message in enumerate(dicts) if message["role"] == "assistant"]
         try:
             steps = walk.steps()
         except Exception:  # each answer tells its own fault
             steps = None
-        return _Way(walk=walk, again=again, steps=steps, places=dict(zip(assistants, answers, strict=True)))
+        return _Way(walk=walk, behind=walk.anew(), steps=steps, places=dict(zip(assistants, answers, strict=True)))
 
     def _answer(self, conversation: Conversation, index: int, way: "_Way | None") -> Answer | DataError:
         where = f"{conversation.origin}: message {index + 1}"
@@ -124,8 +124,8 @@ class _Way:
     """Through one conversation, answer by answer."""
 
     walk: Walk
-    again: Walk
-    """Another one, some steps behind."""
+    behind: Walk
+    """Another one, a step behind."""
     steps: Steps | None
     places: Mapping[int, int]
     """Index of an answer -> how many messages the template sees before it."""
@@ -148,4 +148,4 @@ class _Way:
 
     def before(self, index: int) -> str:
         """Return the text of the messages before an answer."""
-        return self.again.text(self.places[index], add_generation_prompt=False)
+        return self.behind.text(self.places[index], add_generation_prompt=False)
