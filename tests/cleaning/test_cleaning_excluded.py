@@ -52,6 +52,26 @@ def test_test_rows_of_another_shape_of_conversation_are_found_both_ways(tmp_path
     assert counts(clean(same, excluded=[chats])) == {"exclude_files": 1}
 
 
+def test_files_of_test_rows_may_be_of_several_shapes_of_conversation(tmp_path: Path) -> None:
+    first = write_rows(tmp_path / "first.jsonl", [SAME["sharegpt"]])
+    second = write_rows(tmp_path / "second.jsonl", [chat("never asked", "z")])
+    report = clean(write_rows(tmp_path / "in.jsonl", [*CHATS, chat("new", "a")]), excluded=[first, second])
+    assert counts(report) == {"exclude_files": 2}
+    assert report.compared == "compared with 2 rows of first.jsonl, second.jsonl: 2 rows rejected for it"
+    third = write_rows(tmp_path / "third.jsonl", list(PLAIN))
+    with pytest.raises(DataError, match=r"third\.jsonl: the rows are plain texts"):
+        clean(tmp_path / "in.jsonl", excluded=[first, third])
+
+
+def test_a_table_of_other_columns_is_said_to_be_compared_row_by_whole_row(tmp_path: Path) -> None:
+    test = write_rows(tmp_path / "test.jsonl", [{"title": "asked before", "content": "x", "id": "1"}])
+    path = write_rows(tmp_path / "in.jsonl", list(TABLE))
+    told = clean(path, excluded=[test]).compared
+    assert "where one side alone has id (prompt_fields names what to compare): 0 rows rejected" in told
+    told = clean(path, excluded=[test], prompt_fields=["title"]).compared
+    assert told == "compared with 1 row of test.jsonl: 1 row rejected for it"
+
+
 def test_a_clean_says_how_many_rows_test_rows_cost_even_if_none(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "in.jsonl", list(CHATS))
     for asked, told in (("asked before", "1 row rejected for it"), ("asked by nobody", "0 rows rejected for it")):

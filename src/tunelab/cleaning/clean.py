@@ -80,7 +80,7 @@ def clean_files(
         remedy = "Set max_per_class or stratified, or leave the label out."
         raise RecipeError("a label is named, and nothing is drawn by it", remedy=remedy)
     names = _refuse_unknown_names(config, settings, shape, way, first)
-    known = read_excluded(excluded, config, settings, shape)
+    known = read_excluded(excluded, config, settings, shape, way.columns)
     while True:
         fields = field_order(fields_of(row) for row in first)
         said = (*notes, *again, evidence, *targets.told(first, fields), *left)
@@ -120,7 +120,7 @@ def clean_rows(
     _refuse_what_has_no_effect(config, conversation, shape, excluded)
     found = _refuse_unknown_names(config, conversation, shape, way, held[:LOOKED_AT])
     names = found if draws else ()
-    known = read_excluded(excluded, config, conversation, shape)
+    known = read_excluded(excluded, config, conversation, shape, way.columns)
     plan = _plan(config, conversation, files, shape, (evidence,), known, 0.0, names)
     kept: list[Row] = []
 

@@ -7,7 +7,6 @@ import polars as pl
 
 from tunelab.cleaning.batch import Batch
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.inputs import refuse_mixed
 from tunelab.cleaning.judging import Judge, texts_of
 from tunelab.cleaning.names import with_columns
 from tunelab.cleaning.plan import Plan
@@ -15,7 +14,7 @@ from tunelab.cleaning.reading import OtherWayError, Way, first_rows, read_batche
 from tunelab.cleaning.seen import Seen
 from tunelab.cleaning.shapes import Shape, find_shape
 from tunelab.conversations import ConversationConfig
-from tunelab.errors import DataError, counted
+from tunelab.errors import DataError, counted, listed
 from tunelab.sources import SourceFile
 
 
@@ -32,55 +31,75 @@ class Excluded:
 
 
 def read_excluded(
-    files: Sequence[SourceFile], config: CleaningConfig, conversation: ConversationConfig, shape: Shape | None
+    files: Sequence[SourceFile],
+    config: CleaningConfig,
+    conversation: ConversationConfig,
+    shape: Shape | None,
+    columns: Sequence[str],
 ) -> Excluded:
-    """Read test rows, brought into the form that cleaning brings rows into.
+    """Read test rows, brought into the form that cleaning brings rows into; each file may be of a shape of its own.
+
+    Args:
+        shape: of the rows that are cleaned.
+        columns: of those rows, where they are a table.
 
     Raises:
-        DataError: a row that cannot be read, or rows that never ask what those that are cleaned (`shape`) ask: a table,
-            plain texts and conversations are strangers to each other.
+        DataError: a row that cannot be read, or rows that never ask what those that are cleaned ask: a table, plain
+            texts and conversations are strangers to each other.
     """
     if not files:
         return Excluded()
-    found, way, evidence = find_shape(first_rows(files), conversation)
+    keys, texts, count, alone = Seen(), list[str](), 0, dict[str, None]()
+    for file in files:
+        found, way, evidence = find_shape(first_rows([file]), conversation)
+        _refuse_other_kind(file, found, way, evidence, shape)
+        asked, more = _read(file, config, found, way)
+        keys.add(asked, pl.zeros(len(asked), dtype=pl.UInt64, eager=True))
+        texts += more
+        count += len(asked)
+        alone |= dict.fromkeys(name for name in (*columns, *way.columns) if (name in columns) != (name in way.columns))
+    told = f"compared with {counted(count, 'row')} of {', '.join(file.name for file in files)}"
+    if alone and shape is None and not (config.prompt_fields or config.text_fields):
+        told += f", row by whole row, where one side alone has {listed(alone)} (prompt_fields names what to compare)"
+    return Excluded(keys=keys, texts=tuple(texts), told=told)
+
+
+def _refuse_other_kind(file: SourceFile, found: Shape | None, way: Way, evidence: str, shape: Shape | None) -> None:
+    expected = f"{_kind(shape)}, as in the data"
     if found is None and not way.columns:
-        raise DataError(evidence, where=files[0].name, expected=f"{_kind(shape)}, as in the data")
-    refuse_mixed(files, found, evidence, conversation)
+        raise DataError(evidence, where=file.name, expected=expected)
     if _kind(found) != _kind(shape):
-        raise DataError(
-            f"the rows are {_kind(found)} ({evidence})",
-            where=files[0].name,
-            expected=f"{_kind(shape)}, as in the data",
-            remedy="Rows of these two kinds never ask the same, so nothing would be found.",
-        )
+        remedy = "Rows of these two kinds never ask the same, so nothing would be found."
+        raise DataError(f"the rows are {_kind(found)} ({evidence})", where=file.name, expected=expected, remedy=remedy)
+
+
+def _read(file: SourceFile, config: CleaningConfig, shape: Shape | None, way: Way) -> tuple[pl.Series, list[str]]:
+    """Return what the rows of a file ask, and their texts where these are compared."""
     while True:
         try:
-            return _read(files, config, found, way)
+            return _read_so(file, config, shape, way)
         except OtherWayError as other:
             way = other.way
 
 
-def _read(files: Sequence[SourceFile], config: CleaningConfig, shape: Shape | None, way: Way) -> Excluded:
-    names = tuple(file.name for file in files)
+def _read_so(file: SourceFile, config: CleaningConfig, shape: Shape | None, way: Way) -> tuple[pl.Series, list[str]]:
     same = config.model_dump(
         include={"text_fields", "strip_html", "remove_control_characters", "unicode_normalization", "near_overlap"}
     )
     redacted = {name: "redact" for name in ("personal_data", "secrets") if getattr(config, name) == "redact"}
-    judge = Judge(Plan(config=CleaningConfig(**same, **redacted), names=names), None)
-    keys, texts, count = Seen(), list[str](), 0
-    batches: Iterable[Batch] = read_batches(files, way)
+    judge = Judge(Plan(config=CleaningConfig(**same, **redacted), names=(file.name,)), None)
+    asked, texts = [pl.Series(dtype=pl.UInt64)], list[str]()
+    batches: Iterable[Batch] = read_batches([file], way)
     if shape is None:
-        batches = with_columns(batches, names, config, "")
+        batches = with_columns(batches, (file.name,), config, "")
     for batch in batches:
         for bad in batch.unreadable:
-            raise DataError(bad.fault, where=f"{names[batch.file]}:{bad.line}")
+            raise DataError(bad.fault, where=f"{file.name}:{bad.line}")
         judge.judge(batch)
-        asked = _asked(batch, names[batch.file], config, shape)
-        keys.add(asked, pl.zeros(len(asked), dtype=pl.UInt64, eager=True))
-        count += len(asked)
+        asked.append(_asked(batch, file.name, config, shape))
         if config.near_overlap is not None:
             texts += texts_of(batch, config)
-    return Excluded(keys=keys, texts=tuple(texts), told=f"compared with {counted(count, 'row')} of {', '.join(names)}")
+    return pl.concat(asked), texts
 
 
 def _kind(shape: Shape | None) -> str:
