@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from tunelab.errors import RunError
+from tunelab.training.join import join_world
 from tunelab.training.processes import Processes
-from tunelab.training.world import ALONE, join_world
+from tunelab.training.world import ALONE
 
 TORCHRUN = {
     "WORLD_SIZE": "2",

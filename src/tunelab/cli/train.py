@@ -14,7 +14,7 @@ from tunelab.cli.output import SET, named, say, this_command
 from tunelab.cli.progress import progress_line
 from tunelab.events import AnyEvent, RunFinished, read_events
 from tunelab.recipes import resolve_recipe
-from tunelab.training.world import join_world
+from tunelab.training.join import join_world
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
