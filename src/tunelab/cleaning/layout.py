@@ -1,4 +1,4 @@
-"""How separated text is laid out: what its quotes, separators and line ends say, before anybody parses it.
+"""How separated text is laid out: what its quotes and line ends say, before anybody parses it.
 
 Letters in names of arrays: B bytes, M marks, R records.
 """
@@ -15,7 +15,7 @@ _AT_ONCE = 1 << 17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """The quotes, separators, line feeds and carriage returns of a text."""
+    """The quotes and line feeds of a text."""
 
     places_M: NDArray[np.int64]
     bytes_M: NDArray[np.uint8]
@@ -40,31 +40,29 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Records of equally many texts, each quoted whole or not at all: no two parsers differ on them."""
+    """Texts quoted whole or not at all: where each record holds as many, no two parsers differ on them."""
 
-    width: int
-    """Texts in a record."""
     breaks_before_R: NDArray[np.int64]
     """How many line feeds stand before each record; those inside quotes count."""
     num_breaks: int
     """Line feeds in all."""
-    num_text_bytes: int
-    """Of all texts, without the quotes around them and with doubled ones once."""
+    num_bytes: int
+    """Of all texts, without the quotes around them and with doubled ones once, and of the separators between them."""
 
 
-def find_marks(text: bytes, separator: str) -> Marks:
+def find_marks(text: bytes) -> Marks:
     """Return the marks of a text, in order."""
-    signs = (ord(separator), _BREAK, *(sign for sign in (_QUOTE, _RETURN) if sign in text))
+    has_quotes = b'"' in text
     text_B = np.frombuffer(text, dtype=np.uint8)
-    is_mark_B, is_sign_B = np.empty(_AT_ONCE, dtype=np.bool_), np.empty(_AT_ONCE, dtype=np.bool_)
+    is_mark_B, is_quote_B = np.empty(_AT_ONCE, dtype=np.bool_), np.empty(_AT_ONCE, dtype=np.bool_)
     places, found = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.uint8)]
     for start in range(0, len(text), _AT_ONCE):
         some_B = text_B[start : start + _AT_ONCE]
         num = len(some_B)
-        np.equal(some_B, signs[0], out=is_mark_B[:num])
-        for sign in signs[1:]:
-            np.equal(some_B, sign, out=is_sign_B[:num])
-            np.logical_or(is_mark_B[:num], is_sign_B[:num], out=is_mark_B[:num])
+        np.equal(some_B, _BREAK, out=is_mark_B[:num])
+        if has_quotes:
+            np.equal(some_B, _QUOTE, out=is_quote_B[:num])
+            np.logical_or(is_mark_B[:num], is_quote_B[:num], out=is_mark_B[:num])
         places_M = np.flatnonzero(is_mark_B[:num])
         found.append(some_B[places_M])
         places.append(places_M + start)
@@ -73,51 +71,50 @@ def find_marks(text: bytes, separator: str) -> Marks:
     return Marks(places_M=np.concatenate(places), bytes_M=bytes_M, is_inside_M=(quotes_M & 1).astype(np.bool_))
 
 
-def lay_out(text: bytes, marks: Marks) -> Layout | None:
+def lay_out(text: bytes, marks: Marks, separator: str) -> Layout | None:
     """Return how a text of whole records is laid out; None where parsers might differ."""
-    is_quote_M, is_break_M, is_return_M = (marks.bytes_M == sign for sign in (_QUOTE, _BREAK, _RETURN))
-    joins_M = np.diff(marks.places_M) == 1  # each mark but the last: whether the next one stands right behind it
-    if not marks.is_closed or _has_lone_return(is_return_M, is_break_M, joins_M):
+    if not text or not marks.is_closed:
         return None
-    quotes = _num_quoted(text, marks, is_quote_M, joins_M)
+    text_B = np.frombuffer(text, dtype=np.uint8)
+    is_break_M = marks.bytes_M == _BREAK
+    quotes = _num_quoted(text_B, marks, ~is_break_M, ord(separator))
     if quotes is None:
         return None
-    is_end_M = is_break_M & ~marks.is_inside_M
-    num_returns = int(np.count_nonzero(is_return_M & ~marks.is_inside_M))
-    separators_M = np.cumsum(~(is_quote_M | is_break_M | is_return_M | marks.is_inside_M), dtype=np.int32)
-    breaks_M = np.cumsum(is_break_M, dtype=np.int64)
-    has_end = text.endswith(b"\n")
-    separators_R, breaks_R = (
-        counts_M[is_end_M] if has_end else np.append(counts_M[is_end_M], counts_M[-1:])
-        for counts_M in (separators_M, breaks_M)
-    )
-    widths_R = np.diff(separators_R, prepend=0) + 1
-    num_ends = len(widths_R) - (not has_end)
-    if num_returns not in (0, num_ends) or not len(widths_R) or (widths_R != widths_R[0]).any():
-        return None
-    num_separators = int(separators_R[-1])
+    is_end_K = ~marks.is_inside_M[is_break_M]  # K: line feeds
+    is_behind_return_K = text_B[np.maximum(marks.places_M[is_break_M] - 1, 0)] == _RETURN
+    num_returns = int(np.count_nonzero(is_behind_return_K & is_end_K))
+    ends_K = np.flatnonzero(is_end_K)
+    if num_returns not in (0, len(ends_K)) or _num_returns(text, text_B) != np.count_nonzero(is_behind_return_K):
+        return None  # `sources` counts a carriage return without a line feed as the end of a line
+    begins_R = np.concatenate([[0], ends_K + 1])
     return Layout(
-        width=int(widths_R[0]),
-        breaks_before_R=np.concatenate([[0], breaks_R[:-1]]),
-        num_breaks=int(breaks_M[-1]),
-        num_text_bytes=len(text) - num_separators - num_ends - num_returns - quotes,
+        breaks_before_R=begins_R[:-1] if text.endswith(b"\n") else begins_R,
+        num_breaks=len(is_end_K),
+        num_bytes=len(text) - len(ends_K) - num_returns - quotes,
     )
 
 
-def _has_lone_return(is_return_M: NDArray[np.bool_], is_break_M: NDArray[np.bool_], joins_M: NDArray[np.bool_]) -> bool:
-    """Tell whether a carriage return stands without a line feed: `sources` counts it as the end of a line."""
-    return bool((is_return_M[:-1] & ~(joins_M & is_break_M[1:])).any() or is_return_M[-1:].any())
-
-
-def _num_quoted(text: bytes, marks: Marks, is_quote_M: NDArray[np.bool_], joins_M: NDArray[np.bool_]) -> int | None:
-    """Return how many quotes are no text: two around each quoted text, one of two inside; None where one is amiss."""
-    if not is_quote_M.any():
+def _num_returns(text: bytes, text_B: NDArray[np.uint8]) -> int:
+    if b"\r" not in text:
         return 0
-    opens_M = is_quote_M & marks.is_inside_M
-    closes_M = is_quote_M & ~marks.is_inside_M
-    begins_M = np.concatenate([[marks.places_M[0] == 0], joins_M])
-    ends_M = np.concatenate([joins_M, [marks.places_M[-1] == len(text) - 1]])
-    if (opens_M & ~begins_M).any() or (closes_M & ~ends_M).any():
+    pieces = (text_B[start : start + _AT_ONCE] for start in range(0, len(text_B), _AT_ONCE))
+    return sum(int(np.count_nonzero(some_B == _RETURN)) for some_B in pieces)
+
+
+def _num_quoted(text_B: NDArray[np.uint8], marks: Marks, is_quote_M: NDArray[np.bool_], separator: int) -> int | None:
+    """Return how many quotes are no text: two around each quoted text, one of two inside; None where one is amiss.
+
+    Q: quotes.
+    """
+    places_Q, opens_Q = marks.places_M[is_quote_M], marks.is_inside_M[is_quote_M]
+    if not len(places_Q):
+        return 0
+    before_Q = text_B[np.maximum(places_Q - 1, 0)]
+    behind_Q = text_B[np.minimum(places_Q + 1, len(text_B) - 1)]
+    is_behind_Q = (before_Q == separator) | (before_Q == _BREAK) | (before_Q == _QUOTE) | (places_Q == 0)
+    is_before_Q = (behind_Q == separator) | (behind_Q == _BREAK) | (behind_Q == _RETURN) | (behind_Q == _QUOTE)
+    is_before_Q[-1] |= places_Q[-1] == len(text_B) - 1
+    if not np.where(opens_Q, is_behind_Q, is_before_Q).all():
         return None
-    num_doubled = int(np.count_nonzero(closes_M[:-1] & opens_M[1:] & joins_M))
-    return int(np.count_nonzero(is_quote_M)) - num_doubled
+    num_doubled = int(np.count_nonzero(~opens_Q[:-1] & (places_Q[1:] - places_Q[:-1] == 1)))
+    return len(places_Q) - num_doubled

@@ -31,17 +31,21 @@ def separated_batches(
     separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(head)
     names: list[str] = []
     line = 1
-    for text, marks in _records(file, separator, restart):
-        layout = lay_out(text, marks)
-        if layout is None or layout.width < 2:
+    for text, marks in _records(file, restart):
+        layout = lay_out(text, marks, separator)
+        if layout is None:
             raise restart()
         try:
             table = pl.read_csv(
-                text, has_header=False, separator=separator, infer_schema=False, empty_string_is_null=False
+                text if text.endswith(b"\n") else text + b"\n",  # else a separator at the end is passed over
+                has_header=False,
+                separator=separator,
+                infer_schema=False,
+                empty_string_is_null=False,
             )
         except pl.exceptions.PolarsError:
             raise restart() from None
-        if not _is_as_laid_out(table, layout):
+        if table.width < 2 or not _is_as_laid_out(table, layout):
             raise restart()
         lines = pl.Series("line", layout.breaks_before_R + line, dtype=pl.UInt64)
         line += layout.num_breaks
@@ -63,14 +67,14 @@ def separated_batches(
         )
 
 
-def _records(file: SourceFile, separator: str, restart: Callable[[], Exception]) -> Iterator[tuple[bytes, Marks]]:
+def _records(file: SourceFile, restart: Callable[[], Exception]) -> Iterator[tuple[bytes, Marks]]:
     """Yield texts that end where a record ends, with their marks."""
     rest = b""
     for piece in read_pieces(file, TABLE_BYTES):
         if piece.fault or len(rest) > _LONGEST_RECORD:
             raise restart()
         text = rest + piece.text
-        marks = find_marks(text, separator)
+        marks = find_marks(text)
         end = len(text) if marks.is_closed else marks.end_of_records()
         rest = text[end:]
         if end:
@@ -80,5 +84,10 @@ def _records(file: SourceFile, separator: str, restart: Callable[[], Exception])
 
 
 def _is_as_laid_out(table: pl.DataFrame, layout: Layout) -> bool:
+    """Tell whether a table has a row for each record, and all bytes of text.
+
+    The parser refuses records of more texts than the first and fills up those of fewer, which lack separators.
+    """
     num_bytes = table.select(pl.all().str.len_bytes().sum()).sum_horizontal()[0]
-    return table.shape == (len(layout.breaks_before_R), layout.width) and num_bytes == layout.num_text_bytes
+    num_separators = table.height * (table.width - 1)
+    return table.height == len(layout.breaks_before_R) and num_bytes + num_separators == layout.num_bytes
