@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
+from tunelab.cleaning.ahead import side_by_side
 from tunelab.cleaning.layout import Layout, Marks, find_marks, lay_out
 from tunelab.cleaning.pieces import TABLE_BYTES, read_pieces
 from tunelab.cleaning.table_batch import TableBatch
@@ -31,22 +32,10 @@ def separated_batches(
     separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(head)
     names: list[str] = []
     line = 1
-    for text, marks in _records(file, restart):
-        layout = lay_out(text, marks, separator)
-        if layout is None:
+    for (text, _), parsed in side_by_side(_records(file, restart), lambda record: _parsed(*record, separator)):
+        if parsed is None:
             raise restart()
-        try:
-            table = pl.read_csv(
-                text if text.endswith(b"\n") else text + b"\n",  # else a separator at the end is passed over
-                has_header=False,
-                separator=separator,
-                infer_schema=False,
-                empty_string_is_null=False,
-            )
-        except pl.exceptions.PolarsError:
-            raise restart() from None
-        if table.width < 2 or not _is_as_laid_out(table, layout):
-            raise restart()
+        table, layout = parsed
         lines = pl.Series("line", layout.breaks_before_R + line, dtype=pl.UInt64)
         line += layout.num_breaks
         if not names:
@@ -81,6 +70,24 @@ def _records(file: SourceFile, restart: Callable[[], Exception]) -> Iterator[tup
             yield text[:end], marks.before(end)
     if rest:
         raise restart()
+
+
+def _parsed(text: bytes, marks: Marks, separator: str) -> tuple[pl.DataFrame, Layout] | None:
+    """Return the records of a text; None where parsers might differ."""
+    layout = lay_out(text, marks, separator)
+    if layout is None:
+        return None
+    try:
+        table = pl.read_csv(
+            text if text.endswith(b"\n") else text + b"\n",  # else a separator at the end is passed over
+            has_header=False,
+            separator=separator,
+            infer_schema=False,
+            empty_string_is_null=False,
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    return (table, layout) if table.width > 1 and _is_as_laid_out(table, layout) else None
 
 
 def _is_as_laid_out(table: pl.DataFrame, layout: Layout) -> bool:
