@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from cleaned_files import chat, clean, counts, rejected, write_rows
 from hypothesis import HealthCheck, example, given, settings
@@ -48,9 +49,7 @@ def as_batches(path: Path) -> tuple[list[tuple[int, object]], list[int]] | str:
         return "refused"
 
 
-def pl_rows(count: int):
-    import polars as pl
-
+def pl_rows(count: int) -> pl.Series:
     return pl.int_range(count, dtype=pl.UInt32, eager=True)
 
 
@@ -190,3 +189,14 @@ def test_rows_are_equal_by_their_texts_whatever_kind_of_file_they_stand_in(tmp_p
     report = clean_files(files, tmp_path / "o" / "out.jsonl", CleaningConfig(drop_duplicates="row"))
     assert (report.num_read, report.num_kept) == (25, 5)
     assert report.rejected[0].examples[0].endswith("(one.jsonl:1)")
+
+
+def test_a_null_equals_a_null_in_a_column_of_nothing_else(tmp_path: Path) -> None:
+    from tunelab.cleaning.clean import clean_files
+    from tunelab.cleaning.config import CleaningConfig
+
+    write_rows(tmp_path / "one.jsonl", [{"title": "t", "content": None}, {"title": "t", "content": "c"}])
+    pl.DataFrame({"title": ["t", "u"], "content": [None, None]}).write_parquet(tmp_path / "two.parquet")
+    files = [SourceFile(name=name, path=tmp_path / name) for name in ("one.jsonl", "two.parquet")]
+    report = clean_files(files, tmp_path / "o" / "out.jsonl", CleaningConfig(drop_duplicates="row"))
+    assert [example.split(":")[0] for example in report.rejected[0].examples] == ["two.parquet"]

@@ -122,7 +122,7 @@ class Judge:
         if not self._refusals:
             return
         for refusal in self._refusals:
-            bad = standing.still(leaves.filter(refusal.may_be_bad)).filter(refusal.is_bad)
+            bad = standing.still(leaves.filter(refusal.may_be_bad).filter(refusal.is_bad))
             if bad.height:
                 first = bad.unique("row", keep="first", maintain_order=True)
                 told = first.select("row", "field", reason=refusal.reason)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
+_ODD = 0x9E3779B97F4A7C15
+"""What hashes are multiplied by before the next is added, modulo 2**64."""
 _SORTED_JSON = msgspec.json.Encoder(order="sorted")
 
 
@@ -12,8 +14,12 @@ def table_keys(columns: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
     """Return the 64-bit hash of each row of a table, in `fields` where any is named."""
     if not columns.height:  # where no row could be read, there are no columns either
         return pl.Series("key", dtype=pl.UInt64)
-    names = sorted(fields or columns.columns)
-    return columns.select(pl.struct(names).hash(seed=len(names)).alias("key")).to_series()
+    key = pl.lit(0, dtype=pl.UInt64)
+    for seed, name in enumerate(sorted(fields or columns.columns)):
+        is_text = columns.schema[name] in (pl.String, pl.Null)  # 0 and false hash alike, alone
+        hashed = pl.col(name).hash(seed=seed) if is_text else pl.struct(name).hash(seed=seed)
+        key = key * pl.lit(_ODD, dtype=pl.UInt64) + hashed
+    return columns.select(key=key).to_series()
 
 
 def json_keys(values: Sequence[object]) -> pl.Series:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from tunelab.sources import SourceFile
 from tunelab.sources.opening import MAX_LINE_BYTES, open_bytes, read_head, too_long
 
-TABLE_BYTES = 20 * 2**20
+TABLE_BYTES = 16 * 2**20
 """Of a table: large enough that a piece costs little besides its bytes, small enough that its memory is used again."""
 OBJECT_BYTES = 8 * 2**20
 """Of rows that become objects, which take several times the room of their text."""
