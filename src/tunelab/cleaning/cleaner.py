@@ -113,7 +113,7 @@ class Cleaner:
             self._write(batch.kept(judged.rows), judged.facts, None)
             return
         index = (judged.rows.cast(pl.UInt64) + first_index).alias("index")
-        notes = judged.facts.with_columns(index=index, priority=priorities(index, self._plan.config.seed))
+        notes = judged.facts.hstack([index, priorities(index, self._plan.config.seed)])
         if self._keeps_originals:
             was, now = batch.shown(judged.rows), _shown(batch.kept(judged.rows))
             notes = notes.with_columns(original=pl.select(pl.when(was.ne_missing(now)).then(was)).to_series())
@@ -124,7 +124,9 @@ class Cleaner:
                 chain=pl.Series(chains, dtype=pl.List(pl.Int64)),
             )
         admitted = self._waiting.admitted(notes)
-        self._leave("max_samples", notes.filter(~admitted))
+        left_N = np.flatnonzero(~admitted.to_numpy())
+        if len(left_N):
+            self._leave("max_samples", notes[left_N])
         gone = self._waiting.add(batch.kept(judged.rows.filter(admitted)), notes.filter(admitted))
         self._leave("max_samples", gone)
 
@@ -238,10 +240,10 @@ class Cleaner:
     def _refuse(self, told: pl.DataFrame, rows: pl.Series) -> None:
         self._reject(told, rows)
         for rule in told["rule"].unique(maintain_order=True):
-            places = (told["rule"] == rule).arg_true()
-            shown = told.select("where", "reason", "detail")[places.head(self._rejected.wants(rule))]
+            places_N = np.flatnonzero((told["rule"] == rule).to_numpy())
+            shown = told.select("where", "reason", "detail")[places_N[: self._rejected.wants(rule)]]
             lines = [f"{where}: {reason}{_beside(detail)}" for where, reason, detail in shown.iter_rows()]
-            self._rejected.add(rule, len(places), lines)
+            self._rejected.add(rule, len(places_N), lines)
 
     def _see_labels(self, notes: pl.DataFrame) -> None:
         """Count the rows that stand and have no label."""
@@ -250,7 +252,8 @@ class Cleaner:
             self._unlabelled.add(rule, bare.height, self._where(bare.head(self._unlabelled.wants(rule))).to_list())
 
     def _leave(self, rule: str, notes: pl.DataFrame) -> None:
-        examples = self._where(notes.head(self._not_drawn.wants(rule))).to_list() if notes.height else []
+        wanted = notes.head(self._not_drawn.wants(rule))
+        examples = self._where(wanted).to_list() if wanted.height else []
         self._not_drawn.add(rule, notes.height, examples)
 
     def _write(self, rows: pl.DataFrame, notes: pl.DataFrame, is_test: bool | None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from tunelab.cleaning.batch import Batch
@@ -124,8 +125,8 @@ class Judge:
         for refusal in self._refusals:
             bad = standing.still(leaves.filter(refusal.may_be_bad).filter(refusal.is_bad))
             if bad.height:
-                first = bad.unique("row", keep="first", maintain_order=True)
-                told = first.select("row", "field", reason=refusal.reason)
+                _, first_N = np.unique(bad["row"].to_numpy(), return_index=True)
+                told = bad[first_N].select("row", "field", reason=refusal.reason)
                 standing.refuse(refusal.rule, told["row"], told["reason"], told["field"])
 
     def _refuse_by_tokens(self, standing: Standing, leaves: pl.DataFrame) -> None:
@@ -212,9 +213,8 @@ class Judge:
 
     def _facts(self, standing: Standing) -> tuple[pl.DataFrame, list[Link] | None]:
         rows, said = standing.rows, standing.said
-        facts = pl.DataFrame({"line": standing.batch.lines.gather(rows)}).select(
-            file=pl.lit(standing.batch.file, dtype=pl.UInt16), line="line"
-        )
+        file = pl.Series([standing.batch.file], dtype=pl.UInt16).new_from_index(0, len(rows))
+        facts = pl.DataFrame({"file": file, "line": standing.batch.lines.gather(rows)})
         more = {}
         if self._config.conflicts == "drop":
             more = {"prompt": standing.prompts.gather(rows), "answer": standing.answers.gather(rows)}
@@ -231,7 +231,7 @@ class Judge:
             texts = standing.texts(standing.leaves)
             more["text"] = pl.DataFrame({"row": rows}).join(texts, on="row", how="left", maintain_order="left")["text"]
         links = [said[row].link for row in rows] if self._wants_links and said is not None else None
-        return facts.with_columns(**more), links
+        return facts.with_columns(**more) if more else facts, links
 
 
 def texts_of(batch: Batch, config: CleaningConfig) -> list[str]:

@@ -84,7 +84,10 @@ class Standing:
     def refused(self) -> pl.DataFrame:
         """Return the refused rows in their order."""
         schema = {"row": pl.UInt32, "rule": pl.String, "reason": pl.String, "detail": pl.String}
-        return pl.concat(self._refused).sort("row") if self._refused else pl.DataFrame(schema=schema)
+        if not self._refused:
+            return pl.DataFrame(schema=schema)
+        frame = pl.concat(self._refused)
+        return frame[np.argsort(frame["row"].to_numpy(), kind="stable")]
 
 
 def _repeated(text: str, times: int) -> pl.Series:

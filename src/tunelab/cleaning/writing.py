@@ -187,8 +187,8 @@ class RejectedWriter:
         """
         if not refused.height:
             return
-        head = refused.select(pl.struct("where", "reason", "rule", "detail").struct.json_encode().str.head(-1))
-        lines = pl.DataFrame({"head": head.to_series() + ',"row"', "row": rows})
+        head = pl.struct("where", "reason", "rule", "detail").struct.json_encode().str.head(-1) + ',"row"'
+        lines = refused.select(head=head, row=rows)
         lines.write_csv(
             self._file,
             include_header=False,
