@@ -75,6 +75,11 @@ def test_empty_fields_are_a_row_and_stay_empty(read):
     assert [row.value for row in read("t.csv", "a,b\n,\n")] == [{"a": "", "b": ""}]
 
 
+def test_an_empty_text_in_quotes_is_a_row_and_a_blank_line_is_none(read):
+    rows = read("t.csv", 't\n""\nab\n\n  \n"  "\n')
+    assert [(row.value, row.origin.line) for row in rows] == [({"t": ""}, 2), ({"t": "ab"}, 3), ({"t": "  "}, 6)]
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_parquet_rows_keep_nulls_and_nested_values_and_count_from_one(read, pack):
     file = io.BytesIO()

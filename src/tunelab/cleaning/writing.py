@@ -103,7 +103,8 @@ class RowWriter:
             return
         buffer = io.BytesIO()
         is_first = self._file.tell() == 0 if self._columns is None else False
-        table.write_csv(buffer, separator=TABLE_SUFFIXES[self._suffix], include_header=is_first)
+        null = '""' if table.width == 1 else None  # a line with nothing on it is no row
+        table.write_csv(buffer, separator=TABLE_SUFFIXES[self._suffix], include_header=is_first, null_value=null)
         self._columns = table.columns
         self._file.write(buffer.getvalue())
 

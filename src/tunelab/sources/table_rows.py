@@ -117,10 +117,10 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
             on_bad(bad)
             continue
         origin = Origin(path=name, line=lines.opening_line())
-        text = lines.text() if header is not None and len(fields) != len(header) else ""
+        text = lines.text() if header is None or len(fields) != len(header) or len(fields) < 2 else ""
         lines.close_record(broken=False)
-        if len(fields) < 2 and not "".join(fields).strip():
-            continue  # a blank line
+        if len(fields) < 2 and not text.strip():
+            continue  # a blank line; "" in quotes is an empty text
         if header is None:
             header = _header([field.strip() for field in fields], str(origin))
         elif len(fields) != len(header):
