@@ -111,6 +111,16 @@ def test_a_repeated_row_is_a_note_and_many_are_a_warning() -> None:
     assert (finding.severity, finding.count) == ("warning", 5)
 
 
+def test_rows_without_an_answer_repeat_none() -> None:
+    silent = [
+        Conversation(
+            messages=tuple(Message(role="user", content=text) for text in texts), origin=Origin(path="t.jsonl", line=30)
+        )
+        for texts in ((), ("one question",), ("another one",))
+    ]
+    assert "duplicates" not in check(clean(train=[*chats(20), *silent])).codes()
+
+
 def test_the_same_prompt_with_two_answers_names_both_places() -> None:
     finding = the("conflicting_answers", clean(train=[*chats(20), chat(21, prompt="question 3", answer="no")]))
     assert (finding.count, finding.examples) == (2, ("train.jsonl:3 and train.jsonl:21",))

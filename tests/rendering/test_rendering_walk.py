@@ -84,6 +84,19 @@ def test_one_rendering_of_a_conversation_gives_the_ids_of_one_rendering_an_answe
     assert outcome(renderer, rows) == alone(monkeypatch, renderer, rows)
 
 
+def test_a_template_that_counts_messages_is_told_where_the_texts_part(tmp_path: Path) -> None:
+    source = (
+        "{% for m in messages %}[{{ loop.length }}]{{ m.role }}:{{ m.content }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}[{{ messages | length + 1 }}]assistant:{% endif %}"
+    )
+    renderer = renderer_of(tmp_path, template=source)
+    row = conversation(user("a"), assistant("b"), user("c"), assistant("d"))
+    faults: list[str] = []
+    render_all([row], renderer, max_length=100, on_bad=lambda fault: faults.append(str(fault)))
+    assert any("writes the messages before this answer as '3]" in fault for fault in faults), faults
+    assert any("and as '4]" in fault and "counts messages" in fault for fault in faults), faults
+
+
 def told(render: Callable[..., str], some: object, flag: bool) -> str | type[Exception]:
     try:
         return render(some, add_generation_prompt=flag)

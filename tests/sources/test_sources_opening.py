@@ -48,7 +48,7 @@ def test_a_name_that_promises_packing_is_held_to_it(read):
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le"])
 def test_another_unicode_encoding_is_named_with_the_remedy(read, name, encoding):
     with pytest.raises(
-        DataError, match=r":1: .*(byte-order mark at byte 0|NUL byte at byte 1); .*save it again as UTF-8"
+        DataError, match=r":1: .*(byte-order mark at byte 1|NUL byte at byte 2); .*save it again as UTF-8"
     ):
         read(name, LINES.encode(encoding), [])
 

@@ -128,6 +128,8 @@ def _duplicates(material: Material, keys: Sequence[tuple[bytes, ...]]) -> Iterat
     seen: set[tuple[bytes, ...]] = set()
     again = []
     for item, key in zip(material.train, keys, strict=True):
+        if item.text is None and not trained_turns(item):
+            continue  # it has another finding, and no answer to tell it by
         if key in seen:
             again.append(item)
         seen.add(key)

@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from tunelab.cli.findings import STYLES, print_check
 from tunelab.cli.output import SET, console, harmless, named, say
 from tunelab.cli.reading import OnRead, reading_bar
+from tunelab.errors import UserError
 
 if TYPE_CHECKING:
     from tunelab.checks.early import FirstFinding
@@ -81,10 +82,13 @@ def command(
 
         print(schema(), end="")
         raise typer.Exit(0)
+    from tunelab.checks.config import FailOn
     from tunelab.checks.example import measure_named
     from tunelab.flows.check import check_data_or_recipe
 
     measure = None if worst is None else measure_named(worst)
+    if fail_on is not None and fail_on not in get_args(FailOn):
+        raise UserError(f'--fail-on is "{fail_on}"', expected=", ".join(get_args(FailOn)))
     if html is not None:
         from tunelab.checks.page import refuse_what_is_no_page, to_html
         from tunelab.files import write_file

@@ -18,16 +18,24 @@ def unasked(*, where: str) -> DataError:
     return DataError(what, where=where, remedy="Put a question or a system message in front, or take it out.")
 
 
-def broken_off(prompt: str, whole: str, *, where: str, reasons: bool) -> DataError:
+def broken_off(before: str, prompt: str, whole: str, *, where: str, reasons: bool) -> DataError:
     """Return the fault of an answer that is written otherwise than a prompt for it goes on.
 
     Args:
+        before: the text of the messages before it.
         prompt: the text that asks for it.
         whole: the text up to and with it.
         where: file, line and message.
         reasons: whether the row says what was thought before it.
     """
     start = agreed(prompt, whole)
+    if start < len(before) and prompt.startswith(before):
+        what = (
+            f"the chat template writes the messages before this answer as {_shown(prompt[start:])} in a prompt for it, "
+            f"and as {_shown(whole[start:])} once it stands there"
+        )
+        remedy = "Take out of the template what counts messages or looks ahead, or name another data.chat_template."
+        return DataError(what, where=where, expected=CONTINUATION, remedy=remedy)
     what = (
         f"the chat template writes this answer as {_shown(whole[start:])} "
         f"where a prompt for it goes on with {_shown(prompt[start:])}"

@@ -107,5 +107,5 @@ def _useless(template: ChatTemplate, where: str) -> ModelError:
         reason = "it does not write it"
     except Exception as error:
         reason = str(error) or type(error).__name__
-    remedy = "Name a jinja file of your own in data.chat_template."
+    remedy = "Mend it, or name another jinja file in data.chat_template."
     return ModelError(f"the chat template cannot render a single question: {reason}", where=where, remedy=remedy)

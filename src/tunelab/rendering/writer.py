@@ -109,7 +109,8 @@ class Writer:
                 before = alone(messages[:index]).text if way is None else way.before(index)
                 behind = behind_its_prompt(messages[:index], before, prompt, whole, alone)
                 if behind is None:
-                    return broken_off(prompt.text, whole.text, where=where, reasons=bool(messages[index].reasoning))
+                    reasons = bool(messages[index].reasoning)
+                    return broken_off(before, prompt.text, whole.text, where=where, reasons=reasons)
                 whole = behind
             if not whole.begins_with(prompt):
                 what = "words that look like control tokens are not written alike in prompt and answer"

@@ -99,7 +99,7 @@ def read_head(path: Path, name: str, *, by_line: bool = False) -> str:
     if wide or (b"\0" in head and not by_line):
         at = 0 if marked else head.index(b"\0")
         line = 1 + head.count(b"\n", 0, at)
-        what = f"{'a ' + marked + ' byte-order mark' if marked else 'a NUL byte'} at byte {at}"
+        what = f"{'a ' + marked + ' byte-order mark' if marked else 'a NUL byte'} at byte {at + 1:,}"
         remedy = f"The file is {wide}: save it again as UTF-8." if wide else "Take it out, or fetch the file again."
         raise DataError(what, where=f"{name}:{line}", expected="UTF-8 text", remedy=remedy)
     return head.removeprefix(_UTF8_MARK).decode(errors="replace")
@@ -167,7 +167,7 @@ def too_long(where: str, thing: str) -> DataError:
 
 
 def _undecodable(where: str, offset: int) -> DataError:
-    what = f"byte {offset} of the file is not UTF-8"
+    what = f"byte {offset + 1:,} of the file is not UTF-8"
     return DataError(what, where=where, expected="UTF-8 text", remedy=PROBABLY_LATIN)
 
 
