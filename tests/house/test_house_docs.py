@@ -108,7 +108,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     rows = [{"prompt": f"question {number}", "completion": "an answer"} for number in range(12)]
     Path("train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     files = locate_data(SourceConfig(train_files=("train.jsonl",)), base=tmp_path)
-    conversations = read_conversations(read_rows(files.train), ConversationConfig(), base=tmp_path).items
+    conversations = read_conversations(read_rows(files.train), ConversationConfig(), base=tmp_path)
     names: dict[str, object] = {"conversations": conversations, "rich": rich}
     for body in blocks(page, "python"):
         exec(compile(body, str(page), "exec"), names)  # our own pages
