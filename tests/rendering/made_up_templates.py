@@ -14,6 +14,16 @@ BEFORE = (
     "{% for m in messages %}{% if m.role == 'tool' %}{% set n.last = loop.index %}{% break %}{% endif %}{% endfor %}",
     "{% for m in messages %}{% set n.text = n.text ~ m.role[0] %}{% endfor %}",
     "{% for m in messages %}{% set n.text = m.content %}{{ n.text }}{% endfor %}",
+    "{% for m in messages %}{% if m.odd %}{{ m.content }}{% endif %}{% endfor %}",
+    "{% for m in messages %}{% if not m.odd %}{{ m.content }}{% endif %}{% endfor %}",
+    "{% for m in messages %}{% if m.odd %}{% else %}{{ m.content }}{% endif %}{% endfor %}",
+    "{% for m in messages %}{% if m.odd and n.open %}{% set n.open = false %}{{ m.content }}{% endif %}{% endfor %}",
+    "{% for m in messages %}{% if loop.last and m.content %}{{ m.content }}{% endif %}{% endfor %}",
+    "{% for m in messages %}{% if not loop.first %}{{ m.role }}{% endif %}{% endfor %}",
+    "{% for m in messages %}{% if not n.found %}{% if m.odd %}{% set n.found = true %}{% endif %}{{ m.role }}"
+    "{% endif %}{% endfor %}",
+    "{% for m in messages %}{% set q = m %}{% if q.odd %}{{ loop.index }}{% endif %}{% endfor %}",
+    "{% for n in messages %}{% if n.odd %}{{ n.content }}{% endif %}{% endfor %}",
     "{% set rest = messages[1:] %}",
     "{% if messages[0].role == 'system' %}{{ messages[0].content }}{% set rest = messages[1:] %}{% endif %}",
     "{% set end = messages[-1].role %}",
@@ -54,6 +64,9 @@ BODY = (
     "{% elif messages[j].role == 'user' %}{% set q.done = true %}{{ j }}{% endif %}{% endfor %}",
     "{% for other in messages %}{{ other.role[0] }}{{ loop.last }}{% endfor %}",
     "{% if m.role == 'system' %}{% continue %}{% endif %}",
+    "{% for other in messages %}{% if other.odd %}{{ other.content }}{% endif %}{% endfor %}",
+    "{% for other in messages %}{% if loop.last %}{{ other.content }}{% endif %}{% endfor %}",
+    "{% if m.odd %}odd{% endif %}",
     "{% if m.role == 'tool' and loop.last %}{{ raise_exception('no') }}{% endif %}",
     "{{ show(m.role) }}",
     "{{ end }}{{ count }}",
@@ -98,4 +111,7 @@ def made_up_messages(dice: random.Random) -> list[dict[str, object]]:
     """Return some messages, in any order of roles."""
     roles = dice.choices(("user", "assistant", "tool"), k=dice.randrange(1, 8))
     first = ["system"] if dice.random() < 0.4 else []
-    return [{"role": role, "content": f"{role[0]}{place}"} for place, role in enumerate([*first, *roles])]
+    return [
+        {"role": role, "content": f"{role[0]}{place}", "odd": dice.random() < 0.5}
+        for place, role in enumerate([*first, *roles])
+    ]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,26 @@ def test_a_made_up_template_is_walked_as_jinja_renders_it(seed: int) -> None:
 
             ours, jinjas = (told(render, messages, flag) for render in (template.render, rendered))
             assert ours == jinjas or (isinstance(ours, type) and isinstance(jinjas, type))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{% if m.odd %}{{ m.role }}{% endif %}",
+        "{% if not m.odd %}{{ m.role }}{% endif %}",
+        "{% if m.odd %}{% else %}{{ m.role }}{% endif %}",
+        "{% if loop.last and m.odd %}{{ m.role }}{% endif %}",
+        "{% set k = m %}{% if k.odd %}{{ m.role }}{% endif %}",
+        "{% if n.odd and m.odd %}{{ m.role }}{% set n.odd = false %}{% endif %}",
+    ],
+)
+@pytest.mark.parametrize("target", ["m", "n"])
+def test_a_search_is_left_only_where_a_namespace_says_that_it_is_done(body: str, target: str) -> None:
+    body = body.replace("m.", f"{target}.").replace("= m ", f"= {target} ")
+    source = f"{{% set n = namespace(odd=true) %}}{{% for {target} in messages %}}{body}{{% endfor %}}"
+    messages = [{"role": str(place), "odd": place % 3 == 1} for place in range(7)]
+    expected = told(partial(plain_jinja().from_string(source).render, tools=None), {"messages": messages}, False)
+    assert told(compiled(source).render, messages, False) == expected or isinstance(expected, type)
 
 
 def plain_jinja() -> ImmutableSandboxedEnvironment:

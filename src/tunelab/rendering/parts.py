@@ -6,13 +6,14 @@ shares with other rounds is told beside it: names and attributes of namespaces t
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from jinja2 import nodes
 from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
 
 from tunelab.rendering.bounded_tree import call_of
+from tunelab.rendering.early_exit import namespaces_in
 from tunelab.rendering.watched import Key
 
 Root = Callable[[Context], Iterator[str]]
@@ -68,8 +69,7 @@ def parts_of(tree: nodes.Template, compiled: Callable[[nodes.Template], Root]) -
     names = {name.name for name in tree.find_all(nodes.Name)}
     if names & {ITEMS, LOOP, _ONCE, *_CHANGING} or tree.find(_UNKNOWN) is not None:
         return ()
-    spaces = {assign.target.name for assign in tree.find_all(nodes.Assign) if _makes_namespace(assign)}  # type: ignore[attr-defined]
-    tree = _Comparisons(spaces).visit(tree)
+    tree = _Comparisons(namespaces_in(tree)).visit(tree)
     macros = [*tree.find_all(nodes.Macro)]
     parts: list[Part] = []
     straight: list[nodes.Node] = []
@@ -102,12 +102,6 @@ def _straight(some: list[nodes.Node], compiled: Callable[[nodes.Template], Root]
     tree = nodes.Template(some, lineno=1)
     reads = frozenset(name.name for name in tree.find_all(nodes.Name) if name.ctx == "load")
     return Straight(run=compiled(tree), reads=reads)
-
-
-def _makes_namespace(assign: nodes.Assign) -> bool:
-    value = assign.node.node if isinstance(assign.node, nodes.Filter) else assign.node
-    is_call = isinstance(value, nodes.Call) and isinstance(value.node, nodes.Name) and value.node.name == "namespace"
-    return is_call and isinstance(assign.target, nodes.Name)
 
 
 def _as_round(loop: nodes.For) -> list[nodes.Node] | None:
@@ -206,7 +200,7 @@ _COMPARED = "compared"
 class _Comparisons(NodeTransformer):
     """Makes calls of comparisons with an attribute of a namespace, so that what they tell can be noted."""
 
-    def __init__(self, spaces: set[Any]) -> None:
+    def __init__(self, spaces: set[str]) -> None:
         self._spaces = spaces
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802 - found by the node's name
