@@ -1,10 +1,10 @@
 """What a chat template can do, found by rendering small conversations with it."""
 
 from collections.abc import Mapping, Sequence
-from os.path import commonprefix
 
 from tunelab.conversations.conversation import Message, ToolCall
 from tunelab.errors import ModelError
+from tunelab.rendering.marked import agreed
 from tunelab.rendering.messages import Abilities, for_template
 from tunelab.rendering.template import ChatTemplate
 from tunelab.rendering.tokens import Tokens
@@ -69,7 +69,7 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
 
 def _end_of_answer(closing: str, with_question: str, tokens: Tokens) -> str | None:
     """Return the control token that ends an answer: the last that stands there whether or not a question follows."""
-    always = commonprefix([closing, with_question])  # noqa: RUF071 - characters, not paths
+    always = closing[: agreed(closing, with_question)]
     return next(iter(_specials(always, tokens)[-1:] or _specials(closing, tokens)[:1]), None)
 
 
