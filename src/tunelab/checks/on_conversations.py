@@ -31,7 +31,7 @@ def unreadable_rows(material: Material) -> Iterator[Finding]:
 
 def without_assistant(material: Material) -> Iterator[Finding]:
     """Conversations in which the assistant never speaks."""
-    silent = [item for item in material.conversations if item.text is None and not trained_turns(item)]
+    silent = [item for item in material.conversations if _is_silent(item)]
     yield from found(
         silent,
         len(material.conversations),
@@ -123,12 +123,17 @@ def _conflicting_answers(material: Material, keys: Sequence[tuple[bytes, ...]]) 
     )
 
 
+def _is_silent(item: Conversation) -> bool:
+    """Whether a conversation has no answer that could be trained."""
+    return item.text is None and not trained_turns(item)
+
+
 def _duplicates(material: Material, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
     """Training conversations that stand there more than once, prompt and answer alike."""
     seen: set[tuple[bytes, ...]] = set()
     again = []
     for item, key in zip(material.train, keys, strict=True):
-        if item.text is None and not trained_turns(item):
+        if _is_silent(item):
             continue  # it has another finding, and no answer to tell it by
         if key in seen:
             again.append(item)
