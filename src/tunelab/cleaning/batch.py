@@ -81,6 +81,12 @@ def leaf_frame(
     )
 
 
+def repeated(values: Sequence[object], times: int) -> pl.Series:
+    """Return each value so many times, one behind the other."""
+    every = pl.Series(values)
+    return pl.concat([every.new_from_index(index, times) for index in range(len(values))])
+
+
 def json_of(columns: pl.DataFrame) -> pl.Series:
     """Return the rows of a table as JSON text; where no row could be read, there are no columns either."""
     if not columns.width:

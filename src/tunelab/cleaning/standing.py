@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from tunelab.cleaning.batch import Batch
+from tunelab.cleaning.batch import Batch, repeated
 from tunelab.cleaning.rules import TEXT
 from tunelab.cleaning.shapes import Said
 
@@ -68,9 +68,9 @@ class Standing:
         frame = pl.DataFrame(
             {
                 "row": pl.Series(rows, dtype=pl.UInt32),
-                "rule": _repeated(rule, len(rows)),
-                "reason": _repeated(reasons, len(rows)) if isinstance(reasons, str) else reasons,
-                "detail": _repeated("", len(rows)) if details is None else details,
+                "rule": repeated([rule], len(rows)),
+                "reason": repeated([reasons], len(rows)) if isinstance(reasons, str) else reasons,
+                "detail": repeated([""], len(rows)) if details is None else details,
             }
         )
         self._refused.append(self.still(frame))
@@ -88,10 +88,6 @@ class Standing:
             return pl.DataFrame(schema=schema)
         frame = pl.concat(self._refused)
         return frame[np.argsort(frame["row"].to_numpy(), kind="stable")]
-
-
-def _repeated(text: str, times: int) -> pl.Series:
-    return pl.Series([text], dtype=pl.String).new_from_index(0, times)
 
 
 def _words_of(places: pl.Series, names: Sequence[str]) -> pl.Series:

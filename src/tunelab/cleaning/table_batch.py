@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from tunelab.cleaning.batch import RECORD, Unreadable, json_of, leaf_frame
+from tunelab.cleaning.batch import RECORD, Unreadable, json_of, leaf_frame, repeated
 from tunelab.cleaning.keys import json_keys, picked, table_keys
 from tunelab.cleaning.leaves import Path, is_optional
 from tunelab.cleaning.splice import spliced
@@ -61,10 +61,10 @@ class TableBatch:
             {
                 "leaf": np.arange(width * height, dtype=np.uint32),
                 "row": np.tile(np.arange(height, dtype=np.uint32), width),
-                "field": _each(names, height),
+                "field": repeated(names, height),
                 "text": pl.concat(texts.get_columns()),
-                "is_prose": _each(is_text, height),
-                "may_be_empty": _each(may_be_empty, height),
+                "is_prose": repeated(is_text, height),
+                "may_be_empty": repeated(may_be_empty, height),
             }
         )
 
@@ -123,9 +123,3 @@ class TableBatch:
         """Return the JSON text that stood in the file, or one made of the columns."""
         columns, records = self._original or (self.columns, self.records)
         return records.gather(rows) if records is not None else json_of(columns[rows])
-
-
-def _each(values: Sequence[object], times: int) -> pl.Series:
-    """Return each value so many times, one behind the other."""
-    every = pl.Series(values)
-    return pl.concat([every.new_from_index(index, times) for index in range(len(values))])
