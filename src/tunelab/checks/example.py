@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tunelab.checks.material import Material
-from tunelab.cleaning.oddities import repetition
 from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import UserError, counted, did_you_mean
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.show import Span
+from tunelab.texts.quality import repetition
 
 Measure = Literal["length", "cut", "untrained", "short", "repetition"]
 """By what a conversation can be the worst: most tokens, most tokens cut, smallest share of trained tokens, shortest

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material
 from tunelab.checks.words import found
-from tunelab.cleaning.near import near_duplicates, near_overlap
 from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.split import session_keys, session_link
+from tunelab.texts.near_duplicates import near_duplicates, near_overlap
 
 
 def near_copies(material: Material) -> Iterator[Finding]:

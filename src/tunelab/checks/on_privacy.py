@@ -10,10 +10,10 @@ from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material
 from tunelab.checks.texts import Texts, place, texts_of
 from tunelab.checks.words import found
-from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
-from tunelab.cleaning.redaction import redacted
-from tunelab.cleaning.secrets import GUESSED_KINDS, SECRET_CANDIDATES, find_secrets
-from tunelab.cleaning.spans import Span
+from tunelab.texts.personal_data import PERSONAL_CANDIDATES, find_personal
+from tunelab.texts.recognisers import Span
+from tunelab.texts.redaction import redacted
+from tunelab.texts.secrets import GUESSED_KINDS, SECRET_CANDIDATES, find_secrets
 
 _WHY = "What is trained can be said again: a model repeats rare strings of its training rows to whoever asks well."
 

@@ -12,10 +12,10 @@ from tunelab.checks.finding import Finding, Severity
 from tunelab.checks.material import Material
 from tunelab.checks.texts import place, texts_of
 from tunelab.checks.words import found
-from tunelab.cleaning.language import UNKNOWN, language_of
-from tunelab.cleaning.oddities import Oddity, contains, copies, repetition, speaks_of_markup
 from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation
+from tunelab.texts.language import UNKNOWN, language_of
+from tunelab.texts.quality import Oddity, contains, copies, repetition, speaks_of_markup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

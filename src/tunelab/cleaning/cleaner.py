@@ -11,12 +11,12 @@ from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.drawing import draw, priorities, sessions_of, split
 from tunelab.cleaning.judging import Judge
 from tunelab.cleaning.names import refuse_unseen
-from tunelab.cleaning.near import Sketches, frame_of
 from tunelab.cleaning.plan import RULES, Plan
 from tunelab.cleaning.report import CleanReport, Tally
 from tunelab.cleaning.rules import changes
 from tunelab.cleaning.waiting import Waiting
 from tunelab.errors import counted
+from tunelab.texts.near_duplicates import Sketches, frame_of
 
 _REASON = {"where": pl.String, "reason": pl.String, "rule": pl.String, "detail": pl.String}
 _FRAME_TEXTS = 5_000

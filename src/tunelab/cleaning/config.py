@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from tunelab.cleaning.language import LANGUAGES
+from tunelab.texts.language import LANGUAGES
 
 Characters = Annotated[int, Field(ge=0)]
 Answer = Literal["keep", "report", "redact", "drop"]

@@ -8,7 +8,6 @@ import polars as pl
 
 from tunelab.cleaning.batch import Batch
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.language import language_of
 from tunelab.cleaning.looking import looks
 from tunelab.cleaning.plan import Plan
 from tunelab.cleaning.report import Tally
@@ -18,6 +17,7 @@ from tunelab.cleaning.shapes import Said, Shape
 from tunelab.cleaning.standing import Standing
 from tunelab.conversations.label import as_label
 from tunelab.conversations.split import Link
+from tunelab.texts.language import language_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

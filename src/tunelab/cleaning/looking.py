@@ -7,12 +7,12 @@ from typing import Literal
 import polars as pl
 
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.personal import PERSONAL_CANDIDATES, find_personal
-from tunelab.cleaning.redaction import HIDES, Find, redacted
 from tunelab.cleaning.report import Tally
 from tunelab.cleaning.rules import TEXT
-from tunelab.cleaning.secrets import SECRET_CANDIDATES, find_secrets
 from tunelab.cleaning.standing import Standing
+from tunelab.texts.personal_data import PERSONAL_CANDIDATES, find_personal
+from tunelab.texts.redaction import HIDES, Find, redacted
+from tunelab.texts.secrets import SECRET_CANDIDATES, find_secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.oddities import PATTERNS
+from tunelab.texts.quality import PATTERNS
 
 TEXT = pl.col("text")
 _FIELD = pl.col("field")

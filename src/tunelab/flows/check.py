@@ -16,7 +16,6 @@ from tunelab.checks.example import Example, Measure
 from tunelab.checks.finding import Findings
 from tunelab.checks.material import Material, PlannedModel, PlannedRun
 from tunelab.checks.statistics import Statistics, statistics
-from tunelab.cleaning.language import load_beside
 from tunelab.flows.data import Gathered, OnProgress, gather, nobody
 from tunelab.flows.examples import make_examples
 from tunelab.flows.footprint import planned_model
@@ -27,6 +26,7 @@ from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources.opening import OnBad
+from tunelab.texts.language import load_beside
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 

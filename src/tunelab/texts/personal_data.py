@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, ip_address
 
-from tunelab.cleaning.spans import Recogniser, Span, any_of, find_spans, redact_spans, whole
+from tunelab.texts.recognisers import Recogniser, Span, any_of, find_spans, redact_spans, whole
 
 
 def find_personal(text: str, kinds: Collection[str] | None = None) -> list[Span]:

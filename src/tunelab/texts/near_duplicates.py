@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rensa import RMinHash
 
-from tunelab.cleaning.shingles import shingles
+from tunelab.texts.shingles import shingles
 
 WORDS_OF_A_SHINGLE = 3
 _SIGNATURE = 64

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection
 
-from tunelab.cleaning.spans import Recogniser, Span, any_of, find_spans, redact_spans, whole
+from tunelab.texts.recognisers import Recogniser, Span, any_of, find_spans, redact_spans, whole
 
 
 def find_secrets(text: str, kinds: Collection[str] | None = None) -> list[Span]:

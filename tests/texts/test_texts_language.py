@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tunelab.cleaning.language import UNKNOWN, language_of
+from tunelab.texts.language import UNKNOWN, language_of
 
 SENTENCES = {
     "en": "Please find attached the invoice for the month of May.",
@@ -49,7 +49,7 @@ def test_code_and_addresses_have_no_say() -> None:
 
 def test_the_model_is_loaded_only_when_a_text_asks_for_it() -> None:
     code = (
-        "import sys; from tunelab.cleaning.language import language_of; language_of('ok'); "
+        "import sys; from tunelab.texts.language import language_of; language_of('ok'); "
         "print('py3langid' in sys.modules); language_of('This one is long enough to be looked at'); "
         "print('py3langid' in sys.modules)"
     )

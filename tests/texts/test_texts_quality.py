@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.cleaning.oddities import PATTERNS, Oddity, contains, copies, repetition
+from tunelab.texts.quality import PATTERNS, Oddity, contains, copies, repetition
 
 CLEAN = [
     "He went to the café… “Voilà,” she said – “it’s £5, or 6 €, at 20 °C.”",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.cleaning.secrets import SECRET_CANDIDATES, SECRET_KINDS, find_secrets, redact_secrets
+from tunelab.texts.secrets import SECRET_CANDIDATES, SECRET_KINDS, find_secrets, redact_secrets
 
 _DICE = random.Random(7)
 

@@ -12,8 +12,8 @@ from cleaned_files import clean, rejected, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.cleaning.near import Sketches, frame_of, near_duplicates, near_overlap
-from tunelab.cleaning.shingles import shingles
+from tunelab.texts.near_duplicates import Sketches, frame_of, near_duplicates, near_overlap
+from tunelab.texts.shingles import shingles
 
 WORDS = [f"word{number}" for number in range(400)]
 
@@ -134,7 +134,7 @@ def test_texts_that_come_in_parts_give_what_all_at_once_gives() -> None:
 def test_the_same_texts_give_the_same_answer_in_another_process() -> None:
     code = (
         "import sys; sys.path[:0] = sys.argv[1:]; from test_cleaning_near import family; "
-        "from tunelab.cleaning.near import near_duplicates; print(near_duplicates(family(5), threshold=0.6))"
+        "from tunelab.texts.near_duplicates import near_duplicates; print(near_duplicates(family(5), threshold=0.6))"
     )
     command = [sys.executable, "-c", code, __file__.rpartition("/")[0]]
     printed = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.cleaning.personal import PERSONAL_CANDIDATES, PERSONAL_KINDS, find_personal, redact_personal
+from tunelab.texts.personal_data import PERSONAL_CANDIDATES, PERSONAL_KINDS, find_personal, redact_personal
 
 HITS = {
     "email": [

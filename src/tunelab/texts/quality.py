@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tunelab.cleaning.shingles import shingles
+from tunelab.texts.shingles import shingles
 
 Oddity = Literal["mojibake", "html", "control_characters", "boilerplate", "refusal"]
 

@@ -10,12 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tunelab.checks.texts import texts_of
-from tunelab.cleaning.personal import find_personal
-from tunelab.cleaning.redaction import redacted
-from tunelab.cleaning.secrets import find_secrets
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows
+from tunelab.texts.personal_data import find_personal
+from tunelab.texts.redaction import redacted
+from tunelab.texts.secrets import find_secrets
 
 CARD = 4111111111111111
 SECRET = "q7Wz9" + "Lk2Xv8" + "Rt4Ym6Pd1"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from tunelab.cleaning.spans import Span, redact_spans
+from tunelab.texts.recognisers import Span, redact_spans
 
 Find = Callable[[str], list[Span]]
 
