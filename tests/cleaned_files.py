@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from tunelab.cleaning.clean import clean_files
+from tunelab.cleaning.clean_report import CleanReport
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.report import CleanReport
 from tunelab.conversations import ConversationConfig
 from tunelab.sources import SourceFile, read_rows
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from fuzz.rows import as_chat_row, rows_test
 from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.targets import beside
+from tunelab.cleaning.output.output_files import beside
 from tunelab.conversations import ConversationConfig, read_conversations, split_conversations
 from tunelab.conversations.tools import read_catalog
 from tunelab.errors import DataError, TunelabError

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cleaned_files import clean, rejected, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cleaned_files import clean, rejected, write_rows
 from tunelab.texts.near_duplicates import Sketches, frame_of, near_duplicates, near_overlap
 from tunelab.texts.shingles import shingles
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cleaned_files import clean, counts, kept, rejected, write_rows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cleaned_files import clean, counts, kept, rejected, write_rows
 from tunelab.checks.texts import texts_of
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.errors import DataError

@@ -8,22 +8,35 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from tunelab.cleaning.ahead import ahead
-from tunelab.cleaning.batch import RECORD, Batch
-from tunelab.cleaning.cleaner import Cleaner, Rejecting
+from tunelab.cleaning.clean_plan import Plan
+from tunelab.cleaning.clean_report import CleanReport
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.excluded import Excluded, read_excluded
-from tunelab.cleaning.inputs import each_once, refuse_mixed
-from tunelab.cleaning.judging import Judge
-from tunelab.cleaning.names import names_of_texts, refuse_unknown_columns, refuse_unknown_fields, with_columns
-from tunelab.cleaning.plan import Plan
-from tunelab.cleaning.reading import LOOKED_AT, OtherWayError, Way, field_order, first_rows, read_batches, row_batches
-from tunelab.cleaning.report import CleanReport
-from tunelab.cleaning.shapes import Shape, find_shape
-from tunelab.cleaning.targets import WRITTEN, Targets, find_targets
-from tunelab.cleaning.tokens import token_counter
-from tunelab.cleaning.waiting import Waiting
-from tunelab.cleaning.writing import RejectedWriter, RowWriter
+from tunelab.cleaning.conversation_facts import Shape, find_shape
+from tunelab.cleaning.decontamination import Excluded, read_excluded
+from tunelab.cleaning.input_files import each_once, refuse_mixed
+from tunelab.cleaning.output.output_files import WRITTEN, Targets, find_targets
+from tunelab.cleaning.output.writers import RejectedWriter, RowWriter
+from tunelab.cleaning.pipeline import Cleaner, Rejecting
+from tunelab.cleaning.readers.batch import RECORD, Batch
+from tunelab.cleaning.readers.prefetch import ahead
+from tunelab.cleaning.readers.read_batches import (
+    LOOKED_AT,
+    OtherWayError,
+    Way,
+    field_order,
+    first_rows,
+    read_batches,
+    row_batches,
+)
+from tunelab.cleaning.rules.apply import Judge
+from tunelab.cleaning.rules.setting_names import (
+    names_of_texts,
+    refuse_unknown_columns,
+    refuse_unknown_fields,
+    with_columns,
+)
+from tunelab.cleaning.rules.token_count import token_counter
+from tunelab.cleaning.selection.spool import Waiting
 from tunelab.conversations import ConversationConfig
 from tunelab.conversations.format import fields_of
 from tunelab.conversations.label import LABEL_SETTINGS

@@ -119,7 +119,7 @@ def command(
     clean.report.json; in the folder of --test-size they are rejected.jsonl and report.json.
     """
     from tunelab.cleaning.config import CleaningConfig
-    from tunelab.cleaning.targets import beside
+    from tunelab.cleaning.output.output_files import beside
     from tunelab.conversations.config import ConversationConfig
     from tunelab.flows.clean import clean_data
 

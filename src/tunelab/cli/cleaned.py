@@ -10,14 +10,14 @@ from tunelab.cli.output import harmless, print_table, say
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
-    from tunelab.cleaning.report import CleanReport, RuleCount
+    from tunelab.cleaning.clean_report import CleanReport, RuleCount
 
 _NO_LABEL = "(none)"
 
 
 def print_report(report: CleanReport, out: str, *, splits: bool) -> None:
     """Print what the rows were taken for, what was done, rule by rule, and where the rows are."""
-    from tunelab.cleaning.targets import beside
+    from tunelab.cleaning.output.output_files import beside
 
     for note in filter(None, (*report.notes, report.compared)):
         say(harmless(f"  {note}"), style="dim")

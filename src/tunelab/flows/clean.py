@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from tunelab.cleaning.clean import OnProgress, clean_files, clean_rows
+from tunelab.cleaning.clean_report import CleanReport
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.report import CleanReport
-from tunelab.cleaning.writing import RejectedWriter
+from tunelab.cleaning.output.writers import RejectedWriter
 from tunelab.conversations import ConversationConfig
 from tunelab.errors import counted
 from tunelab.files import new_files

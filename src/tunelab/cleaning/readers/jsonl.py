@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import msgspec
 import polars as pl
 
-from tunelab.cleaning.ahead import side_by_side
-from tunelab.cleaning.batch import Unreadable
-from tunelab.cleaning.object_batch import ObjectBatch
-from tunelab.cleaning.pieces import OBJECT_BYTES, TABLE_BYTES, Piece, read_pieces
-from tunelab.cleaning.table_batch import TableBatch
+from tunelab.cleaning.readers.batch import Unreadable
+from tunelab.cleaning.readers.chunks import OBJECT_BYTES, TABLE_BYTES, Piece, read_pieces
+from tunelab.cleaning.readers.object_batch import ObjectBatch
+from tunelab.cleaning.readers.prefetch import side_by_side
+from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Origin, SourceFile, kind_of, parse_json
 from tunelab.sources.opening import PROBABLY_LATIN

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tunelab.cleaning.batch import Batch
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.table_batch import TableBatch
+from tunelab.cleaning.readers.batch import Batch
+from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.conversations import ConversationConfig
 from tunelab.conversations.format import fields_of
 from tunelab.errors import DataError, RecipeError, guess, listed

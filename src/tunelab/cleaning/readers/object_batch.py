@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import msgspec
 import polars as pl
 
-from tunelab.cleaning.batch import RECORD, Unreadable, leaf_frame
-from tunelab.cleaning.keys import json_keys, picked, table_keys
-from tunelab.cleaning.leaves import Path, joined, leaves_of, put_back
-from tunelab.cleaning.splice import spliced
+from tunelab.cleaning.readers.batch import RECORD, Unreadable, leaf_frame
+from tunelab.cleaning.rows.json_patch import spliced
+from tunelab.cleaning.rows.row_hash import json_keys, picked, table_keys
+from tunelab.cleaning.rows.text_fields import Path, joined, leaves_of, put_back
 
 _JSON = msgspec.json.Encoder()
 

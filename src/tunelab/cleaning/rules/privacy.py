@@ -6,10 +6,10 @@ from typing import Literal
 
 import polars as pl
 
+from tunelab.cleaning.clean_report import Tally
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.report import Tally
-from tunelab.cleaning.rules import TEXT
-from tunelab.cleaning.standing import Standing
+from tunelab.cleaning.rules.batch_state import Standing
+from tunelab.cleaning.rules.text_rules import TEXT
 from tunelab.texts.personal_data import PERSONAL_CANDIDATES, find_personal
 from tunelab.texts.redaction import HIDES, Find, redacted
 from tunelab.texts.secrets import SECRET_CANDIDATES, find_secrets

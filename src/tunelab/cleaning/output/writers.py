@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 import zstandard
 
-from tunelab.cleaning.batch import RECORD, json_of
+from tunelab.cleaning.readers.batch import RECORD, json_of
 from tunelab.errors import DataError, did_you_mean
 from tunelab.sources.opening import unpacked_suffix
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from tunelab.cleaning.leaves import Path
+from tunelab.cleaning.rows.text_fields import Path
 
 _PART = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s"{}\[\],:]++')
 _SCALAR = re.compile(r'"(?:[^"\\]++|\\.)*+"|-?[0-9][0-9.eE+-]*+')

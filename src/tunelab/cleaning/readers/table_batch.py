@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from tunelab.cleaning.batch import RECORD, Unreadable, json_of, leaf_frame, repeated
-from tunelab.cleaning.keys import json_keys, picked, table_keys
-from tunelab.cleaning.leaves import Path, is_optional
-from tunelab.cleaning.splice import spliced
+from tunelab.cleaning.readers.batch import RECORD, Unreadable, json_of, leaf_frame, repeated
+from tunelab.cleaning.rows.json_patch import spliced
+from tunelab.cleaning.rows.row_hash import json_keys, picked, table_keys
+from tunelab.cleaning.rows.text_fields import Path, is_optional
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,12 +5,12 @@ import random
 from pathlib import Path
 
 import pytest
-from cleaned_files import clean, kept
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunelab.cleaning.leaves import leaves_of, put_back
-from tunelab.cleaning.splice import spliced
+from cleaned_files import clean, kept
+from tunelab.cleaning.rows.json_patch import spliced
+from tunelab.cleaning.rows.text_fields import leaves_of, put_back
 
 MAIL = "jane.doe" + "@example-shop.org"
 CARD = "4111" + "1111" * 3

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tunelab.cleaning.batch import Batch
+from tunelab.cleaning.clean_plan import Plan
+from tunelab.cleaning.clean_report import Tally
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.looking import looks
-from tunelab.cleaning.plan import Plan
-from tunelab.cleaning.report import Tally
-from tunelab.cleaning.rules import TEXT, changes, refusals
-from tunelab.cleaning.seen import Seen
-from tunelab.cleaning.shapes import Said, Shape
-from tunelab.cleaning.standing import Standing
+from tunelab.cleaning.conversation_facts import Said, Shape
+from tunelab.cleaning.readers.batch import Batch
+from tunelab.cleaning.rules.batch_state import Standing
+from tunelab.cleaning.rules.privacy import looks
+from tunelab.cleaning.rules.text_rules import TEXT, changes, refusals
+from tunelab.cleaning.selection.seen import Seen
 from tunelab.conversations.label import as_label
 from tunelab.conversations.split import Link
 from tunelab.texts.language import language_of

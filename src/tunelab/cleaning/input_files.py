@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from tunelab.cleaning.shapes import Shape, find_shape
+from tunelab.cleaning.conversation_facts import Shape, find_shape
 from tunelab.conversations import ConversationConfig
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows

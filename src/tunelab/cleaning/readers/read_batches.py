@@ -12,11 +12,11 @@ from pathlib import Path
 
 import polars as pl
 
-from tunelab.cleaning.batch import Batch, Unreadable
-from tunelab.cleaning.json_lines import object_batches, table_batches
-from tunelab.cleaning.object_batch import ObjectBatch
-from tunelab.cleaning.separated import separated_batches
-from tunelab.cleaning.table_batch import TableBatch
+from tunelab.cleaning.readers.batch import Batch, Unreadable
+from tunelab.cleaning.readers.delimited import separated_batches
+from tunelab.cleaning.readers.jsonl import object_batches, table_batches
+from tunelab.cleaning.readers.object_batch import ObjectBatch
+from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Row, SourceFile, read_rows
 from tunelab.sources.json_rows import holds_json_lines

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from tunelab.cleaning.ahead import side_by_side
-from tunelab.cleaning.layout import Layout, Marks, find_marks, lay_out
-from tunelab.cleaning.pieces import TABLE_BYTES, read_pieces
-from tunelab.cleaning.table_batch import TableBatch
+from tunelab.cleaning.readers.chunks import TABLE_BYTES, read_pieces
+from tunelab.cleaning.readers.delimited_layout import Layout, Marks, find_marks, lay_out
+from tunelab.cleaning.readers.prefetch import side_by_side
+from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.sources import SourceFile
 from tunelab.sources.opening import read_head, unpacked_suffix
 from tunelab.sources.table_rows import separator_of

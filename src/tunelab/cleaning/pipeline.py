@@ -6,15 +6,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tunelab.cleaning.batch import RECORD, Batch, json_of
+from tunelab.cleaning.clean_plan import RULES, Plan
+from tunelab.cleaning.clean_report import CleanReport, Tally
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.drawing import draw, priorities, sessions_of, split
-from tunelab.cleaning.judging import Judge
-from tunelab.cleaning.names import refuse_unseen
-from tunelab.cleaning.plan import RULES, Plan
-from tunelab.cleaning.report import CleanReport, Tally
-from tunelab.cleaning.rules import changes
-from tunelab.cleaning.waiting import Waiting
+from tunelab.cleaning.readers.batch import RECORD, Batch, json_of
+from tunelab.cleaning.rules.apply import Judge
+from tunelab.cleaning.rules.setting_names import refuse_unseen
+from tunelab.cleaning.rules.text_rules import changes
+from tunelab.cleaning.selection.sampling import draw, priorities, sessions_of, split
+from tunelab.cleaning.selection.spool import Waiting
 from tunelab.errors import counted
 from tunelab.texts.near_duplicates import Sketches, frame_of
 

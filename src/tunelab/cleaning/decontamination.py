@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tunelab.cleaning.batch import Batch
+from tunelab.cleaning.clean_plan import Plan
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.judging import Judge, texts_of
-from tunelab.cleaning.names import with_columns
-from tunelab.cleaning.plan import Plan
-from tunelab.cleaning.reading import OtherWayError, Way, first_rows, read_batches
-from tunelab.cleaning.seen import Seen
-from tunelab.cleaning.shapes import Shape, find_shape
+from tunelab.cleaning.conversation_facts import Shape, find_shape
+from tunelab.cleaning.readers.batch import Batch
+from tunelab.cleaning.readers.read_batches import OtherWayError, Way, first_rows, read_batches
+from tunelab.cleaning.rules.apply import Judge, texts_of
+from tunelab.cleaning.rules.setting_names import with_columns
+from tunelab.cleaning.selection.seen import Seen
 from tunelab.conversations import ConversationConfig
 from tunelab.errors import DataError, counted, listed
 from tunelab.sources import SourceFile

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from tunelab.cleaning.batch import Batch, repeated
-from tunelab.cleaning.rules import TEXT
-from tunelab.cleaning.shapes import Said
+from tunelab.cleaning.conversation_facts import Said
+from tunelab.cleaning.readers.batch import Batch, repeated
+from tunelab.cleaning.rules.text_rules import TEXT
 
 _LINE_BITS = 40
 

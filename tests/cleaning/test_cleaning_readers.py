@@ -6,12 +6,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cleaned_files import chat, clean, counts, rejected, write_rows
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tunelab.cleaning import pieces
-from tunelab.cleaning.reading import OtherWayError, find_way, first_rows, read_batches
+from cleaned_files import chat, clean, counts, rejected, write_rows
+from tunelab.cleaning.readers import chunks
+from tunelab.cleaning.readers.read_batches import OtherWayError, find_way, first_rows, read_batches
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows
 from tunelab.sources.opening import MAX_LINE_BYTES
@@ -55,9 +55,9 @@ def pl_rows(count: int) -> pl.Series:
 
 @pytest.fixture(params=[64, 1 << 25], ids=["small pieces", "one piece"])
 def piece_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    for name in ("tunelab.cleaning.separated.TABLE_BYTES", "tunelab.cleaning.json_lines.TABLE_BYTES"):
+    for name in ("tunelab.cleaning.readers.delimited.TABLE_BYTES", "tunelab.cleaning.readers.jsonl.TABLE_BYTES"):
         monkeypatch.setattr(name, request.param)
-    monkeypatch.setattr("tunelab.cleaning.json_lines.OBJECT_BYTES", request.param)
+    monkeypatch.setattr("tunelab.cleaning.readers.jsonl.OBJECT_BYTES", request.param)
     return int(request.param)
 
 
@@ -109,7 +109,7 @@ SLY_LINES = [
 def test_no_line_of_json_slips_through_as_a_row_of_texts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, looked_at: int
 ) -> None:
-    monkeypatch.setattr("tunelab.cleaning.reading.LOOKED_AT", looked_at)
+    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.LOOKED_AT", looked_at)
     path = tmp_path / "f.jsonl"
     path.write_text('{"a": "x", "b": "y"}\n' + ("{}\n" * (looked_at - 1)) + line + "\n")
     assert as_batches(path) == as_sources(path)
@@ -124,7 +124,7 @@ def test_no_line_of_json_slips_through_as_a_row_of_texts(
 def test_json_lines_are_read_as_sources_read_them(
     tmp_path: Path, piece_bytes: int, monkeypatch: pytest.MonkeyPatch, head: list[str], tail: list[str], end: str
 ) -> None:
-    monkeypatch.setattr("tunelab.cleaning.reading.LOOKED_AT", len(head))
+    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.LOOKED_AT", len(head))
     path = tmp_path / "f.jsonl"
     path.write_bytes("".join(line + end for line in [*head, *tail]).encode())
     assert as_batches(path) == as_sources(path)
@@ -154,9 +154,9 @@ def test_a_byte_order_mark_and_packing_change_nothing(tmp_path: Path) -> None:
 def test_a_line_above_the_limit_is_rejected_and_the_next_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    assert max(pieces.OBJECT_BYTES, pieces.TABLE_BYTES) < MAX_LINE_BYTES
-    monkeypatch.setattr("tunelab.cleaning.pieces.MAX_LINE_BYTES", 5000)
-    monkeypatch.setattr("tunelab.cleaning.json_lines.OBJECT_BYTES", 1000)
+    assert max(chunks.OBJECT_BYTES, chunks.TABLE_BYTES) < MAX_LINE_BYTES
+    monkeypatch.setattr("tunelab.cleaning.readers.chunks.MAX_LINE_BYTES", 5000)
+    monkeypatch.setattr("tunelab.cleaning.readers.jsonl.OBJECT_BYTES", 1000)
     rows = [chat("q", "a"), chat("q", "x" * 4000), chat("q", "x" * 5001), chat("q", "x" * 90_000), chat("r", "b")]
     for many in (rows, rows[:-1]):
         path = write_rows(tmp_path / "in.jsonl", list(many))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tunelab.cleaning.reading import Way, find_way
+from tunelab.cleaning.readers.read_batches import Way, find_way
 from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.asked import answer_key, questions, trained_turns
 from tunelab.conversations.label import labels_of, last_answer, object_in

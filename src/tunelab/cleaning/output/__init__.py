@@ -1,0 +1,1 @@
+"""Output: rows into files that are whole or absent and never replace what is read."""

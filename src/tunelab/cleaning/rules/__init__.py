@@ -1,0 +1,1 @@
+"""Rules: which texts change and which rows are rejected, one batch after another."""
