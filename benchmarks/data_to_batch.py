@@ -273,7 +273,7 @@ def read(arguments: argparse.Namespace, name: str) -> Any:
 
 def rendered(arguments: argparse.Namespace, rows: Any) -> Any:
     """Return the sequences of conversations; tokenizer and template are loaded anew, so nothing is known before."""
-    from tunelab.rendering.render_all import render_all
+    from tunelab.rendering.bulk.render_all import render_all
 
     return render_all(rows, renderer(arguments), max_length=10**6).sequences
 
@@ -281,7 +281,7 @@ def rendered(arguments: argparse.Namespace, rows: Any) -> Any:
 def renderer(arguments: argparse.Namespace) -> Any:
     """Return the renderer of the embedded model with the benchmark's template."""
     from tunelab.rendering.config import RenderingConfig
-    from tunelab.rendering.load import load_renderer
+    from tunelab.rendering.load_renderer import load_renderer
 
     return load_renderer(MODEL, RenderingConfig(chat_template="chatml.jinja"), base=arguments.folder)
 

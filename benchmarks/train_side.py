@@ -273,7 +273,7 @@ training:
 def _rendered(job: dict[str, Any], folder: Path) -> Sequence[Any]:
     from tunelab.flows.data import gather
     from tunelab.recipes import resolve_recipe
-    from tunelab.rendering.load import load_renderer
+    from tunelab.rendering.load_renderer import load_renderer
 
     resolved = resolve_recipe(_recipe_file(job, folder))
     renderer = load_renderer(folder / "base", resolved.recipe.data, base=folder)

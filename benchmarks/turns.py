@@ -19,7 +19,7 @@ from small_models import assistant, conversation, system, user  # noqa: E402
 from trl_families import NAMES, renderer_of_family  # noqa: E402
 
 from tunelab.conversations.conversation import Conversation  # noqa: E402
-from tunelab.rendering.render_all import render_all  # noqa: E402
+from tunelab.rendering.bulk.render_all import render_all  # noqa: E402
 from tunelab.rendering.renderer import Renderer  # noqa: E402
 
 WORDS = ("river", "lamp", "seven", "a", "paper", "of", "quietly", "blue", "train", "because", "garden", "it", "walks")

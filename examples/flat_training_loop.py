@@ -22,9 +22,9 @@ from tunelab.models.attention import forest_attention
 from tunelab.models.config import ModelConfig
 from tunelab.models.load import load_model
 from tunelab.models.locate import locate_model
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.load import load_renderer
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.sources import SourceConfig, locate_data, read_rows
 from tunelab.training.forward import forest_loss
 from tunelab.training.root import run_root

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tunelab.checks.statistics import CandidateLength, Statistics, statistics
 from tunelab.conversations.conversation import Conversation
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import Dropped, Rendered
 from tunelab.sources.row import Origin
 
@@ -62,7 +62,7 @@ def test_the_loss_mask_is_proven_in_figures() -> None:
 
 def test_a_row_that_was_left_out_for_its_length_keeps_its_lengths(tmp_path) -> None:  # type: ignore[no-untyped-def]
     from tunelab.rendering.config import RenderingConfig
-    from tunelab.rendering.load import load_renderer
+    from tunelab.rendering.load_renderer import load_renderer
     from tunelab.starter import NANO_FOLDER
 
     renderer = load_renderer(NANO_FOLDER, RenderingConfig(), base=tmp_path)

@@ -9,8 +9,8 @@ from tunelab.checks.check import check
 from tunelab.checks.finding import Finding
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.errors import DataError
-from tunelab.rendering.faults import CONTINUATION
-from tunelab.rendering.messages import Abilities
+from tunelab.rendering.template_errors import CONTINUATION
+from tunelab.rendering.template_messages import Abilities
 
 ALL = Abilities(system=True, tools=True, tool_calls=True, end_of_turn=("<|im_end|>",))
 TOOL = {"type": "function", "function": {"name": "look"}}

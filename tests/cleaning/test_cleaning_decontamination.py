@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from cleaned_files import chat, clean, counts, kept, write_rows
 
+from cleaned_files import chat, clean, counts, kept, write_rows
 from tunelab.errors import DataError
 
 PLAIN = [{"text": "asked before"}, {"text": "never asked"}]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cleaned_files import chat, clean, write_rows
 from pydantic import ValidationError
 
+from cleaned_files import chat, clean, write_rows
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.errors import DataError, RecipeError
 

@@ -13,7 +13,7 @@ from tunelab.adapters.attach import attach
 from tunelab.flows.facts import RunFacts
 from tunelab.models.load import load_model
 from tunelab.recipes import Recipe, to_yaml
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.starter import NANO_FOLDER
 from tunelab.workspace import Run
 

@@ -10,8 +10,8 @@ from flows_files import rows, write_recipe, write_rows
 from tunelab.flows.data import Gathered, gather
 from tunelab.models.locate import locate_model
 from tunelab.recipes import resolve_recipe
-from tunelab.rendering import cache
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.bulk import cache
+from tunelab.rendering.load_renderer import load_renderer
 
 TOOL = {"type": "function", "function": {"name": "price", "parameters": {"type": "object", "properties": {}}}}
 

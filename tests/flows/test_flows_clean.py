@@ -12,7 +12,7 @@ from tunelab.flows.clean import Rejected, clean_for
 from tunelab.flows.data import gather
 from tunelab.recipes import DataConfig, resolve_recipe
 from tunelab.recipes.recipe import to_yaml
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.sources import SourceFile, read_rows
 from tunelab.starter import NANO_FOLDER
 

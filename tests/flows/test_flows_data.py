@@ -9,7 +9,7 @@ from tunelab.errors import DataError
 from tunelab.flows.data import Gathered, gather
 from tunelab.models.locate import locate_model
 from tunelab.recipes import resolve_recipe
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.sources.opening import OnBad
 
 

@@ -30,7 +30,7 @@ from tunelab.flows.opened import open_run
 from tunelab.flows.train import Trained, train
 from tunelab.models.locate import locate_model
 from tunelab.recipes import recipe_hash, resolve_recipe
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.workspace import Run, Workspace
 
 

@@ -11,7 +11,7 @@ from tunelab.events import Notice
 from tunelab.flows.data import gather
 from tunelab.flows.train import train
 from tunelab.recipes import resolve_recipe
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.starter import NANO_FOLDER
 from tunelab.workspace import Workspace
 

@@ -28,11 +28,11 @@ from tunelab.models.kinds import running_kinds_in
 from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import explain, resolve_recipe, to_yaml
 from tunelab.recipes.overrides import from_dotenv
+from tunelab.rendering.capabilities import find_abilities
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.load import load_renderer
-from tunelab.rendering.probe import find_abilities
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
-from tunelab.rendering.template import ChatTemplate
+from tunelab.rendering.templates.engine import ChatTemplate
 from tunelab.sources import SourceConfig, SourceFile, locate_data, read_rows
 from tunelab.starter import NANO_FOLDER
 

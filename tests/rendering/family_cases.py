@@ -6,8 +6,8 @@ from typing import Any
 from small_models import assistant, conversation, system, user
 
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
-from tunelab.rendering.messages import for_template
 from tunelab.rendering.renderer import Renderer
+from tunelab.rendering.template_messages import for_template
 
 CALL = ToolCall(name="get_price", arguments={"product": "tea"}, id="call12345")
 OTHER = ToolCall(name="get_price", arguments={"product": "café"}, id="call67890")

@@ -15,9 +15,9 @@ from trl_families import SOURCES, oracle_of, renderer_of_family
 
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
-from tunelab.rendering.faults import CONTINUATION
-from tunelab.rendering.marking import look_alikes
 from tunelab.rendering.renderer import Renderer, Turn
+from tunelab.rendering.template_errors import CONTINUATION
+from tunelab.rendering.tokens.lookalikes import look_alikes
 
 HAS_MARKS = re.compile(r"\{%-?\s*generation")
 

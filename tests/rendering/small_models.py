@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Origin
 

@@ -15,10 +15,10 @@ from small_models import CHATML, assistant, byte_level, conversation, save_model
 
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.errors import DataError
-from tunelab.rendering import cache as room
-from tunelab.rendering.cache import cache_folder, render_cached
+from tunelab.rendering.bulk import cache as room
+from tunelab.rendering.bulk.cache import cache_folder, render_cached
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered, RenderedSet
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Origin, refuse

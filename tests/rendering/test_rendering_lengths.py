@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_models import assistant, byte_level, conversation, renderer_of, sentence_piece, user
 
 from tunelab.errors import DataError
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.renderer import Renderer
 
 ANSWER = "one two three four five six seven eight nine ten"

@@ -20,7 +20,7 @@ from small_models import (
 
 from tunelab.errors import ModelError, RecipeError
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 
 MARKED = CHATML.replace("<|im_start|>assistant", "<|im_start|>assistant {name}")
 DATED = "{{ strftime_now('%Y-%m-%d') }}" + CHATML

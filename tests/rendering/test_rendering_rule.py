@@ -20,9 +20,9 @@ from small_models import (
 
 from tunelab.conversations.conversation import Message, ToolCall
 from tunelab.errors import DataError
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.load import load_renderer
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 
 INST = (

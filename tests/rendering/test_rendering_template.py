@@ -8,8 +8,8 @@ import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tunelab.errors import ModelError
-from tunelab.rendering import template as room
-from tunelab.rendering.template import ChatTemplate, TemplateLimitError
+from tunelab.rendering.templates import engine as room
+from tunelab.rendering.templates.engine import ChatTemplate, TemplateLimitError
 
 MESSAGES = [
     {"role": "user", "content": "<b>&é"},

@@ -7,14 +7,14 @@ import pytest
 from small_models import byte_level, sentence_piece
 from tokenizers import Regex, pre_tokenizers
 
-from tunelab.rendering.marked import Marked
-from tunelab.rendering.tokens import Tokens
-from tunelab.rendering.words import WORD_PATTERNS
+from tunelab.rendering.tokens.marked_text import Marked
+from tunelab.rendering.tokens.tokenizer import Tokens
+from tunelab.rendering.tokens.word_cache import WORD_PATTERNS
 
 
 def test_what_was_forgotten_to_save_memory_is_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunelab.rendering.tokens._CACHED_TOKENS", 10)
-    monkeypatch.setattr("tunelab.rendering.words._CACHED_WORDS", 3)
+    monkeypatch.setattr("tunelab.rendering.tokens.tokenizer._CACHED_TOKENS", 10)
+    monkeypatch.setattr("tunelab.rendering.tokens.word_cache._CACHED_WORDS", 3)
     tokenizer = byte_level()
     tokens = Tokens(tokenizer.to_str().encode(), "")
     for number in range(40):

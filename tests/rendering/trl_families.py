@@ -15,7 +15,7 @@ from small_models import WORDS, sentence_piece
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 
 TRL = find_spec("trl")

@@ -15,7 +15,7 @@ from tunelab.checks.material import PlannedModel, PlannedRun
 from tunelab.checks.statistics import CandidateLength, Spread, Statistics, TokenStatistics
 from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.targets import Target
-from tunelab.rendering.show import Span
+from tunelab.rendering.preview import Span
 
 _RECORDS = (
     Finding, Statistics, TokenStatistics, Spread, CandidateLength, PlannedRun, PlannedModel, MemoryEstimate, Target,

@@ -11,9 +11,9 @@ from tunelab.checks.on_roles import order_of_roles
 from tunelab.checks.on_tokens import look_alikes as typed_control_tokens
 from tunelab.checks.on_tools import calls_against_catalogue, calls_and_results, tools_defined_twice
 from tunelab.conversations.conversation import Conversation
-from tunelab.rendering.marking import look_alikes
 from tunelab.rendering.rendered import RenderedSet
-from tunelab.rendering.tokens import Tokens
+from tunelab.rendering.tokens.lookalikes import look_alikes
+from tunelab.rendering.tokens.tokenizer import Tokens
 
 _TOGETHER = 256
 _CHECKS = (

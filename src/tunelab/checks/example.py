@@ -9,8 +9,8 @@ from tunelab.checks.material import Material
 from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import UserError, counted, did_you_mean
+from tunelab.rendering.preview import Span
 from tunelab.rendering.rendered import Rendered
-from tunelab.rendering.show import Span
 from tunelab.texts.quality import repetition
 
 Measure = Literal["length", "cut", "untrained", "short", "repetition"]

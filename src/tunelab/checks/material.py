@@ -8,8 +8,8 @@ from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
 from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.targets import Target
-from tunelab.rendering.messages import Abilities
 from tunelab.rendering.rendered import Rendered, RenderedSet
+from tunelab.rendering.template_messages import Abilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from tunelab.checks.finding import Finding
 from tunelab.checks.material import Material
 from tunelab.checks.words import found
 from tunelab.conversations.asked import trained_turns
-from tunelab.rendering.faults import CONTINUATION
+from tunelab.rendering.template_errors import CONTINUATION
 
 
 def unrenderable_turns(material: Material) -> Iterator[Finding]:

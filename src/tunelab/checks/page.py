@@ -17,7 +17,7 @@ from tunelab.checks.example import Example, Said
 from tunelab.checks.statistics import TokenStatistics, short
 from tunelab.errors import StorageError, counted
 from tunelab.files import storage_errors
-from tunelab.rendering.show import Span, pictured, visible
+from tunelab.rendering.preview import Span, pictured, visible
 
 # Agents' prompts fill megabytes; --json keeps them whole.
 _SPAN_CHARACTERS = 6000

@@ -108,7 +108,7 @@ def _print_statistics(found: Statistics) -> None:
 
 
 def _print_example(example: Example) -> None:
-    from tunelab.rendering.show import to_rich
+    from tunelab.rendering.preview import to_rich
 
     say(f"\n── {harmless(example.origin)} " + "─" * 40, style="bold")
     if example.untrained:

@@ -23,7 +23,7 @@ from tunelab.flows.plan import make_schedule, planned_run
 from tunelab.models.kinds import other_inputs_in, quantized_in, running_kinds_in
 from tunelab.models.locate import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources.opening import OnBad
 from tunelab.texts.language import load_beside

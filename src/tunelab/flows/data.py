@@ -12,7 +12,7 @@ from tunelab.conversations.asked import questions
 from tunelab.errors import DataError, counted
 from tunelab.flows.clean import Rejected, clean_for, in_words, rejected_rows
 from tunelab.recipes import DataConfig, ResolvedRecipe
-from tunelab.rendering.cache import cache_folder, render_cached
+from tunelab.rendering.bulk.cache import cache_folder, render_cached
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Row, SourceFile, locate_data, read_rows, refuse, sample

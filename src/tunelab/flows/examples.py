@@ -9,9 +9,9 @@ from tunelab.checks.material import Material
 from tunelab.checks.statistics import response_type
 from tunelab.conversations import Conversation
 from tunelab.errors import DataError, counted
+from tunelab.rendering.preview import preview
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
-from tunelab.rendering.show import preview
 
 
 def make_examples(

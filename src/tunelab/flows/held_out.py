@@ -8,7 +8,7 @@ from tunelab.errors import DataError, RunError, counted
 from tunelab.evaluation.report import LeftOut, Question
 from tunelab.flows.data import gather, read_side
 from tunelab.flows.opened import OpenedRun
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import SourceFile, refuse

@@ -14,7 +14,7 @@ from tunelab.models.load import load_model
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate import locate_model
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.workspace import Run
 

@@ -30,7 +30,7 @@ from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate import locate_model, require_weights
 from tunelab.models.precision import choose_precision
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
-from tunelab.rendering.load import load_renderer
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.training.checkpoint import latest_checkpoint

@@ -11,14 +11,14 @@ import numpy as np
 
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
+from tunelab.rendering.answers import Answer, Writer
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.faults import refused
-from tunelab.rendering.marked import Marked
-from tunelab.rendering.messages import Abilities
+from tunelab.rendering.reasoning_audit import left_out, remarks
 from tunelab.rendering.rendered import LeftOut, Remark, Rendered, TokenIds
-from tunelab.rendering.tokens import ControlTokenError, Tokens
-from tunelab.rendering.wording import left_out, remarks
-from tunelab.rendering.writer import Answer, Writer
+from tunelab.rendering.template_errors import refused
+from tunelab.rendering.template_messages import Abilities
+from tunelab.rendering.tokens.marked_text import Marked
+from tunelab.rendering.tokens.tokenizer import ControlTokenError, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,11 @@ from typing import Any
 
 from jinja2.runtime import Context
 
-from tunelab.rendering.bounds import refuse_above
-from tunelab.rendering.marked import Marked
-from tunelab.rendering.parts import FLAG, ITEMS, LOOP, Loop, Part, Root, Straight
-from tunelab.rendering.trace import Trace
-from tunelab.rendering.watched import Message, Round, Watch, Watched, num_items
+from tunelab.rendering.templates.limits import refuse_above
+from tunelab.rendering.templates.loop_bodies import FLAG, ITEMS, LOOP, Loop, Part, Root, Straight
+from tunelab.rendering.templates.recorded_messages import Message, Round, Watch, Watched, num_items
+from tunelab.rendering.templates.trace import Trace
+from tunelab.rendering.tokens.marked_text import Marked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,10 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from tunelab.conversations.conversation import ToolCall
 from tunelab.errors import DataError
-from tunelab.rendering.marked import Marked
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.renderer import Renderer
-from tunelab.rendering.tokens import Tokens
+from tunelab.rendering.tokens.marked_text import Marked
+from tunelab.rendering.tokens.tokenizer import Tokens
 
 TOOLS_TEMPLATE = (
     "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<|im_end|>\n{% endif %}"

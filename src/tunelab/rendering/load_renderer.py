@@ -10,13 +10,13 @@ from typing import Any
 
 from tunelab.errors import ModelError, RecipeError
 from tunelab.files import canonical_json, read_small_file
+from tunelab.rendering.answers import Writer
+from tunelab.rendering.capabilities import find_abilities
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.messages import TOOL_PREAMBLE, Abilities
-from tunelab.rendering.probe import find_abilities
 from tunelab.rendering.renderer import MadeFrom, Renderer
-from tunelab.rendering.template import ChatTemplate
-from tunelab.rendering.tokens import Tokens
-from tunelab.rendering.writer import Writer
+from tunelab.rendering.template_messages import TOOL_PREAMBLE, Abilities
+from tunelab.rendering.templates.engine import ChatTemplate
+from tunelab.rendering.tokens.tokenizer import Tokens
 
 MAX_FILE_BYTES = 64 * 2**20
 """Of a settings file or template in a model's folder; vocabularies stand in tokenizer.json, which has no such limit."""

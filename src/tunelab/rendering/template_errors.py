@@ -1,8 +1,8 @@
 """Why an answer cannot be trained, in words."""
 
 from tunelab.errors import DataError
-from tunelab.rendering.marked import agreed
-from tunelab.rendering.tokens import ControlTokenError
+from tunelab.rendering.tokens.marked_text import agreed
+from tunelab.rendering.tokens.tokenizer import ControlTokenError
 
 CONTINUATION = "a continuation of the prompt"
 """What the DataError of an answer expects that a template writes otherwise than its generation prompt opens it."""

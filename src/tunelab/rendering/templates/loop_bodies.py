@@ -12,9 +12,9 @@ from jinja2 import nodes
 from jinja2.runtime import Context
 from jinja2.visitor import NodeTransformer
 
-from tunelab.rendering.bounded_tree import call_of
-from tunelab.rendering.early_exit import namespaces_in
-from tunelab.rendering.watched import Key
+from tunelab.rendering.templates.early_exit import namespaces_in
+from tunelab.rendering.templates.limit_checks import call_of
+from tunelab.rendering.templates.recorded_messages import Key
 
 Root = Callable[[Context], Iterator[str]]
 

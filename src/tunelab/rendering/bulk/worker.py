@@ -15,12 +15,12 @@ import msgspec
 
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
-from tunelab.rendering.beside import Task, receive, send
+from tunelab.rendering.bulk.codec import stored
+from tunelab.rendering.bulk.pool import Task, receive, send
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.load import load_renderer
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
-from tunelab.rendering.stored import stored
 
 
 def main() -> None:

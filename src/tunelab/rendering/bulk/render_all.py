@@ -5,10 +5,10 @@ from typing import Literal
 
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
-from tunelab.rendering.beside import rendered_beside
+from tunelab.rendering.bulk.codec import restored
+from tunelab.rendering.bulk.pool import rendered_beside
 from tunelab.rendering.rendered import Dropped, DropReason, LeftOut, Remark, Rendered, RenderedSet
 from tunelab.rendering.renderer import Renderer, Turn
-from tunelab.rendering.stored import restored
 from tunelab.sources import Origin, refuse
 
 _TOGETHER = 256  # conversations whose texts are encoded in one batch

@@ -7,8 +7,8 @@ Where both texts agree but for those characters, they show where the look-alikes
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from tunelab.rendering.marked import Marked
-from tunelab.rendering.tokens import ControlTokenError, Tokens
+from tunelab.rendering.tokens.marked_text import Marked
+from tunelab.rendering.tokens.tokenizer import ControlTokenError, Tokens
 
 Render = Callable[[Sequence[Mapping[str, object]], Sequence[Mapping[str, object]]], str]
 

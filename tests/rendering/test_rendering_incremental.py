@@ -22,12 +22,12 @@ from trl_families import NAMES as FAMILIES
 from trl_families import SOURCES, renderer_of_family
 
 from tunelab.conversations.conversation import Conversation, Message
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.answers import Writer
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
-from tunelab.rendering.template import ChatTemplate
-from tunelab.rendering.walk import written
-from tunelab.rendering.writer import Writer
+from tunelab.rendering.templates.engine import ChatTemplate
+from tunelab.rendering.templates.incremental import written
 
 WORDS = ("yes", "no ", " tea", "\n", "é", "<", "it is <b>", "</think>", "", "{}", "2", "ação", "\n\n")
 
@@ -274,8 +274,8 @@ def work(renderer: Renderer, num_turns: int, monkeypatch: pytest.MonkeyPatch, *,
     ]
     whole = renderer.tokens.tokenizer
     with monkeypatch.context() as patch:
-        patch.setattr("tunelab.rendering.walk.written", counting)
-        patch.setattr("tunelab.rendering.template.written", counting)
+        patch.setattr("tunelab.rendering.templates.incremental.written", counting)
+        patch.setattr("tunelab.rendering.templates.engine.written", counting)
         patch.setattr(renderer.tokens._words, "_tokenizer", CountingTokenizer())
         render_all([conversation(*messages)], renderer, max_length=10**6, on_bad=lambda fault: None)
     return [len(pieces), sum(pieces), sum(encoded)]

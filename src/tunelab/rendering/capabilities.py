@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from tunelab.conversations.conversation import Message, ToolCall
 from tunelab.errors import ModelError
-from tunelab.rendering.marked import agreed
-from tunelab.rendering.messages import Abilities, for_template
-from tunelab.rendering.template import ChatTemplate
-from tunelab.rendering.tokens import Tokens
+from tunelab.rendering.template_messages import Abilities, for_template
+from tunelab.rendering.templates.engine import ChatTemplate
+from tunelab.rendering.tokens.marked_text import agreed
+from tunelab.rendering.tokens.tokenizer import Tokens
 
 _USER, _SYSTEM, _ANSWER, _TOOL, _ARGUMENT, _RESULT = "Uq7u", "Sq7s", "Aq7a", "tq7t", "Gq7g", "Rq7r"
 _ID = "call12345"  # nine characters, as Mistral's templates want them

@@ -14,15 +14,16 @@ from small_models import CHATML, assistant, conversation, renderer_of, user
 
 from tunelab.conversations.conversation import Conversation, ToolCall
 from tunelab.errors import DataError
-from tunelab.rendering import beside, render_all
-from tunelab.rendering.beside import Beside
+from tunelab.rendering.bulk import pool
+from tunelab.rendering.bulk import render_all
+from tunelab.rendering.bulk.pool import Beside
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
 
 REFUSES = "{% for m in messages %}{% if m.content == 'no' %}{{ raise_exception('never!') }}{% endif %}{% endfor %}"
 NUM_ROWS = 40
 DIES = "import sys; sys.stdin.buffer.read(9)"
-STARTED = beside._started
+STARTED = pool._started
 
 
 def rows() -> list[Conversation]:
@@ -44,7 +45,7 @@ class Watched:
         self.seen: list[Beside] = []
         self.num_taken = 0
         patch.setattr(render_all, "_TOGETHER", 2)
-        patch.setattr(beside, "_num_worthwhile", lambda groups: num_helpers)
+        patch.setattr(pool, "_num_worthwhile", lambda groups: num_helpers)
         patch.setattr(render_all, "restored", self._counted(render_all.restored))
         start = Beside.start
 
@@ -96,7 +97,7 @@ def test_a_process_that_dies_leaves_its_work_to_this_one(tmp_path: Path, monkeyp
     alone = told(rows(), renderer)
     watched = Watched(monkeypatch, 1)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    monkeypatch.setattr(beside, "_started", lambda: subprocess.Popen([sys.executable, "-c", DIES], **pipes))
+    monkeypatch.setattr(pool, "_started", lambda: subprocess.Popen([sys.executable, "-c", DIES], **pipes))
     assert told(rows(), renderer, on_done=watched.wait) == alone
     assert not watched.num_taken
 
@@ -107,14 +108,14 @@ def test_a_process_that_is_killed_at_work_leaves_its_work_to_this_one(
     renderer = renderer_of(tmp_path)
     alone = told(rows(), renderer)
     watched = Watched(monkeypatch, 1)
-    real = beside.send
+    real = pool.send
 
     def send(stream: Any, content: bytes) -> None:
         if watched.seen[0].num_ready == 3:
             watched.seen[0]._processes[0].kill()
         real(stream, content)
 
-    monkeypatch.setattr(beside, "send", send)
+    monkeypatch.setattr(pool, "send", send)
     assert told(rows(), renderer, on_done=watched.wait) == alone
     assert watched.num_taken == 3
 
@@ -175,17 +176,17 @@ def test_a_process_whose_starter_is_gone_ends() -> None:
 
 def test_only_much_text_and_a_free_core_start_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     little = [[conversation(user("a"), assistant("b" * 1000))]]
-    much = [[conversation(user("a"), assistant("b" * beside.MIN_CHARS))]]
+    much = [[conversation(user("a"), assistant("b" * pool.MIN_CHARS))]]
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
     monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert beside._num_worthwhile(much) == 1
-    assert beside._num_worthwhile(little) == 0
+    assert pool._num_worthwhile(much) == 1
+    assert pool._num_worthwhile(little) == 0
     with monkeypatch.context() as patch:
         patch.setenv("TOKENIZERS_PARALLELISM", "false")
-        assert beside._num_worthwhile(much) == 0
+        assert pool._num_worthwhile(much) == 0
     with monkeypatch.context() as patch:
         patch.setenv("LOCAL_WORLD_SIZE", "2")
-        assert beside._num_worthwhile(much) == 0
+        assert pool._num_worthwhile(much) == 0
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
-    assert beside._num_worthwhile(much) == 0
+    assert pool._num_worthwhile(much) == 0

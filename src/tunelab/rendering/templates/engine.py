@@ -22,8 +22,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from tunelab.errors import ModelError
-from tunelab.rendering.bounded_tree import with_bounds
-from tunelab.rendering.bounds import (
+from tunelab.rendering.templates.early_exit import leave_early
+from tunelab.rendering.templates.incremental import Walk, written
+from tunelab.rendering.templates.limit_checks import with_bounds
+from tunelab.rendering.templates.limits import (
     MAX_TEXT_CHARS,
     UNSAFE_METHODS,
     TemplateLimitError,
@@ -35,11 +37,9 @@ from tunelab.rendering.bounds import (
     refuse_method,
     weight,
 )
-from tunelab.rendering.early_exit import leave_early
-from tunelab.rendering.parts import FLAG, Part, Root, parts_of
-from tunelab.rendering.trace import attributes_of
-from tunelab.rendering.walk import Walk, written
-from tunelab.rendering.watched import Message, Round, Watch, Watched
+from tunelab.rendering.templates.loop_bodies import FLAG, Part, Root, parts_of
+from tunelab.rendering.templates.recorded_messages import Message, Round, Watch, Watched
+from tunelab.rendering.templates.trace import attributes_of
 
 MAX_SOURCE_CHARS = 100_000
 MAX_SECONDS = 10.0

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from tunelab.rendering.marked import Marked, Unit, agreed
 from tunelab.rendering.rendered import TokenIds
-from tunelab.rendering.words import Words, splits_words
+from tunelab.rendering.tokens.marked_text import Marked, Unit, agreed
+from tunelab.rendering.tokens.word_cache import Words, splits_words
 
 _MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
 _CACHED_TOKENS = 10_000_000

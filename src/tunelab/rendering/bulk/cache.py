@@ -21,10 +21,10 @@ import msgspec
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError, StorageError
 from tunelab.files import write_file
-from tunelab.rendering.render_all import render_all
+from tunelab.rendering.bulk.codec import restored, stored
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
-from tunelab.rendering.stored import restored, stored
 from tunelab.sources import refuse
 
 MAX_FOLDER_BYTES = 4 * 1024**3
@@ -106,7 +106,7 @@ def _code() -> str:
     for package in ("tunelab", "tokenizers", "jinja2"):
         digest.update(f"{package} {version(package)}\n".encode())
     digest.update(f"{sys.version} {sys.byteorder}\n".encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):  # the whole room
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

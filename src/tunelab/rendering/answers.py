@@ -6,14 +6,14 @@ from functools import partial
 
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
-from tunelab.rendering.faults import broken_off, refused, unasked
-from tunelab.rendering.marked import Marked
-from tunelab.rendering.marking import look_alikes, render_marked
-from tunelab.rendering.messages import Abilities, for_template
-from tunelab.rendering.rewritten import behind_its_prompt
-from tunelab.rendering.template import ChatTemplate
-from tunelab.rendering.tokens import ControlTokenError, Tokens
-from tunelab.rendering.walk import Steps, Walk
+from tunelab.rendering.history_rewrite import behind_its_prompt
+from tunelab.rendering.template_errors import broken_off, refused, unasked
+from tunelab.rendering.template_messages import Abilities, for_template
+from tunelab.rendering.templates.engine import ChatTemplate
+from tunelab.rendering.templates.incremental import Steps, Walk
+from tunelab.rendering.tokens.lookalikes import look_alikes, render_marked
+from tunelab.rendering.tokens.marked_text import Marked
+from tunelab.rendering.tokens.tokenizer import ControlTokenError, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

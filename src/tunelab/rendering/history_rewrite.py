@@ -7,7 +7,7 @@ then on. Serving asks for that answer with the thought in the prompt, so that is
 from collections.abc import Callable, Sequence
 
 from tunelab.conversations.conversation import Message
-from tunelab.rendering.marked import Marked
+from tunelab.rendering.tokens.marked_text import Marked
 
 _ASKED = Message(role="user", content="Uq7u")
 _SAID = Message(role="assistant", content="Aq7a")

@@ -8,8 +8,8 @@ from jinja2 import Undefined
 from jinja2.runtime import Macro
 from jinja2.utils import Namespace
 
-from tunelab.rendering.parts import Loop
-from tunelab.rendering.watched import Comparison, Key, Watch, Watched, num_items
+from tunelab.rendering.templates.loop_bodies import Loop
+from tunelab.rendering.templates.recorded_messages import Comparison, Key, Watch, Watched, num_items
 
 _MISSING = object()
 _NONE_BELOW, _NONE_ABOVE = -(2**62), 2**62

@@ -6,7 +6,7 @@ import pytest
 from small_models import CHATML_SPECIALS, assistant, byte_level, conversation, renderer_of, sentence_piece, user
 from tokenizers import Tokenizer
 
-from tunelab.rendering.show import preview, to_rich
+from tunelab.rendering.preview import preview, to_rich
 
 
 @pytest.mark.parametrize("tokenizer", [byte_level(), sentence_piece(CHATML_SPECIALS)])

@@ -192,7 +192,7 @@ def _started() -> "subprocess.Popen[bytes]":
     # -P, and the path of this process in its place: the current folder is nowhere to import from.
     path = os.pathsep.join(filter(None, sys.path))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "tunelab.rendering.worker"],
+        [sys.executable, "-P", "-m", "tunelab.rendering.bulk.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

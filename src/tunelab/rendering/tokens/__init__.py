@@ -1,0 +1,1 @@
+"""Tokens: text to ids and back, and which words only look like control tokens."""
