@@ -124,8 +124,8 @@ def messages(dice: random.Random, words: list[str], num_turns: int) -> list[dict
 def tunelab_side(arguments: argparse.Namespace) -> dict[str, Any]:
     """Read, render and batch one epoch."""
     from tunelab.batching.config import BatchingConfig
-    from tunelab.batching.grove import plant_step
     from tunelab.batching.schedule import Schedule
+    from tunelab.batching.step_plan import plant_step
     from tunelab.flows.data import read_side  # noqa: F401 - `read` imports it, and imports are not measured
 
     started = time.process_time()

@@ -85,12 +85,12 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     from tunelab.adapters.attach import attach
     from tunelab.adapters.config import LoraConfig
     from tunelab.batching.config import BatchingConfig
-    from tunelab.batching.grove import plant_step
     from tunelab.batching.schedule import Step
+    from tunelab.batching.step_plan import plant_step
     from tunelab.events import EventLog
     from tunelab.models.config import ModelConfig
     from tunelab.models.estimate import estimate_step
-    from tunelab.models.load import load_model
+    from tunelab.models.load_model import load_model
     from tunelab.models.memory import sizes_of
     from tunelab.training.config import TrainingConfig
     from tunelab.training.loop import fit

@@ -71,7 +71,7 @@ def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     from tunelab.batching.schedule import Step
     from tunelab.events import AnyEvent, EventLog, StepDone
     from tunelab.models.config import ModelConfig
-    from tunelab.models.load import load_model
+    from tunelab.models.load_model import load_model
     from tunelab.recipes import resolve_recipe
     from tunelab.training.loop import fit
 

@@ -14,14 +14,14 @@ import torch
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching.config import BatchingConfig
-from tunelab.batching.grove import plant_step
 from tunelab.batching.schedule import Schedule
+from tunelab.batching.step_plan import plant_step
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.files import new_folder
 from tunelab.models.attention import forest_attention
 from tunelab.models.config import ModelConfig
-from tunelab.models.load import load_model
-from tunelab.models.locate import locate_model
+from tunelab.models.load_model import load_model
+from tunelab.models.locate_model import locate_model
 from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.config import RenderingConfig
 from tunelab.rendering.load_renderer import load_renderer

@@ -133,9 +133,9 @@ def _warm_up(model: Path, folder: Path) -> None:
     for module in _LOADED:
         import_module(module)
     from tunelab.events import StepDone
-    from tunelab.events.plot import terminal_plot, write_loss_plot
+    from tunelab.events.loss_plot import terminal_plot, write_loss_plot
     from tunelab.models.config import ModelConfig
-    from tunelab.models.load import load_model
+    from tunelab.models.load_model import load_model
 
     load_model(model, ModelConfig(device_map="cpu"))
     facts = dict.fromkeys(StepDone.__struct_fields__, 1) | {"time": 0.0}

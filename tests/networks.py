@@ -18,7 +18,7 @@ from transformers import (
 from transformers.cache_utils import DynamicCache
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching.grove import Grove
+from tunelab.batching.step_plan import Grove
 from tunelab.models.branching import training_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.sources.row import Origin

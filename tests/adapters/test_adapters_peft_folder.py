@@ -15,7 +15,7 @@ from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
 from tunelab.errors import AdapterError
 from tunelab.files import sha256_file
-from tunelab.models.locate import EMBEDDED_MODELS
+from tunelab.models.locate_model import EMBEDDED_MODELS
 
 KINDS: dict[str, AdapterConfig] = {
     "lora": LoraConfig(r=4),

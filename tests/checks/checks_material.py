@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tunelab.checks.config import ChecksConfig
-from tunelab.checks.material import Material
+from tunelab.checks.context import Material
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.rendering.rendered import Dropped, DropReason, Rendered, RenderedSet
 from tunelab.sources.row import Origin

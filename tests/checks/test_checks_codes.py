@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "check.md"
 def codes_of_the_room() -> set[str]:
     """Return every text that looks like a code and is written as one: `code="…"`, or in a table of checks."""
     found: set[str] = set()
-    for file in ROOM.glob("on_*.py"):
+    for file in (ROOM / "rules").glob("*.py"):
         texts = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
         found |= {text for text in texts if isinstance(text, str) and text in CODES}
         found |= set(re.findall(r'code="(\w+)"', file.read_text()))

@@ -6,9 +6,9 @@ from random import Random
 from checks_material import chat, material
 
 from tunelab.checks.config import ChecksConfig
+from tunelab.checks.context import Material
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material
-from tunelab.checks.on_copies import near_copies
+from tunelab.checks.rules.near_duplicates import near_copies
 from tunelab.conversations.conversation import Conversation, Message
 
 

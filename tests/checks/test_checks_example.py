@@ -5,8 +5,8 @@ from checks_material import a_set, chat, chats, material, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.checks.example import Measure, choose, measure_named
-from tunelab.checks.material import Material
+from tunelab.checks.context import Material
+from tunelab.checks.report.examples import Measure, choose, measure_named
 from tunelab.errors import UserError
 from tunelab.rendering.rendered import Dropped
 from tunelab.sources.row import Origin

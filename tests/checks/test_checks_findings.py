@@ -8,8 +8,8 @@ from checks_material import a_set, chat, chats, dropped, material, of_sequences,
 
 from tunelab.checks.check import check
 from tunelab.checks.config import ChecksConfig
+from tunelab.checks.context import Material, PlannedRun
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material, PlannedRun
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.errors import DataError
 from tunelab.rendering.rendered import LeftOut

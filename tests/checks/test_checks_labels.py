@@ -6,9 +6,9 @@ from dataclasses import replace
 from checks_material import chat, material
 
 from tunelab.checks.config import ChecksConfig
+from tunelab.checks.context import Material
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material
-from tunelab.checks.on_labels import labels
+from tunelab.checks.rules.labels import labels
 from tunelab.conversations.conversation import Conversation
 
 

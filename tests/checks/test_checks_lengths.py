@@ -6,7 +6,7 @@ from checks_material import a_set, chats, material, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.checks.statistics import CandidateLength, Statistics, statistics
+from tunelab.checks.report.statistics import CandidateLength, Statistics, statistics
 from tunelab.conversations.conversation import Conversation
 from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import Dropped, Rendered

@@ -8,9 +8,9 @@ from test_checks_findings import RUN, clean, the
 
 from tunelab.checks.check import check
 from tunelab.checks.config import ChecksConfig
-from tunelab.checks.material import PlannedModel
+from tunelab.checks.context import PlannedModel
 from tunelab.models.estimate import MemoryEstimate
-from tunelab.models.targets import Target
+from tunelab.models.requested_targets import Target
 
 MODEL = PlannedModel(
     targets=(Target(wish="mlp", modules=("layers.0.mlp.up", "layers.1.mlp.up"), shapes=((2, 2),) * 2, num_layers=2),),

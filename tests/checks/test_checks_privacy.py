@@ -6,9 +6,9 @@ import pytest
 from checks_material import chat, chats, material
 
 from tunelab.checks.check import check
+from tunelab.checks.context import Material
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material
-from tunelab.checks.on_privacy import privacy, privacy_of_tools
+from tunelab.checks.rules.privacy import privacy, privacy_of_tools
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.sources.row import Origin
 

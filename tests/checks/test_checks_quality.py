@@ -7,9 +7,9 @@ from checks_material import chat, chats, material
 
 from tunelab.checks.check import check
 from tunelab.checks.config import ChecksConfig
+from tunelab.checks.context import Material
 from tunelab.checks.finding import Finding
-from tunelab.checks.material import Material
-from tunelab.checks.on_quality import QUALITY_CHECKS
+from tunelab.checks.rules.quality import QUALITY_CHECKS
 from tunelab.conversations.conversation import Conversation, Message
 
 LONG = "The order was sent yesterday and will arrive at your address within three days from now on, all being well. "

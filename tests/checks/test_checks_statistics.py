@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunelab.batching.redundancy import count_repeats
-from tunelab.checks.material import Material
-from tunelab.checks.statistics import Statistics, TokenStatistics, response_types, short, statistics
+from tunelab.checks.context import Material
+from tunelab.checks.report.statistics import Statistics, TokenStatistics, response_types, short, statistics
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.errors import DataError
 from tunelab.sources.row import Origin

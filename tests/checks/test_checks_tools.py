@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import pytest
 from checks_material import chats, material
 
-from tunelab.checks.catalogue import Catalogues
 from tunelab.checks.check import check
 from tunelab.checks.finding import Finding
+from tunelab.checks.tool_catalog import Catalogues
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.sources.row import Origin
 

@@ -14,7 +14,7 @@ from tunelab.cleaning.readers import chunks
 from tunelab.cleaning.readers.read_batches import OtherWayError, find_way, first_rows, read_batches
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows
-from tunelab.sources.opening import MAX_LINE_BYTES
+from tunelab.sources.text_stream import MAX_LINE_BYTES
 
 MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

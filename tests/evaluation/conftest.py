@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunelab.adapters.attach import attach
 from tunelab.flows.facts import RunFacts
-from tunelab.models.load import load_model
+from tunelab.models.load_model import load_model
 from tunelab.recipes import Recipe, to_yaml
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.starter import NANO_FOLDER

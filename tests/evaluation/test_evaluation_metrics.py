@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_interval():
 
 def test_evaluation_brings_no_torch():
     code = (
-        "import sys, tunelab.evaluation.report, tunelab.evaluation.html, tunelab.evaluation.words;"
+        "import sys, tunelab.evaluation.report, tunelab.evaluation.report_html, tunelab.evaluation.report_words;"
         "print([name for name in ('torch', 'transformers', 'peft', 'sacrebleu') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

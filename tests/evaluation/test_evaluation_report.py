@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 import pytest
 
 from tunelab.errors import RunError
-from tunelab.evaluation.html import mark_differences, to_html
 from tunelab.evaluation.report import (
     Answer,
     Difference,
@@ -20,7 +19,8 @@ from tunelab.evaluation.report import (
     compare,
     read_report,
 )
-from tunelab.evaluation.words import headline, totals_table
+from tunelab.evaluation.report_html import mark_differences, to_html
+from tunelab.evaluation.report_words import headline, totals_table
 
 SETTING = Setting(
     run="taxonomy-1",

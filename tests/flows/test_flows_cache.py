@@ -8,7 +8,7 @@ import pytest
 from flows_files import rows, write_recipe, write_rows
 
 from tunelab.flows.data import Gathered, gather
-from tunelab.models.locate import locate_model
+from tunelab.models.locate_model import locate_model
 from tunelab.recipes import resolve_recipe
 from tunelab.rendering.bulk import cache
 from tunelab.rendering.load_renderer import load_renderer

@@ -8,7 +8,7 @@ import pytest
 from flows_files import row, rows, write_recipe, write_rows
 from jsonschema import Draft202012Validator
 
-from tunelab.checks.document import json_schema
+from tunelab.checks.report.document import json_schema
 from tunelab.cli.main import run
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "check.schema.json"

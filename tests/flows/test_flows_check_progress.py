@@ -7,7 +7,7 @@ import pytest
 from flows_files import rows, write_rows
 from rich.console import Console
 
-from tunelab.checks.early import FirstFinding
+from tunelab.checks.streaming import FirstFinding
 from tunelab.cli import check as command
 from tunelab.cli import output
 from tunelab.cli.main import run

@@ -7,10 +7,10 @@ from flows_files import row, rows, write_recipe, write_rows
 
 from tunelab.errors import DataError
 from tunelab.flows.data import Gathered, gather
-from tunelab.models.locate import locate_model
+from tunelab.models.locate_model import locate_model
 from tunelab.recipes import resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
-from tunelab.sources.opening import OnBad
+from tunelab.sources.text_stream import OnBad
 
 
 def gathered(folder: Path, *settings: str, on_bad: OnBad | None = None) -> Gathered:

@@ -28,7 +28,7 @@ from tunelab.flows import gate as flow_gate
 from tunelab.flows.data import gather
 from tunelab.flows.opened import open_run
 from tunelab.flows.train import Trained, train
-from tunelab.models.locate import locate_model
+from tunelab.models.locate_model import locate_model
 from tunelab.recipes import recipe_hash, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.workspace import Run, Workspace

@@ -25,7 +25,7 @@ from tunelab.evaluation.report import Report
 from tunelab.events import AnyEvent, Notice
 from tunelab.flows import train as flow
 from tunelab.flows.compare import compare_run
-from tunelab.models.load import load_model
+from tunelab.models.load_model import load_model
 from tunelab.recipes import Recipe, resolve_recipe
 from tunelab.recipes.recipe import FIELDS, to_yaml
 from tunelab.rendering.rendered import Rendered

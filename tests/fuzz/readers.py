@@ -23,9 +23,9 @@ from tunelab.cleaning.output.output_files import beside
 from tunelab.conversations import ConversationConfig, read_conversations, split_conversations
 from tunelab.conversations.tools import read_catalog
 from tunelab.errors import DataError, TunelabError
+from tunelab.models.architecture import running_kinds_in
 from tunelab.models.config import ModelConfig
-from tunelab.models.kinds import running_kinds_in
-from tunelab.models.locate import locate_model, max_positions
+from tunelab.models.locate_model import locate_model, max_positions
 from tunelab.recipes import explain, resolve_recipe, to_yaml
 from tunelab.recipes.overrides import from_dotenv
 from tunelab.rendering.capabilities import find_abilities

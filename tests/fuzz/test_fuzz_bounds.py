@@ -19,7 +19,7 @@ from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.conversations.tools import read_catalog
 from tunelab.errors import DataError, RecipeError, UserError
 from tunelab.recipes import resolve_recipe
-from tunelab.sources import SourceFile, opening, read_rows
+from tunelab.sources import SourceFile, read_rows, text_stream
 
 
 def rows_of(path: Path, bad: list[DataError] | None = None) -> int:
@@ -59,7 +59,7 @@ def test_twice_the_input_takes_about_twice_the_time(kind: str, tmp_path: Path) -
 def test_a_file_that_unpacks_to_absurdly_more_is_refused_with_the_limit(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "ANY_UNPACKED_BYTES", 2**20)
+    monkeypatch.setattr(text_stream, "ANY_UNPACKED_BYTES", 2**20)
     lines = b'{"text": "a"}\n' * 400_000
     path = tmp_path / f"t.jsonl.{kind}"
     path.write_bytes(gzip.compress(lines) if kind == "gz" else zstandard.compress(lines))
@@ -164,7 +164,7 @@ def test_half_a_gigabyte_on_one_line_is_refused_in_less_memory(tmp_path: Path) -
         "import resource, sys; from pathlib import Path; from tunelab.sources import SourceFile, read_rows\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29)); bad = []\n"
         "from tunelab.sources import json_rows, opening\n"
-        "rows = opening.read_lines(Path(sys.argv[1]), 't.jsonl', bad.append)\n"
+        "rows = text_stream.read_lines(Path(sys.argv[1]), 't.jsonl', bad.append)\n"
         "print([number for number, _ in rows], *bad)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)

@@ -20,9 +20,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from networks import _SIZES, FAMILIES, tiny_network
 from running_networks import RUNNING, running_network
 from tunelab.errors import ModelError
+from tunelab.models.architecture import running_kinds, running_kinds_in
 from tunelab.models.attention import IMPLEMENTATION
 from tunelab.models.branching import cannot_branch, network_kinds, training_attention
-from tunelab.models.kinds import running_kinds, running_kinds_in
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

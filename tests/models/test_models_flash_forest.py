@@ -10,7 +10,7 @@ from networks import run_grove, sequence, tiny_network
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching.forest import paths, plant
-from tunelab.batching.grove import plant_step
+from tunelab.batching.step_plan import plant_step
 from tunelab.models import flash_forest as module
 from tunelab.models.attention import ForestLayout, _masked
 from tunelab.models.branching import cannot_branch

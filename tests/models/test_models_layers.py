@@ -7,7 +7,7 @@ from networks import FAMILIES
 from running_networks import RUNNING
 from tunelab.errors import AdapterError
 from tunelab.models.layers import find_targets
-from tunelab.models.load import empty_model
+from tunelab.models.load_model import empty_model
 
 PHI_4_MINI = Phi3Config(
     vocab_size=200064,

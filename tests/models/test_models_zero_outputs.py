@@ -11,8 +11,8 @@ from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.errors import AdapterError
 from tunelab.models import zero_outputs
-from tunelab.models.header import read_headers
 from tunelab.models.layers import find_targets
+from tunelab.models.weight_headers import read_headers
 from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
 
 NO_IDS = np.array([], dtype=np.int32)

@@ -18,7 +18,7 @@ from tunelab.models.branching import cannot_branch
 from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
 from tunelab.models.memory import sizes_of
 from tunelab.recipes import resolve_recipe
-from tunelab.training.evaluate import held_out_loss
+from tunelab.training.held_out_loss import held_out_loss
 from tunelab.workspace import Workspace
 
 SIZES = {

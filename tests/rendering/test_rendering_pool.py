@@ -14,8 +14,7 @@ from small_models import CHATML, assistant, conversation, renderer_of, user
 
 from tunelab.conversations.conversation import Conversation, ToolCall
 from tunelab.errors import DataError
-from tunelab.rendering.bulk import pool
-from tunelab.rendering.bulk import render_all
+from tunelab.rendering.bulk import pool, render_all
 from tunelab.rendering.bulk.pool import Beside
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer

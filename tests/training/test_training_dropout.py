@@ -7,7 +7,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from networks import sequence, tiny_network
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
-from tunelab.batching.grove import Grove, plant_batches
+from tunelab.batching.step_plan import Grove, plant_batches
 from tunelab.models.attention import forest_attention
 from tunelab.training.forward import forest_loss
 from tunelab.training.root import run_root

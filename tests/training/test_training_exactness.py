@@ -12,7 +12,7 @@ from networks import FAMILIES, padded_unshared_loss, run_grove, sequence, tiny_n
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
-from tunelab.batching.grove import Grove, plant_batches, plant_step
+from tunelab.batching.step_plan import Grove, plant_batches, plant_step
 from tunelab.rendering.rendered import Rendered
 
 ADAPTERS: dict[str, AdapterConfig] = {
@@ -116,7 +116,7 @@ def _assert_cuts_change_nothing(  # type: ignore[no-untyped-def]
     assert gradient.norm() > 0
     for budget in budgets:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tunelab.batching.grove._SHORTEST_ROOT", 1)
+            patch.setattr("tunelab.batching.step_plan._SHORTEST_ROOT", 1)
             grove = plant_step(sequences, micro_batch_tokens=budget, num_virtual_tokens=adapter.num_virtual_tokens)
         if len(grove.forests) > 1:
             assert len(grove.root_ids_R) >= adapter.num_virtual_tokens
@@ -143,7 +143,7 @@ def test_a_root_survives_gradient_checkpointing() -> None:
     network.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[attr-defined]
     plain, plain_adapter = _trained("llama", ADAPTERS["lora"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunelab.batching.grove._SHORTEST_ROOT", 1)
+        patch.setattr("tunelab.batching.step_plan._SHORTEST_ROOT", 1)
         grove = plant_step(UNDER_A_TRUNK, micro_batch_tokens=5)
     assert len(grove.root_ids_R) == len(TRUNK)
     loss, gradient = _grove_loss_and_gradient(network, adapter, grove)

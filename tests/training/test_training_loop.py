@@ -23,8 +23,8 @@ from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.config import TrainingConfig
-from tunelab.training.evaluate import held_out_loss
 from tunelab.training.forward import forest_loss
+from tunelab.training.held_out_loss import held_out_loss
 from tunelab.training.loop import Fit, fit
 from tunelab.training.root import Root
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tunelab.errors import RunError
-from tunelab.training.join import join_world
-from tunelab.training.processes import Processes
+from tunelab.training.join_world import join_world
+from tunelab.training.process_group import Processes
 from tunelab.training.world import ALONE
 
 TORCHRUN = {

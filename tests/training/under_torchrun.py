@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from tunelab.cli.main import run
-from tunelab.training import evaluate, processes, sharding, trainer
+from tunelab.training import sharding, trainer
 from tunelab.training.trainer import Trainer
 
 
@@ -39,8 +39,8 @@ def main(folder: Path) -> None:
         with (
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            mock.patch("tunelab.training.processes.rendezvous", meets),
-            mock.patch("tunelab.training.processes._FIRST_WORD_S", 1.0),
+            mock.patch("tunelab.training.process_group.rendezvous", meets),
+            mock.patch("tunelab.training.process_group._FIRST_WORD_S", 1.0),
             _terminated_at(stop_at),
             _NO_MEMORY[command.get("no_memory_in") if is_last else None](),
         ):

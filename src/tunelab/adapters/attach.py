@@ -10,7 +10,7 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig
 from tunelab.adapters.lora import attach_lora, load_lora
 from tunelab.adapters.peft_folder import read_peft_settings
-from tunelab.adapters.prefix import attach_prefix, load_prefix
+from tunelab.adapters.prefix_tuning import attach_prefix, load_prefix
 from tunelab.adapters.soft_prompt import attach_soft_prompt, load_soft_prompt
 from tunelab.errors import AdapterError
 

@@ -16,7 +16,7 @@ from tunelab.adapters.lora_linear import LoraLinear
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
 from tunelab.models.layers import find_targets
-from tunelab.models.targets import Target
+from tunelab.models.requested_targets import Target
 from tunelab.models.zero_outputs import zero_outputs_in_words
 
 

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Iterator
 
+from tunelab.checks.context import Material
 from tunelab.checks.finding import Finding, Findings
-from tunelab.checks.material import Material
-from tunelab.checks.on_conversations import CONVERSATION_CHECKS
-from tunelab.checks.on_copies import COPY_CHECKS
-from tunelab.checks.on_labels import LABEL_CHECKS
-from tunelab.checks.on_model import MODEL_CHECKS
-from tunelab.checks.on_plan import PLAN_CHECKS
-from tunelab.checks.on_privacy import PRIVACY_CHECKS
-from tunelab.checks.on_quality import QUALITY_CHECKS
-from tunelab.checks.on_rendering import RENDERING_CHECKS
-from tunelab.checks.on_roles import ROLE_CHECKS
-from tunelab.checks.on_template import TEMPLATE_CHECKS
-from tunelab.checks.on_tokens import TOKEN_CHECKS
-from tunelab.checks.on_tools import TOOL_CHECKS
+from tunelab.checks.rules.base_model import MODEL_CHECKS
+from tunelab.checks.rules.conversations import CONVERSATION_CHECKS
+from tunelab.checks.rules.labels import LABEL_CHECKS
+from tunelab.checks.rules.near_duplicates import COPY_CHECKS
+from tunelab.checks.rules.planned_run import PLAN_CHECKS
+from tunelab.checks.rules.privacy import PRIVACY_CHECKS
+from tunelab.checks.rules.quality import QUALITY_CHECKS
+from tunelab.checks.rules.reasoning import RENDERING_CHECKS
+from tunelab.checks.rules.roles import ROLE_CHECKS
+from tunelab.checks.rules.template import TEMPLATE_CHECKS
+from tunelab.checks.rules.tokens import TOKEN_CHECKS
+from tunelab.checks.rules.tools import TOOL_CHECKS
 
 Check = Callable[[Material], Iterator[Finding]]
 

@@ -43,7 +43,7 @@ from tunelab.conversations.label import LABEL_SETTINGS
 from tunelab.errors import RecipeError
 from tunelab.files import write_json
 from tunelab.sources import Origin, Row, SourceFile
-from tunelab.sources.collector import collector_at_rest
+from tunelab.sources.garbage import collector_at_rest
 
 OnProgress = Callable[[int, int, int], None]
 """Called with the bytes read, the bytes in all (0 where nobody knows) and the rows read so far."""

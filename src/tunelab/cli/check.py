@@ -17,7 +17,7 @@ from tunelab.cli.reading import OnRead, reading_bar
 from tunelab.errors import UserError
 
 if TYPE_CHECKING:
-    from tunelab.checks.early import FirstFinding
+    from tunelab.checks.streaming import FirstFinding
     from tunelab.errors import DataError
 
 _ON_PAGE = 8
@@ -78,19 +78,19 @@ def command(
     The exit code is 0 where nothing blocks a run, with 1 where something does, with 2 where the check could not run.
     """
     if json_schema:
-        from tunelab.checks.document import json_schema as schema
+        from tunelab.checks.report.document import json_schema as schema
 
         print(schema(), end="")
         raise typer.Exit(0)
     from tunelab.checks.config import FailOn
-    from tunelab.checks.example import measure_named
+    from tunelab.checks.report.examples import measure_named
     from tunelab.flows.check import check_data_or_recipe
 
     measure = None if worst is None else measure_named(worst)
     if fail_on is not None and fail_on not in get_args(FailOn):
         raise UserError(f'--fail-on is "{fail_on}"', expected=", ".join(get_args(FailOn)))
     if html is not None:
-        from tunelab.checks.page import refuse_what_is_no_page, to_html
+        from tunelab.checks.report.html import refuse_what_is_no_page, to_html
         from tunelab.files import write_file
 
         refuse_what_is_no_page(html)
@@ -115,7 +115,7 @@ def command(
     if html is not None:
         write_file(html, to_html(result.document(), checked=target or "the variables LLM_*"))
     if as_json:
-        from tunelab.checks.document import to_json
+        from tunelab.checks.report.document import to_json
 
         print(to_json(result.document()))
     else:
@@ -160,7 +160,7 @@ class _Watch:
 
 @contextmanager
 def _watched() -> Iterator[_Watch]:
-    from tunelab.sources.collector import collector_at_rest
+    from tunelab.sources.garbage import collector_at_rest
 
     watch = _Watch()
     with collector_at_rest():

@@ -61,7 +61,7 @@ def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settin
 
 def print_report(report: Report, *, show: int) -> None:
     """Print the verdict, the totals, what was left out, and `show` rows side by side."""
-    from tunelab.evaluation.words import INTERVALS, headline, totals_table
+    from tunelab.evaluation.report_words import INTERVALS, headline, totals_table
 
     rows = _spread(report.rows, show)
     for row in rows:

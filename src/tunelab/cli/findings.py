@@ -8,9 +8,9 @@ from tunelab.cli.output import console, harmless, print_table, say
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
-    from tunelab.checks.example import Example
     from tunelab.checks.finding import Finding
-    from tunelab.checks.statistics import Statistics
+    from tunelab.checks.report.examples import Example
+    from tunelab.checks.report.statistics import Statistics
     from tunelab.flows.check import CheckResult
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}

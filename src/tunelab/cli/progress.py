@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tunelab.checks.words import origins
+from tunelab.checks.rules.phrases import origins
 from tunelab.cli.output import console, harmless, say
 from tunelab.cli.reading import duration
 from tunelab.errors import counted

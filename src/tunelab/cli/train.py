@@ -14,7 +14,7 @@ from tunelab.cli.output import SET, named, say, this_command
 from tunelab.cli.progress import progress_line
 from tunelab.events import AnyEvent, RunFinished, read_events
 from tunelab.recipes import resolve_recipe
-from tunelab.training.join import join_world
+from tunelab.training.join_world import join_world
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def end_of(trained: Trained) -> None:
         say(f"This run is finished; nothing was done. Its adapter: {named(run.adapter)}")
         say("To train longer, start a new run: raise training.num_train_epochs and leave --resume out.")
         return
-    from tunelab.events.plot import terminal_plot
+    from tunelab.events.loss_plot import terminal_plot
 
     events = read_events(run.events_file)
     say(terminal_plot(events))

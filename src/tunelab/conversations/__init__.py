@@ -3,7 +3,7 @@
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message, Role, ToolCall
 from tunelab.conversations.format import Format
-from tunelab.conversations.reading import FORMATS, Conversations, read_conversations
+from tunelab.conversations.read_conversations import FORMATS, Conversations, read_conversations
 from tunelab.conversations.split import split_conversations
 
 __all__ = [

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from tunelab.conversations.pattern import refuse_bad_pattern
+from tunelab.conversations.safe_regex import refuse_bad_pattern
 
 FormatName = Literal[
     "auto",

@@ -6,8 +6,8 @@ from typing import Literal
 
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.field_types import Fields, fault, optional_text
 from tunelab.conversations.tools import read_tools
-from tunelab.conversations.values import Fields, fault, optional_text
 from tunelab.sources import Row
 
 

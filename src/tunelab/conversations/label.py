@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tunelab.conversations.asked import trained_turns
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation
+from tunelab.conversations.fingerprints import trained_turns
 from tunelab.conversations.format import fields_of
-from tunelab.conversations.pattern import first_matches
+from tunelab.conversations.safe_regex import first_matches
 from tunelab.errors import RecipeError, guess
 from tunelab.sources import Row
 

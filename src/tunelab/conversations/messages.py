@@ -5,9 +5,9 @@ from typing import Literal
 
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message, Role, ToolCall
+from tunelab.conversations.field_types import Fields, fault, fields, items, optional_text, text
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.tools import read_call, read_calls
-from tunelab.conversations.values import Fields, fault, fields, items, optional_text, text
 from tunelab.errors import did_you_mean
 from tunelab.sources import Origin, Row, kind_of
 

@@ -2,8 +2,8 @@
 
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.field_types import fault, items, optional_text, text
 from tunelab.conversations.format import build, fields_of
-from tunelab.conversations.values import fault, items, optional_text, text
 from tunelab.sources import Row
 
 

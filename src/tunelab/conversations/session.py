@@ -2,9 +2,9 @@
 
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.field_types import fault, fields
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.messages import read_message, read_messages
-from tunelab.conversations.values import fault, fields
 from tunelab.sources import Row, kind_of
 
 

@@ -2,10 +2,10 @@
 
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.field_types import fault, fields, items, text
 from tunelab.conversations.format import build, fields_of
 from tunelab.conversations.messages import list_field
 from tunelab.conversations.tools import read_call
-from tunelab.conversations.values import fault, fields, items, text
 from tunelab.errors import did_you_mean
 from tunelab.sources import Origin, Row, kind_of
 

@@ -7,8 +7,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tunelab.conversations.asked import beginnings
 from tunelab.conversations.conversation import Conversation
+from tunelab.conversations.fingerprints import beginnings
 
 if TYPE_CHECKING:
     import numpy as np

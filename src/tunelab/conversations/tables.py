@@ -7,8 +7,8 @@ from string import Formatter
 
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.field_types import fault, text
 from tunelab.conversations.format import build, fields_of
-from tunelab.conversations.values import fault, text
 from tunelab.errors import RecipeError, did_you_mean, guess, listed
 from tunelab.sources import Row
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tunelab.conversations.conversation import ToolCall
-from tunelab.conversations.values import fault, fields, items, text
+from tunelab.conversations.field_types import fault, fields, items, text
 from tunelab.errors import DataError
 from tunelab.files import read_small_file
 from tunelab.sources import Origin, kind_of, parse_json

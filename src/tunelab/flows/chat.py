@@ -11,7 +11,7 @@ from tunelab.conversations import Message
 from tunelab.flows.opened import open_run
 from tunelab.generation.completion import Sampling
 from tunelab.generation.generate import stream
-from tunelab.generation.pieces import text_pieces
+from tunelab.generation.text_pieces import text_pieces
 from tunelab.rendering.rendered import TokenIds
 from tunelab.rendering.renderer import Renderer
 from tunelab.workspace import Run

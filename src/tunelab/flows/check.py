@@ -10,22 +10,22 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
-from tunelab.checks.document import Document
-from tunelab.checks.early import EarlyLook, FirstFinding
-from tunelab.checks.example import Example, Measure
+from tunelab.checks.context import Material, PlannedModel, PlannedRun
 from tunelab.checks.finding import Findings
-from tunelab.checks.material import Material, PlannedModel, PlannedRun
-from tunelab.checks.statistics import Statistics, statistics
+from tunelab.checks.report.document import Document
+from tunelab.checks.report.examples import Example, Measure
+from tunelab.checks.report.statistics import Statistics, statistics
+from tunelab.checks.streaming import EarlyLook, FirstFinding
 from tunelab.flows.data import Gathered, OnProgress, gather, nobody
 from tunelab.flows.examples import make_examples
 from tunelab.flows.footprint import planned_model
 from tunelab.flows.plan import make_schedule, planned_run
-from tunelab.models.kinds import other_inputs_in, quantized_in, running_kinds_in
-from tunelab.models.locate import locate_model, max_positions
+from tunelab.models.architecture import other_inputs_in, quantized_in, running_kinds_in
+from tunelab.models.locate_model import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
-from tunelab.sources.opening import OnBad
+from tunelab.sources.text_stream import OnBad
 from tunelab.texts.language import load_beside
 
 RECIPE_SUFFIXES = (".yaml", ".yml")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tunelab.adapters.config import LoraConfig, PrefixTuningConfig
 from tunelab.errors import counted
-from tunelab.evaluation.html import to_html
 from tunelab.evaluation.report import Answer, HeldOutLoss, Report, Setting, Side, compare
+from tunelab.evaluation.report_html import to_html
 from tunelab.files import write_file
 from tunelab.flows.held_out import Chosen, choose_questions, read_held_out
 from tunelab.flows.opened import OpenedRun, open_run
@@ -17,7 +17,7 @@ from tunelab.generation.decode import longest_prompt
 from tunelab.generation.generate import generate
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
-from tunelab.training.evaluate import held_out_loss
+from tunelab.training.held_out_loss import held_out_loss
 from tunelab.workspace import Run
 
 OnProgress = Callable[[str, int, int], None]

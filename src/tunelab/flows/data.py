@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
-from tunelab.conversations.asked import questions
+from tunelab.conversations.fingerprints import questions
 from tunelab.errors import DataError, counted
 from tunelab.flows.clean import Rejected, clean_for, in_words, rejected_rows
 from tunelab.recipes import DataConfig, ResolvedRecipe
@@ -16,7 +16,7 @@ from tunelab.rendering.bulk.cache import cache_folder, render_cached
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Row, SourceFile, locate_data, read_rows, refuse, sample
-from tunelab.sources.opening import OnBad
+from tunelab.sources.text_stream import OnBad
 
 _TOLD_ROWS = 100
 

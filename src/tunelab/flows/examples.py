@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tunelab.checks.example import Example, Measure, Said, choose
-from tunelab.checks.material import Material
-from tunelab.checks.statistics import response_type
+from tunelab.checks.context import Material
+from tunelab.checks.report.examples import Example, Measure, Said, choose
+from tunelab.checks.report.statistics import response_type
 from tunelab.conversations import Conversation
 from tunelab.errors import DataError, counted
 from tunelab.rendering.preview import preview

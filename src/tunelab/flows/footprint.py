@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.adapters.config import LoraConfig
-from tunelab.adapters.size import count_trainable
+from tunelab.adapters.trainable_weights import count_trainable
 from tunelab.batching.schedule import Schedule
-from tunelab.checks.material import PlannedModel
+from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
 from tunelab.flows.plan import sharing_of
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
-from tunelab.models.header import StoredWeights, read_headers
-from tunelab.models.targets import Target, match_targets
+from tunelab.models.requested_targets import Target, match_targets
+from tunelab.models.weight_headers import StoredWeights, read_headers
 from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered

@@ -10,9 +10,9 @@ from tunelab.adapters.config import LoraConfig, PrefixTuningConfig, SoftPromptCo
 from tunelab.adapters.peft_folder import read_peft_settings
 from tunelab.errors import AdapterError, ModelError, RecipeError, RunError
 from tunelab.flows.facts import RunFacts, read_facts
-from tunelab.models.load import load_model
+from tunelab.models.load_model import load_model
 from tunelab.models.loaded import LoadedModel
-from tunelab.models.locate import locate_model
+from tunelab.models.locate_model import locate_model
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer

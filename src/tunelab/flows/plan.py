@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunelab.batching.config import BatchingConfig
-from tunelab.batching.grove import plant_step
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Batch, Schedule, evaluation_batches
-from tunelab.checks.material import PlannedRun
+from tunelab.batching.step_plan import plant_step
+from tunelab.checks.context import PlannedRun
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 

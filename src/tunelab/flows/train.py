@@ -17,7 +17,7 @@ from tunelab.adapters.config import SoftPromptConfig
 from tunelab.batching.config import BatchingConfig
 from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
-from tunelab.events.plot import write_loss_plot
+from tunelab.events.loss_plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.data import gather
 from tunelab.flows.facts import RunFacts, common_opening
@@ -25,16 +25,16 @@ from tunelab.flows.gate import announce, batching_that_fits, refuse_unknown_toke
 from tunelab.flows.plan import held_out_batches
 from tunelab.flows.processes import agree, announce_processes
 from tunelab.flows.stopping import stop_on_signals
-from tunelab.models.load import load_model
+from tunelab.models.load_model import load_model
 from tunelab.models.loaded import LoadedModel
-from tunelab.models.locate import locate_model, require_weights
+from tunelab.models.locate_model import locate_model, require_weights
 from tunelab.models.precision import choose_precision
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.training.checkpoint import latest_checkpoint
-from tunelab.training.evaluate import held_out_loss
+from tunelab.training.held_out_loss import held_out_loss
 from tunelab.training.loop import Fit, fit
 from tunelab.training.sharding import shard
 from tunelab.training.world import ALONE, World

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunelab.models.described import read_description
+from tunelab.models.model_files import read_description
 
 _ADAM_COPIES = 4  # weight, gradient and two moments of each trained weight, in float32
 _FEWEST_TOKENS = 256  # fewer at a time save nothing beside the base model

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from tunelab.models.targets import Target, match_targets, role_of
+from tunelab.models.requested_targets import Target, match_targets, role_of
 
 
 def find_targets(network: PreTrainedModel, wishes: str | Sequence[str]) -> list[Target]:

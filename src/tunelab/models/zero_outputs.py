@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tunelab.models.header import StoredTensor, StoredWeights, stored_tensors
+from tunelab.models.weight_headers import StoredTensor, StoredWeights, stored_tensors
 
 MOST_BYTES = 2**30
 """Of all weights that are looked at: a second of reading, where no copy of the files is in memory."""

@@ -16,8 +16,8 @@ from typing import Any
 from tunelab.errors import RecipeError, guess_file
 from tunelab.files import read_small_file
 from tunelab.recipes.recipe import SECTIONS
-from tunelab.sources.locate import DATA_SUFFIXES
-from tunelab.sources.opening import unpacked_suffix
+from tunelab.sources.locate_data import DATA_SUFFIXES
+from tunelab.sources.text_stream import unpacked_suffix
 
 _TOLD_FAULTS = 20
 _LISTED_FILES = 8

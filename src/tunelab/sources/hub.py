@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunelab.errors import DataError, MissingExtraError
-from tunelab.sources.files import SourceFile
 from tunelab.sources.row import Origin, Row
+from tunelab.sources.source_files import SourceFile
 
 _NAME = re.compile(r"(?P<data_set>[\w.-]+(?:/[\w.-]+)?)(?:\[(?P<split>[^\[\]]+(?:\[[^\]]*\])?)\])?")
 HELD_OUT_SPLITS = ("validation", "valid", "eval", "dev", "test")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.errors import DataError
-from tunelab.sources.opening import MAX_LINE_BYTES, OnBad, read_chunks, read_head, read_lines, too_long
 from tunelab.sources.row import Origin, Row
 from tunelab.sources.strict_json import kind_of, parse_json
+from tunelab.sources.text_stream import MAX_LINE_BYTES, OnBad, read_chunks, read_head, read_lines, too_long
 
 _ARRAY = re.compile(r"\s*\[")
 _WRAPPED_ARRAY = re.compile(

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunelab.errors import DataError, listed
-from tunelab.sources.opening import MAX_LINE_BYTES, OnBad, open_bytes, read_head, read_lines, refuse
 from tunelab.sources.row import Origin, Row
+from tunelab.sources.text_stream import MAX_LINE_BYTES, OnBad, open_bytes, read_head, read_lines, refuse
 
 if TYPE_CHECKING:
     import polars as pl

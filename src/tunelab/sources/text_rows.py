@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunelab.sources.opening import MAX_LINE_BYTES, OnBad, read_head, read_lines, too_long
 from tunelab.sources.row import Origin, Row
+from tunelab.sources.text_stream import MAX_LINE_BYTES, OnBad, read_head, read_lines, too_long
 
 
 def read_text(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:

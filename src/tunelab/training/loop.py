@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching.budget import above_budget
+from tunelab.batching.budget_notice import above_budget
 from tunelab.batching.config import BatchingConfig
-from tunelab.batching.deal import deal
-from tunelab.batching.grove import NOTHING, plant_step
-from tunelab.batching.rows import plant_rows
+from tunelab.batching.padded_rows import plant_rows
 from tunelab.batching.schedule import Schedule, Step
+from tunelab.batching.split_over_ranks import deal
+from tunelab.batching.step_plan import NOTHING, plant_step
 from tunelab.errors import RunError
 from tunelab.events import EventLog, Notice
 from tunelab.models.branching import cannot_branch

@@ -21,10 +21,10 @@ from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.forest import Forest
-from tunelab.batching.grove import Grove
+from tunelab.batching.step_plan import Grove
 from tunelab.errors import ModelError, RunError
 from tunelab.models.loaded import LoadedModel
-from tunelab.training.processes import lost_if_it_fails
+from tunelab.training.process_group import lost_if_it_fails
 from tunelab.training.root import Root, run_root
 from tunelab.training.world import World
 

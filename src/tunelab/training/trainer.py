@@ -15,13 +15,13 @@ import transformers
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching.grove import Grove
 from tunelab.batching.schedule import Step
+from tunelab.batching.step_plan import Grove
 from tunelab.errors import RunError
 from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
 from tunelab.files import sha256_text
 from tunelab.models.branching import training_attention
-from tunelab.models.host import spare_memory
+from tunelab.models.cpu_settings import spare_memory
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
 from tunelab.training.checkpoint import Checkpoint, Progress, save_checkpoint

@@ -12,7 +12,7 @@ from tunelab.conversations.format import fields_of
 from tunelab.errors import DataError, listed
 from tunelab.files import new_files, read_small_file
 from tunelab.sources import Row, SourceFile
-from tunelab.sources.opening import unpacked_suffix
+from tunelab.sources.text_stream import unpacked_suffix
 
 REJECTED, REPORT = "rejected.jsonl", "report.json"
 WRITTEN = "written"

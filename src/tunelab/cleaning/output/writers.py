@@ -14,7 +14,7 @@ import zstandard
 
 from tunelab.cleaning.readers.batch import RECORD, json_of
 from tunelab.errors import DataError, did_you_mean
-from tunelab.sources.opening import unpacked_suffix
+from tunelab.sources.text_stream import unpacked_suffix
 
 JSON_SUFFIXES = (".jsonl", ".ndjson")
 TABLE_SUFFIXES = {".csv": ",", ".tsv": "\t"}

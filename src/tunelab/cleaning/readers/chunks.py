@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from tunelab.sources import SourceFile
-from tunelab.sources.opening import MAX_LINE_BYTES, open_bytes, read_head, too_long
+from tunelab.sources.text_stream import MAX_LINE_BYTES, open_bytes, read_head, too_long
 
 TABLE_BYTES = 16 * 2**20
 """Of a table: large enough that a piece costs little besides its bytes, small enough that its memory is used again."""

@@ -13,8 +13,8 @@ from tunelab.cleaning.readers.delimited_layout import Layout, Marks, find_marks,
 from tunelab.cleaning.readers.prefetch import side_by_side
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.sources import SourceFile
-from tunelab.sources.opening import read_head, unpacked_suffix
 from tunelab.sources.table_rows import separator_of
+from tunelab.sources.text_stream import read_head, unpacked_suffix
 
 _LONGEST_RECORD = 2 * TABLE_BYTES
 

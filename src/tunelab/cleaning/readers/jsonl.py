@@ -16,7 +16,7 @@ from tunelab.cleaning.readers.prefetch import side_by_side
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Origin, SourceFile, kind_of, parse_json
-from tunelab.sources.opening import PROBABLY_LATIN
+from tunelab.sources.text_stream import PROBABLY_LATIN
 
 _DECODER = msgspec.json.Decoder()
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")

@@ -20,8 +20,8 @@ from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Row, SourceFile, read_rows
 from tunelab.sources.json_rows import holds_json_lines
-from tunelab.sources.opening import read_head, unpacked_suffix
 from tunelab.sources.table_rows import parquet_frames
+from tunelab.sources.text_stream import read_head, unpacked_suffix
 
 LOOKED_AT = 1000
 """Rows by which a file's shape is judged."""

@@ -1,0 +1,128 @@
+"""What the checks look at: everything that was read, and the run that is planned with it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tunelab.checks.config import ChecksConfig
+from tunelab.conversations.conversation import Conversation
+from tunelab.errors import DataError
+from tunelab.models.estimate import MemoryEstimate
+from tunelab.models.requested_targets import Target
+from tunelab.rendering.rendered import Rendered, RenderedSet
+from tunelab.rendering.template_messages import Abilities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """The course of a run as far as it can be known before it."""
+
+    total_steps: int
+    """Optimizer steps."""
+    examples_per_step: int | None
+    """Training conversations that an optimizer step takes; None where it takes filled rows."""
+    num_warmup_steps: int = 0
+    uses_warmup: bool = False
+    """True where the scheduler is one that warms up."""
+    num_epochs: float = 1.0
+    """Passes over the training rows."""
+    wants_evaluation: bool = False
+    """True where the recipe wants held-out loss, whether or not rows are held out."""
+    evaluates: bool = False
+    """True where held-out loss is measured every `eval_steps`."""
+    eval_steps: int = 1
+    save_steps: int = 1
+    keeps_best: bool = False
+    """True where the best checkpoint is the one that is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedModel:
+    """What a run would train of its base model, and the memory it would take, as far as the model's files tell."""
+
+    targets: tuple[Target, ...]
+    """What each wish of `lora.target_modules` matches; empty for other adapters."""
+    unmatched: str
+    """Which wish matches nothing, and where it stands; empty where all match."""
+    remedy: str
+    """What to wish for instead."""
+    num_weights: int
+    num_trainable: int
+    dtype: str
+    """Precision of the base weights in memory."""
+    device: str
+    """Where the run is expected to be: ``a CPU``, ``a GPU``."""
+    device_bytes: int | None
+    """Memory of that device; None where it is not known."""
+    memory: MemoryEstimate | None
+    """Of the largest micro-batch of an epoch."""
+    divides_by_zero: str = ""
+    """What DoRA would divide by zero; empty where it would not, or nobody looked."""
+    divides_remedy: str = ""
+    """What to train instead."""
+    num_expert_weights: int = 0
+    """Of `num_weights`, those of experts, which no layer of LoRA reaches."""
+
+    def in_words(self) -> Iterator[str]:
+        """Yield what is trained, of how much, and in how much memory, a sentence each."""
+        yield from (target.in_words for target in self.targets)
+        if not self.unmatched:
+            yield f"{self.num_trainable:,} trainable weights over {self.num_weights:,} frozen ones"
+            if self.memory is not None:
+                yield f"memory: {self.memory.in_words()}, in {self.dtype} on {self.device}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Data as they were read, rendered where a tokenizer is at hand. Checks change none of it."""
+
+    train: Sequence[Conversation]
+    held_out: Sequence[Conversation] = ()
+    rendered_train: RenderedSet | None = None
+    """None where there is no tokenizer."""
+    rendered_held_out: RenderedSet | None = None
+    bad_rows: Sequence[DataError] = ()
+    """Rows that could not be read as conversations."""
+    bad_turns: Sequence[DataError] = ()
+    """Answers that the chat template refused, or did not write as a continuation of their prompt."""
+    skips_bad_rows: bool = False
+    """True where the user knows of them and wants to go on without."""
+    template: Abilities | None = None
+    """What the model's chat template can write; None where there is no tokenizer."""
+    has_template: bool = True
+    """Whether the model brings a chat template."""
+    max_length: int | None = None
+    """Longest training sequence, in tokens; None where there is no tokenizer."""
+    bos_id: int | None = None
+    """The tokenizer's beginning-of-sequence id, where it has one."""
+    max_positions: int | None = None
+    """Longest sequence the base model has positions for, virtual tokens taken off; None where its config sets none."""
+    num_train_found: int | None = None
+    """Training conversations in the files, before `train_samples` drew from them; None where nothing was drawn."""
+    train_samples: int | None = None
+    """How many were asked for."""
+    planned: PlannedRun | None = None
+    """None where no run is planned (a data file is checked)."""
+    model: PlannedModel | None = None
+    """None where no run is planned, or where only loading the model tells."""
+    config: ChecksConfig = field(default_factory=ChecksConfig)
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Both sides, training first."""
+        return [*self.train, *self.held_out]
+
+    @property
+    def rendered_sets(self) -> list[RenderedSet]:
+        """The sides that were rendered, training first."""
+        return [side for side in (self.rendered_train, self.rendered_held_out) if side is not None]
+
+    @property
+    def sequences(self) -> list[Rendered]:
+        """The rendered sequences of both sides, training first."""
+        return [sequence for side in self.rendered_sets for sequence in side.sequences]
+
+    @property
+    def num_answers(self) -> int:
+        """All answers to train on: the sequences, and what was cut away, dropped or refused by the template."""
+        lost = [item for side in self.rendered_sets for item in side.dropped if item.turn >= 0]
+        return len(self.sequences) + len(lost) + len(self.bad_turns)

@@ -1,0 +1,1 @@
+"""Report: what a check found, as a document, as a page and as statistics."""

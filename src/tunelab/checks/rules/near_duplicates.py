@@ -1,0 +1,97 @@
+"""Checks for rows that nearly repeat others: within the training rows, and from one side to the other."""
+
+from collections.abc import Iterator, Sequence
+
+from tunelab.checks.context import Material
+from tunelab.checks.finding import Finding
+from tunelab.checks.rules.phrases import found
+from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.fingerprints import trained_turns
+from tunelab.conversations.split import session_keys, session_link
+from tunelab.texts.near_duplicates import near_duplicates, near_overlap
+
+
+def near_copies(material: Material) -> Iterator[Finding]:
+    """Training rows that nearly repeat an earlier one, held-out rows that nearly ask what a training row asks."""
+    train = _different(_whole_sessions(material.train))
+    yield from _nearly_repeated(train, material)
+    if material.held_out:
+        yield from _nearly_overlapping(train, material)
+
+
+COPY_CHECKS = (near_copies,)
+
+
+def _nearly_repeated(items: Sequence[Conversation], material: Material) -> Iterator[Finding]:
+    threshold = material.config.near_threshold
+    near = near_duplicates([_words(item.messages, item.text) for item in items], threshold=threshold)
+    many = len(near) > material.config.max_odd * len(material.train)
+    yield from found(
+        near,
+        len(material.train),
+        "training row",
+        f"nearly repeat an earlier row (Jaccard similarity of {threshold:g} or more)",
+        code="near_duplicates",
+        severity="warning" if many else "note",
+        examples=[f"{items[e.index].origin} is nearly {items[e.of].origin} ({e.similarity:.2f})" for e in near[:3]],
+        why="What stands there in many wordings weighs more than you see, and is learnt by heart.",
+        remedy=f"Keep one of each group (tunelab clean --near-duplicates {threshold:g}), unless the weight is wanted; "
+        "checks.near_threshold says what counts as near.",
+    )
+
+
+def _nearly_overlapping(train: Sequence[Conversation], material: Material) -> Iterator[Finding]:
+    trained = {_key(_asked(item), item.text) for item in train}
+    held_out = [item for item in material.held_out if _key(_asked(item), item.text) not in trained]
+    threshold, allowed = material.config.near_threshold, material.config.max_overlap
+    near = near_overlap(
+        *([_words(_asked(item), item.text) for item in side] for side in (held_out, train)), threshold=threshold
+    )
+    yield from found(
+        near,
+        len(material.held_out),
+        "held-out row",
+        f"ask nearly what a training row asks (Jaccard similarity of {threshold:g} or more)",
+        code="near_overlap",
+        severity="warning" if len(near) > allowed * len(material.held_out) else "note",
+        examples=[f"{held_out[e.index].origin} is nearly {train[e.of].origin} ({e.similarity:.2f})" for e in near[:3]],
+        why="Held-out loss then measures memory in part: the adapter looks better than it is on new questions.",
+        remedy="Take them out of the training rows (tunelab clean --exclude HELD_OUT --near-overlap "
+        f"{threshold:g}), or allow them (checks.max_overlap, now {allowed:g}).",
+    )
+
+
+def _different(items: Sequence[Conversation]) -> list[Conversation]:
+    """Return the first of those that are equal word for word; its copies have a finding of their own."""
+    first: dict[str, Conversation] = {}
+    for item in items:
+        first.setdefault(_key(item.messages, item.text), item)
+    return list(first.values())
+
+
+def _whole_sessions(items: Sequence[Conversation]) -> list[Conversation]:
+    """Return the longest row of each session; rows of one session repeat each other by nature."""
+    longest: dict[object, Conversation] = {}
+    for key, item in zip(session_keys(map(session_link, items)), items, strict=True):
+        if key not in longest or len(item.messages) >= len(longest[key].messages):
+            longest[key] = item
+    return list(longest.values())
+
+
+def _asked(item: Conversation) -> Sequence[Message]:
+    return item.messages[: (trained_turns(item) or [0])[-1]]
+
+
+def _key(messages: Sequence[Message], text: str | None) -> str:
+    """Return what equals where messages are equal word for word, system prompt included, white space aside."""
+    systems = [message.content or "" for message in messages if message.role == "system"]
+    return " ".join("\n".join([*systems, _words(messages, text)]).split())
+
+
+def _words(messages: Sequence[Message], text: str | None) -> str:
+    """Return what is said, without the system prompt that many rows share."""
+    said = [text or ""]
+    for message in messages:
+        if message.role != "system":
+            said += [message.content or "", *(f"{call.name} {call.arguments}" for call in message.tool_calls)]
+    return "\n".join(said)

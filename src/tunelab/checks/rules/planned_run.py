@@ -1,0 +1,146 @@
+"""Checks of the planned run: settings that cannot do what they say on this data."""
+
+from collections.abc import Iterator
+
+from tunelab.checks.context import Material
+from tunelab.checks.finding import Finding
+from tunelab.errors import counted
+
+
+def warmup_longer_than_run(material: Material) -> Iterator[Finding]:
+    """The learning rate would rise to the end and never reach its peak."""
+    run = material.planned
+    if run and run.uses_warmup and run.num_warmup_steps >= run.total_steps:
+        yield Finding(
+            code="warmup_longer_than_run",
+            severity="error",
+            summary=f"the learning rate rises for {counted(run.num_warmup_steps, 'step')}, "
+            f"and the run has {run.total_steps:,}",
+            count=run.num_warmup_steps,
+            total=run.total_steps,
+            why="The peak learning rate is never reached: the adapter stays near where it began.",
+            remedy=f"Set training.num_warmup_steps to about {max(1, run.total_steps // 20)}, or train longer.",
+        )
+
+
+def save_steps_not_multiple(material: Material) -> Iterator[Finding]:
+    """Checkpoints would be written at steps without a held-out loss, so that the best one cannot be known."""
+    run = material.planned
+    if run and run.evaluates and run.keeps_best and run.save_steps % run.eval_steps:
+        nearest = max(1, round(run.save_steps / run.eval_steps)) * run.eval_steps
+        yield Finding(
+            code="save_steps_not_multiple",
+            severity="error",
+            summary=f"save_steps {run.save_steps} is no multiple of eval_steps {run.eval_steps}",
+            count=run.save_steps,
+            total=run.eval_steps,
+            why="The best checkpoint is to be kept, and most checkpoints would have no held-out loss of their own.",
+            remedy=f"Set training.save_steps to {nearest}, or training.load_best_model_at_end to false.",
+        )
+
+
+def too_few_for_settings(material: Material) -> Iterator[Finding]:
+    """One optimizer step wants more conversations than there are."""
+    run, rendered = material.planned, material.rendered_train
+    if run is None or rendered is None or run.examples_per_step is None:
+        return
+    count = len({sequence.conversation for sequence in rendered.sequences})
+    if 0 < count < run.examples_per_step:
+        yield Finding(
+            code="too_few_for_settings",
+            severity="warning",
+            summary=f"an optimizer step takes {run.examples_per_step} conversations, and only {count} can be had",
+            count=count,
+            total=run.examples_per_step,
+            why="Each epoch is a single, smaller step.",
+            remedy="Lower training.per_device_train_batch_size or training.gradient_accumulation_steps.",
+        )
+
+
+def evaluated_once(material: Material) -> Iterator[Finding]:
+    """The run ends before its first evaluation but the one at the end."""
+    run = material.planned
+    if run and run.evaluates and run.eval_steps >= run.total_steps:
+        yield Finding(
+            code="evaluated_once",
+            severity="note",
+            summary=f"held-out loss is measured every {counted(run.eval_steps, 'step')}, "
+            f"and the run has {run.total_steps:,}: once, at its end",
+            count=run.eval_steps,
+            total=run.total_steps,
+            why="Early stopping and the best checkpoint have no choice.",
+            remedy=f"Lower training.eval_steps to about {max(1, run.total_steps // 4)}.",
+        )
+
+
+def warmup_long(material: Material) -> Iterator[Finding]:
+    """Most of the run is warm-up."""
+    run = material.planned
+    if run and run.uses_warmup and run.total_steps > run.num_warmup_steps > run.total_steps / 2:
+        share = f"{100 * run.num_warmup_steps / run.total_steps:.0f} %"
+        yield Finding(
+            code="warmup_long",
+            severity="warning",
+            summary=f"the learning rate rises for {run.num_warmup_steps:,} of {run.total_steps:,} steps ({share})",
+            count=run.num_warmup_steps,
+            total=run.total_steps,
+            why="Little of the run is left at the learning rate that was chosen.",
+            remedy=f"Set training.num_warmup_steps to about {max(1, run.total_steps // 20)}, or train longer.",
+        )
+
+
+def few_steps(material: Material) -> Iterator[Finding]:
+    """The run ends after fewer optimizer steps than an adapter needs to move."""
+    run, wanted = material.planned, material.config.min_steps
+    if run and run.total_steps < wanted:
+        yield Finding(
+            code="few_steps",
+            severity="warning",
+            summary=f"the run ends after {counted(run.total_steps, 'step')}, and at least {wanted} are wanted",
+            count=run.total_steps,
+            total=wanted,
+            why="An adapter starts at nothing and moves a little in each step: after so few it has learnt little.",
+            remedy="Raise training.num_train_epochs, lower training.per_device_train_batch_size, or collect more rows.",
+        )
+
+
+def many_epochs(material: Material) -> Iterator[Finding]:
+    """Each row is seen so often that it is learnt by heart."""
+    run, allowed = material.planned, material.config.max_epochs
+    if run and run.num_epochs > allowed:
+        yield Finding(
+            code="many_epochs",
+            severity="note",
+            summary=f"each training row is seen {run.num_epochs:,.0f} times",
+            count=round(run.num_epochs),
+            total=round(allowed),
+            why="Rows that are seen so often are learnt by heart, and held-out loss rises again.",
+            remedy="Lower training.num_train_epochs (or num_training_steps), and keep the best checkpoint.",
+        )
+
+
+def no_held_out_rows(material: Material) -> Iterator[Finding]:
+    """The recipe wants held-out loss, and no row is held out."""
+    run = material.planned
+    if run and run.wants_evaluation and not material.held_out:
+        yield Finding(
+            code="no_held_out_rows",
+            severity="warning",
+            summary="no row is held out: nothing is evaluated, and the last weights are kept",
+            count=0,
+            total=len(material.train),
+            why="Whether the adapter learns the task or the rows cannot be told.",
+            remedy="Set data.eval_fraction or data.eval_files; to go without, set training.eval_strategy to no.",
+        )
+
+
+PLAN_CHECKS = (
+    warmup_longer_than_run,
+    warmup_long,
+    save_steps_not_multiple,
+    too_few_for_settings,
+    few_steps,
+    many_epochs,
+    evaluated_once,
+    no_held_out_rows,
+)

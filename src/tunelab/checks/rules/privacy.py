@@ -1,0 +1,103 @@
+"""Checks for what should not be learnt by heart: personal data, secrets. Findings name kinds and places, no words."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+import numpy as np
+
+from tunelab.checks.context import Material
+from tunelab.checks.finding import Finding
+from tunelab.checks.rules.phrases import found
+from tunelab.checks.rules.text_index import Texts, place, texts_of
+from tunelab.texts.personal_data import PERSONAL_CANDIDATES, find_personal
+from tunelab.texts.recognisers import Span
+from tunelab.texts.redaction import redacted
+from tunelab.texts.secrets import GUESSED_KINDS, SECRET_CANDIDATES, find_secrets
+
+_WHY = "What is trained can be said again: a model repeats rare strings of its training rows to whoever asks well."
+
+
+def privacy(material: Material) -> Iterator[Finding]:
+    """Conversations that hold personal data or secrets, in any message, its reasoning or the arguments of its calls."""
+    texts = texts_of(material.conversations)
+    places, kinds = _located(texts, PERSONAL_CANDIDATES, find_personal)
+    yield from found(
+        places,
+        len(material.conversations),
+        "conversation",
+        f"hold personal data ({_counts(kinds)})",
+        code="personal_data",
+        severity="warning",
+        why=_WHY,
+        remedy="Redact them (tunelab clean --personal-data redact) or drop the rows; if they are made up, or meant to "
+        "be learnt, say so in checks.ignore.",
+    )
+    places, kinds = _located(texts, SECRET_CANDIDATES, find_secrets)
+    yield from found(
+        places,
+        len(material.conversations),
+        "conversation",
+        f"hold secrets ({_counts(kinds)})",
+        code="secrets",
+        severity="warning" if set(kinds) <= GUESSED_KINDS else "error",
+        why=_WHY,
+        remedy="Revoke what is real, then redact it (tunelab clean --secrets redact) or drop the rows; if all are made "
+        "up, say so in checks.ignore.",
+    )
+
+
+def privacy_of_tools(material: Material) -> Iterator[Finding]:
+    """Tools whose definition, which is part of every prompt that offers them, holds personal data or secrets."""
+    tools: dict[str, str] = {}
+    for item in material.conversations:
+        for number, tool in enumerate(item.tools, start=1):
+            text = msgspec.json.encode(tool).decode()
+            if text not in tools:
+                tools[text] = f"{item.origin}: {_tool_name(tool, number)}"
+    for code, says, find in (
+        ("personal_data", "personal data", find_personal),
+        ("secrets", "secrets", find_secrets),
+    ):
+        kinds_of = {text: dict.fromkeys(redacted(text, find).kinds) for text in tools}
+        yield from found(
+            [f"{tools[text]}: {', '.join(kinds)}" for text, kinds in kinds_of.items() if kinds],
+            len(tools),
+            "tool",
+            f"hold {says} in their definition",
+            code=code,
+            severity="warning",
+            why="A definition is part of every prompt that offers its tool.",
+            remedy="Take them out of the definitions by hand, which tunelab clean leaves as they are; if they are made "
+            "up, or meant to be there, say so in checks.ignore.",
+        )
+
+
+def _tool_name(tool: Mapping[str, object], number: int) -> str:
+    """Return what a tool is called; its number where it has no name, or one that must not be shown."""
+    inside = tool.get("function", tool)
+    name = inside.get("name") if isinstance(inside, Mapping) else None
+    shown = isinstance(name, str) and not find_personal(name) and not find_secrets(name)
+    return f"tool {name}" if shown else f"tool {number}"
+
+
+PRIVACY_CHECKS = (privacy, privacy_of_tools)
+
+
+def _located(texts: Texts, candidates: str, find: Callable[[str], list[Span]]) -> tuple[list[str], Counter[str]]:
+    """Return a place for each conversation with a hit, and how many conversations hold each kind."""
+    spans = {index: find(texts.different[index]) for index in texts.candidates(candidates)}
+    kinds_of = {index: sorted({span.kind for span in found}) for index, found in spans.items() if found}
+    hits_T = np.zeros(len(texts.different), dtype=bool)
+    hits_T[list(kinds_of)] = True
+    places = [f"{place(item, number)}: {', '.join(kinds_of[text])}" for item, number, text in texts.places(hits_T)]
+    counts: Counter[str] = Counter()
+    for kind in sorted({kind for kinds in kinds_of.values() for kind in kinds}):
+        holding_T = np.zeros(len(texts.different), dtype=bool)
+        holding_T[[index for index, kinds in kinds_of.items() if kind in kinds]] = True
+        counts[kind] = sum(1 for _ in texts.places(holding_T))
+    return places, counts
+
+
+def _counts(kinds: Counter[str]) -> str:
+    return ", ".join(f"{kind} in {count:,}" for kind, count in kinds.most_common())

@@ -1,0 +1,205 @@
+"""Checks of how texts read: damage, remains, stock phrases, refusals, loops, copies, languages."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunelab.checks.context import Material
+from tunelab.checks.finding import Finding, Severity
+from tunelab.checks.rules.phrases import found
+from tunelab.checks.rules.text_index import place, texts_of
+from tunelab.conversations.conversation import Conversation
+from tunelab.conversations.fingerprints import trained_turns
+from tunelab.texts.language import UNKNOWN, language_of
+from tunelab.texts.quality import Oddity, contains, copies, repetition, speaks_of_markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A trained answer in words, with what it answers."""
+
+    conversation: Conversation
+    number: int
+    """Of its message, from 1."""
+    text: str
+    question: str
+    """The last message of the user before it; empty where there is none."""
+
+    def __str__(self) -> str:
+        return place(self.conversation, self.number)
+
+
+def damaged_texts(material: Material) -> Iterator[Finding]:
+    """Conversations with letters that were read wrongly, tags that no one took out, characters that cannot be seen."""
+    texts = texts_of(material.conversations)
+
+    def finding(oddity: Oddity, says: str, severity: Severity | None, why: str, remedy: str) -> Iterator[Finding]:
+        hits = list(texts.places(contains(texts.different, oddity)))
+        if oddity == "html":
+            hits = [(item, number, text) for item, number, text in hits if not _about_markup(item)]
+        places = [place(item, number) for item, number, _ in hits]
+        total = len(material.conversations)
+        yield from found(
+            places,
+            total,
+            "conversation",
+            says,
+            code=_CODES[oddity],
+            severity=severity or _by_share(places, total, material),
+            why=why,
+            remedy=remedy,
+        )
+
+    yield from finding(
+        "mojibake",
+        'hold letters that were read in the wrong encoding, such as "Ã©" for "é"',
+        "warning",
+        "The model learns to write the damage.",
+        "Read the source as UTF-8 and write it anew; text that is damaged once can be turned back, row by row.",
+    )
+    yield from finding(
+        "html",
+        "hold HTML tags or entities and do not speak of HTML",
+        None,
+        "The model learns to write tags where its users read plain text.",
+        "Take them out: tunelab clean --strip-html also turns &amp; and its like into the characters they stand for.",
+    )
+    yield from finding(
+        "control_characters",
+        "hold characters that cannot be seen",
+        "note",
+        "They are tokens that mean nothing, or turn the direction of the text around; a reader cannot find them.",
+        "Take them out: tunelab clean --remove-control-characters leaves line ends and tabs.",
+    )
+
+
+def odd_answers(material: Material) -> Iterator[Finding]:
+    """Trained answers that a reader would not want to be given."""
+    answers = _answers(material)
+    texts = [each.text for each in answers]
+    limit = material.config.max_repetition
+
+    def finding(odd: Sequence[Answer], says: str, code: str, why: str, remedy: str) -> Iterator[Finding]:
+        severity = _by_share(odd, len(answers), material)
+        total = len(answers)
+        yield from found(odd, total, "answer", says, code=code, severity=severity, why=why, remedy=remedy)
+
+    yield from finding(
+        _chosen(answers, contains(texts, "boilerplate")),
+        'speak of themselves as a model ("As an AI language model")',
+        "boilerplate",
+        "It is the voice of the model that wrote the rows, and yours will speak with it.",
+        "Rewrite or leave out these answers, unless that voice is wanted.",
+    )
+    yield from finding(
+        _chosen(answers, contains(texts, "refusal")),
+        "open by declining",
+        "refusal",
+        "A few refusals teach many: the model declines what it could do.",
+        "Keep those that are meant, and answer the others.",
+    )
+    yield from finding(
+        _chosen(answers, repetition(texts) > limit),
+        f"repeat themselves: more than {100 * limit:g} % of their runs of four words stood there before",
+        "repetition",
+        "Loops are learnt fast, and the model falls into them where it is unsure.",
+        "Leave these answers out, or raise checks.max_repetition if lists and verses are what you train.",
+    )
+    yield from finding(
+        [each for each in answers if copies(each.text, each.question)],
+        "give back their question word for word and little else",
+        "answer_copies_prompt",
+        "The model learns to echo.",
+        "Look whether columns are mixed up; where copying is the task, go on.",
+    )
+    yield from finding(
+        _too_short(answers, material.config.min_answer_chars),
+        f"have fewer than {material.config.min_answer_chars} characters where most are ten times as long",
+        "answer_too_short",
+        "Cut-off or empty-handed answers among long ones teach the model to stop early.",
+        "Look at some: complete them, leave them out, or lower checks.min_answer_chars.",
+    )
+
+
+def languages(material: Material) -> Iterator[Finding]:
+    """The languages of answers, and answers in another language than their question; a sample is looked at."""
+    wanted = material.config.language_sample
+    answers = _answers(material)
+    looked_at = answers[:: -(-len(answers) // wanted)] if wanted and answers else []
+    written = [(each, language_of(each.text)) for each in looked_at]
+    known = [(each, language) for each, language in written if language != UNKNOWN]
+    counts = Counter(language for _, language in known)
+    main = [language for language, count in counts.items() if count > _RARE_LANGUAGE * len(known)]
+    others = [(each, language) for each, language in known if language != counts.most_common(1)[0][0]]
+    shares = ", ".join(f"{language} {100 * count / len(known):.1f} %" for language, count in counts.most_common(5))
+    of_some = " (a sample)" if len(looked_at) < len(answers) else ""
+    yield from found(
+        others if len(main) > 1 else [],
+        len(known),
+        "answer",
+        f"are in another language than most: {shares}{of_some}",
+        code="language_mix",
+        severity="note",
+        examples=[f"{each}: {language}" for each, language in others],
+        why="A model of few weights learns several languages less well than one, and may answer in the wrong one.",
+        remedy="If one is wanted, drop the others (tunelab clean --language en); else answer each question in its own.",
+    )
+    asked = [(each, language_of(each.question), language) for each, language in known]
+    crossed = [(each, question, language) for each, question, language in asked if question not in (language, UNKNOWN)]
+    yield from found(
+        crossed,
+        len(known),
+        "answer",
+        f"are in another language than their question{of_some}",
+        code="answer_language",
+        severity=_by_share(crossed, len(known), material),
+        examples=[f"{each}: {language} answers {question}" for each, question, language in crossed],
+        why="The model learns to leave the language of its user.",
+        remedy="Where translating is not the task, answer in the language of the question.",
+    )
+
+
+QUALITY_CHECKS = (damaged_texts, odd_answers, languages)
+
+_CODES: dict[Oddity, str] = {
+    "mojibake": "mojibake",
+    "html": "html_remains",
+    "control_characters": "control_characters",
+}
+_RARE_LANGUAGE = 0.01
+"""Share up to which a language among answers is a quotation or a mistake of the classifier."""
+
+
+def _answers(material: Material) -> list[Answer]:
+    answers = []
+    for item in material.conversations:
+        turns, question = set(trained_turns(item)), ""
+        for index, message in enumerate(item.messages):
+            if message.role == "user":
+                question = message.content or ""
+            elif index in turns and message.content:
+                answers.append(Answer(conversation=item, number=index + 1, text=message.content, question=question))
+    return answers
+
+
+def _chosen(answers: Sequence[Answer], hits: NDArray[np.bool_]) -> list[Answer]:
+    return [answers[int(index)] for index in np.flatnonzero(hits)]
+
+
+def _too_short(answers: Sequence[Answer], limit: int) -> list[Answer]:
+    lengths = [len(each.text.strip()) for each in answers]
+    if not lengths or median(lengths) < 10 * limit:
+        return []
+    return [each for each, length in zip(answers, lengths, strict=True) if 0 < length < limit]
+
+
+def _about_markup(item: Conversation) -> bool:
+    return any(speaks_of_markup(message.content or "") for message in item.messages)
+
+
+def _by_share(items: Sequence[object], total: int, material: Material) -> Severity:
+    return "warning" if len(items) > material.config.max_odd * total else "note"

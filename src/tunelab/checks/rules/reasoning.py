@@ -1,0 +1,44 @@
+"""Checks of what the chat template does with reasoning: thoughts that it drops, blocks that it leaves empty."""
+
+from collections.abc import Iterator
+
+from tunelab.checks.context import Material
+from tunelab.checks.finding import Finding
+from tunelab.checks.rules.phrases import found
+from tunelab.rendering.rendered import Remark
+
+
+def empty_reasoning(material: Material) -> Iterator[Finding]:
+    """Answers into which the template writes a reasoning block without a thought."""
+    yield from found(
+        _remarks(material, "empty reasoning"),
+        len(material.sequences),
+        "answer",
+        "are trained with an empty reasoning block: the chat template writes one where a row holds no reasoning",
+        code="empty_reasoning",
+        severity="note",
+        why="A model that thinks before it answers learns to think nothing.",
+        remedy="Give the rows reasoning_content; or, if the model is not to think, put the block into the prompt: "
+        "data.chat_template_kwargs {enable_thinking: false}, in serving, too.",
+    )
+
+
+def earlier_reasoning_dropped(material: Material) -> Iterator[Finding]:
+    """Answers behind earlier ones whose reasoning the template leaves out of the prompt."""
+    yield from found(
+        _remarks(material, "earlier reasoning"),
+        len(material.sequences),
+        "answer",
+        "are trained behind earlier answers without their reasoning: the chat template leaves it out of a history",
+        code="earlier_reasoning_dropped",
+        severity="note",
+        why="Each reasoning is trained once, in its own answer; an engine that keeps it would send another prompt.",
+        remedy="Nothing needs to be done where the engine uses this template; --show prints the prompt as it is sent.",
+    )
+
+
+RENDERING_CHECKS = (empty_reasoning, earlier_reasoning_dropped)
+
+
+def _remarks(material: Material, kind: str) -> list[Remark]:
+    return [remark for side in material.rendered_sets for remark in side.remarks if remark.kind == kind]

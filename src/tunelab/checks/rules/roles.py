@@ -1,0 +1,97 @@
+"""Checks of who speaks when: the order of roles, messages without words."""
+
+from collections.abc import Callable, Iterator
+
+from tunelab.checks.context import Material
+from tunelab.checks.finding import Finding, Severity
+from tunelab.checks.rules.phrases import found
+from tunelab.conversations.conversation import Conversation, Message
+
+Fault = Callable[[Conversation], int]
+"""Returns the number of the first message with the fault, from 1; 0 where a conversation has none."""
+
+
+def order_of_roles(material: Material) -> Iterator[Finding]:
+    """Conversations whose messages stand in an order that few chat templates are made for."""
+    chats = [item for item in material.conversations if item.text is None]
+
+    def finding(fault: Fault, says: str, code: str, severity: Severity, why: str, remedy: str) -> Iterator[Finding]:
+        places = [f"{item.origin}: message {number}" for item in chats if (number := fault(item))]
+        yield from found(places, len(chats), "conversation", says, code=code, severity=severity, why=why, remedy=remedy)
+
+    yield from finding(
+        _repeated,
+        "hold two messages of the user, or two answers, in a row",
+        "role_repeated",
+        "warning",
+        "Serving alternates: the model meets a shape that it is not asked with, and some templates refuse it.",
+        "Join the two into one message, or put the missing one between them.",
+    )
+    yield from finding(
+        _assistant_first,
+        "begin with the assistant",
+        "assistant_first",
+        "warning",
+        "An answer to nothing is trained, and many chat templates refuse a conversation without a question before it.",
+        "Put the question before it; a greeting of the assistant's belongs into the system prompt.",
+    )
+    yield from finding(
+        _late_system,
+        "hold a system message behind the first message",
+        "system_in_middle",
+        "warning",
+        "Most chat templates drop it, move it or refuse it.",
+        "Join it to the first system message, or make it a message of the user.",
+    )
+    yield from finding(
+        _wordless,
+        "hold a message without words",
+        "empty_message",
+        "warning",
+        "The model is asked nothing there; such a row is mostly the rest of a failed export.",
+        "Fill the message or remove the row.",
+    )
+    yield from finding(
+        _unanswered,
+        "end with a message that nobody answers",
+        "ends_unanswered",
+        "note",
+        "What stands behind the last answer is read by nobody: nothing of it is trained.",
+        "Add the answer, or cut the conversation behind its last answer.",
+    )
+
+
+ROLE_CHECKS = (order_of_roles,)
+
+
+def _repeated(item: Conversation) -> int:
+    before: Message | None = None
+    for number, message in enumerate(item.messages, start=1):
+        again = before is not None and not before.tool_calls and message.role == before.role
+        if again and message.role in ("user", "assistant"):  # calls without a result are told of as such
+            return number
+        before = message
+    return 0
+
+
+def _assistant_first(item: Conversation) -> int:
+    for number, message in enumerate(item.messages, start=1):
+        if message.role != "system":
+            return number if message.role == "assistant" else 0
+    return 0
+
+
+def _late_system(item: Conversation) -> int:
+    return next((n for n, each in enumerate(item.messages, start=1) if n > 1 and each.role == "system"), 0)
+
+
+def _wordless(item: Conversation) -> int:
+    # An assistant's empty answer is a finding of its own, and a tool may give nothing.
+    asked = ((n, each) for n, each in enumerate(item.messages, start=1) if each.role in ("user", "system"))
+    return next((n for n, each in asked if not (each.content or "").strip()), 0)
+
+
+def _unanswered(item: Conversation) -> int:
+    last = item.messages[-1] if item.messages else None
+    has_answer = any(each.role == "assistant" for each in item.messages)
+    return len(item.messages) if has_answer and last is not None and last.role != "assistant" else 0

@@ -1,0 +1,116 @@
+"""Checks of what the chat template does with these conversations, and what it cannot do."""
+
+from collections.abc import Iterator
+
+from tunelab.checks.context import Material
+from tunelab.checks.finding import Finding
+from tunelab.checks.rules.phrases import found
+from tunelab.conversations.fingerprints import trained_turns
+from tunelab.rendering.template_errors import CONTINUATION
+
+
+def unrenderable_turns(material: Material) -> Iterator[Finding]:
+    """Answers that the chat template refuses, or does not write whole."""
+    skipped = material.skips_bad_rows
+    refused = [error for error in material.bad_turns if error.expected != CONTINUATION]
+    yield from found(
+        refused,
+        material.num_answers,
+        "answer",
+        f"cannot be written as this model's template wants{' and are left out' if skipped else ''}",
+        code="unrenderable_turn",
+        severity="note" if skipped else "error",
+        why="Training such an answer would teach what serving can never ask for.",
+        remedy="Mend these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
+    )
+    torn = [error for error in material.bad_turns if error.expected == CONTINUATION]
+    yield from found(
+        torn,
+        material.num_answers,
+        "answer",
+        f"do not go on where the generation prompt ends{' and are left out' if skipped else ''}",
+        code="generation_prompt_mismatch",
+        severity="note" if skipped else "error",
+        why="Serving opens the turn one way, the row another: what would be trained is a turn that never comes.",
+        remedy="Let the template open the turn as the rows do: data.chat_template_kwargs (often enable_thinking), "
+        "another data.chat_template, or rows with reasoning_content where the prompt opens a reasoning block.",
+    )
+
+
+def system_in_user_turn(material: Material) -> Iterator[Finding]:
+    """Conversations with a system message, and a template that takes none."""
+    if material.template is None or material.template.system:
+        return
+    chats = [item for item in material.conversations if item.text is None]
+    yield from found(
+        [item for item in chats if any(message.role == "system" for message in item.messages)],
+        len(chats),
+        "conversation",
+        "have a system message, and the chat template takes none: it stands in front of the first user message",
+        code="system_role_unsupported",
+        severity="note",
+        why="Whoever serves the model elsewhere must put it there, too: most engines refuse or drop it.",
+        remedy="Serve with the prompt that --show prints, or name a data.chat_template that takes a system message.",
+    )
+
+
+def tools_in_words(material: Material) -> Iterator[Finding]:
+    """Conversations with tools or calls, and a template that writes none."""
+    template = material.template
+    if template is None or (template.tools and template.tool_calls):
+        return
+    chats = [item for item in material.conversations if item.text is None]
+    concerned = [
+        item
+        for item in chats
+        if (item.tools and not template.tools)
+        or (not template.tool_calls and any(message.tool_calls for message in item.messages))
+    ]
+    yield from found(
+        concerned,
+        len(chats),
+        "conversation",
+        "have tools that the chat template cannot write: they are put into words, one line of JSON each",
+        code="tools_in_words",
+        severity="note",
+        why="An engine that reads tool calls of this model family will not find them in its answers.",
+        remedy="Read calls out of the text when serving, or name a data.chat_template that knows tools.",
+    )
+
+
+def no_chat_template(material: Material) -> Iterator[Finding]:
+    """Conversations, and a model that brings no chat template."""
+    if material.has_template:
+        return
+    chats = [item for item in material.conversations if item.text is None]
+    yield from found(
+        chats,
+        len(material.conversations),
+        "conversation",
+        "are written as bare lines: the model brings no chat template",
+        code="no_chat_template",
+        severity="warning",
+        why="Question and answer are told apart by a line end alone, and no engine knows this form.",
+        remedy="Name a jinja file in data.chat_template, or take the instruction-tuned sibling of this model.",
+    )
+
+
+def end_added(material: Material) -> Iterator[Finding]:
+    """Answers that the template does not end, so that an end-of-text token is put behind them."""
+    template = material.template
+    if template is None or template.end_of_turn or not material.has_template:
+        return
+    answers = [item for item in material.conversations for _ in trained_turns(item)]
+    yield from found(
+        answers,
+        len(answers),
+        "trained answer",
+        "are ended by a token put behind them: the chat template ends no answer itself",
+        code="end_of_turn_added",
+        severity="note",
+        why="Without it the model would never learn to stop; an engine must stop at that token.",
+        remedy="Nothing needs to be done where the engine stops at the model's end-of-text tokens, as most do.",
+    )
+
+
+TEMPLATE_CHECKS = (unrenderable_turns, system_in_user_turn, tools_in_words, no_chat_template, end_added)

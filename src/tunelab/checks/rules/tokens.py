@@ -1,0 +1,226 @@
+"""Checks that look at rendered ids: what is trained, what was cut, whether the model learns to stop."""
+
+from collections.abc import Iterator, Sequence
+
+from tunelab.checks.context import Material
+from tunelab.checks.finding import Finding, Severity
+from tunelab.checks.rules.phrases import found
+from tunelab.errors import counted
+from tunelab.rendering.rendered import Dropped, DropReason, Rendered
+
+
+def nothing_trained(material: Material) -> Iterator[Finding]:
+    """Sequences without a single trained token; or no sequence at all."""
+    empty = [item for item in material.sequences if not len(item.completion_ids)]
+    yield from found(
+        empty,
+        len(material.sequences),
+        "sequence",
+        "hold no trained token",
+        code="nothing_trained",
+        severity="error",
+        why="They cost time and teach nothing.",
+        remedy="Look at one with --show; give it an answer or remove it.",
+    )
+    if material.rendered_sets and not material.sequences:
+        yield Finding(
+            code="nothing_trained",
+            severity="error",
+            summary="not one trained token is left of all rows",
+            count=0,
+            total=len(material.conversations),
+            why="There is nothing to learn from.",
+            remedy="The other findings say where the rows went.",
+        )
+
+
+def answer_cut_away(material: Material) -> Iterator[Finding]:
+    """Answers of which cutting left nothing."""
+    gone, total = _dropped(material, "answer cut away"), material.num_answers
+    yield from found(
+        gone,
+        total,
+        "answer",
+        "are cut away whole: the prompt alone fills max_length",
+        code="answer_cut_away",
+        severity="error",
+        examples=_with_lengths(gone),
+        why="Nothing of these answers is left to learn from.",
+        remedy=_make_room(gone, material) + ("." if len(gone) == total else ", or set data.on_too_long to drop."),
+    )
+
+
+def beyond_positions(material: Material) -> Iterator[Finding]:
+    """Sequences longer than the base model has positions for."""
+    limit = material.max_positions
+    beyond = [item for item in material.sequences if limit is not None and item.num_tokens > limit]
+    yield from found(
+        beyond,
+        len(material.sequences),
+        "sequence",
+        f"are longer than the {limit:,} positions of the base model" if limit is not None else "",
+        code="beyond_positions",
+        severity="error",
+        examples=_with_lengths(beyond),
+        why="The model never learnt what stands there means, or has no weights for it at all.",
+        remedy=f"Lower data.max_length to {limit}, or choose a base model with more positions.",
+    )
+
+
+def end_never_trained(material: Material) -> Iterator[Finding]:
+    """Answers that do not end their turn; while others do, those that were cut are told of as cut."""
+    answers = [item for item in material.sequences if item.turn >= 0]
+    never = not any(item.ends for item in answers)
+    endless = [item for item in answers if not item.ends and (never or not item.cut_completion)]
+    yield from found(
+        endless,
+        len(answers),
+        "sequence",
+        "do not end with the end-of-turn token",
+        code="eos_never_trained",
+        severity="error" if never else "note",
+        why="A model that never saw the end of a turn does not stop.",
+        remedy="Raise data.max_length where answers are cut; else see that the chat template closes the turn.",
+    )
+
+
+def doubled_bos(material: Material) -> Iterator[Finding]:
+    """Sequences that begin twice."""
+    twice = [item for item in material.sequences if _begins_twice(item, material.bos_id)]
+    yield from found(
+        twice,
+        len(material.sequences),
+        "sequence",
+        "begin with the beginning-of-sequence token twice",
+        code="doubled_bos",
+        severity="error",
+        why="Serving sends it once: the model is trained on a prompt it will not be asked with.",
+        remedy="Take the token out of the rows, or out of the chat template: the tokenizer writes it already.",
+    )
+
+
+def answer_cut(material: Material) -> Iterator[Finding]:
+    """Answers that lost their end to max_length."""
+    cut = [item for item in material.sequences if item.cut_completion]
+    yield from found(
+        cut,
+        material.num_answers,
+        "answer",
+        f"lose their end to max_length ({counted(sum(item.cut_completion for item in cut), 'token')})",
+        code="answer_cut",
+        severity=_by_share(cut, material.num_answers, material),
+        examples=_with_lengths(cut),
+        why="A cut answer does not end its turn: the model is not shown where to stop.",
+        remedy=f"{_make_room(cut, material)}, or set data.on_too_long to drop.",
+    )
+
+
+def too_long(material: Material) -> Iterator[Finding]:
+    """Sequences above max_length that were left out."""
+    gone, total = _dropped(material, "too long"), material.num_answers
+    yield from found(
+        gone,
+        total,
+        "answer",
+        "are left out: prompt and answer do not fit max_length",
+        code="too_long",
+        severity=_by_share(gone, total, material),
+        examples=_with_lengths(gone),
+        why="What is long is often of one kind, and that kind is then missing.",
+        remedy=f"{_make_room(gone, material)}, or shorten the prompts.",
+    )
+
+
+def parts_left_out(material: Material) -> Iterator[Finding]:
+    """Parts of a trained answer that the chat template does not write."""
+    left = [part for rendered in material.rendered_sets for part in rendered.left_out]
+    for name, code in (("content", "content_left_out"), ("reasoning", "reasoning_left_out")):
+        items = [part for part in left if part.part == name]
+        yield from found(
+            items,
+            material.num_answers,
+            "answer",
+            f"lose their {name}: the chat template does not write it",
+            code=code,
+            severity="warning",
+            why="It stands in the row, and the model is not trained on it.",
+            remedy="Name another data.chat_template, or set the template's own switch in data.chat_template_kwargs.",
+        )
+
+
+def look_alikes(material: Material) -> Iterator[Finding]:
+    """Conversations whose own words look like the tokenizer's control tokens."""
+    origins = [origin for rendered in material.rendered_sets for origin in rendered.look_alikes]
+    yield from found(
+        origins,
+        len(material.conversations),
+        "conversation",
+        "hold words that look like control tokens",
+        code="control_token_in_text",
+        severity="note",
+        why="They stay words here; a program that renders text and tokenizes it afterwards would obey them.",
+        remedy="Look at one with --show; if they are the remains of another rendering, take them out of the rows.",
+    )
+
+
+def seams(material: Material) -> Iterator[Finding]:
+    """Prompts whose ids change when the answer is tokenized behind them."""
+    torn = [item for item in material.sequences if item.seam]
+    yield from found(
+        torn,
+        len(material.sequences),
+        "prompt",
+        "would tokenize otherwise with the answer behind",
+        code="seam",
+        severity="note",
+        why="The prompt's own ids are kept, as serving sends them; the first trained token may be a rare one.",
+        remedy="Nothing needs to be done; a prompt that ends at a word or line end avoids it.",
+    )
+
+
+TOKEN_CHECKS = (
+    nothing_trained,
+    answer_cut_away,
+    beyond_positions,
+    end_never_trained,
+    doubled_bos,
+    answer_cut,
+    too_long,
+    parts_left_out,
+    look_alikes,
+    seams,
+)
+
+
+def _dropped(material: Material, reason: DropReason) -> list[Dropped]:
+    return [item for side in material.rendered_sets for item in side.dropped if item.reason == reason]
+
+
+def _by_share(items: Sequence[object], total: int, material: Material) -> Severity:
+    return "warning" if len(items) > material.config.max_cut * total else "note"
+
+
+def _begins_twice(item: Rendered, bos_id: int | None) -> bool:
+    first = [*item.prompt_ids[:2], *item.completion_ids[:2]][:2]
+    return bos_id is not None and first == [bos_id, bos_id]
+
+
+def _full_length(item: Rendered | Dropped) -> int:
+    return item.num_tokens + (item.cut_prompt + item.cut_completion if isinstance(item, Rendered) else 0)
+
+
+def _make_room(items: Sequence[Rendered | Dropped], material: Material) -> str:
+    """Return the advice for what does not fit max_length; never a length that the base model has no positions for."""
+    lengths, limit = sorted(map(_full_length, items)), material.max_positions
+    if not lengths or limit is None or lengths[-1] <= limit:
+        return f"Raise data.max_length (the longest needs {max(lengths, default=0):,})"
+    fitting = [length for length in lengths if length <= limit]
+    others = f"; raise data.max_length to {fitting[-1]:,} for the others" if fitting else ""
+    return (
+        f"The base model has positions for {limit:,} tokens, too few for {len(lengths) - len(fitting):,} of "
+        f"{len(lengths):,} (the longest needs {lengths[-1]:,}): split those conversations{others}"
+    )
+
+
+def _with_lengths(items: Sequence[Rendered | Dropped]) -> list[str]:
+    return [f"{item.origin} ({counted(_full_length(item), 'token')})" for item in items]

@@ -1,0 +1,189 @@
+"""Base weights into memory: safetensors only, no remote code, the attention implementation said explicitly."""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from tunelab.errors import ModelError, counted
+from tunelab.models.architecture import other_inputs, quantized_in
+from tunelab.models.config import ModelConfig
+from tunelab.models.cpu_settings import prepare_host
+from tunelab.models.loaded import LoadedModel
+from tunelab.models.locate_model import require_weights
+from tunelab.models.precision import Precision
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Keys through which a config.json could name code or a kernel of its own.
+_CODE_KEYS = (
+    "auto_map",
+    "trust_remote_code",
+    "_attn_implementation",
+    "attn_implementation",
+    "kernel_config",
+    "quantization_config",
+)
+
+
+def load_model(
+    folder: Path, config: ModelConfig, *, precision: Precision = "fp32", is_for_shards: bool = False
+) -> LoadedModel:
+    """Return the frozen base model in `folder`.
+
+    Args:
+        precision: what training computes in.
+        is_for_shards: leave the weights in main memory, for `training.sharding` to bring to the device in parts.
+
+    Raises:
+        ModelError: no weights, or not all of them, weights that are not safetensors or quantized, a kind of model that
+            is unknown or writes no text, no GPU where one was asked for, or a precision that clashes with the stored
+            weights.
+    """
+    model_config = read_model_config(folder)
+    require_weights(folder)
+    _refuse_what_is_no_base(model_config, folder)
+    device = choose_device(config.device_map, local_rank=int(os.environ.get("LOCAL_RANK") or 0))
+    stored = stored_dtype(model_config)
+    dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
+    prepare_host()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        network, found = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=model_config,
+            dtype=dtype,
+            attn_implementation=_stock_attention(model_config),
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ModelError(f"the weights could not be loaded: {first_line}", where=str(folder)) from error
+    if missing := sorted(found["missing_keys"]):
+        what = f"the files lack {counted(len(missing), 'tensor')} of the model"
+        remedy = f"Fetch the model again, all of its files. The first one missing: {missing[0]}."
+        raise ModelError(what, where=str(folder), remedy=remedy)
+    if not is_for_shards:
+        network = network.to(device)
+    network.requires_grad_(False)
+    network.eval()
+    return LoadedModel(network=network, folder=folder, device=device, dtype=dtype)
+
+
+def _refuse_what_is_no_base(config: transformers.PretrainedConfig, folder: Path) -> None:
+    if method := quantized_in(folder):
+        remedy = "Take the model it was made from, in 16 or 32 bits, and quantize after merging."
+        raise ModelError(
+            f"the weights are quantized ({method}), and tunelab trains over whole ones",
+            where=str(folder),
+            remedy=remedy,
+        )
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        inputs = other_inputs(config.to_dict())
+        what = f"{config.model_type} is no model that only writes text"
+        remedy = "Take a text model."
+        if inputs:
+            what = f"{config.model_type} takes {inputs}, and transformers does not load it for text alone"
+            remedy = "Take a text model, such as the one built into it; of Gemma 3 tunelab trains the text part."
+        raise ModelError(what, where=str(folder / "config.json"), remedy=remedy)
+
+
+def read_model_config(folder: Path) -> transformers.PretrainedConfig:
+    """Return the model's config, stripped of everything that could load code.
+
+    Raises:
+        ModelError: config.json is missing, is no JSON, or names a kind of model that transformers does not know.
+    """
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"), object_hook=_float_or_dict)
+    except FileNotFoundError as error:
+        raise ModelError("this folder holds no config.json", where=str(folder)) from error
+    except ValueError as error:
+        raise ModelError(f"config.json is no JSON ({error})", where=str(folder)) from error
+    kind = values.pop("model_type", None)
+    if kind is None or kind not in transformers.CONFIG_MAPPING:
+        remedy = "Code that a model folder brings along is never run."
+        raise ModelError(f'transformers knows no model type "{kind}"', where=str(folder / "config.json"), remedy=remedy)
+    for key in _CODE_KEYS:
+        values.pop(key, None)
+    return AutoConfig.for_model(kind, **values)
+
+
+def _float_or_dict(values: dict[str, object]) -> object:
+    # transformers writes infinity, which JSON has no word for, as {"__float__": "Infinity"}.
+    return float(str(values["__float__"])) if values.keys() == {"__float__"} else values
+
+
+def empty_model(config: transformers.PretrainedConfig) -> PreTrainedModel:
+    """Return the network without weights, on the meta device: enough to name and count its layers."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, attn_implementation=_stock_attention(config))
+
+
+def choose_device(wish: str, *, local_rank: int = 0) -> torch.device:
+    """Return the device for `auto`, `cpu` or `cuda`; "cuda" is the GPU that this process has made its own.
+
+    Args:
+        local_rank: place of this process among those that torchrun started on this machine.
+
+    Raises:
+        ModelError: there is no GPU, or none for this process.
+    """
+    if wish == "cuda" and not torch.cuda.is_available():
+        remedy = "Set model.device_map to auto or cpu."
+        raise ModelError("a GPU was asked for and none can be used here", where="model.device_map", remedy=remedy)
+    if wish == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        expected = f"at most {torch.cuda.device_count()} processes on this machine, one for each GPU"
+        remedy = "Start fewer, or set model.device_map to cpu."
+        what = f"there is no GPU for process {local_rank + 1} of this machine"
+        raise ModelError(what, where="torchrun --nproc-per-node", expected=expected, remedy=remedy)
+    return torch.device("cuda")
+
+
+def _stock_attention(config: transformers.PretrainedConfig) -> str:
+    """Return the attention that the model brings itself: some know no other than the plain one."""
+    network = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    return "sdpa" if getattr(network, "_supports_sdpa", True) else "eager"
+
+
+def stored_dtype(config: transformers.PretrainedConfig) -> torch.dtype:
+    """Return the precision that the weights were saved in, float32 where the config does not say."""
+    dtype = getattr(config, "dtype", None)
+    return dtype if isinstance(dtype, torch.dtype) else _DTYPES.get(str(dtype), torch.float32)
+
+
+def choose_dtype(wish: str, *, stored: torch.dtype, precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the precision of the base weights in memory.
+
+    Raises:
+        ModelError: float16 computation over bfloat16 weights, whose range float16 cannot hold.
+    """
+    if wish == "auto":
+        dtype = torch.float32 if device.type == "cpu" and precision == "fp32" else stored
+        if device.type == "cpu" and precision == "bf16":
+            dtype = torch.bfloat16
+    else:
+        dtype = _DTYPES[wish]
+    if precision == "fp16" and dtype == torch.bfloat16:
+        raise ModelError(
+            "fp16 cannot train over bfloat16 weights: float16 ends at 65,504, so their activations overflow",
+            where="training.fp16",
+            remedy="Use training.bf16: true, or set model.torch_dtype to float32.",
+        )
+    if precision == "bf16" and dtype == torch.float16:
+        remedy = "Use training.fp16: true, or set model.torch_dtype to bfloat16 or float32."
+        raise ModelError(
+            "bf16 cannot train over float16 weights: two half precisions would mix",
+            where="training.bf16",
+            remedy=remedy,
+        )
+    return dtype

@@ -1,0 +1,148 @@
+"""The weights of a model as the headers of its files name them: enough to find and count layers. Imports no torch."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from tunelab.models.architecture import running_kinds_in
+from tunelab.models.estimate import num_experts
+from tunelab.models.model_files import read_description
+
+_MOST_HEADER_BYTES = 100 * 2**20  # what the format itself allows
+_FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes
+_HEADS = ("lm_head", "embed_out", "score")
+_ROUTERS = ("gate", "router")
+# Modules of these are not named or shaped in a loaded network as they are in the files.
+_OTHERWISE = ("vision", "audio", "visual", "mtp.", ".scales", ".qweight", ".absmax")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTensor:
+    """Where a tensor stands."""
+
+    dtype: str
+    """As the format names it."""
+    shape: tuple[int, ...]
+    file: Path
+    start: int
+    """Byte of the file at which it begins."""
+
+    @property
+    def num_bytes(self) -> int:
+        """How many it takes."""
+        return prod(self.shape) * _FLOATS[self.dtype]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWeights:
+    """What the headers say."""
+
+    kind: str
+    """What config.json calls the model, such as ``llama``."""
+    num_weights: int
+    num_expert_weights: int
+    """How many of them are experts', which a loaded network holds in one tensor a layer: none is a layer to adapt."""
+    layers: Mapping[str, tuple[int, int]]
+    """(inputs, outputs) of the modules that an adapter could train, by full name; the output layer is none of them."""
+    in_columns: frozenset[str]
+    """Those of `layers` that are stored (inputs, outputs), as embeddings are; the others are (outputs, inputs)."""
+    dtype: str
+    """As the format names it: F32, BF16, F16; the one that most weights have."""
+
+
+def read_headers(folder: Path) -> StoredWeights | None:
+    """Return what the safetensors files of a base model hold, without reading a weight.
+
+    None where there are none, or where a loaded network is not laid out as its files are: several kinds of input,
+    quantized weights, layers with a state, experts by other names. Only loading tells there.
+    """
+    if running_kinds_in(folder):
+        return None
+    tensors = stored_tensors(folder)
+    if not tensors or any(word in name for name in tensors for word in _OTHERWISE):
+        return None
+    counts: dict[str, int] = {}
+    for each in tensors.values():
+        counts[each.dtype] = counts.get(each.dtype, 0) + prod(each.shape)
+    if counts.keys() - _FLOATS.keys():
+        return None
+    config = read_description(folder)
+    experts = {name for name in tensors if _parent_of_experts(name)}
+    if bool(experts) != bool(num_experts(config)):
+        return None
+    routers = {f"{_parent_of_experts(name)}.{router}.weight" for name in experts for router in _ROUTERS}
+    tied, kind = config.get("tie_word_embeddings", False), str(config.get("model_type") or "this model")
+    head = sum(prod(each.shape) for name, each in tensors.items() if tied and _is_head(name))
+    turned = kind in ("gpt2", "openai-gpt", "imagegpt")  # they store (inputs, outputs)
+    shapes = {
+        name.removesuffix(".weight"): each.shape
+        for name, each in tensors.items()
+        if name.endswith(".weight") and len(each.shape) == 2 and not _is_head(name) and name not in experts | routers
+    }
+    in_columns = frozenset(name for name in shapes if turned or _is_embedding(name))
+    return StoredWeights(
+        kind=kind,
+        num_weights=sum(counts.values()) - head,
+        num_expert_weights=sum(prod(tensors[name].shape) for name in experts),
+        layers={
+            name: (rows, columns) if name in in_columns else (columns, rows) for name, (rows, columns) in shapes.items()
+        },
+        in_columns=in_columns,
+        dtype=max(counts, key=lambda dtype: counts[dtype]),
+    )
+
+
+def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:
+    """Return every tensor in the safetensors files of a folder by name; None where a header cannot be read."""
+    tensors: dict[str, StoredTensor] = {}
+    for file in _files(folder):
+        header = _header(file)
+        if header is None:
+            return None
+        tensors |= header
+    return tensors
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    if (whole := folder / "model.safetensors").is_file():
+        return [whole]
+    names = read_description(folder, "model.safetensors.index.json").get("weight_map", {})
+    # Names come from a file of the model: no path among them leads elsewhere.
+    return [folder / name for name in sorted(set(names.values())) if isinstance(name, str) and Path(name).name == name]
+
+
+def _header(file: Path) -> dict[str, StoredTensor] | None:
+    try:
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            if size > min(_MOST_HEADER_BYTES, file.stat().st_size):
+                return None
+            header = json.loads(stream.read(size))
+        return {
+            name: StoredTensor(
+                dtype=entry["dtype"],
+                shape=tuple(map(int, entry["shape"])),
+                file=file,
+                start=8 + size + int(entry["data_offsets"][0]),
+            )
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return None  # whoever loads the model says so, and better
+
+
+def _parent_of_experts(name: str) -> str:
+    """Return the name of the module whose experts a tensor belongs to; nothing for a tensor of no expert."""
+    before, between, _ = name.partition(".experts.")
+    return before if between else ""
+
+
+def _is_head(name: str) -> bool:
+    return name.removesuffix(".weight").rpartition(".")[2] in _HEADS
+
+
+def _is_embedding(name: str) -> bool:
+    return any("embed" in part or part in ("wte", "wpe") for part in name.lower().split("."))

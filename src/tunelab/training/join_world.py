@@ -1,0 +1,37 @@
+"""The world that a process is in, told by what torchrun set. Imports no torch for one that is alone."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from tunelab.errors import RunError
+from tunelab.training.world import ALONE, World
+
+_WHAT_TORCHRUN_SETS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@contextmanager
+def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
+    """Yield the world that torchrun set up for this process, or that of a process alone.
+
+    An error of the user that several processes meet is raised in one of them; the others end with exit code 2.
+
+    Raises:
+        RunError: more than one process is announced, and not how to find the others.
+    """
+    size = environment.get("WORLD_SIZE", "1")
+    if size in ("", "1"):
+        yield ALONE
+        return
+    for name in _WHAT_TORCHRUN_SETS:
+        value = environment.get(name, "")
+        if not value or not (name == "MASTER_ADDR" or value.isdecimal()):
+            remedy = f"Start with torchrun --nproc-per-node {size} -m tunelab train RECIPE; or unset WORLD_SIZE."
+            what = f"WORLD_SIZE is {size}, and {name} is {json.dumps(value) if value else 'not set'}"
+            raise RunError(what, where="environment", expected="what torchrun sets", remedy=remedy)
+    from tunelab.training.process_group import Processes  # which loads torch
+
+    local_rank, local_size = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
+    with Processes.joined(local_rank=local_rank, local_size=local_size) as world:
+        yield world
