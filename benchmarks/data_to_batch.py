@@ -126,7 +126,7 @@ def tunelab_side(arguments: argparse.Namespace) -> dict[str, Any]:
     from tunelab.batching.config import BatchingConfig
     from tunelab.batching.schedule import Schedule
     from tunelab.batching.step_plan import plant_step
-    from tunelab.flows.data import read_side  # noqa: F401 - `read` imports it, and imports are not measured
+    from tunelab.dataset.gather import read_side  # noqa: F401 - `read` imports it, and imports are not measured
 
     started = time.process_time()
     rows = read(arguments, "all.jsonl")
@@ -262,8 +262,8 @@ def turns_side(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def read(arguments: argparse.Namespace, name: str) -> Any:
     """Return the conversations of a file."""
-    from tunelab.flows.data import read_side
-    from tunelab.recipes import DataConfig
+    from tunelab.dataset.config import DataConfig
+    from tunelab.dataset.gather import read_side
     from tunelab.sources import SourceFile
 
     files = [SourceFile(name=name, path=arguments.folder / name)]

@@ -26,8 +26,8 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tunelab.cli.console import print_table, say
 from tunelab.cli.main import run as command_line
-from tunelab.cli.output import print_table, say
 from tunelab.events import read_events, steps
 from tunelab.flows import train as flow
 from tunelab.starter import NANO_FOLDER

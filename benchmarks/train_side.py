@@ -271,13 +271,15 @@ training:
 
 
 def _rendered(job: dict[str, Any], folder: Path) -> Sequence[Any]:
-    from tunelab.flows.data import gather
+    from tunelab.dataset.gather import gather
     from tunelab.recipes import resolve_recipe
     from tunelab.rendering.load_renderer import load_renderer
 
     resolved = resolve_recipe(_recipe_file(job, folder))
     renderer = load_renderer(folder / "base", resolved.recipe.data, base=folder)
-    return gather(resolved, renderer=renderer).rendered_train.sequences
+    return gather(
+        resolved.anchored.data, base=resolved.base, seed=resolved.recipe.training.seed, renderer=renderer
+    ).rendered_train.sequences
 
 
 def _refuse_if_rendered_otherwise(job: dict[str, Any], base: Path, sequences: Sequence[Any]) -> None:

@@ -14,7 +14,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from tunelab.conversations import Message
-from tunelab.flows.opened import open_run
+from tunelab.flows.subject import open_run
 from tunelab.workspace import Run
 
 

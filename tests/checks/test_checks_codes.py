@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from checks_material import chat, chats, material
+from check_contexts import chat, chats, context
 
 import tunelab.checks
 from tunelab.checks.check import check
@@ -56,12 +56,12 @@ def test_an_ignored_finding_needs_a_known_code_and_a_reason(setting: str, told: 
 @pytest.mark.parametrize(("fail_on", "stops"), [("error", 0), ("warning", 0), ("note", 1), ("never", 0)])
 def test_fail_on_is_the_lowest_severity_that_stops(fail_on: str, stops: int) -> None:
     config = ChecksConfig(fail_on=fail_on)  # type: ignore[arg-type]
-    found = check(material(train=[*chats(20), chat(21, prompt="question 3")], config=config))
+    found = check(context(train=[*chats(20), chat(21, prompt="question 3")], config=config))
     assert found.codes() == ("duplicates",)
     assert len(found.blocking) == stops
 
 
 def test_never_lets_even_an_error_pass() -> None:
     config = ChecksConfig(fail_on="never")
-    found = check(material(train=chats(2), config=config))
+    found = check(context(train=chats(2), config=config))
     assert (found.codes(), len(found.blocking)) == (("too_few_rows",), 0)

@@ -1,11 +1,11 @@
 """Which conversations are shown: a draw that repeats itself, or the worst by a measure."""
 
 import pytest
-from checks_material import a_set, chat, chats, material, rendered
+from check_contexts import a_set, chat, chats, context, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.report.examples import Measure, choose, measure_named
 from tunelab.errors import UserError
 from tunelab.rendering.rendered import Dropped
@@ -15,7 +15,7 @@ LOOP = "the lamp is on the table and it is blue " * 6
 WORDS = " ".join(f"word{number}" for number in range(40))
 
 
-def three() -> Material:
+def three() -> CheckContext:
     """Return a long row, a row that was cut and one that was left out, and a short answer."""
     gone = Dropped(origin=Origin(path="train.jsonl", line=3), turn=1, reason="too long", num_tokens=99, num_trained=9)
     sequences = [
@@ -24,7 +24,7 @@ def three() -> Material:
         rendered(4, range(3), range(3)),
     ]
     items = [chat(1, answer=LOOP), chat(2, answer=WORDS), chat(3, answer="fine, and thank you"), chat(4, answer="no")]
-    return material(train=items, rendered_train=a_set(sequences, dropped=(gone,)))
+    return context(train=items, rendered_train=a_set(sequences, dropped=(gone,)))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_worst_come_first_with_what_makes_them_so(measure: Measure, order: l
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 30), st.integers(0, 99))
 def test_a_draw_repeats_itself_and_stays_in_order(count: int, seed: int) -> None:
-    of = material(train=chats(20))
+    of = context(train=chats(20))
     drawn = [index for index, _ in choose(of, count, worst=None, seed=seed)]
     assert drawn == [index for index, _ in choose(of, count, worst=None, seed=seed)]
     assert drawn == sorted(set(drawn))
@@ -54,7 +54,7 @@ def test_a_draw_repeats_itself_and_stays_in_order(count: int, seed: int) -> None
 
 
 def test_another_seed_draws_others() -> None:
-    of = material(train=chats(20))
+    of = context(train=chats(20))
     assert len({tuple(choose(of, 3, worst=None, seed=seed)) for seed in range(5)}) > 1
 
 

@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from checks_material import a_set, chat, chats, dropped, material, of_sequences, rendered
+from check_contexts import a_set, chat, chats, context, dropped, of_sequences, rendered
 
 from tunelab.checks.check import check
 from tunelab.checks.config import ChecksConfig
-from tunelab.checks.context import Material, PlannedRun
+from tunelab.checks.context import CheckContext, PlannedRun
 from tunelab.checks.finding import Finding
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.errors import DataError
@@ -27,17 +27,17 @@ RUN = PlannedRun(
 )
 
 
-def the(code: str, of: Material) -> Finding:
+def the(code: str, of: CheckContext) -> Finding:
     found = [finding for finding in check(of) if finding.code == code]
     assert len(found) == 1, check(of).codes()
     return found[0]
 
 
-def clean(**fields: object) -> Material:
+def clean(**fields: object) -> CheckContext:
     held_out = chats(4, first=100, path="test.jsonl")
     sequences = [rendered(line, prompt=(1, 10 + line)) for line in range(1, 21)]
     settings = {"held_out": held_out, "rendered_train": a_set(sequences), "bos_id": 1, "planned": RUN, **fields}
-    return material(**settings)
+    return context(**settings)
 
 
 def test_clean_material_has_no_finding() -> None:
@@ -64,7 +64,7 @@ def test_a_conversation_without_an_assistant_blocks() -> None:
 
 def test_plain_text_needs_no_assistant() -> None:
     texts = [Conversation(text=f"text {n}", origin=Origin(path="a.txt", line=n)) for n in range(20)]
-    assert "no_assistant_turn" not in check(material(train=texts)).codes()
+    assert "no_assistant_turn" not in check(context(train=texts)).codes()
 
 
 def test_an_empty_answer_is_found_and_a_bare_tool_call_is_none() -> None:
@@ -275,7 +275,7 @@ def test_a_warning_stops_only_where_warnings_fail() -> None:
 
 def test_every_finding_says_why_and_what_to_do() -> None:
     lonely = Conversation(messages=(Message(role="user", content="?"),), origin=Origin(path="a", line=1))
-    of = material(
+    of = context(
         train=[chat(1), chat(1), chat(2, "question 1", "x"), chat(3, answer=" "), lonely],
         held_out=[chat(9, "question 1")],
         rendered_train=a_set(

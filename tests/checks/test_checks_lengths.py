@@ -2,7 +2,7 @@
 
 import itertools
 
-from checks_material import a_set, chats, material, rendered
+from check_contexts import a_set, chats, context, rendered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from tunelab.sources.row import Origin
 
 
 def of(*sequences: Rendered, dropped: tuple[Dropped, ...] = (), max_length: int = 64, rows: int = 20) -> Statistics:
-    looked_at = material(train=chats(rows), rendered_train=a_set(sequences, dropped=dropped), max_length=max_length)
+    looked_at = context(train=chats(rows), rendered_train=a_set(sequences, dropped=dropped), max_length=max_length)
     return statistics(looked_at, count_repeats=lambda _: {})
 
 
@@ -57,7 +57,7 @@ def test_plain_text_is_split_and_has_no_candidates() -> None:
 def test_the_loss_mask_is_proven_in_figures() -> None:
     words = of(rendered(1, range(6), range(2)), rendered(2, range(8), ()), rows=4).mask_in_words()
     assert words == "Loss falls on 2 of 16 tokens (12.5 %); rows with no trained token: 3 of 4."
-    assert statistics(material(), count_repeats=lambda _: {}).mask_in_words() == ""
+    assert statistics(context(), count_repeats=lambda _: {}).mask_in_words() == ""
 
 
 def test_a_row_that_was_left_out_for_its_length_keeps_its_lengths(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from checks_material import chats, material
+from check_contexts import chats, context
 from test_checks_findings import RUN, clean, the
 
 from tunelab.checks.check import check
@@ -79,7 +79,7 @@ def test_pain_19_a_step_above_the_machines_memory_is_warned_of(device_bytes: int
 
 
 def test_bare_data_plan_nothing() -> None:
-    assert not check(material(train=chats(20))).items
+    assert not check(context(train=chats(20))).items
 
 
 def test_experts_that_lora_does_not_reach_are_counted() -> None:

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from checks_material import chat, chats, material
+from check_contexts import chat, chats, context
 
 from tunelab.checks.check import check
 from tunelab.checks.config import ChecksConfig
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.checks.rules.quality import QUALITY_CHECKS
 from tunelab.conversations.conversation import Conversation, Message
@@ -15,14 +15,14 @@ from tunelab.conversations.conversation import Conversation, Message
 LONG = "The order was sent yesterday and will arrive at your address within three days from now on, all being well. "
 
 
-def findings(of: Material) -> dict[str, Finding]:
+def findings(of: CheckContext) -> dict[str, Finding]:
     return {finding.code: finding for look in QUALITY_CHECKS for finding in look(of)}
 
 
-def among(answers: list[str], *, others: int = 40, prompt: str = "", **settings: object) -> Material:
+def among(answers: list[str], *, others: int = 40, prompt: str = "", **settings: object) -> CheckContext:
     odd = [chat(line, prompt=prompt, answer=answer) for line, answer in enumerate(answers, start=101)]
     rows = [chat(line, answer=f"{LONG}{line}") for line in range(1, others + 1)]
-    return material(train=[*rows, *odd], config=ChecksConfig(**settings))  # type: ignore[arg-type]
+    return context(train=[*rows, *odd], config=ChecksConfig(**settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_share_of_repetition_is_settled_by_its_threshold() -> None:
 
 def test_short_answers_are_odd_among_long_ones_only() -> None:
     labels = [chat(line, answer=["yes", "no"][line % 2]) for line in range(1, 60)]
-    assert "answer_too_short" not in findings(material(train=labels))
+    assert "answer_too_short" not in findings(context(train=labels))
     assert "answer_too_short" not in findings(among(["yes"], min_answer_chars=3, language_sample=0))
 
 
@@ -80,8 +80,8 @@ def test_only_trained_answers_are_judged_as_answers() -> None:
     refusal = "I'm sorry, but I can't help with this."
     first = Message(role="assistant", content=refusal)
     rows = [replace(item, messages=(item.messages[0], first, *item.messages), train="last") for item in chats(12)]
-    assert "refusal" not in findings(material(train=rows))
-    assert "refusal" in findings(material(train=[replace(item, train="all") for item in rows]))
+    assert "refusal" not in findings(context(train=rows))
+    assert "refusal" in findings(context(train=[replace(item, train="all") for item in rows]))
 
 
 GERMAN = "Die Bestellung wurde gestern verschickt und kommt in drei Tagen an Ihrer Adresse an."
@@ -110,5 +110,5 @@ def test_of_many_answers_a_sample_is_asked_for_its_language_and_none_where_none_
 
 def test_clean_rows_plain_texts_and_no_rows_have_no_finding() -> None:
     texts = [Conversation(text=f"{LONG} {line}", origin=chat(line).origin) for line in range(1, 20)]
-    assert findings(material()) == findings(material(train=[])) == findings(material(train=texts)) == {}
+    assert findings(context()) == findings(context(train=[])) == findings(context(train=texts)) == {}
     assert not [code for code in check(among([LONG])).codes() if code in ("mojibake", "repetition", "language_mix")]

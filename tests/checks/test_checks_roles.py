@@ -1,7 +1,7 @@
 """The order of roles, and messages without words."""
 
 import pytest
-from checks_material import chats, material
+from check_contexts import chats, context
 
 from tunelab.checks.check import check
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
@@ -16,7 +16,7 @@ def talk(roles: str, *, content: str = "so") -> Conversation:
 
 
 def codes(*conversations: Conversation) -> tuple[str, ...]:
-    return check(material(train=[*chats(20), *conversations])).codes()
+    return check(context(train=[*chats(20), *conversations])).codes()
 
 
 @pytest.mark.parametrize("roles", ["ua", "sua", "uaua", "suaua"])
@@ -37,7 +37,7 @@ def test_questions_and_answers_in_turn_are_no_finding(roles: str) -> None:
     ],
 )
 def test_each_disorder_is_found_once_with_its_message(roles: str, code: str, number: int) -> None:
-    (finding,) = check(material(train=[*chats(20), talk(roles)]))
+    (finding,) = check(context(train=[*chats(20), talk(roles)]))
     assert (finding.code, finding.count, finding.total) == (code, 1, 21)
     assert finding.examples == (f"talk.jsonl:3: message {number}",)
 

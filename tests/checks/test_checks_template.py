@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from checks_material import chat, chats, material
+from check_contexts import chat, chats, context
 
 from tunelab.checks.check import check
 from tunelab.checks.finding import Finding
@@ -27,7 +27,7 @@ def with_call(line: int) -> Conversation:
 
 def findings(abilities: Abilities | None, **fields: object) -> dict[str, Finding]:
     settings = {"train": [*chats(20), with_system(21), with_call(22)], **fields}
-    return {each.code: each for each in check(material(template=abilities, **settings))}
+    return {each.code: each for each in check(context(template=abilities, **settings))}
 
 
 def test_a_template_that_knows_all_is_no_finding() -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from checks_material import chats, material
+from check_contexts import chats, context
 
 from tunelab.checks.check import check
 from tunelab.checks.finding import Finding
@@ -43,7 +43,7 @@ def talk(*messages: Message) -> Conversation:
 
 
 def findings(*conversations: Conversation) -> dict[str, Finding]:
-    return {each.code: each for each in check(material(train=[*chats(20), *conversations]))}
+    return {each.code: each for each in check(context(train=[*chats(20), *conversations]))}
 
 
 def test_a_right_call_is_no_finding() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunelab.cli.reading import progress_words, reading_bar
+from tunelab.cli.reading_line import progress_words, reading_bar
 
 
 def test_the_line_tells_size_rate_rows_and_the_time_left() -> None:
@@ -27,8 +27,8 @@ def test_a_slow_command_tells_of_itself_on_standard_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 3.0, 4.0, 14.0])
-    monkeypatch.setattr("tunelab.cli.reading.time.monotonic", lambda: next(clock))
-    monkeypatch.setattr("tunelab.cli.reading.console", _a_console)
+    monkeypatch.setattr("tunelab.cli.reading_line.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tunelab.cli.reading_line.console", _a_console)
     with reading_bar("cleaning") as report:
         for rows in (10, 20, 30):
             report(rows * 1_000_000, 0, rows)

@@ -84,7 +84,7 @@ def test_an_empty_prompt_is_refused(make_run, capsys, prompt):
 
 
 def test_text_of_a_model_cannot_steer_the_terminal():
-    from tunelab.cli.output import harmless
+    from tunelab.cli.console import harmless
 
     assert harmless("a\x1b[2Jb\x07\r\nç\tй‍🙂\x9b1m") == "a[2Jb\nç\tй‍🙂1m"
 

@@ -4,12 +4,12 @@ import io
 from pathlib import Path
 
 import pytest
-from flows_files import rows, write_rows
 from rich.console import Console
 
+from flows_files import rows, write_rows
 from tunelab.checks.streaming import FirstFinding
 from tunelab.cli import check as command
-from tunelab.cli import output
+from tunelab.cli import console
 from tunelab.cli.main import run
 from tunelab.flows.check import check_data_or_recipe
 
@@ -49,7 +49,7 @@ def test_on_a_terminal_the_first_bad_rows_are_told_at_once_and_the_rest_are_coun
 ) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=200, highlight=False, markup=False)
-    for module in (command, output):
+    for module in (command, console):
         monkeypatch.setattr(module, "console", lambda *, stderr=False: terminal if stderr else Console())
     file = write_rows(tmp_path / "train.jsonl", [*rows(12), *["{"] * 9])
     assert run(["check", str(file), "--json"]) == 1
@@ -122,7 +122,7 @@ def test_on_a_terminal_first_findings_are_lines_of_their_own_and_none_with_json(
 ) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=200, highlight=False, markup=False)
-    for module in (command, output):
+    for module in (command, console):
         monkeypatch.setattr(module, "console", lambda *, stderr=False: terminal if stderr else Console())
     file = write_rows(tmp_path / "train.jsonl", faulty_rows())
     run(["check", str(file), *options])

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from train_task import ADAPTERS, adapter_sha256, row, write_lines, write_task
+from tunelab.dataset.gather import gather
 from tunelab.events import (
     AnyEvent,
     CheckpointSaved,
@@ -24,10 +25,9 @@ from tunelab.events import (
     read_events,
 )
 from tunelab.files import sha256_file
-from tunelab.flows import gate as flow_gate
-from tunelab.flows.data import gather
-from tunelab.flows.opened import open_run
+from tunelab.flows.subject import open_run
 from tunelab.flows.train import Trained, train
+from tunelab.flows.training import preflight
 from tunelab.models.locate_model import locate_model
 from tunelab.recipes import recipe_hash, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
@@ -77,7 +77,7 @@ def test_every_event_says_what_happened(story) -> None:  # type: ignore[no-untyp
     resolved = resolve_recipe(file, environment={})
     recipe = resolved.anchored
     renderer = load_renderer(locate_model(recipe.model, base=file.parent), recipe.data, base=file.parent)
-    data = gather(resolved, renderer=renderer)
+    data = gather(resolved.anchored.data, base=resolved.base, seed=resolved.recipe.training.seed, renderer=renderer)
     lengths = [each.num_tokens for each in data.rendered_train.sequences]
     answers = [len(each.completion_ids) for each in data.rendered_train.sequences]
     steps = [event for event in told if isinstance(event, StepDone)]
@@ -130,8 +130,8 @@ def test_pain_19_a_step_too_large_for_the_machine_is_cut_and_said(  # type: igno
     story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, _, _ = story
-    fitting = partial(flow_gate.affordable_tokens, memory_bytes=2**20)
-    monkeypatch.setattr(flow_gate, "affordable_tokens", lambda estimate, _: fitting(estimate))
+    fitting = partial(preflight.affordable_tokens, memory_bytes=2**20)
+    monkeypatch.setattr(preflight, "affordable_tokens", lambda estimate, _: fitting(estimate))
     _, told = trained(file, "training.num_training_steps=1")
     said = [event.text for event in told if isinstance(event, Notice)]
     assert "256 tokens run at a time, not 16,384: half of the memory holds no more, by estimate" in said
@@ -206,7 +206,7 @@ def test_a_template_that_writes_the_day_is_told_the_first_day_of_a_run_that_is_r
     with monkeypatch.context() as patch:
         patch.setattr("tunelab.events.log.time.time", lambda: now() - 24 * 3600)
         yesterday, _ = trained(file, dated)
-        patch.setattr("tunelab.flows.stopping.Stopping.__call__", lambda _: next(asked))
+        patch.setattr("tunelab.flows.training.signals.Stopping.__call__", lambda _: next(asked))
         broken, _ = trained(file, dated)
     assert broken.step == 6
     resumed, told = trained(broken.run.recipe_file, resume=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tunelab.cli.main import run
+from tunelab.dataset.gather import gather
 from tunelab.errors import DataError
 from tunelab.events import Notice
-from tunelab.flows.data import gather
 from tunelab.flows.train import train
 from tunelab.recipes import resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
@@ -70,5 +70,11 @@ def test_rows_that_are_refused_together_leave_no_half_file(folder: Path) -> None
     )
     renderer = load_renderer(NANO_FOLDER, resolved.recipe.data, base=folder)
     with pytest.raises(DataError, match="no row is left"):
-        gather(resolved, renderer=renderer, rejected=folder / "rejected.jsonl")
+        gather(
+            resolved.anchored.data,
+            base=resolved.base,
+            seed=resolved.recipe.training.seed,
+            renderer=renderer,
+            rejected=folder / "rejected.jsonl",
+        )
     assert not [each for each in folder.iterdir() if "rejected" in each.name]

@@ -163,7 +163,7 @@ def test_half_a_gigabyte_on_one_line_is_refused_in_less_memory(tmp_path: Path) -
     program = (
         "import resource, sys; from pathlib import Path; from tunelab.sources import SourceFile, read_rows\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29)); bad = []\n"
-        "from tunelab.sources import json_rows, opening\n"
+        "from tunelab.sources import json_rows, text_stream\n"
         "rows = text_stream.read_lines(Path(sys.argv[1]), 't.jsonl', bad.append)\n"
         "print([number for number, _ in rows], *bad)"
     )

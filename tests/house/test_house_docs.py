@@ -17,7 +17,7 @@ from tunelab.cli.main import VERBS
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import FIELDS, SECTIONS
-from tunelab.recipes.reference import settings_reference
+from tunelab.recipes.settings_reference import settings_reference
 from tunelab.sources import SourceConfig, locate_data, read_rows
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +127,9 @@ def test_the_index_names_every_page() -> None:
 
 def test_the_reference_of_settings_is_what_the_rooms_declare() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    _, marker, tables = page.partition("<!-- What follows is made by: python -m tunelab.recipes.reference -->\n\n")
+    _, marker, tables = page.partition(
+        "<!-- What follows is made by: python -m tunelab.recipes.settings_reference -->\n\n"
+    )
     assert marker
     assert tables == settings_reference()
     assert sum(line.startswith("| `") for line in tables.splitlines()) == len(FIELDS)

@@ -6,7 +6,7 @@ import pytest
 
 from tunelab.errors import RecipeError
 from tunelab.recipes import ResolvedRecipe, resolve_recipe
-from tunelab.recipes.modellab import _HANDLED_APART, _KEYS
+from tunelab.recipes.dialects.modellab import _HANDLED_APART, _KEYS
 from tunelab.recipes.recipe import FIELDS, settings_of
 
 LORA = """\

@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from tunelab.cli.main import run
-from tunelab.training import sharding, trainer
+from tunelab.training import held_out_loss, process_group, sharding, trainer
 from tunelab.training.trainer import Trainer
 
 
@@ -109,9 +109,9 @@ _NO_MEMORY: dict[str | None, Callable[[], contextlib.AbstractContextManager[obje
     None: contextlib.nullcontext,
     "forward": functools.partial(_in_a_pass, backward=False),
     "backward": functools.partial(_in_a_pass, backward=True),
-    "gradients": functools.partial(_at_call, 3, processes, "_gradient", _NO_ROOM),
+    "gradients": functools.partial(_at_call, 3, process_group, "_gradient", _NO_ROOM),
     "adamw": functools.partial(_at_call, 3, torch.optim.AdamW, "step", _NO_ROOM),
-    "held out": functools.partial(_at_call, 1, evaluate, "forest_loss", _NO_ROOM),
+    "held out": functools.partial(_at_call, 1, held_out_loss, "forest_loss", _NO_ROOM),
     "gathering": functools.partial(_at_call, 9, sharding._Agreed, "allocate", _NO_ROOM),
     "exchange": functools.partial(_at_call, 9, dist, "all_gather_single", RuntimeError("no room for buffers")),
 }

@@ -1,8 +1,8 @@
-"""The checks: each looks at the material and says what is wrong with it. None changes anything."""
+"""The checks: each looks at the context and says what is wrong with it. None changes anything."""
 
 from collections.abc import Callable, Iterator
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding, Findings
 from tunelab.checks.rules.base_model import MODEL_CHECKS
 from tunelab.checks.rules.conversations import CONVERSATION_CHECKS
@@ -17,7 +17,7 @@ from tunelab.checks.rules.template import TEMPLATE_CHECKS
 from tunelab.checks.rules.tokens import TOKEN_CHECKS
 from tunelab.checks.rules.tools import TOOL_CHECKS
 
-Check = Callable[[Material], Iterator[Finding]]
+Check = Callable[[CheckContext], Iterator[Finding]]
 
 CHECKS: tuple[Check, ...] = (
     *CONVERSATION_CHECKS,
@@ -35,6 +35,6 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def check(material: Material) -> Findings:
+def check(context: CheckContext) -> Findings:
     """Return what is wrong, the gravest first; empty where all is well."""
-    return Findings.sorted((finding for look in CHECKS for finding in look(material)), material.config)
+    return Findings.sorted((finding for look in CHECKS for finding in look(context)), context.config)

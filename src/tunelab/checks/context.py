@@ -1,14 +1,12 @@
 """What the checks look at: everything that was read, and the run that is planned with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tunelab.checks.config import ChecksConfig
-from tunelab.conversations.conversation import Conversation
-from tunelab.errors import DataError
+from tunelab.dataset.dataset import Dataset
 from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.requested_targets import Target
-from tunelab.rendering.rendered import Rendered, RenderedSet
 from tunelab.rendering.template_messages import Abilities
 
 
@@ -72,18 +70,10 @@ class PlannedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """Data as they were read, rendered where a tokenizer is at hand. Checks change none of it."""
+class CheckContext:
+    """Data as they were read, rendered where a tokenizer is at hand, and what is planned with them."""
 
-    train: Sequence[Conversation]
-    held_out: Sequence[Conversation] = ()
-    rendered_train: RenderedSet | None = None
-    """None where there is no tokenizer."""
-    rendered_held_out: RenderedSet | None = None
-    bad_rows: Sequence[DataError] = ()
-    """Rows that could not be read as conversations."""
-    bad_turns: Sequence[DataError] = ()
-    """Answers that the chat template refused, or did not write as a continuation of their prompt."""
+    dataset: Dataset
     skips_bad_rows: bool = False
     """True where the user knows of them and wants to go on without."""
     template: Abilities | None = None
@@ -96,33 +86,10 @@ class Material:
     """The tokenizer's beginning-of-sequence id, where it has one."""
     max_positions: int | None = None
     """Longest sequence the base model has positions for, virtual tokens taken off; None where its config sets none."""
-    num_train_found: int | None = None
-    """Training conversations in the files, before `train_samples` drew from them; None where nothing was drawn."""
     train_samples: int | None = None
-    """How many were asked for."""
+    """How many training conversations were asked for; None for all of them."""
     planned: PlannedRun | None = None
     """None where no run is planned (a data file is checked)."""
     model: PlannedModel | None = None
     """None where no run is planned, or where only loading the model tells."""
     config: ChecksConfig = field(default_factory=ChecksConfig)
-
-    @property
-    def conversations(self) -> list[Conversation]:
-        """Both sides, training first."""
-        return [*self.train, *self.held_out]
-
-    @property
-    def rendered_sets(self) -> list[RenderedSet]:
-        """The sides that were rendered, training first."""
-        return [side for side in (self.rendered_train, self.rendered_held_out) if side is not None]
-
-    @property
-    def sequences(self) -> list[Rendered]:
-        """The rendered sequences of both sides, training first."""
-        return [sequence for side in self.rendered_sets for sequence in side.sequences]
-
-    @property
-    def num_answers(self) -> int:
-        """All answers to train on: the sequences, and what was cut away, dropped or refused by the template."""
-        lost = [item for side in self.rendered_sets for item in side.dropped if item.turn >= 0]
-        return len(self.sequences) + len(lost) + len(self.bad_turns)

@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Severity
 from tunelab.checks.rules.conversations import empty_answers, without_assistant
 from tunelab.checks.rules.roles import order_of_roles
 from tunelab.checks.rules.tokens import look_alikes as typed_control_tokens
 from tunelab.checks.rules.tools import calls_against_catalogue, calls_and_results, tools_defined_twice
 from tunelab.conversations.conversation import Conversation
+from tunelab.dataset.dataset import Dataset
 from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.tokens.lookalikes import look_alikes
 from tunelab.rendering.tokens.tokenizer import Tokens
@@ -68,9 +69,9 @@ class EarlyLook:
     def _found(self) -> Iterator[FirstFinding]:
         typed = tuple(item.origin for item in self._waiting if _holds_control_words(item, self._tokens))
         nothing = RenderedSet(sequences=(), num_cut=0, num_cut_tokens=0, dropped=(), look_alikes=typed)
-        material = Material(train=self._waiting, rendered_train=nothing)
+        context = CheckContext(dataset=Dataset(train=self._waiting, rendered_train=nothing))
         for look in _CHECKS:
-            for finding in look(material):
+            for finding in look(context):
                 place, says = finding.examples[0].removesuffix("."), _FIGURES.sub(_all_of_them, finding.summary)
                 yield FirstFinding(code=finding.code, severity=finding.severity, place=place, says=says)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunelab.cli.output import harmless, say
+from tunelab.cli.console import harmless, say
 from tunelab.errors import UserError
 from tunelab.workspace import find_workspace
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from tunelab.cli.findings import STYLES, print_check
-from tunelab.cli.output import SET, console, harmless, named, say
-from tunelab.cli.reading import OnRead, reading_bar
+from tunelab.cli.check_summary import STYLES, print_check
+from tunelab.cli.console import SET, console, harmless, named, say
+from tunelab.cli.reading_line import OnRead, reading_bar
 from tunelab.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from tunelab.cli.cleaned import print_report
-from tunelab.cli.options import checked_settings, limits, told_by_options
-from tunelab.cli.output import harmless, say
-from tunelab.cli.reading import reading_bar
+from tunelab.cli.clean_options import checked_settings, limits, told_by_options
+from tunelab.cli.clean_summary import print_report
+from tunelab.cli.console import harmless, say
+from tunelab.cli.reading_line import reading_bar
 from tunelab.errors import UserError
 
 _LIMIT = "[FIELD=]N"

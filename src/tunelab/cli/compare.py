@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunelab.cli.output import console, harmless, named, print_table, say
+from tunelab.cli.console import console, harmless, named, print_table, say
 from tunelab.errors import counted
 from tunelab.workspace import find_workspace
 

@@ -67,7 +67,7 @@ def _answered(arguments: list[str]) -> int:
         except ModuleNotFoundError as error:
             raise _missing_extra(error) from error
     except UserError as error:
-        from tunelab.cli.output import print_error
+        from tunelab.cli.console import print_error
 
         print_error(error)
         return 2
@@ -95,7 +95,7 @@ def _call(verb: str, arguments: list[str]) -> int:
 
     import typer
 
-    from tunelab.cli.output import plain_app
+    from tunelab.cli.console import plain_app
 
     command = import_module(f"tunelab.cli.{verb}").command
     if isinstance(command, typer.Typer):

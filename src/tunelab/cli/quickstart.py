@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tunelab.cli.output import named, say, this_command
+from tunelab.cli.console import named, say, this_command
 from tunelab.recipes import resolve_recipe
 from tunelab.starter import SAMPLE_TASKS, write_sample_task
 from tunelab.workspace import find_workspace
@@ -33,8 +33,8 @@ def command(
     with subprocess.Popen(words) as check:
         # What trains takes seconds to import: the check has a process, and with it a core, of its own meanwhile.
         from tunelab.cli.compare import compare_and_print
-        from tunelab.cli.progress import progress_line
         from tunelab.cli.train import end_of
+        from tunelab.cli.training_line import progress_line
         from tunelab.flows.train import train
     if check.returncode:
         raise typer.Exit(check.returncode)

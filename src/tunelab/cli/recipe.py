@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tunelab.cli.output import SET, harmless, plain_app, say
+from tunelab.cli.console import SET, harmless, plain_app, say
 from tunelab.recipes import ResolvedRecipe, explain, resolve_recipe, to_yaml
 
 command = plain_app(help="Look into a recipe.", no_args_is_help=True)

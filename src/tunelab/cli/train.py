@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunelab.cli.output import SET, named, say, this_command
-from tunelab.cli.progress import progress_line
+from tunelab.cli.console import SET, named, say, this_command
+from tunelab.cli.training_line import progress_line
 from tunelab.events import AnyEvent, RunFinished, read_events
 from tunelab.recipes import resolve_recipe
 from tunelab.training.join_world import join_world

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.conversations import Message
-from tunelab.flows.opened import open_run
+from tunelab.flows.subject import open_run
 from tunelab.generation.completion import Sampling
 from tunelab.generation.generate import stream
 from tunelab.generation.text_pieces import text_pieces

@@ -10,16 +10,16 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
-from tunelab.checks.context import Material, PlannedModel, PlannedRun
+from tunelab.checks.context import CheckContext, PlannedModel, PlannedRun
 from tunelab.checks.finding import Findings
 from tunelab.checks.report.document import Document
-from tunelab.checks.report.examples import Example, Measure
+from tunelab.checks.report.examples import Example, Measure, make_examples
 from tunelab.checks.report.statistics import Statistics, statistics
 from tunelab.checks.streaming import EarlyLook, FirstFinding
-from tunelab.flows.data import Gathered, OnProgress, gather, nobody
-from tunelab.flows.examples import make_examples
-from tunelab.flows.footprint import planned_model
-from tunelab.flows.plan import make_schedule, planned_run
+from tunelab.dataset.dataset import Dataset
+from tunelab.dataset.gather import OnProgress, gather, nobody
+from tunelab.flows.training.memory_plan import planned_model
+from tunelab.flows.training.plan import make_schedule, planned_run
 from tunelab.models.architecture import other_inputs_in, quantized_in, running_kinds_in
 from tunelab.models.locate_model import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
@@ -36,7 +36,7 @@ class CheckResult:
     """What a check found."""
 
     resolved: ResolvedRecipe
-    gathered: Gathered
+    dataset: Dataset
     planned: PlannedRun | None
     """None where data were checked and no run is planned."""
     model: PlannedModel | None
@@ -52,12 +52,12 @@ class CheckResult:
         return Document(
             recipe=None if self.resolved.file is None else str(self.resolved.file),
             model=self.resolved.recipe.model.base_model,
-            format=self.gathered.format,
-            evidence=self.gathered.evidence,
+            format=self.dataset.format,
+            evidence=self.dataset.evidence,
             notes=self.notes,
             blocks=bool(self.findings.blocking),
             findings=self.findings.items,
-            bad_rows=tuple(map(str, (*self.gathered.bad_rows, *self.gathered.bad_turns))),
+            bad_rows=tuple(map(str, (*self.dataset.bad_rows, *self.dataset.bad_turns))),
             statistics=self.statistics,
             planned=self.planned,
             planned_model=self.model,
@@ -104,22 +104,30 @@ def check_data_or_recipe(
     if recipe.checks.language_sample:
         load_beside()
     early = EarlyLook(on_first, renderer.tokens).take if on_first is not None else nobody
-    gathered = gather(resolved, renderer=renderer, on_bad=on_bad, on_progress=on_progress, on_read=early)
-    sequences = gathered.rendered_train.sequences
+    dataset = gather(
+        recipe.data,
+        base=resolved.base,
+        seed=recipe.training.seed,
+        renderer=renderer,
+        on_bad=on_bad,
+        on_progress=on_progress,
+        on_read=early,
+    )
+    sequences = dataset.train_sequences
     schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
-    material = material_of(recipe, gathered, renderer, folder=folder, schedule=schedule)
+    context = context_of(recipe, dataset, renderer, folder=folder, schedule=schedule)
     if schedule is not None:
         model = planned_model(recipe, folder, sequences=sequences, schedule=schedule)
-        material = replace(material, model=model)
+        context = replace(context, model=model)
     return CheckResult(
         resolved=resolved,
-        gathered=gathered,
-        planned=material.planned,
-        model=material.model,
-        findings=check(material),
-        statistics=statistics(material, count_repeats=count_repeats),
-        examples=make_examples(material, renderer, num_examples, worst=worst, seed=recipe.training.seed),
-        notes=(*(_assumed(recipe) if is_data else resolved.notes), *gathered.notes, *renderer.notes, *_on_base(folder)),
+        dataset=dataset,
+        planned=context.planned,
+        model=context.model,
+        findings=check(context),
+        statistics=statistics(context, count_repeats=count_repeats),
+        examples=make_examples(context, renderer, num_examples, worst=worst, seed=recipe.training.seed),
+        notes=(*(_assumed(recipe) if is_data else resolved.notes), *dataset.notes, *renderer.notes, *_on_base(folder)),
     )
 
 
@@ -146,27 +154,21 @@ def note_on_pictures(folder: Path) -> str:
     return f"{told}, and where transformers cannot load it as a text model, tunelab train says so" if inputs else ""
 
 
-def material_of(
-    recipe: Recipe, gathered: Gathered, renderer: Renderer, *, folder: Path, schedule: Schedule | None
-) -> Material:
+def context_of(
+    recipe: Recipe, dataset: Dataset, renderer: Renderer, *, folder: Path, schedule: Schedule | None
+) -> CheckContext:
     """Return what the checks look at; `train` hands them the same. Without a schedule, no run is planned."""
-    num_held_out = len(gathered.rendered_held_out.sequences)
+    num_held_out = len(dataset.held_out_sequences)
     positions = max_positions(folder)
     virtual = 0 if isinstance(recipe.adapter, LoraConfig) else recipe.adapter.number_of_virtual_tokens
-    return Material(
-        train=gathered.train,
-        held_out=gathered.held_out,
-        rendered_train=gathered.rendered_train,
-        rendered_held_out=gathered.rendered_held_out,
-        bad_rows=gathered.bad_rows,
-        bad_turns=gathered.bad_turns,
+    return CheckContext(
+        dataset=dataset,
         skips_bad_rows=recipe.data.bad_rows == "skip",
         template=renderer.abilities,
         has_template=renderer.has_template,
         max_length=recipe.data.max_length,
         bos_id=renderer.bos_id,
         max_positions=None if positions is None else positions - virtual,
-        num_train_found=gathered.num_train_found,
         train_samples=recipe.data.train_samples,
         planned=None if schedule is None else planned_run(recipe, schedule, num_held_out=num_held_out),
         config=recipe.checks,

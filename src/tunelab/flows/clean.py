@@ -1,21 +1,15 @@
-"""`clean`: data in, data out, with every rejection kept; and the same for the rows of a recipe."""
+"""`clean`: data in, data out, with every rejection kept."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import polars as pl
-
-from tunelab.cleaning.clean import OnProgress, clean_files, clean_rows
+from tunelab.cleaning.clean import OnProgress, clean_files
 from tunelab.cleaning.clean_report import CleanReport
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.output.writers import RejectedWriter
 from tunelab.conversations import ConversationConfig
-from tunelab.errors import counted
-from tunelab.files import new_files
-from tunelab.recipes import DataConfig
-from tunelab.sources import Row, SourceConfig, SourceFile, locate_data
+from tunelab.dataset.cleaned import files_named
+from tunelab.sources import SourceConfig, SourceFile, locate_data
 
 
 def clean_data(
@@ -44,82 +38,8 @@ def clean_data(
         config,
         conversation=conversation,
         test_size=test_size,
-        excluded=files_named(config.exclude_files) if config.exclude_files else (),
+        excluded=files_named(config.exclude_files, base=Path(os.curdir)) if config.exclude_files else (),
         overwrite=overwrite,
         notes=notes,
         on_progress=on_progress,
     )
-
-
-class Rejected:
-    """Takes the rows that the rules of a recipe reject: counts them, and writes them where there is a file for them."""
-
-    def __init__(self, path: Path | None = None, writer: RejectedWriter | None = None) -> None:
-        self._path, self._writer, self._count = path, writer, 0
-
-    def __call__(self, told: pl.DataFrame, shown: pl.Series) -> None:
-        """Take some rows."""
-        self._count += told.height
-        if self._writer is not None:
-            self._writer.write(told, shown)
-
-    def in_words(self) -> list[str]:
-        """Return where they stand, or how to get them."""
-        if not self._count:
-            return []
-        if self._path is None:
-            return ["tunelab clean, with the same rules, keeps each rejected row with its reason"]
-        return [f"each rejected row stands with its reason in {self._path}"]
-
-
-@contextmanager
-def rejected_rows(path: Path | None) -> Iterator[Rejected]:
-    """Yield what takes rejected rows; the file, if any, is there and whole once all went well."""
-    if path is None:
-        yield Rejected()
-        return
-    with new_files([path]) as aside, RejectedWriter(aside / path.name) as writer:
-        yield Rejected(path, writer)
-
-
-def clean_for(
-    rows: Iterable[Row], data: DataConfig, *, base: Path, draws: bool, rejected: Rejected
-) -> tuple[list[Row], CleanReport]:
-    """Return the rows of a recipe that stand, with what was done.
-
-    Args:
-        base: the recipe's folder.
-        draws: False where no samples are drawn and nothing is compared with `exclude_files`.
-        rejected: takes the others.
-    """
-    config = data.cleaning
-    names = config.exclude_files if draws else ()
-    excluded = files_named(names, base=base / Path(data.data_dir).expanduser()) if names else ()
-    changed: dict[str, object] = {}
-    if config.tokenizer != "nano":
-        changed["tokenizer"] = str(base / Path(config.tokenizer).expanduser())
-    if not draws:
-        changed |= {"max_samples": None, "max_per_class": None, "near_overlap": None}
-    config = config.model_copy(update=changed)
-    return clean_rows(rows, config, conversation=data, excluded=excluded, draws=draws, reject=rejected)
-
-
-def in_words(report: CleanReport) -> list[str]:
-    """Return what cleaning did: what it compared with, and a line per rule with its first example."""
-    return [f"cleaning {report.compared}"] * bool(report.compared) + [
-        f"cleaning {verb} {counted(each.count, 'row')} ({each.rule}; the first: {each.examples[0]})"
-        for verb, counts in (
-            ("changed", report.changed),
-            ("rejected", report.rejected),
-            ("did not draw", report.not_drawn),
-            ("found and left something in", report.reported),
-            ("found no label in", report.unlabelled),
-        )
-        for each in counts
-    ]
-
-
-def files_named(names: Sequence[str], *, base: Path | None = None) -> tuple[SourceFile, ...]:
-    """Return all files that some names stand for, both sides of a folder with two."""
-    found = locate_data(SourceConfig(data_dir=".", train_files=tuple(names)), base=base or Path(os.curdir))
-    return (*found.train, *found.eval)

@@ -9,9 +9,9 @@ from tunelab.errors import counted
 from tunelab.evaluation.report import Answer, HeldOutLoss, Report, Setting, Side, compare
 from tunelab.evaluation.report_html import to_html
 from tunelab.files import write_file
-from tunelab.flows.held_out import Chosen, choose_questions, read_held_out
-from tunelab.flows.opened import OpenedRun, open_run
-from tunelab.flows.plan import held_out_batches
+from tunelab.flows.questions import Chosen, choose_questions, read_held_out
+from tunelab.flows.subject import OpenedRun, open_run
+from tunelab.flows.training.plan import held_out_batches
 from tunelab.generation.completion import Sampling
 from tunelab.generation.decode import longest_prompt
 from tunelab.generation.generate import generate

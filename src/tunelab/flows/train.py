@@ -15,16 +15,16 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import SoftPromptConfig
 from tunelab.batching.config import BatchingConfig
+from tunelab.dataset.gather import gather
 from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.loss_plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
-from tunelab.flows.data import gather
 from tunelab.flows.facts import RunFacts, common_opening
-from tunelab.flows.gate import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
-from tunelab.flows.plan import held_out_batches
-from tunelab.flows.processes import agree, announce_processes
-from tunelab.flows.stopping import stop_on_signals
+from tunelab.flows.training.agreement import agree, announce_processes
+from tunelab.flows.training.plan import held_out_batches
+from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
+from tunelab.flows.training.signals import stop_on_signals
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate_model import locate_model, require_weights
@@ -123,8 +123,14 @@ def _train(
     day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
     with world.first_ahead():  # the others find in the cache what it rendered
-        data = gather(resolved, renderer=renderer, rejected=run.rejected_file if world.is_first else None)
-    sequences, held_out = data.rendered_train.sequences, data.rendered_held_out.sequences
+        data = gather(
+            recipe.data,
+            base=resolved.base,
+            seed=recipe.training.seed,
+            renderer=renderer,
+            rejected=run.rejected_file if world.is_first else None,
+        )
+    sequences, held_out = data.train_sequences, data.held_out_sequences
     schedule = refuse_what_blocks(recipe, data, renderer, folder, events)
 
     precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)

@@ -1,11 +1,10 @@
 """Room of the recipes: one frozen tree of the rooms' settings, and where each value came from."""
 
 from tunelab.recipes.explain import Explanation, explain
-from tunelab.recipes.recipe import DataConfig, Recipe, recipe_hash, to_yaml
+from tunelab.recipes.recipe import Recipe, recipe_hash, to_yaml
 from tunelab.recipes.resolve import ResolvedRecipe, resolve_recipe
 
 __all__ = [
-    "DataConfig",
     "Explanation",
     "Recipe",
     "ResolvedRecipe",

@@ -12,13 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
 from tunelab.batching.config import BatchingConfig
 from tunelab.checks.config import ChecksConfig
-from tunelab.cleaning.config import CleaningConfig
-from tunelab.conversations.config import ConversationConfig
+from tunelab.dataset.config import DataConfig
 from tunelab.evaluation.config import EvaluationConfig
 from tunelab.files import sha256_text
 from tunelab.models.config import ModelConfig
-from tunelab.rendering.config import RenderingConfig
-from tunelab.sources.config import SourceConfig
 from tunelab.training.config import TrainingConfig
 
 ADAPTERS: dict[str, type[AdapterConfig]] = {
@@ -26,14 +23,6 @@ ADAPTERS: dict[str, type[AdapterConfig]] = {
     "soft_prompt": SoftPromptConfig,
     "prefix_tuning": PrefixTuningConfig,
 }
-
-
-class DataConfig(RenderingConfig, ConversationConfig, SourceConfig):  # pydantic lists the last base's fields first
-    """Which rows are read, how they are cleaned, how they become conversations, and how those become tokens."""
-
-    cleaning: CleaningConfig = Field(
-        default_factory=CleaningConfig, description="What is changed in rows, and which rows go, before anything else."
-    )
 
 
 class Recipe(BaseModel):

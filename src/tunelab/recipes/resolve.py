@@ -12,12 +12,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tunelab.dataset.config import DataConfig
 from tunelab.errors import RecipeError, guess
-from tunelab.recipes import modellab, nested
-from tunelab.recipes.document import Entry, Faults, Layer, Note, Setting, read_entries
+from tunelab.recipes.dialects import modellab, nested
 from tunelab.recipes.keys import check_key, expected, kinds
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
-from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, DataConfig, Recipe, settings_of
+from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, Recipe, settings_of
+from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting, read_entries
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
 _OTHER_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "training.output_dir", "model.base_model")

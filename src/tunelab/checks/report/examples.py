@@ -1,16 +1,19 @@
 """Conversations to look at: which ones, and what is shown of them."""
 
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
+from tunelab.checks.report.statistics import response_type
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.fingerprints import trained_turns
-from tunelab.errors import UserError, counted, did_you_mean
-from tunelab.rendering.preview import Span
+from tunelab.errors import DataError, UserError, counted, did_you_mean
+from tunelab.rendering.preview import Span, preview
 from tunelab.rendering.rendered import Rendered
+from tunelab.rendering.renderer import Renderer
 from tunelab.texts.quality import repetition
 
 Measure = Literal["length", "cut", "untrained", "short", "repetition"]
@@ -74,18 +77,18 @@ def measure_named(name: str) -> Measure:
     )
 
 
-def choose(material: Material, count: int, *, worst: Measure | None, seed: int) -> list[tuple[int, str]]:
+def choose(context: CheckContext, count: int, *, worst: Measure | None, seed: int) -> list[tuple[int, str]]:
     """Return (index of a training conversation, why it was chosen) for `count` of them.
 
     Args:
         worst: the worst by this measure, the worst first; None draws at random, in the order of the data.
         seed: of the draw.
     """
-    total = len(material.train)
+    total = len(context.dataset.train)
     if worst is None:
         drawn = sorted(random.Random(seed).sample(range(total), min(count, total)))
         return [(index, "") for index in drawn]
-    scores = _SCORES[worst](material)
+    scores = _SCORES[worst](context)
     ranked = sorted((index for index in range(total) if index in scores), key=lambda index: (-scores[index][0], index))
     return [(index, scores[index][1]) for index in ranked[:count]]
 
@@ -93,39 +96,39 @@ def choose(material: Material, count: int, *, worst: Measure | None, seed: int) 
 Scores = dict[int, tuple[float, str]]
 
 
-def _by_length(material: Material) -> Scores:
+def _by_length(context: CheckContext) -> Scores:
     lengths: dict[int, int] = {}
-    for index, tokens, _, _ in _sequences(material):
+    for index, tokens, _, _ in _sequences(context):
         lengths[index] = max(lengths.get(index, 0), tokens)
     return {index: (size, counted(size, "token")) for index, size in lengths.items()}
 
 
-def _by_cut(material: Material) -> Scores:
+def _by_cut(context: CheckContext) -> Scores:
     lost: dict[int, int] = {}
-    for index, _, cut, _ in _sequences(material):
+    for index, _, cut, _ in _sequences(context):
         lost[index] = lost.get(index, 0) + cut
     return {index: (size, f"{counted(size, 'token')} cut") for index, size in lost.items() if size}
 
 
-def _by_untrained(material: Material) -> Scores:
-    totals: dict[int, list[int]] = {index: [0, 0] for index in range(len(material.train))}
-    for index, tokens, _, trained in _sequences(material):
+def _by_untrained(context: CheckContext) -> Scores:
+    totals: dict[int, list[int]] = {index: [0, 0] for index in range(len(context.dataset.train))}
+    for index, tokens, _, trained in _sequences(context):
         totals[index][0] += tokens
         totals[index][1] += trained
     shares = {index: trained / max(tokens, 1) for index, (tokens, trained) in totals.items()}
     return {index: (-share, f"{100 * share:.1f} % of its tokens trained") for index, share in shares.items()}
 
 
-def _by_shortness(material: Material) -> Scores:
+def _by_shortness(context: CheckContext) -> Scores:
     scores: Scores = {}
-    for index, item in enumerate(material.train):
+    for index, item in enumerate(context.dataset.train):
         if said := [len(text) for text in _answers(item)]:
             scores[index] = (-min(said), f"an answer of {counted(min(said), 'character')}")
     return scores
 
 
-def _by_repetition(material: Material) -> Scores:
-    owners = [(index, text) for index, item in enumerate(material.train) for text in _answers(item)]
+def _by_repetition(context: CheckContext) -> Scores:
+    owners = [(index, text) for index, item in enumerate(context.dataset.train) for text in _answers(item)]
     shares = repetition([text for _, text in owners])
     scores: Scores = {}
     for (index, _), share in zip(owners, shares, strict=True):
@@ -143,12 +146,12 @@ _SCORES = {
 }
 
 
-def _sequences(material: Material) -> Sequence[tuple[int, int, int, int]]:
+def _sequences(context: CheckContext) -> Sequence[tuple[int, int, int, int]]:
     """Return (conversation, tokens before the cut, tokens cut, tokens trained), those that were left out included."""
-    side = material.rendered_train
+    side = context.dataset.rendered_train
     if side is None:
         return []
-    index_of = {item.origin: index for index, item in enumerate(material.train)}
+    index_of = {item.origin: index for index, item in enumerate(context.dataset.train)}
     kept = [
         (each.conversation, each.num_tokens + _cut(each), _cut(each), len(each.completion_ids))
         for each in side.sequences
@@ -166,3 +169,70 @@ def _answers(item: Conversation) -> list[str]:
     if item.text is not None:
         return [item.text]
     return [text for turn in trained_turns(item) if (text := item.messages[turn].content or "").strip()]
+
+
+def make_examples(
+    context: CheckContext, renderer: Renderer, count: int, *, worst: Measure | None, seed: int
+) -> tuple[Example, ...]:
+    """Return `count` training conversations as they are trained: drawn at random, or the worst by a measure."""
+    chosen = choose(context, count, worst=worst, seed=seed)
+    answers: dict[int, list[Rendered]] = {index: [] for index, _ in chosen}
+    for sequence in context.dataset.train_sequences:
+        if sequence.conversation in answers:
+            answers[sequence.conversation].append(sequence)
+    return tuple(_example(context, renderer, index, reason, answers[index]) for index, reason in chosen)
+
+
+def _example(
+    context: CheckContext, renderer: Renderer, index: int, reason: str, trained: Sequence[Rendered]
+) -> Example:
+    conversation = context.dataset.train[index]
+    shown = trained or _as_seen(conversation, renderer, context.max_length or 0)
+    spans = [span for sequence in shown[-1:] for span in preview(sequence, renderer)]
+    turns = {sequence.turn for sequence in trained}
+    return Example(
+        origin=str(conversation.origin),
+        chosen_for=reason,
+        response_type=response_type(conversation, shown[-1].turn) if shown else "none",
+        num_prompt_tokens=sum(len(each.prompt_ids) for each in shown[-1:]),
+        num_trained_tokens=sum(len(each.completion_ids) for each in trained[-1:]),
+        num_cut_tokens=sum(each.cut_prompt + each.cut_completion for each in shown[-1:]),
+        num_messages=len(conversation.messages),
+        num_tools=len(conversation.tools),
+        num_answers=len(trained),
+        session_id=conversation.session_id,
+        untrained="" if trained else _why_untrained(conversation, context),
+        spans=tuple(spans if trained else [replace(span, trained=False) for span in spans]),
+        messages=tuple(
+            Said(
+                role=message.role,
+                content=message.content or "",
+                reasoning=message.reasoning or "",
+                calls=tuple((call.name, _shown(call.arguments)) for call in message.tool_calls),
+                trained=place in turns,
+            )
+            for place, message in enumerate(conversation.messages)
+        ),
+    )
+
+
+def _shown(arguments: object) -> str:
+    return json.dumps(arguments, ensure_ascii=False, indent=2, default=str)
+
+
+def _as_seen(conversation: Conversation, renderer: Renderer, max_length: int) -> list[Rendered]:
+    try:
+        return renderer.render(conversation, index=0, max_length=max_length)
+    except DataError:  # what the template refuses cannot be shown
+        return []
+
+
+def _why_untrained(conversation: Conversation, context: CheckContext) -> str:
+    origin = conversation.origin
+    lost = [
+        f"{each.reason}, {counted(each.num_tokens, 'token')}" if each.num_tokens else each.reason
+        for each in (context.dataset.rendered_train.dropped if context.dataset.rendered_train else ())
+        if each.origin == origin
+    ]
+    refused = [error.what for error in context.dataset.bad_turns if error.where.startswith(f"{origin}: ")]
+    return "; ".join([*lost, *refused])

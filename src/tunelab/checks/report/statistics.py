@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.rules.phrases import origins, percent
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.fingerprints import trained_turns
@@ -124,21 +124,21 @@ class Statistics:
         return f"{trained}; rows with no trained token: {t.num_rows_untrained:,} of {self.num_conversations:,}."
 
 
-def statistics(material: Material, *, count_repeats: Callable[[Sequence[Rendered]], dict[str, int]]) -> Statistics:
-    """Return what the material holds, in figures.
+def statistics(context: CheckContext, *, count_repeats: Callable[[Sequence[Rendered]], dict[str, int]]) -> Statistics:
+    """Return what the context holds, in figures.
 
     Args:
-        material: what was read and rendered.
+        context: what was read and rendered.
         count_repeats: how many tokens of some sequences stand in another one already, by where.
     """
-    items = material.conversations
-    rendered = bool(material.rendered_sets)
+    items = context.dataset.conversations
+    rendered = bool(context.dataset.rendered_sets)
     return Statistics(
-        num_rows=len(items) + len(material.bad_rows),
+        num_rows=len(items) + len(context.dataset.bad_rows),
         num_conversations=len(items),
-        num_train=len(material.train),
-        num_held_out=len(material.held_out),
-        num_bad_rows=len(material.bad_rows),
+        num_train=len(context.dataset.train),
+        num_held_out=len(context.dataset.held_out),
+        num_bad_rows=len(context.dataset.bad_rows),
         num_sessions=len({item.session_id for item in items} - {None}),
         messages_by_role=dict(Counter(message.role for item in items for message in item.messages)),
         responses=dict(Counter(kind for item in items for kind in response_types(item))),
@@ -146,7 +146,7 @@ def statistics(material: Material, *, count_repeats: Callable[[Sequence[Rendered
         num_with_tools=sum(bool(item.tools) for item in items),
         mean_prompt_chars=_mean(_chars(item, answer=False) for item in items),
         mean_answer_chars=_mean(_chars(item, answer=True) for item in items),
-        tokens=_tokens(material, count_repeats) if rendered else None,
+        tokens=_tokens(context, count_repeats) if rendered else None,
     )
 
 
@@ -171,9 +171,9 @@ def short(number: int) -> str:
     return f"{number / 1e3:.3g} k" if number >= 1_000 else str(number)
 
 
-def _tokens(material: Material, count_repeats: Callable[[Sequence[Rendered]], dict[str, int]]) -> TokenStatistics:
-    sequences = material.sequences
-    dropped = [item.num_tokens for rendered in material.rendered_sets for item in rendered.dropped if item.num_tokens]
+def _tokens(context: CheckContext, count_repeats: Callable[[Sequence[Rendered]], dict[str, int]]) -> TokenStatistics:
+    sequences = context.dataset.sequences
+    dropped = [item.num_tokens for side in context.dataset.rendered_sets for item in side.dropped if item.num_tokens]
     prompts = np.array([len(item.prompt_ids) + item.cut_prompt for item in sequences], dtype=np.int64)
     completions = np.array([len(item.completion_ids) + item.cut_completion for item in sequences], dtype=np.int64)
     lengths = np.concatenate([prompts + completions, np.array(dropped, dtype=np.int64)])
@@ -192,9 +192,9 @@ def _tokens(material: Material, count_repeats: Callable[[Sequence[Rendered]], di
         completion=_spread(completions),
         sequence=_spread(lengths),
         histogram=_histogram(lengths),
-        candidates=_candidates(material),
-        num_rows_untrained=_rows_untrained(material),
-        num_left_out=material.num_answers - len(sequences),
+        candidates=_candidates(context),
+        num_rows_untrained=_rows_untrained(context),
+        num_left_out=context.dataset.num_answers - len(sequences),
         num_too_long=len(dropped) + sum(item.cut_prompt + item.cut_completion > 0 for item in sequences),
     )
 
@@ -213,9 +213,9 @@ def _histogram(lengths: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
     return tuple((1 << each, exponents[each]) for each in range(min(exponents), max(exponents) + 1))
 
 
-def _candidates(material: Material) -> tuple[CandidateLength, ...]:
-    answers = [item for item in material.sequences if item.turn >= 0]
-    gone = [item for side in material.rendered_sets for item in side.dropped if item.num_tokens]
+def _candidates(context: CheckContext) -> tuple[CandidateLength, ...]:
+    answers = [item for item in context.dataset.sequences if item.turn >= 0]
+    gone = [item for side in context.dataset.rendered_sets for item in side.dropped if item.num_tokens]
     trained = np.array(
         [*(len(a.completion_ids) + a.cut_completion for a in answers), *(each.num_trained for each in gone)],
         dtype=np.int64,
@@ -227,11 +227,11 @@ def _candidates(material: Material) -> tuple[CandidateLength, ...]:
     if not len(whole):
         return ()
     cuts = {}
-    for length in sorted(_lengths(whole) | ({material.max_length} if material.max_length else set())):
+    for length in sorted(_lengths(whole) | ({context.max_length} if context.max_length else set())):
         cut = np.maximum(whole - length, 0)
         cuts[length] = CandidateLength(
             max_length=length,
-            is_current=length == material.max_length,
+            is_current=length == context.max_length,
             num_cut=int((cut > 0).sum()),
             share_cut=float((cut > 0).mean()),
             num_lost=int(((cut > 0) & (cut >= trained)).sum()),
@@ -248,8 +248,9 @@ def _lengths(whole: NDArray[np.int64]) -> set[int]:
     return {*percentiles, *(1 << power for power in powers)}
 
 
-def _rows_untrained(material: Material) -> int:
-    sides = ((material.train, material.rendered_train), (material.held_out, material.rendered_held_out))
+def _rows_untrained(context: CheckContext) -> int:
+    data = context.dataset
+    sides = ((data.train, data.rendered_train), (data.held_out, data.rendered_held_out))
     return sum(
         len(items) - len({sequence.conversation for sequence in side.sequences if len(sequence.completion_ids)})
         for items, side in sides

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 
 _ROOM = 0.9
 """Share of a device's memory that a step may be expected to fill."""
 
 
-def targets_matched(material: Material) -> Iterator[Finding]:
+def targets_matched(context: CheckContext) -> Iterator[Finding]:
     """Layers that the recipe names and the model does not have, or has in some of its blocks only."""
-    model = material.model
+    model = context.model
     if model is None:
         return
     if model.unmatched:
@@ -38,9 +38,9 @@ def targets_matched(material: Material) -> Iterator[Finding]:
         )
 
 
-def dora_divides(material: Material) -> Iterator[Finding]:
+def dora_divides(context: CheckContext) -> Iterator[Finding]:
     """Outputs of layers without any weight, by whose norm DoRA divides: a run is refused before its first step."""
-    model = material.model
+    model = context.model
     if model is not None and model.divides_by_zero:
         yield Finding(
             code="dora_without_weights",
@@ -53,9 +53,9 @@ def dora_divides(material: Material) -> Iterator[Finding]:
         )
 
 
-def experts_reached(material: Material) -> Iterator[Finding]:
+def experts_reached(context: CheckContext) -> Iterator[Finding]:
     """Experts of a layer that are held in one tensor, around which LoRA can put nothing."""
-    model = material.model
+    model = context.model
     if model is None or not model.targets or not model.num_expert_weights:
         return
     experts, total = model.num_expert_weights, model.num_weights
@@ -71,9 +71,9 @@ def experts_reached(material: Material) -> Iterator[Finding]:
     )
 
 
-def memory_fits(material: Material) -> Iterator[Finding]:
+def memory_fits(context: CheckContext) -> Iterator[Finding]:
     """A step that is expected to take more memory than this machine has."""
-    model = material.model
+    model = context.model
     if model is None or model.memory is None or model.device_bytes is None:
         return
     wanted, there = model.memory.total_bytes, model.device_bytes

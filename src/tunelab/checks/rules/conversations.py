@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.checks.rules.phrases import found
 from tunelab.conversations.conversation import Conversation
@@ -14,12 +14,12 @@ MANY = 0.1
 """Share from which a repetition is a warning and no longer a note."""
 
 
-def unreadable_rows(material: Material) -> Iterator[Finding]:
+def unreadable_rows(context: CheckContext) -> Iterator[Finding]:
     """Rows that could not be read, or that are no conversation."""
-    bad, skipped = material.bad_rows, material.skips_bad_rows
+    bad, skipped = context.dataset.bad_rows, context.skips_bad_rows
     yield from found(
         bad,
-        len(material.conversations) + len(bad),
+        len(context.dataset.conversations) + len(bad),
         "row",
         f"cannot be read as a conversation{' and are left out' if skipped else ''}",
         code="unreadable_row",
@@ -29,12 +29,12 @@ def unreadable_rows(material: Material) -> Iterator[Finding]:
     )
 
 
-def without_assistant(material: Material) -> Iterator[Finding]:
+def without_assistant(context: CheckContext) -> Iterator[Finding]:
     """Conversations in which the assistant never speaks."""
-    silent = [item for item in material.conversations if _is_silent(item)]
+    silent = [item for item in context.dataset.conversations if _is_silent(item)]
     yield from found(
         silent,
-        len(material.conversations),
+        len(context.dataset.conversations),
         "conversation",
         "hold no assistant turn",
         code="no_assistant_turn",
@@ -44,9 +44,9 @@ def without_assistant(material: Material) -> Iterator[Finding]:
     )
 
 
-def empty_answers(material: Material) -> Iterator[Finding]:
+def empty_answers(context: CheckContext) -> Iterator[Finding]:
     """Trained answers that hold neither text nor a tool call."""
-    turns = [(item, item.messages[turn]) for item in material.conversations for turn in trained_turns(item)]
+    turns = [(item, item.messages[turn]) for item in context.dataset.conversations for turn in trained_turns(item)]
     empty = [item for item, said in turns if not said.tool_calls and not (said.content or "").strip()]
     yield from found(
         empty,
@@ -60,9 +60,9 @@ def empty_answers(material: Material) -> Iterator[Finding]:
     )
 
 
-def too_few_rows(material: Material) -> Iterator[Finding]:
+def too_few_rows(context: CheckContext) -> Iterator[Finding]:
     """Fewer training conversations than `checks.min_rows`."""
-    count, wanted = len(material.train), material.config.min_rows
+    count, wanted = len(context.dataset.train), context.config.min_rows
     if count < wanted:
         yield Finding(
             code="too_few_rows",
@@ -75,44 +75,44 @@ def too_few_rows(material: Material) -> Iterator[Finding]:
         )
 
 
-def what_repeats(material: Material) -> Iterator[Finding]:
+def what_repeats(context: CheckContext) -> Iterator[Finding]:
     """Prompts and answers that stand there more than once: on both sides, with other answers, word for word."""
-    prompts = [prompt_keys(item) for item in material.train]
-    answers = [answer_key(item) for item in material.train]
-    if material.held_out:
+    prompts = [prompt_keys(item) for item in context.dataset.train]
+    answers = [answer_key(item) for item in context.dataset.train]
+    if context.dataset.held_out:
         asked = zip(prompts, answers, strict=True)
-        yield from _train_eval_overlap(material, {key for keys, answer in asked for key in keys or [answer]})
+        yield from _train_eval_overlap(context, {key for keys, answer in asked for key in keys or [answer]})
     last = [(*keys[-1:], answer) for keys, answer in zip(prompts, answers, strict=True)]
-    yield from _conflicting_answers(material, last)
-    yield from _duplicates(material, last)
+    yield from _conflicting_answers(context, last)
+    yield from _duplicates(context, last)
 
 
-def _train_eval_overlap(material: Material, trained: set[bytes]) -> Iterator[Finding]:
+def _train_eval_overlap(context: CheckContext, trained: set[bytes]) -> Iterator[Finding]:
     """Held-out conversations whose prompt (or, for plain text, whose text) stands in the training rows too."""
-    both = [item for item in material.held_out if questions(item)[-1] in trained]
-    allowed = material.config.max_overlap
+    both = [item for item in context.dataset.held_out if questions(item)[-1] in trained]
+    allowed = context.config.max_overlap
     yield from found(
         both,
-        len(material.held_out),
+        len(context.dataset.held_out),
         "held-out row",
         "ask what a training row asks",
         code="train_eval_overlap",
-        severity="error" if len(both) > allowed * len(material.held_out) else "note",
+        severity="error" if len(both) > allowed * len(context.dataset.held_out) else "note",
         why="Held-out loss then measures memory: the best checkpoint is chosen by what was seen.",
         remedy=f"Remove these rows from one side, or allow them (checks.max_overlap, now {allowed:g}).",
     )
 
 
-def _conflicting_answers(material: Material, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
+def _conflicting_answers(context: CheckContext, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
     """Training conversations that ask the same and answer differently."""
     answers: defaultdict[bytes, dict[bytes, list[Conversation]]] = defaultdict(lambda: defaultdict(list))
-    for item, key in zip(material.train, keys, strict=True):
+    for item, key in zip(context.dataset.train, keys, strict=True):
         if len(key) == 2:  # a plain text has no prompt
             answers[key[0]][key[1]].append(item)
     torn = [list(different.values()) for different in answers.values() if len(different) > 1]
     yield from found(
         [item for group in torn for same in group for item in same],
-        len(material.train),
+        len(context.dataset.train),
         "training row",
         "share their prompt with a row that answers differently",
         code="conflicting_answers",
@@ -128,11 +128,11 @@ def _is_silent(item: Conversation) -> bool:
     return item.text is None and not trained_turns(item)
 
 
-def _duplicates(material: Material, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
+def _duplicates(context: CheckContext, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
     """Training conversations that stand there more than once, prompt and answer alike."""
     seen: set[tuple[bytes, ...]] = set()
     again = []
-    for item, key in zip(material.train, keys, strict=True):
+    for item, key in zip(context.dataset.train, keys, strict=True):
         if _is_silent(item):
             continue  # it has another finding, and no answer to tell it by
         if key in seen:
@@ -140,19 +140,19 @@ def _duplicates(material: Material, keys: Sequence[tuple[bytes, ...]]) -> Iterat
         seen.add(key)
     yield from found(
         again,
-        len(material.train),
+        len(context.dataset.train),
         "training row",
         "repeat an earlier row, word for word",
         code="duplicates",
-        severity="warning" if len(again) > MANY * len(material.train) else "note",
+        severity="warning" if len(again) > MANY * len(context.dataset.train) else "note",
         why="A repeated row weighs as much as its copies together.",
         remedy="Remove the copies unless the weight is wanted.",
     )
 
 
-def samples_above_rows(material: Material) -> Iterator[Finding]:
+def samples_above_rows(context: CheckContext) -> Iterator[Finding]:
     """`train_samples` asks for more rows than there are."""
-    asked, there = material.train_samples, material.num_train_found
+    asked, there = context.train_samples, context.dataset.num_train_found
     if asked is not None and there is not None and asked > there:
         yield Finding(
             code="samples_above_rows",

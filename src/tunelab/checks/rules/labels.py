@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.checks.rules.phrases import found
 from tunelab.conversations.conversation import Conversation
@@ -11,19 +11,19 @@ from tunelab.conversations.fingerprints import trained_turns
 from tunelab.errors import counted
 
 
-def labels(material: Material) -> Iterator[Finding]:
+def labels(context: CheckContext) -> Iterator[Finding]:
     """What is wrong with the labels of the rows; answers that are a handful of different ones are labels, too."""
-    train, held_out = _labelled(material.train), _labelled(material.held_out)
-    is_asked = any(item.label is not None for item in material.conversations)
+    train, held_out = _labelled(context.dataset.train), _labelled(context.dataset.held_out)
+    is_asked = any(item.label is not None for item in context.dataset.conversations)
     if not is_asked:
-        train, held_out = _short_answers(material.train), _short_answers(material.held_out)
-        if not _are_classes([label for _, label in train], len(material.train)):
+        train, held_out = _short_answers(context.dataset.train), _short_answers(context.dataset.held_out)
+        if not _are_classes([label for _, label in train], len(context.dataset.train)):
             return
     else:
-        yield from _missing(material)
+        yield from _missing(context)
     counts = Counter(label for _, label in train)
-    yield from _spread(counts, len(train), is_asked=is_asked, limit=material.config.max_imbalance)
-    yield from _rare(train, counts, material.config.min_label_rows)
+    yield from _spread(counts, len(train), is_asked=is_asked, limit=context.config.max_imbalance)
+    yield from _rare(train, counts, context.config.min_label_rows)
     yield from _unknown(held_out, counts)
 
 
@@ -93,10 +93,10 @@ def _unknown(held_out: Sequence[tuple[Conversation, str]], counts: Counter[str])
     )
 
 
-def _missing(material: Material) -> Iterator[Finding]:
+def _missing(context: CheckContext) -> Iterator[Finding]:
     yield from found(
-        [item for item in material.conversations if not item.label],
-        len(material.conversations),
+        [item for item in context.dataset.conversations if not item.label],
+        len(context.dataset.conversations),
         "row",
         "have no label",
         code="label_missing",

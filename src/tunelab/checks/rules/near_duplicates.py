@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.checks.rules.phrases import found
 from tunelab.conversations.conversation import Conversation, Message
@@ -11,24 +11,24 @@ from tunelab.conversations.split import session_keys, session_link
 from tunelab.texts.near_duplicates import near_duplicates, near_overlap
 
 
-def near_copies(material: Material) -> Iterator[Finding]:
+def near_copies(context: CheckContext) -> Iterator[Finding]:
     """Training rows that nearly repeat an earlier one, held-out rows that nearly ask what a training row asks."""
-    train = _different(_whole_sessions(material.train))
-    yield from _nearly_repeated(train, material)
-    if material.held_out:
-        yield from _nearly_overlapping(train, material)
+    train = _different(_whole_sessions(context.dataset.train))
+    yield from _nearly_repeated(train, context)
+    if context.dataset.held_out:
+        yield from _nearly_overlapping(train, context)
 
 
 COPY_CHECKS = (near_copies,)
 
 
-def _nearly_repeated(items: Sequence[Conversation], material: Material) -> Iterator[Finding]:
-    threshold = material.config.near_threshold
+def _nearly_repeated(items: Sequence[Conversation], context: CheckContext) -> Iterator[Finding]:
+    threshold = context.config.near_threshold
     near = near_duplicates([_words(item.messages, item.text) for item in items], threshold=threshold)
-    many = len(near) > material.config.max_odd * len(material.train)
+    many = len(near) > context.config.max_odd * len(context.dataset.train)
     yield from found(
         near,
-        len(material.train),
+        len(context.dataset.train),
         "training row",
         f"nearly repeat an earlier row (Jaccard similarity of {threshold:g} or more)",
         code="near_duplicates",
@@ -40,20 +40,20 @@ def _nearly_repeated(items: Sequence[Conversation], material: Material) -> Itera
     )
 
 
-def _nearly_overlapping(train: Sequence[Conversation], material: Material) -> Iterator[Finding]:
+def _nearly_overlapping(train: Sequence[Conversation], context: CheckContext) -> Iterator[Finding]:
     trained = {_key(_asked(item), item.text) for item in train}
-    held_out = [item for item in material.held_out if _key(_asked(item), item.text) not in trained]
-    threshold, allowed = material.config.near_threshold, material.config.max_overlap
+    held_out = [item for item in context.dataset.held_out if _key(_asked(item), item.text) not in trained]
+    threshold, allowed = context.config.near_threshold, context.config.max_overlap
     near = near_overlap(
         *([_words(_asked(item), item.text) for item in side] for side in (held_out, train)), threshold=threshold
     )
     yield from found(
         near,
-        len(material.held_out),
+        len(context.dataset.held_out),
         "held-out row",
         f"ask nearly what a training row asks (Jaccard similarity of {threshold:g} or more)",
         code="near_overlap",
-        severity="warning" if len(near) > allowed * len(material.held_out) else "note",
+        severity="warning" if len(near) > allowed * len(context.dataset.held_out) else "note",
         examples=[f"{held_out[e.index].origin} is nearly {train[e.of].origin} ({e.similarity:.2f})" for e in near[:3]],
         why="Held-out loss then measures memory in part: the adapter looks better than it is on new questions.",
         remedy="Take them out of the training rows (tunelab clean --exclude HELD_OUT --near-overlap "

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.errors import counted
 
 
-def warmup_longer_than_run(material: Material) -> Iterator[Finding]:
+def warmup_longer_than_run(context: CheckContext) -> Iterator[Finding]:
     """The learning rate would rise to the end and never reach its peak."""
-    run = material.planned
+    run = context.planned
     if run and run.uses_warmup and run.num_warmup_steps >= run.total_steps:
         yield Finding(
             code="warmup_longer_than_run",
@@ -23,9 +23,9 @@ def warmup_longer_than_run(material: Material) -> Iterator[Finding]:
         )
 
 
-def save_steps_not_multiple(material: Material) -> Iterator[Finding]:
+def save_steps_not_multiple(context: CheckContext) -> Iterator[Finding]:
     """Checkpoints would be written at steps without a held-out loss, so that the best one cannot be known."""
-    run = material.planned
+    run = context.planned
     if run and run.evaluates and run.keeps_best and run.save_steps % run.eval_steps:
         nearest = max(1, round(run.save_steps / run.eval_steps)) * run.eval_steps
         yield Finding(
@@ -39,9 +39,9 @@ def save_steps_not_multiple(material: Material) -> Iterator[Finding]:
         )
 
 
-def too_few_for_settings(material: Material) -> Iterator[Finding]:
+def too_few_for_settings(context: CheckContext) -> Iterator[Finding]:
     """One optimizer step wants more conversations than there are."""
-    run, rendered = material.planned, material.rendered_train
+    run, rendered = context.planned, context.dataset.rendered_train
     if run is None or rendered is None or run.examples_per_step is None:
         return
     count = len({sequence.conversation for sequence in rendered.sequences})
@@ -57,9 +57,9 @@ def too_few_for_settings(material: Material) -> Iterator[Finding]:
         )
 
 
-def evaluated_once(material: Material) -> Iterator[Finding]:
+def evaluated_once(context: CheckContext) -> Iterator[Finding]:
     """The run ends before its first evaluation but the one at the end."""
-    run = material.planned
+    run = context.planned
     if run and run.evaluates and run.eval_steps >= run.total_steps:
         yield Finding(
             code="evaluated_once",
@@ -73,9 +73,9 @@ def evaluated_once(material: Material) -> Iterator[Finding]:
         )
 
 
-def warmup_long(material: Material) -> Iterator[Finding]:
+def warmup_long(context: CheckContext) -> Iterator[Finding]:
     """Most of the run is warm-up."""
-    run = material.planned
+    run = context.planned
     if run and run.uses_warmup and run.total_steps > run.num_warmup_steps > run.total_steps / 2:
         share = f"{100 * run.num_warmup_steps / run.total_steps:.0f} %"
         yield Finding(
@@ -89,9 +89,9 @@ def warmup_long(material: Material) -> Iterator[Finding]:
         )
 
 
-def few_steps(material: Material) -> Iterator[Finding]:
+def few_steps(context: CheckContext) -> Iterator[Finding]:
     """The run ends after fewer optimizer steps than an adapter needs to move."""
-    run, wanted = material.planned, material.config.min_steps
+    run, wanted = context.planned, context.config.min_steps
     if run and run.total_steps < wanted:
         yield Finding(
             code="few_steps",
@@ -104,9 +104,9 @@ def few_steps(material: Material) -> Iterator[Finding]:
         )
 
 
-def many_epochs(material: Material) -> Iterator[Finding]:
+def many_epochs(context: CheckContext) -> Iterator[Finding]:
     """Each row is seen so often that it is learnt by heart."""
-    run, allowed = material.planned, material.config.max_epochs
+    run, allowed = context.planned, context.config.max_epochs
     if run and run.num_epochs > allowed:
         yield Finding(
             code="many_epochs",
@@ -119,16 +119,16 @@ def many_epochs(material: Material) -> Iterator[Finding]:
         )
 
 
-def no_held_out_rows(material: Material) -> Iterator[Finding]:
+def no_held_out_rows(context: CheckContext) -> Iterator[Finding]:
     """The recipe wants held-out loss, and no row is held out."""
-    run = material.planned
-    if run and run.wants_evaluation and not material.held_out:
+    run = context.planned
+    if run and run.wants_evaluation and not context.dataset.held_out:
         yield Finding(
             code="no_held_out_rows",
             severity="warning",
             summary="no row is held out: nothing is evaluated, and the last weights are kept",
             count=0,
-            total=len(material.train),
+            total=len(context.dataset.train),
             why="Whether the adapter learns the task or the rows cannot be told.",
             remedy="Set data.eval_fraction or data.eval_files; to go without, set training.eval_strategy to no.",
         )

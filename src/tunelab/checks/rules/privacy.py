@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 import numpy as np
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.checks.rules.phrases import found
 from tunelab.checks.rules.text_index import Texts, place, texts_of
@@ -18,13 +18,13 @@ from tunelab.texts.secrets import GUESSED_KINDS, SECRET_CANDIDATES, find_secrets
 _WHY = "What is trained can be said again: a model repeats rare strings of its training rows to whoever asks well."
 
 
-def privacy(material: Material) -> Iterator[Finding]:
+def privacy(context: CheckContext) -> Iterator[Finding]:
     """Conversations that hold personal data or secrets, in any message, its reasoning or the arguments of its calls."""
-    texts = texts_of(material.conversations)
+    texts = texts_of(context.dataset.conversations)
     places, kinds = _located(texts, PERSONAL_CANDIDATES, find_personal)
     yield from found(
         places,
-        len(material.conversations),
+        len(context.dataset.conversations),
         "conversation",
         f"hold personal data ({_counts(kinds)})",
         code="personal_data",
@@ -36,7 +36,7 @@ def privacy(material: Material) -> Iterator[Finding]:
     places, kinds = _located(texts, SECRET_CANDIDATES, find_secrets)
     yield from found(
         places,
-        len(material.conversations),
+        len(context.dataset.conversations),
         "conversation",
         f"hold secrets ({_counts(kinds)})",
         code="secrets",
@@ -47,10 +47,10 @@ def privacy(material: Material) -> Iterator[Finding]:
     )
 
 
-def privacy_of_tools(material: Material) -> Iterator[Finding]:
+def privacy_of_tools(context: CheckContext) -> Iterator[Finding]:
     """Tools whose definition, which is part of every prompt that offers them, holds personal data or secrets."""
     tools: dict[str, str] = {}
-    for item in material.conversations:
+    for item in context.dataset.conversations:
         for number, tool in enumerate(item.tools, start=1):
             text = msgspec.json.encode(tool).decode()
             if text not in tools:

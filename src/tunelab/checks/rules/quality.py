@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding, Severity
 from tunelab.checks.rules.phrases import found
 from tunelab.checks.rules.text_index import place, texts_of
@@ -33,23 +33,23 @@ class Answer:
         return place(self.conversation, self.number)
 
 
-def damaged_texts(material: Material) -> Iterator[Finding]:
+def damaged_texts(context: CheckContext) -> Iterator[Finding]:
     """Conversations with letters that were read wrongly, tags that no one took out, characters that cannot be seen."""
-    texts = texts_of(material.conversations)
+    texts = texts_of(context.dataset.conversations)
 
     def finding(oddity: Oddity, says: str, severity: Severity | None, why: str, remedy: str) -> Iterator[Finding]:
         hits = list(texts.places(contains(texts.different, oddity)))
         if oddity == "html":
             hits = [(item, number, text) for item, number, text in hits if not _about_markup(item)]
         places = [place(item, number) for item, number, _ in hits]
-        total = len(material.conversations)
+        total = len(context.dataset.conversations)
         yield from found(
             places,
             total,
             "conversation",
             says,
             code=_CODES[oddity],
-            severity=severity or _by_share(places, total, material),
+            severity=severity or _by_share(places, total, context),
             why=why,
             remedy=remedy,
         )
@@ -77,14 +77,14 @@ def damaged_texts(material: Material) -> Iterator[Finding]:
     )
 
 
-def odd_answers(material: Material) -> Iterator[Finding]:
+def odd_answers(context: CheckContext) -> Iterator[Finding]:
     """Trained answers that a reader would not want to be given."""
-    answers = _answers(material)
+    answers = _answers(context)
     texts = [each.text for each in answers]
-    limit = material.config.max_repetition
+    limit = context.config.max_repetition
 
     def finding(odd: Sequence[Answer], says: str, code: str, why: str, remedy: str) -> Iterator[Finding]:
-        severity = _by_share(odd, len(answers), material)
+        severity = _by_share(odd, len(answers), context)
         total = len(answers)
         yield from found(odd, total, "answer", says, code=code, severity=severity, why=why, remedy=remedy)
 
@@ -117,18 +117,18 @@ def odd_answers(material: Material) -> Iterator[Finding]:
         "Look whether columns are mixed up; where copying is the task, go on.",
     )
     yield from finding(
-        _too_short(answers, material.config.min_answer_chars),
-        f"have fewer than {material.config.min_answer_chars} characters where most are ten times as long",
+        _too_short(answers, context.config.min_answer_chars),
+        f"have fewer than {context.config.min_answer_chars} characters where most are ten times as long",
         "answer_too_short",
         "Cut-off or empty-handed answers among long ones teach the model to stop early.",
         "Look at some: complete them, leave them out, or lower checks.min_answer_chars.",
     )
 
 
-def languages(material: Material) -> Iterator[Finding]:
+def languages(context: CheckContext) -> Iterator[Finding]:
     """The languages of answers, and answers in another language than their question; a sample is looked at."""
-    wanted = material.config.language_sample
-    answers = _answers(material)
+    wanted = context.config.language_sample
+    answers = _answers(context)
     looked_at = answers[:: -(-len(answers) // wanted)] if wanted and answers else []
     written = [(each, language_of(each.text)) for each in looked_at]
     known = [(each, language) for each, language in written if language != UNKNOWN]
@@ -156,7 +156,7 @@ def languages(material: Material) -> Iterator[Finding]:
         "answer",
         f"are in another language than their question{of_some}",
         code="answer_language",
-        severity=_by_share(crossed, len(known), material),
+        severity=_by_share(crossed, len(known), context),
         examples=[f"{each}: {language} answers {question}" for each, question, language in crossed],
         why="The model learns to leave the language of its user.",
         remedy="Where translating is not the task, answer in the language of the question.",
@@ -174,9 +174,9 @@ _RARE_LANGUAGE = 0.01
 """Share up to which a language among answers is a quotation or a mistake of the classifier."""
 
 
-def _answers(material: Material) -> list[Answer]:
+def _answers(context: CheckContext) -> list[Answer]:
     answers = []
-    for item in material.conversations:
+    for item in context.dataset.conversations:
         turns, question = set(trained_turns(item)), ""
         for index, message in enumerate(item.messages):
             if message.role == "user":
@@ -201,5 +201,5 @@ def _about_markup(item: Conversation) -> bool:
     return any(speaks_of_markup(message.content or "") for message in item.messages)
 
 
-def _by_share(items: Sequence[object], total: int, material: Material) -> Severity:
-    return "warning" if len(items) > material.config.max_odd * total else "note"
+def _by_share(items: Sequence[object], total: int, context: CheckContext) -> Severity:
+    return "warning" if len(items) > context.config.max_odd * total else "note"

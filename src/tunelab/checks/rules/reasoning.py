@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.checks.rules.phrases import found
 from tunelab.rendering.rendered import Remark
 
 
-def empty_reasoning(material: Material) -> Iterator[Finding]:
+def empty_reasoning(context: CheckContext) -> Iterator[Finding]:
     """Answers into which the template writes a reasoning block without a thought."""
     yield from found(
-        _remarks(material, "empty reasoning"),
-        len(material.sequences),
+        _remarks(context, "empty reasoning"),
+        len(context.dataset.sequences),
         "answer",
         "are trained with an empty reasoning block: the chat template writes one where a row holds no reasoning",
         code="empty_reasoning",
@@ -23,11 +23,11 @@ def empty_reasoning(material: Material) -> Iterator[Finding]:
     )
 
 
-def earlier_reasoning_dropped(material: Material) -> Iterator[Finding]:
+def earlier_reasoning_dropped(context: CheckContext) -> Iterator[Finding]:
     """Answers behind earlier ones whose reasoning the template leaves out of the prompt."""
     yield from found(
-        _remarks(material, "earlier reasoning"),
-        len(material.sequences),
+        _remarks(context, "earlier reasoning"),
+        len(context.dataset.sequences),
         "answer",
         "are trained behind earlier answers without their reasoning: the chat template leaves it out of a history",
         code="earlier_reasoning_dropped",
@@ -40,5 +40,5 @@ def earlier_reasoning_dropped(material: Material) -> Iterator[Finding]:
 RENDERING_CHECKS = (empty_reasoning, earlier_reasoning_dropped)
 
 
-def _remarks(material: Material, kind: str) -> list[Remark]:
-    return [remark for side in material.rendered_sets for remark in side.remarks if remark.kind == kind]
+def _remarks(context: CheckContext, kind: str) -> list[Remark]:
+    return [remark for side in context.dataset.rendered_sets for remark in side.remarks if remark.kind == kind]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding, Severity
 from tunelab.checks.rules.phrases import found
 from tunelab.conversations.conversation import Conversation, Message
@@ -11,9 +11,9 @@ Fault = Callable[[Conversation], int]
 """Returns the number of the first message with the fault, from 1; 0 where a conversation has none."""
 
 
-def order_of_roles(material: Material) -> Iterator[Finding]:
+def order_of_roles(context: CheckContext) -> Iterator[Finding]:
     """Conversations whose messages stand in an order that few chat templates are made for."""
-    chats = [item for item in material.conversations if item.text is None]
+    chats = [item for item in context.dataset.conversations if item.text is None]
 
     def finding(fault: Fault, says: str, code: str, severity: Severity, why: str, remedy: str) -> Iterator[Finding]:
         places = [f"{item.origin}: message {number}" for item in chats if (number := fault(item))]

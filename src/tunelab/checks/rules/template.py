@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.checks.rules.phrases import found
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.rendering.template_errors import CONTINUATION
 
 
-def unrenderable_turns(material: Material) -> Iterator[Finding]:
+def unrenderable_turns(context: CheckContext) -> Iterator[Finding]:
     """Answers that the chat template refuses, or does not write whole."""
-    skipped = material.skips_bad_rows
-    refused = [error for error in material.bad_turns if error.expected != CONTINUATION]
+    skipped = context.skips_bad_rows
+    refused = [error for error in context.dataset.bad_turns if error.expected != CONTINUATION]
     yield from found(
         refused,
-        material.num_answers,
+        context.dataset.num_answers,
         "answer",
         f"cannot be written as this model's template wants{' and are left out' if skipped else ''}",
         code="unrenderable_turn",
@@ -23,10 +23,10 @@ def unrenderable_turns(material: Material) -> Iterator[Finding]:
         why="Training such an answer would teach what serving can never ask for.",
         remedy="Mend these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
     )
-    torn = [error for error in material.bad_turns if error.expected == CONTINUATION]
+    torn = [error for error in context.dataset.bad_turns if error.expected == CONTINUATION]
     yield from found(
         torn,
-        material.num_answers,
+        context.dataset.num_answers,
         "answer",
         f"do not go on where the generation prompt ends{' and are left out' if skipped else ''}",
         code="generation_prompt_mismatch",
@@ -37,11 +37,11 @@ def unrenderable_turns(material: Material) -> Iterator[Finding]:
     )
 
 
-def system_in_user_turn(material: Material) -> Iterator[Finding]:
+def system_in_user_turn(context: CheckContext) -> Iterator[Finding]:
     """Conversations with a system message, and a template that takes none."""
-    if material.template is None or material.template.system:
+    if context.template is None or context.template.system:
         return
-    chats = [item for item in material.conversations if item.text is None]
+    chats = [item for item in context.dataset.conversations if item.text is None]
     yield from found(
         [item for item in chats if any(message.role == "system" for message in item.messages)],
         len(chats),
@@ -54,12 +54,12 @@ def system_in_user_turn(material: Material) -> Iterator[Finding]:
     )
 
 
-def tools_in_words(material: Material) -> Iterator[Finding]:
+def tools_in_words(context: CheckContext) -> Iterator[Finding]:
     """Conversations with tools or calls, and a template that writes none."""
-    template = material.template
+    template = context.template
     if template is None or (template.tools and template.tool_calls):
         return
-    chats = [item for item in material.conversations if item.text is None]
+    chats = [item for item in context.dataset.conversations if item.text is None]
     concerned = [
         item
         for item in chats
@@ -78,14 +78,14 @@ def tools_in_words(material: Material) -> Iterator[Finding]:
     )
 
 
-def no_chat_template(material: Material) -> Iterator[Finding]:
+def no_chat_template(context: CheckContext) -> Iterator[Finding]:
     """Conversations, and a model that brings no chat template."""
-    if material.has_template:
+    if context.has_template:
         return
-    chats = [item for item in material.conversations if item.text is None]
+    chats = [item for item in context.dataset.conversations if item.text is None]
     yield from found(
         chats,
-        len(material.conversations),
+        len(context.dataset.conversations),
         "conversation",
         "are written as bare lines: the model brings no chat template",
         code="no_chat_template",
@@ -95,12 +95,12 @@ def no_chat_template(material: Material) -> Iterator[Finding]:
     )
 
 
-def end_added(material: Material) -> Iterator[Finding]:
+def end_added(context: CheckContext) -> Iterator[Finding]:
     """Answers that the template does not end, so that an end-of-text token is put behind them."""
-    template = material.template
-    if template is None or template.end_of_turn or not material.has_template:
+    template = context.template
+    if template is None or template.end_of_turn or not context.has_template:
         return
-    answers = [item for item in material.conversations for _ in trained_turns(item)]
+    answers = [item for item in context.dataset.conversations for _ in trained_turns(item)]
     yield from found(
         answers,
         len(answers),

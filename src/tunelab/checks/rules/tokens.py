@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding, Severity
 from tunelab.checks.rules.phrases import found
 from tunelab.errors import counted
 from tunelab.rendering.rendered import Dropped, DropReason, Rendered
 
 
-def nothing_trained(material: Material) -> Iterator[Finding]:
+def nothing_trained(context: CheckContext) -> Iterator[Finding]:
     """Sequences without a single trained token; or no sequence at all."""
-    empty = [item for item in material.sequences if not len(item.completion_ids)]
+    empty = [item for item in context.dataset.sequences if not len(item.completion_ids)]
     yield from found(
         empty,
-        len(material.sequences),
+        len(context.dataset.sequences),
         "sequence",
         "hold no trained token",
         code="nothing_trained",
@@ -22,21 +22,21 @@ def nothing_trained(material: Material) -> Iterator[Finding]:
         why="They cost time and teach nothing.",
         remedy="Look at one with --show; give it an answer or remove it.",
     )
-    if material.rendered_sets and not material.sequences:
+    if context.dataset.rendered_sets and not context.dataset.sequences:
         yield Finding(
             code="nothing_trained",
             severity="error",
             summary="not one trained token is left of all rows",
             count=0,
-            total=len(material.conversations),
+            total=len(context.dataset.conversations),
             why="There is nothing to learn from.",
             remedy="The other findings say where the rows went.",
         )
 
 
-def answer_cut_away(material: Material) -> Iterator[Finding]:
+def answer_cut_away(context: CheckContext) -> Iterator[Finding]:
     """Answers of which cutting left nothing."""
-    gone, total = _dropped(material, "answer cut away"), material.num_answers
+    gone, total = _dropped(context, "answer cut away"), context.dataset.num_answers
     yield from found(
         gone,
         total,
@@ -46,17 +46,17 @@ def answer_cut_away(material: Material) -> Iterator[Finding]:
         severity="error",
         examples=_with_lengths(gone),
         why="Nothing of these answers is left to learn from.",
-        remedy=_make_room(gone, material) + ("." if len(gone) == total else ", or set data.on_too_long to drop."),
+        remedy=_make_room(gone, context) + ("." if len(gone) == total else ", or set data.on_too_long to drop."),
     )
 
 
-def beyond_positions(material: Material) -> Iterator[Finding]:
+def beyond_positions(context: CheckContext) -> Iterator[Finding]:
     """Sequences longer than the base model has positions for."""
-    limit = material.max_positions
-    beyond = [item for item in material.sequences if limit is not None and item.num_tokens > limit]
+    limit = context.max_positions
+    beyond = [item for item in context.dataset.sequences if limit is not None and item.num_tokens > limit]
     yield from found(
         beyond,
-        len(material.sequences),
+        len(context.dataset.sequences),
         "sequence",
         f"are longer than the {limit:,} positions of the base model" if limit is not None else "",
         code="beyond_positions",
@@ -67,9 +67,9 @@ def beyond_positions(material: Material) -> Iterator[Finding]:
     )
 
 
-def end_never_trained(material: Material) -> Iterator[Finding]:
+def end_never_trained(context: CheckContext) -> Iterator[Finding]:
     """Answers that do not end their turn; while others do, those that were cut are told of as cut."""
-    answers = [item for item in material.sequences if item.turn >= 0]
+    answers = [item for item in context.dataset.sequences if item.turn >= 0]
     never = not any(item.ends for item in answers)
     endless = [item for item in answers if not item.ends and (never or not item.cut_completion)]
     yield from found(
@@ -84,12 +84,12 @@ def end_never_trained(material: Material) -> Iterator[Finding]:
     )
 
 
-def doubled_bos(material: Material) -> Iterator[Finding]:
+def doubled_bos(context: CheckContext) -> Iterator[Finding]:
     """Sequences that begin twice."""
-    twice = [item for item in material.sequences if _begins_twice(item, material.bos_id)]
+    twice = [item for item in context.dataset.sequences if _begins_twice(item, context.bos_id)]
     yield from found(
         twice,
-        len(material.sequences),
+        len(context.dataset.sequences),
         "sequence",
         "begin with the beginning-of-sequence token twice",
         code="doubled_bos",
@@ -99,46 +99,46 @@ def doubled_bos(material: Material) -> Iterator[Finding]:
     )
 
 
-def answer_cut(material: Material) -> Iterator[Finding]:
+def answer_cut(context: CheckContext) -> Iterator[Finding]:
     """Answers that lost their end to max_length."""
-    cut = [item for item in material.sequences if item.cut_completion]
+    cut = [item for item in context.dataset.sequences if item.cut_completion]
     yield from found(
         cut,
-        material.num_answers,
+        context.dataset.num_answers,
         "answer",
         f"lose their end to max_length ({counted(sum(item.cut_completion for item in cut), 'token')})",
         code="answer_cut",
-        severity=_by_share(cut, material.num_answers, material),
+        severity=_by_share(cut, context.dataset.num_answers, context),
         examples=_with_lengths(cut),
         why="A cut answer does not end its turn: the model is not shown where to stop.",
-        remedy=f"{_make_room(cut, material)}, or set data.on_too_long to drop.",
+        remedy=f"{_make_room(cut, context)}, or set data.on_too_long to drop.",
     )
 
 
-def too_long(material: Material) -> Iterator[Finding]:
+def too_long(context: CheckContext) -> Iterator[Finding]:
     """Sequences above max_length that were left out."""
-    gone, total = _dropped(material, "too long"), material.num_answers
+    gone, total = _dropped(context, "too long"), context.dataset.num_answers
     yield from found(
         gone,
         total,
         "answer",
         "are left out: prompt and answer do not fit max_length",
         code="too_long",
-        severity=_by_share(gone, total, material),
+        severity=_by_share(gone, total, context),
         examples=_with_lengths(gone),
         why="What is long is often of one kind, and that kind is then missing.",
-        remedy=f"{_make_room(gone, material)}, or shorten the prompts.",
+        remedy=f"{_make_room(gone, context)}, or shorten the prompts.",
     )
 
 
-def parts_left_out(material: Material) -> Iterator[Finding]:
+def parts_left_out(context: CheckContext) -> Iterator[Finding]:
     """Parts of a trained answer that the chat template does not write."""
-    left = [part for rendered in material.rendered_sets for part in rendered.left_out]
+    left = [part for rendered in context.dataset.rendered_sets for part in rendered.left_out]
     for name, code in (("content", "content_left_out"), ("reasoning", "reasoning_left_out")):
         items = [part for part in left if part.part == name]
         yield from found(
             items,
-            material.num_answers,
+            context.dataset.num_answers,
             "answer",
             f"lose their {name}: the chat template does not write it",
             code=code,
@@ -148,12 +148,12 @@ def parts_left_out(material: Material) -> Iterator[Finding]:
         )
 
 
-def look_alikes(material: Material) -> Iterator[Finding]:
+def look_alikes(context: CheckContext) -> Iterator[Finding]:
     """Conversations whose own words look like the tokenizer's control tokens."""
-    origins = [origin for rendered in material.rendered_sets for origin in rendered.look_alikes]
+    origins = [origin for rendered in context.dataset.rendered_sets for origin in rendered.look_alikes]
     yield from found(
         origins,
-        len(material.conversations),
+        len(context.dataset.conversations),
         "conversation",
         "hold words that look like control tokens",
         code="control_token_in_text",
@@ -163,12 +163,12 @@ def look_alikes(material: Material) -> Iterator[Finding]:
     )
 
 
-def seams(material: Material) -> Iterator[Finding]:
+def seams(context: CheckContext) -> Iterator[Finding]:
     """Prompts whose ids change when the answer is tokenized behind them."""
-    torn = [item for item in material.sequences if item.seam]
+    torn = [item for item in context.dataset.sequences if item.seam]
     yield from found(
         torn,
-        len(material.sequences),
+        len(context.dataset.sequences),
         "prompt",
         "would tokenize otherwise with the answer behind",
         code="seam",
@@ -192,12 +192,12 @@ TOKEN_CHECKS = (
 )
 
 
-def _dropped(material: Material, reason: DropReason) -> list[Dropped]:
-    return [item for side in material.rendered_sets for item in side.dropped if item.reason == reason]
+def _dropped(context: CheckContext, reason: DropReason) -> list[Dropped]:
+    return [item for side in context.dataset.rendered_sets for item in side.dropped if item.reason == reason]
 
 
-def _by_share(items: Sequence[object], total: int, material: Material) -> Severity:
-    return "warning" if len(items) > material.config.max_cut * total else "note"
+def _by_share(items: Sequence[object], total: int, context: CheckContext) -> Severity:
+    return "warning" if len(items) > context.config.max_cut * total else "note"
 
 
 def _begins_twice(item: Rendered, bos_id: int | None) -> bool:
@@ -209,9 +209,9 @@ def _full_length(item: Rendered | Dropped) -> int:
     return item.num_tokens + (item.cut_prompt + item.cut_completion if isinstance(item, Rendered) else 0)
 
 
-def _make_room(items: Sequence[Rendered | Dropped], material: Material) -> str:
+def _make_room(items: Sequence[Rendered | Dropped], context: CheckContext) -> str:
     """Return the advice for what does not fit max_length; never a length that the base model has no positions for."""
-    lengths, limit = sorted(map(_full_length, items)), material.max_positions
+    lengths, limit = sorted(map(_full_length, items)), context.max_positions
     if not lengths or limit is None or lengths[-1] <= limit:
         return f"Raise data.max_length (the longest needs {max(lengths, default=0):,})"
     fitting = [length for length in lengths if length <= limit]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 from tunelab.checks.rules.phrases import found
 from tunelab.checks.tool_catalog import Catalogues
@@ -15,14 +15,14 @@ _NAMED = 8
 """Tools that a sentence names at most."""
 
 
-def calls_against_catalogue(material: Material) -> Iterator[Finding]:
+def calls_against_catalogue(context: CheckContext) -> Iterator[Finding]:
     """Trained calls whose tool is not offered, or whose arguments are not what its schema wants."""
     catalogues = Catalogues()
     unknown: list[str] = []
     invalid: list[str] = []
     broken: dict[str, str] = {}
     total = offered = 0
-    for item in material.conversations:
+    for item in context.dataset.conversations:
         catalogue = catalogues.of(item.tools) if item.tools else None
         for turn in trained_turns(item):
             for call in item.messages[turn].tool_calls:
@@ -63,7 +63,7 @@ def calls_against_catalogue(material: Material) -> Iterator[Finding]:
     )
     yield from found(
         list(broken.values()),
-        len({name for item in material.conversations if item.tools for name in catalogues.of(item.tools).names}),
+        len({name for item in context.dataset.conversations if item.tools for name in catalogues.of(item.tools).names}),
         "tool",
         "have parameters that arguments cannot be checked against",
         code="tool_schema_broken",
@@ -78,16 +78,18 @@ def calls_against_catalogue(material: Material) -> Iterator[Finding]:
         "stand in conversations that offer no tools",
         code="tool_calls_without_catalog",
         severity="note",
-        examples=[str(item.origin) for item in material.conversations if not item.tools and _trained_calls(item)][:3],
+        examples=[
+            str(item.origin) for item in context.dataset.conversations if not item.tools and _trained_calls(item)
+        ][:3],
         why="Names and arguments cannot be checked, and the model learns to call tools it is told nothing of.",
         remedy="Give the rows their tools, or set data.tool_catalog; without a catalogue on purpose, go on.",
     )
 
 
-def tools_defined_twice(material: Material) -> Iterator[Finding]:
+def tools_defined_twice(context: CheckContext) -> Iterator[Finding]:
     """Conversations whose catalogue gives one name to two tools."""
     catalogues = Catalogues()
-    with_tools = [(item, catalogues.of(item.tools)) for item in material.conversations if item.tools]
+    with_tools = [(item, catalogues.of(item.tools)) for item in context.dataset.conversations if item.tools]
     torn = [(item, catalogue) for item, catalogue in with_tools if catalogue.twice]
     yield from found(
         torn,
@@ -103,13 +105,13 @@ def tools_defined_twice(material: Material) -> Iterator[Finding]:
     )
 
 
-def tools_never_called(material: Material) -> Iterator[Finding]:
+def tools_never_called(context: CheckContext) -> Iterator[Finding]:
     """Tools that conversations offer and none calls."""
     catalogues = Catalogues()
     offers: Counter[str] = Counter()
     first: dict[str, str] = {}
-    called = {call.name for item in material.conversations for each in item.messages for call in each.tool_calls}
-    for item in material.conversations:
+    called = {call.name for item in context.dataset.conversations for each in item.messages for call in each.tool_calls}
+    for item in context.dataset.conversations:
         for name in catalogues.of(item.tools).names if item.tools else ():
             offers[name] += 1
             first.setdefault(name, str(item.origin))
@@ -128,11 +130,12 @@ def tools_never_called(material: Material) -> Iterator[Finding]:
     )
 
 
-def calls_and_results(material: Material) -> Iterator[Finding]:
+def calls_and_results(context: CheckContext) -> Iterator[Finding]:
     """Conversations in which a call is not answered by a result, or a result answers no call."""
     unanswered: list[str] = []
     orphans: list[str] = []
-    talking = [item for item in material.conversations if any(m.tool_calls or m.role == "tool" for m in item.messages)]
+    chats = context.dataset.conversations
+    talking = [item for item in chats if any(m.tool_calls or m.role == "tool" for m in item.messages)]
     for item in talking:
         without_result, without_call = _unpaired(item)
         unanswered += [f"{item.origin}: message {without_result}"] if without_result else []

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tunelab.checks.rules.phrases import origins
-from tunelab.cli.output import console, harmless, say
-from tunelab.cli.reading import duration
+from tunelab.cli.console import console, harmless, say
+from tunelab.cli.reading_line import duration
 from tunelab.errors import counted
 from tunelab.events import (
     AnyEvent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunelab.cli.output import console, harmless, print_table, say
+from tunelab.cli.console import console, harmless, print_table, say
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _LISTED_CLASSES = 20
 
 def print_check(result: CheckResult, *, stats: bool = False, shows: bool = True) -> None:
     """Print evidence, notes, examples and findings as a reader wants them."""
-    say(harmless(result.gathered.evidence), style="bold")
+    say(harmless(result.dataset.evidence), style="bold")
     for note in result.notes:
         say(harmless(f"  {note}"), style="dim")
     for words in (result.statistics.in_words(), result.statistics.mask_in_words()):
@@ -57,7 +57,7 @@ def _print_finding(finding: Finding) -> None:
 
 
 def _print_bad_rows(result: CheckResult) -> None:
-    bad = [*result.gathered.bad_rows, *result.gathered.bad_turns]
+    bad = [*result.dataset.bad_rows, *result.dataset.bad_turns]
     if len(bad) > 3:  # the findings show three already
         say(f"\nBad rows, {min(len(bad), _LISTED_BAD_ROWS)} of {len(bad):,}:")
         for error in bad[:_LISTED_BAD_ROWS]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunelab.errors import RecipeError, did_you_mean
-from tunelab.recipes.document import Entry, Faults, Layer, Note, Setting
 from tunelab.recipes.keys import check_key
 from tunelab.recipes.recipe import SECTIONS
+from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting
 
 _OWN = ("model_name", "lora_config", "training_config")
 

@@ -1,14 +1,18 @@
-"""Material made by hand for the tests of the checks."""
+"""CheckContext made by hand for the tests of the checks."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from tunelab.checks.config import ChecksConfig
-from tunelab.checks.context import Material
+from tunelab.checks.context import CheckContext
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.dataset.dataset import Dataset
 from tunelab.rendering.rendered import Dropped, DropReason, Rendered, RenderedSet
 from tunelab.sources.row import Origin
+
+DATASET_FIELDS = {field.name for field in dataclasses.fields(Dataset)}
 
 
 def chat(line: int, prompt: str = "", answer: str = "fine", *, path: str = "train.jsonl") -> Conversation:
@@ -41,10 +45,12 @@ def a_set(sequences: Sequence[Rendered], **fields: object) -> RenderedSet:
     return RenderedSet(sequences=tuple(sequences), **settings)  # type: ignore[arg-type]
 
 
-def material(**fields: object) -> Material:
+def context(**fields: object) -> CheckContext:
+    """Return a context; fields of the data set go to the data set."""
     settings: dict[str, object] = {"train": chats(20), "config": ChecksConfig(), **fields}
-    return Material(**settings)  # type: ignore[arg-type]
+    data = {name: settings.pop(name) for name in DATASET_FIELDS if name in settings}
+    return CheckContext(dataset=Dataset(**data), **settings)  # type: ignore[arg-type]
 
 
-def of_sequences(sequences: Sequence[Rendered], **fields: object) -> Material:
-    return material(rendered_train=a_set(sequences), **fields)
+def of_sequences(sequences: Sequence[Rendered], **fields: object) -> CheckContext:
+    return context(rendered_train=a_set(sequences), **fields)

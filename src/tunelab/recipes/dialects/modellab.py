@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
-from tunelab.recipes.document import Entry, Faults, Layer, Note, Setting
 from tunelab.recipes.keys import kinds
+from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting
 
 
 @dataclass(frozen=True, slots=True)

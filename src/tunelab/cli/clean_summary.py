@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunelab.cli.options import option_of
-from tunelab.cli.output import harmless, print_table, say
+from tunelab.cli.clean_options import option_of
+from tunelab.cli.console import harmless, print_table, say
 from tunelab.errors import counted
 
 if TYPE_CHECKING:

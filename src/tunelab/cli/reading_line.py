@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tunelab.cli.output import console
+from tunelab.cli.console import console
 from tunelab.errors import counted
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from tunelab.cli.main import run
+from tunelab.dataset.cleaned import Rejected, clean_for
+from tunelab.dataset.config import DataConfig
+from tunelab.dataset.gather import gather
 from tunelab.errors import DataError
-from tunelab.flows.clean import Rejected, clean_for
-from tunelab.flows.data import gather
-from tunelab.recipes import DataConfig, resolve_recipe
+from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import to_yaml
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.sources import SourceFile, read_rows
@@ -44,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def gathered(folder: Path, *overrides: str):
     resolved = resolve_recipe(folder / "recipe.yaml", overrides=overrides, environment={})
     renderer = load_renderer(NANO_FOLDER, resolved.recipe.data, base=folder)
-    return gather(resolved, renderer=renderer)
+    return gather(resolved.anchored.data, base=resolved.base, seed=resolved.recipe.training.seed, renderer=renderer)
 
 
 def test_a_recipe_trains_on_what_the_command_would_write(folder: Path) -> None:

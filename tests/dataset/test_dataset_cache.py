@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows_files import rows, write_recipe, write_rows
 
-from tunelab.flows.data import Gathered, gather
+from flows_files import rows, write_recipe, write_rows
+from tunelab.dataset.dataset import Dataset
+from tunelab.dataset.gather import gather
 from tunelab.models.locate_model import locate_model
 from tunelab.recipes import resolve_recipe
 from tunelab.rendering.bulk import cache
@@ -31,12 +32,13 @@ def renders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     return counted
 
 
-def gathered(folder: Path, *settings: str, skip: bool = False) -> Gathered:
+def gathered(folder: Path, *settings: str, skip: bool = False) -> Dataset:
     file = write_recipe(folder, "data:\n  train_files: train.jsonl\n  eval_fraction: 0.25\n")
     resolved = resolve_recipe(file, overrides=settings, environment={})
     recipe = resolved.anchored
     renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
-    return gather(resolved, renderer=renderer, on_bad=(lambda error: None) if skip else None)
+    on_bad = (lambda error: None) if skip else None
+    return gather(recipe.data, base=resolved.base, seed=recipe.training.seed, renderer=renderer, on_bad=on_bad)
 
 
 def test_a_second_verb_renders_nothing_and_gets_the_same(tmp_path: Path, renders: list[int]) -> None:

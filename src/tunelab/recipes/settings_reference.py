@@ -1,4 +1,4 @@
-"""The reference of every setting, made from where each is declared: ``python -m tunelab.recipes.reference``."""
+"""The reference of every setting, from where each is declared: ``python -m tunelab.recipes.settings_reference``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""From a recipe to conversations and rendered sequences: the one way in which check, train and compare get data."""
+"""From named files to a data set: the one way in which check, train and compare get their rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate, chain
 from pathlib import Path
@@ -9,38 +9,16 @@ from pathlib import Path
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.conversations.fingerprints import questions
+from tunelab.dataset.cleaned import Rejected, clean_for, in_words, rejected_rows
+from tunelab.dataset.config import DataConfig
+from tunelab.dataset.dataset import Dataset
 from tunelab.errors import DataError, counted
-from tunelab.flows.clean import Rejected, clean_for, in_words, rejected_rows
-from tunelab.recipes import DataConfig, ResolvedRecipe
 from tunelab.rendering.bulk.cache import cache_folder, render_cached
-from tunelab.rendering.rendered import RenderedSet
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Row, SourceFile, locate_data, read_rows, refuse, sample
 from tunelab.sources.text_stream import OnBad
 
 _TOLD_ROWS = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
-    """The data of a recipe, read and rendered."""
-
-    train: tuple[Conversation, ...]
-    held_out: tuple[Conversation, ...]
-    rendered_train: RenderedSet
-    rendered_held_out: RenderedSet
-    format: str
-    """Shape of the training rows, e.g. ``messages``."""
-    evidence: str
-    """Why it was taken for that shape."""
-    bad_rows: tuple[DataError, ...]
-    """Rows that could not be read; they are in none of the above."""
-    bad_turns: tuple[DataError, ...]
-    """Answers that could not be rendered; their rows are in `train` or `held_out`."""
-    num_train_found: int
-    """Training conversations before `train_samples` drew from them."""
-    notes: tuple[str, ...]
-    """What was decided on the way, to be said aloud."""
 
 
 OnProgress = Callable[[str, int, int, int], None]
@@ -55,17 +33,22 @@ def nobody(conversation: Conversation) -> None:
 
 
 def gather(
-    resolved: ResolvedRecipe,
+    data: DataConfig,
     *,
+    base: Path,
+    seed: int,
     renderer: Renderer,
     on_bad: OnBad | None = None,
     on_progress: OnProgress | None = None,
     on_read: OnRead = nobody,
     rejected: Path | None = None,
-) -> Gathered:
-    """Return the training and held-out data of a recipe; what was rendered before comes from the user's cache folder.
+) -> Dataset:
+    """Return the training and held-out data; what was rendered before comes from the user's cache folder.
 
     Args:
+        data: its names lead to files from any folder, as in `ResolvedRecipe.anchored`.
+        base: the recipe's folder.
+        seed: of the split and of the samples.
         renderer: makes the token ids.
         on_bad: receives the error of each bad row and turn, and work goes on; None does what `data.bad_rows` says.
         on_progress: told how far reading and rendering have come.
@@ -75,8 +58,6 @@ def gather(
     Raises:
         DataError: files that are missing, empty or of no known shape; a bad row where they are refused.
     """
-    recipe, base = resolved.anchored, resolved.base
-    data, seed = recipe.data, recipe.training.seed
     answer = on_bad or (refuse if data.bad_rows == "refuse" else _go_on)
     bad_rows, bad_turns = _Counted(answer), _Counted(answer)
     files = locate_data(data, base=base)
@@ -122,7 +103,7 @@ def gather(
         )
         for items, length in ((train, data.max_length), (held_out, longest))
     ]
-    return Gathered(
+    return Dataset(
         train=train,
         held_out=held_out,
         rendered_train=rendered[0],

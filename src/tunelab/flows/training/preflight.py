@@ -8,11 +8,11 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
+from tunelab.dataset.dataset import Dataset
 from tunelab.errors import DataError, ModelError
 from tunelab.events import EventLog, Notice, RunStarted
-from tunelab.flows.check import material_of, note_on_pictures
-from tunelab.flows.data import Gathered
-from tunelab.flows.plan import Sharing, make_schedule, sharing_of
+from tunelab.flows.check import context_of, note_on_pictures
+from tunelab.flows.training.plan import Sharing, make_schedule, sharing_of
 from tunelab.models.branching import cannot_branch
 from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
 from tunelab.models.loaded import LoadedModel
@@ -25,19 +25,20 @@ from tunelab.training.sharding import frozen_weights_here
 _LISTED = 20  # bad rows; tunelab check --json lists them all
 
 
-def refuse_what_blocks(recipe: Recipe, data: Gathered, renderer: Renderer, folder: Path, events: EventLog) -> Schedule:
+def refuse_what_blocks(recipe: Recipe, data: Dataset, renderer: Renderer, folder: Path, events: EventLog) -> Schedule:
     """Return the schedule of a run whose data and plan have no blocking finding; the others are said aloud."""
     events.emit(Notice(text=f"rows read as {data.evidence}"))
     for note in filter(None, (*data.notes, *renderer.notes, note_on_pictures(folder))):
         events.emit(Notice(text=note))
-    if not data.rendered_train.sequences:
-        lost = [f"{each.origin}: {each.reason} ({each.num_tokens:,} tokens)" for each in data.rendered_train.dropped]
+    if not data.train_sequences:
+        dropped = data.rendered_train.dropped if data.rendered_train else ()
+        lost = [f"{each.origin}: {each.reason} ({each.num_tokens:,} tokens)" for each in dropped]
         first = next(iter((*map(str, (*data.bad_rows, *data.bad_turns)), *lost)), "there are no rows")
         too_long = " data.max_length decides what is cut." if lost else ""
         remedy = f"The first reason: {first}.{too_long} tunelab check lists them all."
         raise DataError("no row can be trained", where="data.train_files", remedy=remedy)
-    schedule = make_schedule(recipe, data.rendered_train.sequences)
-    findings = check(material_of(recipe, data, renderer, folder=folder, schedule=schedule))
+    schedule = make_schedule(recipe, data.train_sequences)
+    findings = check(context_of(recipe, data, renderer, folder=folder, schedule=schedule))
     for finding in findings:
         ignored = f" (ignored: {finding.ignored})" if finding.ignored else ""
         level = "info" if finding.severity == "note" else "warning"
@@ -94,7 +95,7 @@ def announce(
     run_id: str,
     model: LoadedModel,
     adapter: Adapter,
-    data: Gathered,
+    data: Dataset,
     schedule: Schedule,
     batching: BatchingConfig,
     events: EventLog,
@@ -102,7 +103,7 @@ def announce(
     resumed_from: int,
 ) -> None:
     """Say what will be trained, on how many tokens, in how much memory."""
-    sharing = sharing_of(batching, data.rendered_train.sequences, schedule)
+    sharing = sharing_of(batching, data.train_sequences, schedule)
     num_trainable, num_weights = _count(model, adapter)
     for line in adapter.description:
         events.emit(Notice(text=line))
@@ -115,8 +116,8 @@ def announce(
         RunStarted(
             run_id=run_id,
             total_steps=schedule.total_steps,
-            num_train_sequences=len(data.rendered_train.sequences),
-            num_eval_sequences=len(data.rendered_held_out.sequences),
+            num_train_sequences=len(data.train_sequences),
+            num_eval_sequences=len(data.held_out_sequences),
             num_train_tokens=sharing.real_tokens,
             num_distinct_tokens=sharing.distinct_tokens,
             repeats=sharing.repeats,

@@ -3,23 +3,26 @@
 from pathlib import Path
 
 import pytest
-from flows_files import row, rows, write_recipe, write_rows
 
+from flows_files import row, rows, write_recipe, write_rows
+from tunelab.dataset.dataset import Dataset
+from tunelab.dataset.gather import gather
 from tunelab.errors import DataError
-from tunelab.flows.data import Gathered, gather
 from tunelab.models.locate_model import locate_model
 from tunelab.recipes import resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.sources.text_stream import OnBad
 
 
-def gathered(folder: Path, *settings: str, on_bad: OnBad | None = None) -> Gathered:
+def gathered(folder: Path, *settings: str, on_bad: OnBad | None = None) -> Dataset:
     resolved = resolve_recipe(
         write_recipe(folder, "data:\n  train_files: train.jsonl\n"), overrides=settings, environment={}
     )
     recipe = resolved.anchored
     renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
-    return gather(resolved, renderer=renderer, on_bad=on_bad)
+    return gather(
+        resolved.anchored.data, base=resolved.base, seed=resolved.recipe.training.seed, renderer=renderer, on_bad=on_bad
+    )
 
 
 def lines(side: object) -> list[int]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.conversations import Conversation
+from tunelab.dataset.gather import gather, read_side
 from tunelab.errors import DataError, RunError, counted
 from tunelab.evaluation.report import LeftOut, Question
-from tunelab.flows.data import gather, read_side
-from tunelab.flows.opened import OpenedRun
+from tunelab.flows.subject import OpenedRun
 from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.rendering.renderer import Renderer
@@ -75,14 +75,16 @@ def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int
 
 
 def _of_the_run(opened: OpenedRun) -> HeldOut:
-    gathered = gather(opened.resolved, renderer=opened.renderer)
-    if not gathered.rendered_held_out.sequences:
+    resolved = opened.resolved
+    recipe = resolved.anchored
+    data = gather(recipe.data, base=resolved.base, seed=recipe.training.seed, renderer=opened.renderer)
+    if not data.held_out_sequences:
         remedy = "Name rows to compare on with --file, or train with data.eval_fraction or data.eval_files."
         raise RunError("this run held out no rows", where=str(opened.run.path), remedy=remedy)
     return HeldOut(
-        sequences=gathered.rendered_held_out.sequences,
-        conversations=gathered.held_out,
-        description=f"{counted(len(gathered.held_out), 'held-out row')} of the run",
+        sequences=data.held_out_sequences,
+        conversations=tuple(data.held_out),
+        description=f"{counted(len(data.held_out), 'held-out row')} of the run",
     )
 
 

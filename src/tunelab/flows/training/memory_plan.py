@@ -9,7 +9,7 @@ from tunelab.adapters.trainable_weights import count_trainable
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
-from tunelab.flows.plan import sharing_of
+from tunelab.flows.training.plan import sharing_of
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
 from tunelab.models.requested_targets import Target, match_targets
 from tunelab.models.weight_headers import StoredWeights, read_headers

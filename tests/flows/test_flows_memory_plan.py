@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from flows_files import rows, write_recipe, write_rows
 from safetensors.torch import load_file, save_file
 
+from flows_files import rows, write_recipe, write_rows
 from tiny_model import save_tiny_model
 from tunelab.errors import AdapterError
 from tunelab.events import AnyEvent, Notice

@@ -1,0 +1,1 @@
+"""What `train` decides before the first step, and how it stops."""

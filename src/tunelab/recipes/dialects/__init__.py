@@ -1,0 +1,1 @@
+"""Dialects: recipes of other tools, read into canonical settings."""
