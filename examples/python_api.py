@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> Report:
     checked = check_data_or_recipe(str(asked.recipe), overrides=asked.overrides)
     for finding in checked.findings:
         print(f"{finding.severity} {finding.code}: {finding.summary}")
-    print(f"{len(checked.gathered.train)} conversations to train on, {len(checked.gathered.held_out)} held out")
+    print(f"{len(checked.dataset.train)} conversations to train on, {len(checked.dataset.held_out)} held out")
 
     # Train: a listener is told of each event as it happens; events.jsonl in the run's folder holds them all.
     def show(event: object) -> None:

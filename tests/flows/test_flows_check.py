@@ -177,7 +177,7 @@ def test_json_is_one_document_with_the_documented_keys(file: Path, capsys: pytes
 
 def test_every_finding_code_is_documented() -> None:
     folder = Path(__file__).parents[2]
-    sources = "".join(path.read_text() for path in (folder / "src/tunelab/checks").glob("on_*.py"))
+    sources = "".join(path.read_text() for path in (folder / "src/tunelab/checks/rules").glob("*.py"))
     codes = {part.split('"')[0] for part in sources.split('code="')[1:]}
     assert len(codes) > 15
     text = (folder / "docs" / "check.md").read_text(encoding="utf-8")
@@ -214,7 +214,7 @@ def test_without_a_target_the_environment_is_the_recipe(file: Path) -> None:
 
 def test_bare_data_stay_whole_and_plan_no_run(file: Path) -> None:
     result = checked(file)
-    assert (result.planned, len(result.gathered.train), len(result.gathered.held_out)) == (None, 20, 0)
+    assert (result.planned, len(result.dataset.train), len(result.dataset.held_out)) == (None, 20, 0)
 
 
 def test_a_folder_with_both_sides_is_looked_at_for_overlap(file: Path) -> None:
@@ -244,7 +244,7 @@ def test_pain_01_and_02_a_row_that_is_too_long_is_counted_whatever_becomes_of_it
     (finding,) = result.findings
     assert (finding.code, finding.count) == (code, 1)
     assert "train.jsonl:13" in finding.examples[0]
-    assert len(result.gathered.rendered_train.sequences) == kept
+    assert len(result.dataset.rendered_train.sequences) == kept
     tokens = result.statistics.tokens
     assert tokens is not None
     assert tokens.num_too_long == 1
@@ -262,7 +262,7 @@ def test_pain_03_a_template_that_never_ends_a_turn_is_given_an_end_and_it_is_sai
     (file.parent / "endless.jinja").write_text(template + "{% if add_generation_prompt %}assistant: {% endif %}")
     recipe = write_recipe(file.parent, "data: {train_files: train.jsonl, chat_template: endless.jinja}\n")
     result = checked(recipe)
-    last = {int(item.completion_ids[-1]) for item in result.gathered.rendered_train.sequences}
+    last = {int(item.completion_ids[-1]) for item in result.dataset.rendered_train.sequences}
     assert len(last) == 1
     assert any("does not end an answer" in note for note in result.notes)
     assert "eos_never_trained" not in result.findings.codes()

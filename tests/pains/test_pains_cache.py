@@ -19,7 +19,7 @@ def text(result: CheckResult) -> str:
 
 
 def longest_of(result: CheckResult) -> int:
-    return max(sequence.num_tokens for sequence in result.gathered.rendered_train.sequences)
+    return max(sequence.num_tokens for sequence in result.dataset.rendered_train.sequences)
 
 
 def test_pain_22_a_changed_row_template_or_limit_is_seen_at_once(

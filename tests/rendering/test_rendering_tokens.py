@@ -68,7 +68,7 @@ def test_words_one_after_another_are_the_ids_of_the_text(pattern: str | None) ->
 
 @pytest.mark.parametrize("kind", ["bytes", "first", "prepend"])
 def test_beginnings_have_the_ids_that_they_have_alone(kind: str, tmp_path: Path) -> None:
-    from test_rendering_words import flagged
+    from test_rendering_word_cache import flagged
 
     tokenizer = byte_level() if kind == "bytes" else sentence_piece(scheme=kind)
     added = [flagged("<|r|>", rstrip=True), flagged("<|l|>", lstrip=True), flagged("<|r|>more"), flagged("<|w|>")]

@@ -133,7 +133,7 @@ def test_texts_that_come_in_parts_give_what_all_at_once_gives() -> None:
 
 def test_the_same_texts_give_the_same_answer_in_another_process() -> None:
     code = (
-        "import sys; sys.path[:0] = sys.argv[1:]; from test_cleaning_near import family; "
+        "import sys; sys.path[:0] = sys.argv[1:]; from test_texts_near_duplicates import family; "
         "from tunelab.texts.near_duplicates import near_duplicates; print(near_duplicates(family(5), threshold=0.6))"
     )
     command = [sys.executable, "-c", code, __file__.rpartition("/")[0]]
