@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows_files import row, rows, write_recipe, write_rows
 
+from flows_files import row, rows, write_recipe, write_rows
 from tunelab.cli.main import run
 from tunelab.errors import DataError
 from tunelab.flows.check import CheckResult, check_data_or_recipe

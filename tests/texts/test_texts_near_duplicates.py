@@ -136,7 +136,8 @@ def test_the_same_texts_give_the_same_answer_in_another_process() -> None:
         "import sys; sys.path[:0] = sys.argv[1:]; from test_texts_near_duplicates import family; "
         "from tunelab.texts.near_duplicates import near_duplicates; print(near_duplicates(family(5), threshold=0.6))"
     )
-    command = [sys.executable, "-c", code, __file__.rpartition("/")[0]]
+    folder = Path(__file__).parent
+    command = [sys.executable, "-c", code, str(folder), str(folder.parent)]
     printed = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
     assert printed == {f"{near_duplicates(family(5), threshold=0.6)}\n"}
 
