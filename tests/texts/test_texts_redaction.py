@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cleaned_files import clean, counts, kept, rejected, write_rows
-from tunelab.checks.rules.text_index import texts_of
+from tunelab.checks.text_index import texts_of
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows

@@ -8,8 +8,9 @@ import numpy as np
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.phrases import found
-from tunelab.checks.rules.text_index import Texts, place, texts_of
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
+from tunelab.checks.text_index import Texts, place, texts_of
 from tunelab.texts.personal_data import PERSONAL_CANDIDATES, find_personal
 from tunelab.texts.recognisers import Span
 from tunelab.texts.redaction import redacted
@@ -18,6 +19,7 @@ from tunelab.texts.secrets import GUESSED_KINDS, SECRET_CANDIDATES, find_secrets
 _WHY = "What is trained can be said again: a model repeats rare strings of its training rows to whoever asks well."
 
 
+@rule("personal_data", "secrets")
 def privacy(context: CheckContext) -> Iterator[Finding]:
     """Conversations that hold personal data or secrets, in any message, its reasoning or the arguments of its calls."""
     texts = texts_of(context.dataset.conversations)
@@ -47,6 +49,7 @@ def privacy(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("personal_data", "secrets")
 def privacy_of_tools(context: CheckContext) -> Iterator[Finding]:
     """Tools whose definition, which is part of every prompt that offers them, holds personal data or secrets."""
     tools: dict[str, str] = {}
@@ -79,9 +82,6 @@ def _tool_name(tool: Mapping[str, object], number: int) -> str:
     name = inside.get("name") if isinstance(inside, Mapping) else None
     shown = isinstance(name, str) and not find_personal(name) and not find_secrets(name)
     return f"tool {name}" if shown else f"tool {number}"
-
-
-PRIVACY_CHECKS = (privacy, privacy_of_tools)
 
 
 def _located(texts: Texts, candidates: str, find: Callable[[str], list[Span]]) -> tuple[list[str], Counter[str]]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding, Severity
-from tunelab.checks.rules.phrases import found
-from tunelab.checks.rules.text_index import place, texts_of
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
+from tunelab.checks.text_index import place, texts_of
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.texts.language import UNKNOWN, language_of
@@ -33,6 +34,7 @@ class Answer:
         return place(self.conversation, self.number)
 
 
+@rule("mojibake", "html_remains", "control_characters")
 def damaged_texts(context: CheckContext) -> Iterator[Finding]:
     """Conversations with letters that were read wrongly, tags that no one took out, characters that cannot be seen."""
     texts = texts_of(context.dataset.conversations)
@@ -77,6 +79,7 @@ def damaged_texts(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("boilerplate", "refusal", "repetition", "answer_copies_prompt", "answer_too_short")
 def odd_answers(context: CheckContext) -> Iterator[Finding]:
     """Trained answers that a reader would not want to be given."""
     answers = _answers(context)
@@ -125,6 +128,7 @@ def odd_answers(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("language_mix", "answer_language")
 def languages(context: CheckContext) -> Iterator[Finding]:
     """The languages of answers, and answers in another language than their question; a sample is looked at."""
     wanted = context.config.language_sample
@@ -162,8 +166,6 @@ def languages(context: CheckContext) -> Iterator[Finding]:
         remedy="Where translating is not the task, answer in the language of the question.",
     )
 
-
-QUALITY_CHECKS = (damaged_texts, odd_answers, languages)
 
 _CODES: dict[Oddity, str] = {
     "mojibake": "mojibake",
