@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tunelab.cleaning.readers.read_batches import Way, find_way
 from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.fingerprints import answer_key, questions, trained_turns
+from tunelab.conversations.format import find_format
 from tunelab.conversations.label import labels_of, last_answer, object_in
-from tunelab.conversations.read_conversations import find_format
 from tunelab.conversations.split import Link, session_link
 from tunelab.errors import DataError, RecipeError, guess, listed
 from tunelab.sources import Origin, Row
