@@ -16,7 +16,7 @@ CANDIDATES: Mapping[Sort, str] = {
     sort: "|".join(dict.fromkeys(f"(?:{each.candidate})" for each in recognisers))
     for sort, recognisers in RECOGNISERS.items()
 }
-"""Pattern, for Rust and Python, that is found in every text with a hit of the sort, and in others: a fast first scan."""
+"""Pattern, for Rust and Python, found in every text with a hit of the sort, and in others: a fast first scan."""
 
 
 def find(sort: Sort, text: str, kinds: Collection[str] | None = None) -> list[Span]:
