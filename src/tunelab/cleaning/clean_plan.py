@@ -10,7 +10,7 @@ RULE_NAMES = (
     "no_conversation",
     *(name for name in CleaningConfig.model_fields if name not in ("text_fields", "tokenizer", "prompt_fields")),
 )
-"""What is counted under which name, in the order in which rows meet it. A rule is a setting; `rules` says where it acts."""
+"""What is counted under which name, in the order in which rows meet it; `rules` says where each acts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

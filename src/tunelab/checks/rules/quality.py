@@ -20,7 +20,7 @@ from tunelab.texts.quality import Oddity, contains, copies, repetition, speaks_o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class TrainedAnswer:
     """A trained answer in words, with what it answers."""
 
     conversation: Conversation
@@ -86,7 +86,7 @@ def odd_answers(context: CheckContext) -> Iterator[Finding]:
     texts = [each.text for each in answers]
     limit = context.config.max_repetition
 
-    def finding(odd: Sequence[Answer], says: str, code: str, why: str, remedy: str) -> Iterator[Finding]:
+    def finding(odd: Sequence[TrainedAnswer], says: str, code: str, why: str, remedy: str) -> Iterator[Finding]:
         severity = _by_share(odd, len(answers), context)
         total = len(answers)
         yield from found(odd, total, "answer", says, code=code, severity=severity, why=why, remedy=remedy)
@@ -176,7 +176,7 @@ _RARE_LANGUAGE = 0.01
 """Share up to which a language among answers is a quotation or a mistake of the classifier."""
 
 
-def _answers(context: CheckContext) -> list[Answer]:
+def _answers(context: CheckContext) -> list[TrainedAnswer]:
     answers = []
     for item in context.dataset.conversations:
         turns, question = set(trained_turns(item)), ""
@@ -184,15 +184,17 @@ def _answers(context: CheckContext) -> list[Answer]:
             if message.role == "user":
                 question = message.content or ""
             elif index in turns and message.content:
-                answers.append(Answer(conversation=item, number=index + 1, text=message.content, question=question))
+                answers.append(
+                    TrainedAnswer(conversation=item, number=index + 1, text=message.content, question=question)
+                )
     return answers
 
 
-def _chosen(answers: Sequence[Answer], hits: NDArray[np.bool_]) -> list[Answer]:
+def _chosen(answers: Sequence[TrainedAnswer], hits: NDArray[np.bool_]) -> list[TrainedAnswer]:
     return [answers[int(index)] for index in np.flatnonzero(hits)]
 
 
-def _too_short(answers: Sequence[Answer], limit: int) -> list[Answer]:
+def _too_short(answers: Sequence[TrainedAnswer], limit: int) -> list[TrainedAnswer]:
     lengths = [len(each.text.strip()) for each in answers]
     if not lengths or median(lengths) < 10 * limit:
         return []

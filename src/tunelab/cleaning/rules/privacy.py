@@ -55,7 +55,7 @@ def looks(config: CleaningConfig) -> Iterator[Look]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Hits:
     kinds: dict[int, list[str]]
     """Row -> what was found in it."""
     texts: dict[int, str]
@@ -64,8 +64,8 @@ class _Found:
     """Rows with a text that cannot be redacted."""
 
 
-def _found(leaves: pl.DataFrame, sort: Sort) -> _Found:
-    found = _Found(kinds={}, texts={}, stuck=set())
+def _found(leaves: pl.DataFrame, sort: Sort) -> _Hits:
+    found = _Hits(kinds={}, texts={}, stuck=set())
     suspects = leaves.filter(TEXT.str.contains(CANDIDATES[sort]) | TEXT.str.contains(HIDES))
     for leaf, row, text in suspects.select("leaf", "row", "text").iter_rows():
         hidden = redacted(text, partial(find, sort))
