@@ -2,35 +2,58 @@
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from check_contexts import chat, chats, context
 
-import tunelab.checks
+import tunelab.checks.rules
 from tunelab.checks.check import check
-from tunelab.checks.codes import CODES
 from tunelab.checks.config import ChecksConfig
+from tunelab.checks.rule import Rule, rule
+from tunelab.checks.rules import CODES, RULES, conversations
 from tunelab.errors import RecipeError
 from tunelab.recipes import resolve_recipe
 
-ROOM = Path(tunelab.checks.__file__).parent
+FILES = [file for file in sorted(Path(tunelab.checks.rules.__file__).parent.glob("*.py")) if file.stem != "__init__"]
 PAGE = Path(__file__).parents[2] / "docs" / "check.md"
 
 
-def codes_of_the_room() -> set[str]:
-    """Return every text that looks like a code and is written as one: `code="…"`, or in a table of checks."""
-    found: set[str] = set()
-    for file in (ROOM / "rules").glob("*.py"):
-        texts = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
-        found |= {text for text in texts if isinstance(text, str) and text in CODES}
-        found |= set(re.findall(r'code="(\w+)"', file.read_text()))
-    return found
+def rules_of(file: Path) -> list[Rule]:
+    """Return the rules that a file of the folder defines."""
+    module = import_module(f"{tunelab.checks.rules.__name__}.{file.stem}")
+    return [each for each in vars(module).values() if isinstance(each, Rule)]
 
 
-def test_every_code_is_known_and_every_known_code_is_used() -> None:
-    assert codes_of_the_room() == set(CODES)
+def codes_written_in(file: Path) -> set[str]:
+    """Return every text of a file that is a code or stands as one, `code="…"`; what a decorator declares aside."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = []
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    keywords = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "code"]
+    named = {each.value.value for each in keywords if isinstance(each.value, ast.Constant)}
+    return {text for text in texts if isinstance(text, str) and (text in CODES or text in named)}
+
+
+def test_the_list_holds_every_rule_of_the_folder_once() -> None:
+    found = [rule for file in FILES for rule in rules_of(file)]
     assert len(CODES) == len(set(CODES)) > 30
+    assert len(RULES) == len(found) == len({id(rule) for rule in RULES})
+    assert {id(rule) for rule in found} == {id(rule) for rule in RULES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_file_raises_the_codes_that_its_rules_declare_and_no_others(file: Path) -> None:
+    assert codes_written_in(file) == {code for rule in rules_of(file) for code in rule.codes}
+
+
+def test_a_finding_under_a_code_that_its_rule_does_not_declare_is_an_error() -> None:
+    declared = rule("duplicates")(conversations.too_few_rows.look)
+    with pytest.raises(AssertionError, match="too_few_rows is not among the codes"):
+        list(declared(context(train=chats(2))))
 
 
 def test_the_page_explains_every_code_once() -> None:

@@ -9,14 +9,14 @@ from tunelab.checks.check import check
 from tunelab.checks.config import ChecksConfig
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.quality import QUALITY_CHECKS
+from tunelab.checks.rules.quality import damaged_texts, languages, odd_answers
 from tunelab.conversations.conversation import Conversation, Message
 
 LONG = "The order was sent yesterday and will arrive at your address within three days from now on, all being well. "
 
 
 def findings(of: CheckContext) -> dict[str, Finding]:
-    return {finding.code: finding for look in QUALITY_CHECKS for finding in look(of)}
+    return {finding.code: finding for rule in (damaged_texts, odd_answers, languages) for finding in rule(of)}
 
 
 def among(answers: list[str], *, others: int = 40, prompt: str = "", **settings: object) -> CheckContext:

@@ -14,7 +14,7 @@ from tunelab.batching.step_plan import plant_step
 from tunelab.models import flash_forest as module
 from tunelab.models.attention import ForestLayout, _masked
 from tunelab.models.branching import cannot_branch
-from tunelab.models.flash_forest import Span, flash_forest
+from tunelab.models.flash_forest import Segment, flash_forest
 
 TOKENS = st.integers(3, 5)
 SEQUENCES = st.builds(sequence, st.lists(TOKENS, min_size=1, max_size=5), st.lists(TOKENS, min_size=1, max_size=6))
@@ -35,7 +35,7 @@ def test_outputs_and_gradients_of_the_nodes_that_are_read_are_those_of_the_whole
 
     query, key, value, root = leaves(4, nodes), leaves(4, nodes), leaves(4, nodes), (leaves(4, 5), leaves(4, 5))
     given_to = [query, key, value, *(root if with_root else ())]
-    spans = [Span(*span) for span in forest.spans()]
+    spans = [Segment(*span) for span in forest.spans()]
     wanted = torch.randn(1, nodes, 4, 8, generator=generator)
 
     def gradients(read: np.ndarray | None) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -66,7 +66,7 @@ def test_a_window_gives_what_a_mask_gives_wherever_its_edge_runs(
 
     query, key, value = leaves(4, forest.num_nodes), leaves(2, forest.num_nodes), leaves(2, forest.num_nodes)
     root = (leaves(2, num_root), leaves(2, num_root)) if num_root else None
-    spans = [Span(*span) for span in forest.spans()]
+    spans = [Segment(*span) for span in forest.spans()]
     layout = ForestLayout(spans_S=spans, longest_path=1)
     wanted = torch.randn(1, forest.num_nodes, 4, 8, generator=generator)
     with pytest.MonkeyPatch.context() as patch:

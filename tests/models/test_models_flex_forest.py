@@ -9,7 +9,7 @@ from torch.nn.attention.flex_attention import create_mask
 from networks import sequence
 from tunelab.batching.forest import Forest, paths, plant
 from tunelab.models.attention import ForestLayout, _masked
-from tunelab.models.flash_forest import Span
+from tunelab.models.flash_forest import Segment
 from tunelab.models.flex_forest import flex_forest, forest_rule
 
 pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
@@ -27,8 +27,8 @@ SEQUENCES = st.lists(
 WINDOWS = st.sampled_from((None, 1, 3, 6))
 
 
-def spans_of(forest: Forest) -> list[Span]:
-    return [Span(*span) for span in forest.spans()]
+def spans_of(forest: Forest) -> list[Segment]:
+    return [Segment(*span) for span in forest.spans()]
 
 
 def dense_rule(forest: Forest, num_root: int, window: int | None) -> torch.Tensor:
@@ -89,4 +89,4 @@ def test_a_row_longer_than_a_block_of_the_mask_is_seen_whole() -> None:
 def test_flex_attention_still_has_no_backward_pass_on_a_cpu() -> None:
     query = torch.randn(1, 2, 4, 8, requires_grad=True)
     with pytest.raises(NotImplementedError, match="backward on CPU"):
-        flex_forest(query, query, query, spans=[Span(0, 4, 4)], root=None, scale=None, window=None)
+        flex_forest(query, query, query, spans=[Segment(0, 4, 4)], root=None, scale=None, window=None)

@@ -6,6 +6,7 @@ import pytest
 
 from tunelab.errors import RecipeError
 from tunelab.recipes import ResolvedRecipe, resolve_recipe
+from tunelab.recipes.dialects import DIALECTS, canonical
 from tunelab.recipes.dialects.modellab import _HANDLED_APART, _KEYS
 from tunelab.recipes.recipe import FIELDS, settings_of
 
@@ -250,3 +251,10 @@ def test_pain_23_the_nested_form_refuses_what_it_cannot_honour(tmp_path: Path, t
     with pytest.raises(RecipeError) as caught:
         _read(tmp_path, text)
     assert expected in str(caught.value)
+
+
+def test_the_list_holds_every_dialect_once_and_the_one_that_reads_what_is_left_comes_last() -> None:
+    files = Path(canonical.__file__).parent.glob("*.py")
+    names = [dialect.__name__.rpartition(".")[2] for dialect in DIALECTS]  # type: ignore[attr-defined]
+    assert sorted(names) == sorted(file.stem for file in files if file.stem != "__init__")
+    assert [dialect.speaks([]) for dialect in DIALECTS] == [False, False, True]

@@ -1,13 +1,18 @@
 """Personal data are found by shape, prefix and checksum; what only looks like them is left alone."""
 
 import re
+from collections.abc import Collection
+from functools import partial
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.texts.personal_data import PERSONAL_CANDIDATES, PERSONAL_KINDS, find_personal, redact_personal
+from tunelab.texts.recognisers import CANDIDATES, RECOGNISERS, find
+from tunelab.texts.redaction import redact_spans
+
+find_personal = partial(find, "personal_data")
 
 HITS = {
     "email": [
@@ -61,6 +66,10 @@ MISSES = [
 ]
 
 
+def redact_personal(text: str, kinds: Collection[str] | None = None) -> str:
+    return redact_spans(text, find_personal(text, kinds))
+
+
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in HITS.items() for text in texts])
 def test_each_kind_is_found_whole_and_redacted_to_its_name(kind: str, text: str) -> None:
     around = f"Reach me: {text}, thanks. ({text})"
@@ -70,7 +79,7 @@ def test_each_kind_is_found_whole_and_redacted_to_its_name(kind: str, text: str)
 
 
 def test_every_kind_has_an_example_here() -> None:
-    assert set(HITS) == set(PERSONAL_KINDS)
+    assert set(HITS) == {each.kind for each in RECOGNISERS["personal_data"]}
 
 
 @pytest.mark.parametrize("text", MISSES)
@@ -98,8 +107,8 @@ TEXTS = st.lists(PIECES, max_size=6).map("".join)
 @settings(max_examples=300, deadline=None)
 @given(TEXTS)
 def test_every_text_with_a_hit_is_a_candidate_of_the_fast_scan(text: str) -> None:
-    scanned = pl.Series([text]).str.contains(PERSONAL_CANDIDATES).item()
-    assert scanned == (re.search(PERSONAL_CANDIDATES, text) is not None)
+    scanned = pl.Series([text]).str.contains(CANDIDATES["personal_data"]).item()
+    assert scanned == (re.search(CANDIDATES["personal_data"], text) is not None)
     assert scanned or not find_personal(text)
 
 

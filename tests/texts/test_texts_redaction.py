@@ -1,6 +1,7 @@
 """Redaction of texts that are JSON, and of calls: what was JSON stays JSON, and the check finds nothing after."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -9,13 +10,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cleaned_files import clean, counts, kept, rejected, write_rows
-from tunelab.checks.rules.text_index import texts_of
+from tunelab.checks.text_index import texts_of
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows
-from tunelab.texts.personal_data import find_personal
+from tunelab.texts.recognisers import find
 from tunelab.texts.redaction import redacted
-from tunelab.texts.secrets import find_secrets
+
+find_personal, find_secrets = partial(find, "personal_data"), partial(find, "secrets")
 
 CARD = 4111111111111111
 SECRET = "q7Wz9" + "Lk2Xv8" + "Rt4Ym6Pd1"
@@ -53,15 +55,15 @@ def test_json_stays_json_of_the_same_shape_and_holds_nothing_after(
     value: object, is_ascii: bool, is_tight: bool
 ) -> None:
     text = json.dumps(value, ensure_ascii=is_ascii, separators=(",", ":") if is_tight else None)
-    for find in (find_personal, find_secrets):
-        done = redacted(text, find)
-        assert bool(done.kinds) >= bool(find(text))
+    for search in (find_personal, find_secrets):
+        done = redacted(text, search)
+        assert bool(done.kinds) >= bool(search(text))
         assert done.kinds or done.text == text
         if done.text is None:
             continue
         assert shape(json.loads(done.text)) == shape(value)
         again = json.dumps(json.loads(done.text), ensure_ascii=False, separators=(",", ":"))
-        assert find(done.text) == find(again) == []
+        assert search(done.text) == search(again) == []
 
 
 def shape(value: object) -> object:

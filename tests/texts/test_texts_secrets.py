@@ -4,15 +4,23 @@ import base64
 import json
 import random
 import string
+from functools import partial
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunelab.texts.secrets import SECRET_CANDIDATES, SECRET_KINDS, find_secrets, redact_secrets
+from tunelab.texts.recognisers import CANDIDATES, RECOGNISERS, find
+from tunelab.texts.redaction import redact_spans
+
+find_secrets = partial(find, "secrets")
 
 _DICE = random.Random(7)
+
+
+def redact_secrets(text: str) -> str:
+    return redact_spans(text, find_secrets(text))
 
 
 def chars(count: int, alphabet: str = string.ascii_letters + string.digits) -> str:
@@ -103,11 +111,11 @@ def test_each_kind_is_found_and_nothing_of_it_is_left_when_redacted(kind: str, t
     assert redacted == around.replace(secret, f"[{kind.upper()}]")
     assert secret in text
     assert find_secrets(redacted) == []
-    assert pl.Series([around]).str.contains(SECRET_CANDIDATES).item()
+    assert pl.Series([around]).str.contains(CANDIDATES["secrets"]).item()
 
 
 def test_every_kind_has_an_example_here() -> None:
-    assert set(SECRETS) == set(SECRET_KINDS)
+    assert set(SECRETS) == {each.kind for each in RECOGNISERS["secrets"]}
 
 
 @pytest.mark.parametrize("text", NO_SECRETS)
@@ -144,7 +152,7 @@ def test_a_secret_in_json_that_is_written_into_a_text_is_found_and_only_its_valu
         text = json.dumps(text).replace('\\"', f"\\{quote}")
     (span,) = find_secrets(text.replace("VALUE", value, 1))
     assert (span.kind, text.index("VALUE"), span.end - span.start) == ("assigned_secret", span.start, len(value))
-    assert pl.Series([text.replace("VALUE", value, 1)]).str.contains(SECRET_CANDIDATES).item()
+    assert pl.Series([text.replace("VALUE", value, 1)]).str.contains(CANDIDATES["secrets"]).item()
     redacted = redact_secrets(text.replace("VALUE", value, 1))
     assert redacted == text.replace("VALUE", "[ASSIGNED_SECRET]", 1)
     assert find_secrets(redacted) == []
@@ -160,7 +168,7 @@ def test_a_token_behind_a_line_break_that_is_written_as_an_escape_is_found(kind:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=5).map("".join))
 def test_every_text_with_a_secret_is_a_candidate_of_the_fast_scan(text: str) -> None:
-    assert not find_secrets(text) or pl.Series([text]).str.contains(SECRET_CANDIDATES).item()
+    assert not find_secrets(text) or pl.Series([text]).str.contains(CANDIDATES["secrets"]).item()
 
 
 def test_long_texts_without_secrets_are_read_in_linear_time() -> None:

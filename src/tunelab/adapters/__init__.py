@@ -1,1 +1,1 @@
-"""Room of the adapters: LoRA, soft prompt and prefix tuning behind the same verbs."""
+"""Room of the adapters: what is trained of a base model or next to it; one file for each kind."""

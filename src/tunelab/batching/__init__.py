@@ -1,1 +1,1 @@
-"""Room of the forest: shared prefixes found, batches and their order owned. Its modules bring numpy."""
+"""Room of the batches: sequences with a shared prefix become one forest; epochs, order and steps. Brings numpy."""

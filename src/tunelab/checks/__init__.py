@@ -1,1 +1,1 @@
-"""Room of the checks: looks at what was read, says what is wrong, where, and the remedy; changes nothing."""
+"""Room of the checks: what is wrong with the data or the planned run, where, and the remedy; changes nothing."""

@@ -90,7 +90,7 @@ def _holds_control_words(item: Conversation, tokens: Tokens) -> bool:
 
 
 _FIGURES = re.compile(r"[\d,]+ of [\d,]+ (.+?)s? \((?:below )?[\d.]+ %\)")
-"""How many of how many (`words.found`): of a part of the data, that is nothing to tell."""
+"""How many of how many (`phrases.found`): of a part of the data, that is nothing to tell."""
 
 
 def _all_of_them(figures: re.Match[str]) -> str:

@@ -1,1 +1,1 @@
-"""Changes data, and keeps every rejection with its reason."""
+"""Room of cleaning: rows are changed, rejected and drawn; every rejection is kept with its reason."""

@@ -38,7 +38,7 @@ from tunelab.cleaning.rules.setting_names import (
 from tunelab.cleaning.rules.token_count import token_counter
 from tunelab.cleaning.selection.spool import Waiting
 from tunelab.conversations import ConversationConfig
-from tunelab.conversations.format import fields_of
+from tunelab.conversations.field_types import fields_of
 from tunelab.conversations.label import LABEL_SETTINGS
 from tunelab.errors import RecipeError
 from tunelab.files import write_json

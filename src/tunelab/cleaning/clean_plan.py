@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from tunelab.cleaning.config import CleaningConfig
 
-RULES = (
+RULE_NAMES = (
     "unreadable",
     "no_conversation",
     *(name for name in CleaningConfig.model_fields if name not in ("text_fields", "tokenizer", "prompt_fields")),
 )
-"""What is counted under which name, in the order in which rows meet it."""
+"""What is counted under which name, in the order in which rows meet it; `rules` says where each acts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tunelab.cleaning.readers.read_batches import Way, find_way
 from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.fingerprints import answer_key, questions, trained_turns
+from tunelab.conversations.format import find_format
 from tunelab.conversations.label import labels_of, last_answer, object_in
-from tunelab.conversations.read_conversations import find_format
 from tunelab.conversations.split import Link, session_link
 from tunelab.errors import DataError, RecipeError, guess, listed
 from tunelab.sources import Origin, Row
@@ -25,7 +25,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ConversationFacts:
     """What is kept of a conversation while its row waits."""
 
     prompts: tuple[int, ...]
@@ -63,7 +63,7 @@ class Shape:
             for value, line in zip(values, lines, strict=True)
         ]
 
-    def said(self, values: Sequence[object], file: str, lines: Sequence[int]) -> list[Said]:
+    def said(self, values: Sequence[object], file: str, lines: Sequence[int]) -> list[ConversationFacts]:
         """Return what rows ask and answer.
 
         Raises:
@@ -73,7 +73,7 @@ class Shape:
         rows = [_row(value, Origin(path=file, line=line)) for value, line in placed]
         pairs = [(row, self._conversation(row)) for row in rows]
         return [
-            Said(
+            ConversationFacts(
                 prompts=tuple(_number(key) for key in questions(conversation)),
                 answer=_number(answer_key(conversation)),
                 link=session_link(conversation),

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tunelab.cleaning.clean_plan import RULES, Plan
+from tunelab.cleaning.clean_plan import RULE_NAMES, Plan
 from tunelab.cleaning.clean_report import CleanReport, Tally
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.readers.batch import RECORD, Batch, json_of
@@ -60,11 +60,11 @@ class Cleaner:
             num_not_drawn=self._not_drawn.total,
             num_train=self._num_train,
             num_test=self._num_test,
-            rejected=self._rejected.counts(RULES),
-            not_drawn=self._not_drawn.counts(RULES),
-            changed=self._judge.changed.counts(RULES),
-            reported=self._judge.reported.counts(RULES),
-            unlabelled=self._unlabelled.counts(RULES),
+            rejected=self._rejected.counts(RULE_NAMES),
+            not_drawn=self._not_drawn.counts(RULE_NAMES),
+            changed=self._judge.changed.counts(RULE_NAMES),
+            reported=self._judge.reported.counts(RULE_NAMES),
+            unlabelled=self._unlabelled.counts(RULE_NAMES),
             classes=dict(sorted(self._classes.items())),
             format=self._plan.format,
             notes=self._plan.notes,

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tunelab.checks.rules.phrases import origins
+from tunelab.checks.phrases import origins
 from tunelab.cli.console import console, harmless, say
 from tunelab.cli.reading_line import duration
 from tunelab.errors import counted

@@ -2,8 +2,8 @@
 
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message, Role, ToolCall
-from tunelab.conversations.format import Format
-from tunelab.conversations.read_conversations import FORMATS, Conversations, read_conversations
+from tunelab.conversations.format import FORMATS, Format
+from tunelab.conversations.read_conversations import Conversations, read_conversations
 from tunelab.conversations.split import split_conversations
 
 __all__ = [

@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 
 from tunelab.errors import DataError
-from tunelab.sources import Origin, kind_of, parse_json
+from tunelab.sources import Origin, Row, kind_of, parse_json
 
 Fields = Mapping[str, object]
+
+
+def fields_of(row: Row) -> Fields:
+    """Return the named fields of a row; plain text has none."""
+    return row.value if isinstance(row.value, dict) else {}
 
 
 def fault(origin: Origin, what: str, expected: str = "", remedy: str = "") -> DataError:

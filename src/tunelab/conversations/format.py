@@ -1,13 +1,20 @@
-"""What a format is, and the fields that formats share."""
+"""The formats of rows: which there are, and which one some rows have."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from itertools import islice
 
 from tunelab.conversations.config import ConversationConfig, FormatName
-from tunelab.conversations.conversation import Conversation, Message
-from tunelab.conversations.field_types import Fields, fault, optional_text
-from tunelab.conversations.tools import read_tools
+from tunelab.conversations.conversation import Conversation
+from tunelab.conversations.field_types import fields_of
+from tunelab.conversations.messages import from_messages, from_prompt_completion, has_messages
+from tunelab.conversations.pairs import from_fields, from_instruction
+from tunelab.conversations.session import from_session_line
+from tunelab.conversations.sharegpt import from_turns, has_turns
+from tunelab.conversations.tables import from_columns, from_text, has_columns, has_text
+from tunelab.errors import DataError, RecipeError, counted, guess, listed
 from tunelab.sources import Row
 
 
@@ -25,7 +32,7 @@ class Format:
     """Returns the conversation of a row that is recognised; a DataError names what is wrong in it."""
 
 
-def format_of_fields(
+def _of_fields(
     name: FormatName, first: str, second: str, convert: Callable[[Row, ConversationConfig], Conversation]
 ) -> Format:
     """Return a format that is known by two fields."""
@@ -37,38 +44,92 @@ def format_of_fields(
     )
 
 
-def fields_of(row: Row) -> Fields:
-    """Return the named fields of a row; plain text has none."""
-    return row.value if isinstance(row.value, dict) else {}
+_TURNS = 'a "conversations" list of "from" and "value"'
+FORMATS: tuple[Format, ...] = (
+    _of_fields("session", "request", "response", from_session_line),
+    Format(name="sharegpt", shape=_TURNS, recognises=has_turns, convert=from_turns),
+    Format(name="messages", shape='a "messages" list', recognises=has_messages, convert=from_messages),
+    _of_fields("prompt_completion", "prompt", "completion", from_prompt_completion),
+    _of_fields("instruction", "instruction", "output", from_instruction),
+    _of_fields("query_response", "query", "response", partial(from_fields, "query", "response")),
+    _of_fields("input_output", "input", "output", partial(from_fields, "input", "output")),
+    Format(name="text", shape="text and no named fields", recognises=has_text, convert=from_text),
+    Format(name="table", shape="named columns", recognises=has_columns, convert=from_columns),
+)
+"""In the order in which they are asked: the first that recognises a row has its vote."""
+
+_GUESSED_AT = 20
+_KNOWN_FIELDS = (
+    "messages",
+    "conversations",
+    "prompt",
+    "completion",
+    "instruction",
+    "input",
+    "output",
+    "query",
+    "response",
+    "request",
+    "text",
+)
 
 
-def build(
-    row: Row,
-    config: ConversationConfig,
-    messages: Sequence[Message],
-    *,
-    fields: Fields | None = None,
-    train: Literal["all", "last"] = "all",
-) -> Conversation:
-    """Return a conversation of `messages`, with the `system` and `tools` that stand beside them in `fields`."""
-    fields = fields_of(row) if fields is None else fields
-    system = optional_text(fields.get("system"), "system", row.origin)
-    if system:
-        inside = next((message.content for message in messages if message.role == "system"), system)
-        if inside != system and config.system_prompt is None:
-            remedy = "Keep one of them, or set data.system_prompt, which replaces both."
-            raise fault(
-                row.origin, 'a system message and another text in the field "system"', "one system prompt", remedy
-            )
-        messages = [
-            Message(role="system", content=system),
-            *(each for each in messages if each.content != system or each.role != "system"),
-        ]
-    session_id = fields_of(row).get("session_id")
-    return Conversation(
-        messages=tuple(messages),
-        tools=read_tools(fields.get("tools") or fields.get("functions"), "tools", row.origin),
-        train=train,
-        session_id=None if session_id is None else str(session_id),
-        origin=row.origin,
+def find_format(rows: list[Row], config: ConversationConfig) -> tuple[Format, str]:
+    """Return the shape of some rows, and the evidence for it.
+
+    Raises:
+        DataError: no row, rows of no known shape, or preference pairs.
+        RecipeError: a table without its templates, or templates for what is no table.
+    """
+    templates = [name for name in ("prompt_template", "completion_template") if getattr(config, name) is not None]
+    named = "table" if templates and config.format == "auto" else config.format
+    if templates and named != "table":
+        raise RecipeError(
+            f"data.{templates[0]} is for tables, and data.format says {named}", where="data.format", expected="table"
+        )
+    if named != "auto":
+        why = f"data.{templates[0]} is set" if config.format == "auto" else "named by data.format"
+        return next(format for format in FORMATS if format.name == named), f"{named}: {why}"
+    if not rows:
+        raise DataError("there is no readable row", expected="at least one")
+    votes = Counter(next((format.name for format in FORMATS if format.recognises(row)), "none") for row in rows)
+    name, count = votes.most_common(1)[0]
+    pairs = sum({"chosen", "rejected"} <= fields_of(row).keys() for row in rows)
+    if pairs * 2 > len(rows):
+        remedy = 'Keep "prompt" and "chosen", and name the latter "completion".'
+        raise DataError(
+            "the rows are preference pairs (chosen, rejected)",
+            where=str(rows[0].origin),
+            expected="one answer to train on",
+            remedy=remedy,
+        )
+    if name in ("table", "none"):
+        raise _unknown(rows[0])
+    format = next(format for format in FORMATS if format.name == name)
+    has = "has" if len(rows) == 1 else "have"
+    return format, f"{name}: {count:,} of the first {counted(len(rows), 'row')} {has} {format.shape}"
+
+
+def not_of(format: Format, row: Row, evidence: str) -> DataError:
+    """Return the error of a row that the format of the others does not recognise."""
+    other = next((each for each in FORMATS[:-1] if each.recognises(row)), None)
+    seen = (
+        f"looks like {other.name} ({other.shape})" if other else f"has the fields {listed(fields_of(row)) or 'of none'}"
+    )
+    return DataError(f"the row {seen}", where=str(row.origin), expected=f"{format.shape} ({evidence})")
+
+
+def _unknown(row: Row) -> DataError:
+    fields = fields_of(row)
+    guesses = (guess(name, _KNOWN_FIELDS) for name in islice(fields, _GUESSED_AT) if name not in _KNOWN_FIELDS)
+    meant = next((f"{each} " for each in guesses if each), "")
+    shapes = "; ".join(f"{format.name} ({format.shape})" for format in FORMATS[:-1])
+    first, *_, last = [*fields, "answer"] if len(fields) == 1 else fields or ("question", "answer")
+    remedy = f'{meant}For other columns, set data.prompt_template (such as "{{{first}}}") '
+    remedy += f'and data.completion_template (such as "{{{last}}}").'
+    return DataError(
+        f"the row has the fields {listed(fields) or '(none)'}",
+        where=str(row.origin),
+        expected=f"one of: {shapes}",
+        remedy=remedy,
     )

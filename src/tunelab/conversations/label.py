@@ -8,8 +8,8 @@ import msgspec
 
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation
+from tunelab.conversations.field_types import fields_of
 from tunelab.conversations.fingerprints import trained_turns
-from tunelab.conversations.format import fields_of
 from tunelab.conversations.safe_regex import first_matches
 from tunelab.errors import RecipeError, guess
 from tunelab.sources import Row

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tunelab.conversations.build_conversation import build
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message, Role, ToolCall
-from tunelab.conversations.field_types import Fields, fault, fields, items, optional_text, text
-from tunelab.conversations.format import build, fields_of
+from tunelab.conversations.field_types import Fields, fault, fields, fields_of, items, optional_text, text
 from tunelab.conversations.tools import read_call, read_calls
 from tunelab.errors import did_you_mean
 from tunelab.sources import Origin, Row, kind_of

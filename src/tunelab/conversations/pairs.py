@@ -1,9 +1,9 @@
 """A question and an answer in named fields."""
 
+from tunelab.conversations.build_conversation import build
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
-from tunelab.conversations.field_types import fault, items, optional_text, text
-from tunelab.conversations.format import build, fields_of
+from tunelab.conversations.field_types import fault, fields_of, items, optional_text, text
 from tunelab.sources import Row
 
 

@@ -1,9 +1,9 @@
 """Lines of a session log: one line per call of the model."""
 
+from tunelab.conversations.build_conversation import build
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
-from tunelab.conversations.field_types import fault, fields
-from tunelab.conversations.format import build, fields_of
+from tunelab.conversations.field_types import fault, fields, fields_of
 from tunelab.conversations.messages import read_message, read_messages
 from tunelab.sources import Row, kind_of
 

@@ -1,9 +1,9 @@
 """Turns with from and value."""
 
+from tunelab.conversations.build_conversation import build
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
-from tunelab.conversations.field_types import fault, fields, items, text
-from tunelab.conversations.format import build, fields_of
+from tunelab.conversations.field_types import fault, fields, fields_of, items, text
 from tunelab.conversations.messages import list_field
 from tunelab.conversations.tools import read_call
 from tunelab.errors import did_you_mean

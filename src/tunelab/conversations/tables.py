@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from string import Formatter
 
+from tunelab.conversations.build_conversation import build
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
-from tunelab.conversations.field_types import fault, text
-from tunelab.conversations.format import build, fields_of
+from tunelab.conversations.field_types import fault, fields_of, text
 from tunelab.errors import RecipeError, did_you_mean, guess, listed
 from tunelab.sources import Row
 

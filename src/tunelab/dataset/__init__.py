@@ -1,1 +1,1 @@
-"""Room of the data set: both sides of a recipe's data, read, cleaned, split and rendered."""
+"""Room of the data set: both sides of a recipe's data, training and held-out; read, cleaned, split and rendered."""

@@ -1,0 +1,1 @@
+"""Room of the flows: one function for each verb; the only place where rooms meet."""

@@ -1,1 +1,1 @@
-"""Room of the base model: weights loaded, layers named by role."""
+"""Room of the base model: weights loaded, layers named by role, memory estimated."""

@@ -19,7 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.cache_utils import DynamicCache
 
 from tunelab.errors import ModelError
-from tunelab.models.flash_forest import Span, flash_forest
+from tunelab.models.flash_forest import Segment, flash_forest
 from tunelab.models.flex_forest import flex_forest
 
 IMPLEMENTATION = "tunelab_forest"
@@ -30,7 +30,7 @@ KeysValues = tuple[torch.Tensor, torch.Tensor]
 class ForestLayout:
     """What the attention of a forest needs to know; handed through the model's forward as `forest_layout`."""
 
-    spans_S: Sequence[Span]
+    spans_S: Sequence[Segment]
     """Where each segment stands in the row, and what hangs below it."""
     longest_path: int
     """Tokens of the longest sequence, root included."""
@@ -120,7 +120,7 @@ def _masked(
 ) -> torch.Tensor:
     """Return the (1, N, H, D) outputs segment by segment, under a mask: for odd widths and other devices."""
     outputs = []
-    path: list[Span] = []  # the segments above, topmost first, and the segment itself
+    path: list[Segment] = []  # the segments above, topmost first, and the segment itself
     for own in layout.spans_S:
         while path and path[-1].subtree_end <= own.start:
             path.pop()

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from tunelab.errors import ModelError
 from tunelab.models.architecture import running_kinds
 from tunelab.models.attention import ForestLayout, forest_attention, last_layer
-from tunelab.models.flash_forest import Span
+from tunelab.models.flash_forest import Segment
 from tunelab.models.loaded import in_eval_mode
 
 _TRUNK, _FIRST, _SECOND = 5, 6, 4  # tokens of the trial: what two rows share, then what each has alone
@@ -56,7 +56,7 @@ def _tried(network: PreTrainedModel) -> str | None:
     ids_N = _trial_ids(network, _TRUNK + _FIRST + _SECOND)
     depths_N = torch.tensor([*range(_TRUNK + _FIRST), *range(_TRUNK, _TRUNK + _SECOND)], device=network.device)
     own = _TRUNK + _FIRST
-    spans = [Span(0, _TRUNK, len(ids_N)), Span(_TRUNK, own, own), Span(own, len(ids_N), len(ids_N))]
+    spans = [Segment(0, _TRUNK, len(ids_N)), Segment(_TRUNK, own, own), Segment(own, len(ids_N), len(ids_N))]
     read_Q = np.arange(own, len(ids_N), dtype=np.int32)
     layout = ForestLayout(spans_S=spans, longest_path=own, last_read=(last_layer(network), read_Q))
     alone_NV = _alone(network, torch.cat([ids_N[:_TRUNK], ids_N[own:]]))[_TRUNK:]

@@ -28,7 +28,7 @@ _MOST_QUERIES = 512
 """Queries of a call under a window; the more, the longer the edge at which what a mask hides is computed as well."""
 
 
-class Span(NamedTuple):
+class Segment(NamedTuple):
     """A segment in the row: its nodes, then all that hangs below it."""
 
     start: int
@@ -41,7 +41,7 @@ def flash_forest(
     key_1GND: torch.Tensor,
     value_1GND: torch.Tensor,
     *,
-    spans: Sequence[Span],
+    spans: Sequence[Segment],
     root: tuple[torch.Tensor, torch.Tensor] | None,
     scale: float | None,
     window: int | None = None,
@@ -86,7 +86,7 @@ class _Call(NamedTuple):
     """How far the first query sees beyond the first key, negative for not at all; None where all see all."""
 
 
-def _calls(spans: Sequence[Span], num_root: int, read_Q: NDArray[np.int32]) -> Iterator[_Call]:
+def _calls(spans: Sequence[Segment], num_root: int, read_Q: NDArray[np.int32]) -> Iterator[_Call]:
     """Yield the calls whose parts make up the softmax of each query; its causal one comes first."""
     for start, end, subtree_end in reversed(spans):
         first, below, behind = (int(place) for place in np.searchsorted(read_Q, (start, end, subtree_end)))
@@ -113,7 +113,7 @@ class _Piece(NamedTuple):
     """None for the root's nodes."""
 
 
-def _windowed_calls(spans: Sequence[Span], num_root: int, window: int) -> Iterator[_Call]:
+def _windowed_calls(spans: Sequence[Segment], num_root: int, window: int) -> Iterator[_Call]:
     """Yield the same calls for queries that see back no further than `window` places of their path."""
     path = [_Piece(0, num_root, 0, None)]
     for span in spans:

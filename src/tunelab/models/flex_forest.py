@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
-from tunelab.models.flash_forest import Span
+from tunelab.models.flash_forest import Segment
 
 Rule = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Batch, head, query and key to whether the query sees the key."""
@@ -23,7 +23,7 @@ def flex_forest(
     key_1GND: torch.Tensor,
     value_1GND: torch.Tensor,
     *,
-    spans: Sequence[Span],
+    spans: Sequence[Segment],
     root: tuple[torch.Tensor, torch.Tensor] | None,
     scale: float | None,
     window: int | None,
@@ -50,7 +50,7 @@ def flex_forest(
     return output.transpose(1, 2)
 
 
-def forest_rule(spans: Sequence[Span], *, num_root: int, window: int | None, device: torch.device) -> Rule:
+def forest_rule(spans: Sequence[Segment], *, num_root: int, window: int | None, device: torch.device) -> Rule:
     """Return who sees whom: what stands above on the same path, in reach of the window, and the root."""
     subtree_ends_K, depths_K = (each.to(device) for each in _ends_and_depths(spans, num_root))
     first = torch.tensor(num_root, device=device)  # as a number it would be compiled in
@@ -63,7 +63,7 @@ def forest_rule(spans: Sequence[Span], *, num_root: int, window: int | None, dev
     return sees
 
 
-def _ends_and_depths(spans: Sequence[Span], num_root: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _ends_and_depths(spans: Sequence[Segment], num_root: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return for the root's and the forest's nodes one past the last node below each, and the place on its path."""
     total = num_root + spans[-1].end
     ends, depths = torch.full((total,), total), torch.arange(total)
@@ -80,7 +80,7 @@ def _ends_and_depths(spans: Sequence[Span], num_root: int) -> tuple[torch.Tensor
 
 
 @lru_cache(maxsize=4)  # of one layout, its layers with and without a window; a root has fewer nodes below it
-def _block_mask(spans: tuple[Span, ...], num_root: int, window: int | None, device: torch.device) -> BlockMask:
+def _block_mask(spans: tuple[Segment, ...], num_root: int, window: int | None, device: torch.device) -> BlockMask:
     num_nodes = spans[-1].end
     with torch.inference_mode(mode=False):  # what an evaluation made may meet a training step
         rule = forest_rule(spans, num_root=num_root, window=window, device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -80,6 +81,12 @@ def expected(dotted: str) -> str:
     section, _, key = dotted.rpartition(".")
     schema = SECTIONS[section].model_json_schema()["properties"][key]
     return ", or ".join(_in_words(option) for option in schema.get("anyOf", [schema]))
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it, in at most 60 characters."""
+    text = f"{value:g}" if type(value) is float else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _kinds(annotation: Any) -> set[type]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -14,11 +13,11 @@ from pydantic import ValidationError
 
 from tunelab.dataset.config import DataConfig
 from tunelab.errors import RecipeError, guess
-from tunelab.recipes.dialects import modellab, nested
-from tunelab.recipes.keys import check_key, expected, kinds
+from tunelab.recipes.dialects import DIALECTS
+from tunelab.recipes.keys import expected, kinds, shown
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, Recipe, settings_of
-from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting, read_entries
+from tunelab.recipes.yaml_document import Faults, Layer, Note, read_entries
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
 _OTHER_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "training.output_dir", "model.base_model")
@@ -115,28 +114,7 @@ def _stands(note: Note, in_file: Layer, layer: Layer) -> bool:
 
 def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
     entries = read_entries(path)
-    if nested.speaks(entries):
-        return nested.read(entries, faults)
-    if modellab.speaks(entries):
-        return modellab.read(entries, path, faults)
-    return "canonical", _canonical(entries, faults), []
-
-
-def _canonical(entries: Sequence[Entry], faults: Faults) -> Layer:
-    layer: Layer = {}
-    for entry in entries:
-        with faults.noted():
-            check_key(entry.dotted, entry.where)
-            if entry.dotted in SECTIONS and entry.value not in (None, {}):
-                what = f"the section {entry.key} holds {_shown(entry.value)}"
-                expected = f"settings such as {_first_key(entry.key)}, indented below it"
-                raise RecipeError(what, where=entry.where, expected=expected)
-            layer[entry.dotted] = Setting(value=entry.value, source=entry.where)
-    return layer
-
-
-def _first_key(section: str) -> str:
-    return next(iter(SECTIONS[section].model_fields)) + ":"
+    return next(dialect for dialect in DIALECTS if dialect.speaks(entries)).read(entries, path, faults)
 
 
 def _tree(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,12 +172,7 @@ def _texts(value: object) -> list[str]:
 def _impossible(dotted: str, value: object, where: str) -> RecipeError:
     wanted = expected(dotted)
     remedy = guess(value, wanted.replace(" or ", ", ").split(", ")) if isinstance(value, str) else ""
-    return RecipeError(f"{dotted} is {_shown(value)}", where=where, expected=wanted, remedy=remedy)
-
-
-def _shown(value: object) -> str:
-    text = f"{value:g}" if type(value) is float else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return RecipeError(f"{dotted} is {shown(value)}", where=where, expected=wanted, remedy=remedy)
 
 
 def _refuse_clashes(layer: Layer) -> None:

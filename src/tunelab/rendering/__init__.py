@@ -1,1 +1,1 @@
-"""Room of the renderer: a conversation becomes prompt ids and completion ids. The one room that knows templates."""
+"""Room of rendering: a conversation becomes prompt ids and completion ids; the only room that knows chat templates."""

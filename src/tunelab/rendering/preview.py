@@ -13,7 +13,7 @@ _TRAINED, _SEEN, _SPECIAL = "green", "dim", "reverse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class PreviewSpan:
     """A stretch of a rendered sequence."""
 
     text: str
@@ -23,7 +23,7 @@ class Span:
     """Whether it is a control token, not words."""
 
 
-def preview(rendered: Rendered, renderer: Renderer) -> list[Span]:
+def preview(rendered: Rendered, renderer: Renderer) -> list[PreviewSpan]:
     """Return the sequence as text, cut where training begins and around each control token.
 
     The texts of all spans, one after another, are the decoded sequence.
@@ -36,12 +36,12 @@ def preview(rendered: Rendered, renderer: Renderer) -> list[Span]:
     for (trained, special, _), run in groupby(kinds, key=lambda kind: (kind[0], kind[1], kind[2] if kind[1] else 0)):
         end += len(list(run))
         text = renderer.decode(ids[:end])
-        spans.append(Span(text=text[len(shown) :], trained=trained, special=special))
+        spans.append(PreviewSpan(text=text[len(shown) :], trained=trained, special=special))
         shown = text
     return spans
 
 
-def to_rich(spans: Sequence[Span]) -> Text:
+def to_rich(spans: Sequence[PreviewSpan]) -> Text:
     """Return spans for the terminal: what is trained in green, control tokens reversed, line ends marked.
 
     Control characters of the text are shown as pictures, so that no row can write to the terminal.

@@ -1,1 +1,1 @@
-"""Room of the texts: what a text holds, such as personal data or another language, and the text without it."""
+"""Room of the texts: what a text holds (personal data, secrets, language, quality), and the text without it."""

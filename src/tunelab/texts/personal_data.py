@@ -5,24 +5,9 @@ and postal addresses are not recognised. What is left out by rule stands beside 
 """
 
 import re
-from collections.abc import Collection
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, ip_address
 
-from tunelab.texts.recognisers import Recogniser, Span, any_of, find_spans, redact_spans, whole
-
-
-def find_personal(text: str, kinds: Collection[str] | None = None) -> list[Span]:
-    """Return where personal data stand in `text`, by place and without overlap.
-
-    Args:
-        kinds: some of `PERSONAL_KINDS`; None means all.
-    """
-    return find_spans(text, RECOGNISERS, kinds)
-
-
-def redact_personal(text: str, kinds: Collection[str] | None = None) -> str:
-    """Return `text` with personal data replaced by their kind, e.g. ``[EMAIL]``."""
-    return redact_spans(text, find_personal(text, kinds))
+from tunelab.texts.recogniser import Recogniser, whole
 
 
 def _email(match: re.Match[str]) -> int:
@@ -184,7 +169,7 @@ _ALONE = r"(?<![\w.+-])"
 _ENDS = r"(?![\w]|[.-][0-9])"
 _MONTH = "[ABCDEHLMPRST]"
 
-RECOGNISERS: tuple[Recogniser, ...] = (
+PERSONAL_DATA: tuple[Recogniser, ...] = (
     Recogniser(
         kind="email",
         candidate="[^ ]@[^ ]",
@@ -268,7 +253,3 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         measure=_nir,
     ),
 )
-
-PERSONAL_KINDS: tuple[str, ...] = tuple(dict.fromkeys(each.kind for each in RECOGNISERS))
-PERSONAL_CANDIDATES: str = any_of(RECOGNISERS)
-"""Found in every text that holds personal data, and in others: what a scan in Rust asks first."""

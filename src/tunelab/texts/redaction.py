@@ -3,11 +3,11 @@
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from tunelab.texts.recognisers import Span, redact_spans
+from tunelab.texts.recogniser import Span
 
 Find = Callable[[str], list[Span]]
 
@@ -49,6 +49,15 @@ def redacted(text: str, find: Find) -> Redacted:
         return Redacted(kinds=(), text=text)
     stays = (_has_unique_fields(new) or not _has_unique_fields(text)) and not find(new) and not find(_compact(new))
     return Redacted(kinds=kinds, text=new if stays else None)
+
+
+def redact_spans(text: str, spans: Iterable[Span]) -> str:
+    """Return `text` with each of the spans, in order and apart, replaced by its kind: ``[EMAIL]``."""
+    parts, end = [], 0
+    for span in spans:
+        parts += [text[end : span.start], f"[{span.kind.upper()}]"]
+        end = span.end
+    return "".join([*parts, text[end:]])
 
 
 def _redacted_prose(text: str, find: Find) -> Redacted:

@@ -9,23 +9,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
-from tunelab.texts.recognisers import Recogniser, Span, any_of, find_spans, redact_spans, whole
-
-
-def find_secrets(text: str, kinds: Collection[str] | None = None) -> list[Span]:
-    """Return where secrets stand in `text`, by place and without overlap.
-
-    Args:
-        kinds: some of `SECRET_KINDS`; None means all.
-    """
-    return find_spans(text, RECOGNISERS, kinds)
-
-
-def redact_secrets(text: str, kinds: Collection[str] | None = None) -> str:
-    """Return `text` with secrets replaced by their kind, e.g. ``[PRIVATE_KEY]``."""
-    return redact_spans(text, find_secrets(text, kinds))
+from tunelab.texts.recogniser import Recogniser, whole
 
 
 def _token(match: re.Match[str]) -> int:
@@ -116,7 +102,7 @@ _ASSIGNMENT = rf"(?i:{_NAMES}){_QUOTE}?[ \t\r\n]{{0,9}}:?[:=]"
 _LINE_END = r"(?:\r?\n|(?:\\{1,7}r)?\\{1,7}n)"
 _JWT_BODY = r"[A-Za-z0-9_-]{0,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{16,1000}"
 
-RECOGNISERS: tuple[Recogniser, ...] = (
+SECRETS: tuple[Recogniser, ...] = (
     Recogniser(
         kind="private_key",  # in PEM; inside a JSON text a line ends with a written \n
         candidate="-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY",
@@ -171,8 +157,5 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     ),
 )
 
-SECRET_KINDS: tuple[str, ...] = tuple(dict.fromkeys(each.kind for each in RECOGNISERS))
 GUESSED_KINDS = frozenset({"url_password", "assigned_secret"})
 """Kinds that are known by what stands around them; the others have a shape that nothing else has."""
-SECRET_CANDIDATES: str = any_of(RECOGNISERS)
-"""Found in every text that holds a secret, and in others: what a scan in Rust asks first."""

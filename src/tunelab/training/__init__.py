@@ -1,1 +1,1 @@
-"""Room of the training loop."""
+"""Room of training: the loop with its loss, optimizer and checkpoints, in one process or many."""

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.forest import Forest
 from tunelab.models.attention import IMPLEMENTATION, ForestLayout, last_layer
-from tunelab.models.flash_forest import Span
+from tunelab.models.flash_forest import Segment
 from tunelab.training.embedding import embed
 from tunelab.training.padded_loss import rows_loss, summed_loss
 from tunelab.training.root import Root
@@ -29,7 +29,7 @@ def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest, root
         use_cache=False,
         logits_to_keep=torch.from_numpy(forest.sources_M).long().to(device),  # logits only where something is trained
         forest_layout=ForestLayout(
-            spans_S=[Span(*span) for span in forest.spans()],
+            spans_S=[Segment(*span) for span in forest.spans()],
             longest_path=num_before + int(forest.depths_N.max()) + 1,
             root=root.layers,
             last_read=(last_layer(network), np.unique(forest.sources_M)),

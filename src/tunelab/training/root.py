@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.models.attention import ForestLayout, KeysValues, last_layer
-from tunelab.models.flash_forest import Span
+from tunelab.models.flash_forest import Segment
 from tunelab.training.embedding import embed
 
 
@@ -51,7 +51,7 @@ def run_root(network: PreTrainedModel, adapter: Adapter, token_ids_R: NDArray[np
             use_cache=False,
             logits_to_keep=nothing,  # a root predicts nothing
             forest_layout=ForestLayout(
-                spans_S=[Span(0, length, length)],
+                spans_S=[Segment(0, length, length)],
                 longest_path=before + length,
                 root=grown,
                 keep=behind.__setitem__,

@@ -11,15 +11,15 @@ import msgspec
 
 from tunelab.checks.context import PlannedModel, PlannedRun
 from tunelab.checks.finding import Finding
-from tunelab.checks.report.examples import Example, Said
+from tunelab.checks.report.examples import Example, ShownMessage
 from tunelab.checks.report.statistics import CandidateLength, Spread, Statistics, TokenStatistics
 from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.requested_targets import Target
-from tunelab.rendering.preview import Span
+from tunelab.rendering.preview import PreviewSpan
 
 _RECORDS = (
     Finding, Statistics, TokenStatistics, Spread, CandidateLength, PlannedRun, PlannedModel, MemoryEstimate, Target,
-    Example, Said, Span,
+    Example, ShownMessage, PreviewSpan,
 )  # fmt: skip
 
 

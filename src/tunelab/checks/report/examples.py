@@ -11,7 +11,7 @@ from tunelab.checks.report.statistics import response_type
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.errors import DataError, UserError, counted, did_you_mean
-from tunelab.rendering.preview import Span, preview
+from tunelab.rendering.preview import PreviewSpan, preview
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.texts.quality import repetition
@@ -22,7 +22,7 @@ answer, most repeated words in an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ShownMessage:
     """A message to look at."""
 
     role: str
@@ -55,8 +55,8 @@ class Example:
     session_id: str | None
     untrained: str
     """Why nothing of the conversation is trained; empty where something is."""
-    spans: tuple[Span, ...]
-    messages: tuple[Said, ...]
+    spans: tuple[PreviewSpan, ...]
+    messages: tuple[ShownMessage, ...]
     """The conversation as it was read, before a template wrote it."""
 
 
@@ -204,7 +204,7 @@ def _example(
         untrained="" if trained else _why_untrained(conversation, context),
         spans=tuple(spans if trained else [replace(span, trained=False) for span in spans]),
         messages=tuple(
-            Said(
+            ShownMessage(
                 role=message.role,
                 content=message.content or "",
                 reasoning=message.reasoning or "",

@@ -13,11 +13,11 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from tunelab.checks.report.document import Document
-from tunelab.checks.report.examples import Example, Said
+from tunelab.checks.report.examples import Example, ShownMessage
 from tunelab.checks.report.statistics import TokenStatistics, short
 from tunelab.errors import StorageError, counted
 from tunelab.files import storage_errors
-from tunelab.rendering.preview import Span, pictured, visible
+from tunelab.rendering.preview import PreviewSpan, pictured, visible
 
 # Agents' prompts fill megabytes; --json keeps them whole.
 _SPAN_CHARACTERS = 6000
@@ -29,7 +29,7 @@ _WIDTH, _HEIGHT, _TOP, _BOTTOM, _GAP = 880, 260, 26, 30, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bar:
+class _LengthBar:
     x: float
     y: float
     width: float
@@ -46,7 +46,7 @@ class _Bar:
 class _Histogram:
     width: int
     height: int
-    bars: tuple[_Bar, ...]
+    bars: tuple[_LengthBar, ...]
     max_length: int | None
 
     @property
@@ -153,7 +153,7 @@ def _histogram(tokens: TokenStatistics) -> _Histogram | None:
         x, width = place * step + _GAP / 2, min(step - _GAP, 90)
         x += (step - _GAP - width) / 2
         bars.append(
-            _Bar(
+            _LengthBar(
                 x=round(x, 1),
                 y=round(_TOP + room - height, 1),
                 width=round(width, 1),
@@ -226,7 +226,7 @@ def _told(example: Example) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _ends(messages: Sequence[Said]) -> tuple[list[Said | None], int]:
+def _ends(messages: Sequence[ShownMessage]) -> tuple[list[ShownMessage | None], int]:
     """Return the first and the last messages with a None between them, and how many it stands for."""
     left_out = len(messages) - _FIRST_MESSAGES - _LAST_MESSAGES
     if left_out <= 1:
@@ -234,7 +234,7 @@ def _ends(messages: Sequence[Said]) -> tuple[list[Said | None], int]:
     return [*messages[:_FIRST_MESSAGES], None, *messages[-_LAST_MESSAGES:]], left_out
 
 
-def _clipped(spans: Sequence[Span]) -> list[Span]:
+def _clipped(spans: Sequence[PreviewSpan]) -> list[PreviewSpan]:
     """Return spans whose untrained texts are no longer than the page can show."""
     return [span if span.trained else replace(span, text=_shortened(span.text, _SPAN_CHARACTERS)) for span in spans]
 

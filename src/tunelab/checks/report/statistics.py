@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunelab.checks.context import CheckContext
-from tunelab.checks.rules.phrases import origins, percent
+from tunelab.checks.phrases import origins, percent
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.errors import counted

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
+from tunelab.checks.rule import rule
 
 _ROOM = 0.9
 """Share of a device's memory that a step may be expected to fill."""
 
 
+@rule("target_unmatched", "target_partly_matched")
 def targets_matched(context: CheckContext) -> Iterator[Finding]:
     """Layers that the recipe names and the model does not have, or has in some of its blocks only."""
     model = context.model
@@ -38,6 +40,7 @@ def targets_matched(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("dora_without_weights")
 def dora_divides(context: CheckContext) -> Iterator[Finding]:
     """Outputs of layers without any weight, by whose norm DoRA divides: a run is refused before its first step."""
     model = context.model
@@ -53,6 +56,7 @@ def dora_divides(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("experts_unreached")
 def experts_reached(context: CheckContext) -> Iterator[Finding]:
     """Experts of a layer that are held in one tensor, around which LoRA can put nothing."""
     model = context.model
@@ -71,6 +75,7 @@ def experts_reached(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("memory_above_machine")
 def memory_fits(context: CheckContext) -> Iterator[Finding]:
     """A step that is expected to take more memory than this machine has."""
     model = context.model
@@ -89,6 +94,3 @@ def memory_fits(context: CheckContext) -> Iterator[Finding]:
             remedy="Set training.gradient_checkpointing, lower batching.micro_batch_tokens or data.max_length, take "
             "training.bf16, or train on a larger machine.",
         )
-
-
-MODEL_CHECKS = (targets_matched, dora_divides, experts_reached, memory_fits)

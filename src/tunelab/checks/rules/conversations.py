@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.phrases import found
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.fingerprints import answer_key, prompt_keys, questions, trained_turns
 from tunelab.errors import counted
@@ -14,6 +15,7 @@ MANY = 0.1
 """Share from which a repetition is a warning and no longer a note."""
 
 
+@rule("unreadable_row")
 def unreadable_rows(context: CheckContext) -> Iterator[Finding]:
     """Rows that could not be read, or that are no conversation."""
     bad, skipped = context.dataset.bad_rows, context.skips_bad_rows
@@ -29,6 +31,7 @@ def unreadable_rows(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("no_assistant_turn")
 def without_assistant(context: CheckContext) -> Iterator[Finding]:
     """Conversations in which the assistant never speaks."""
     silent = [item for item in context.dataset.conversations if _is_silent(item)]
@@ -44,6 +47,7 @@ def without_assistant(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("empty_answer")
 def empty_answers(context: CheckContext) -> Iterator[Finding]:
     """Trained answers that hold neither text nor a tool call."""
     turns = [(item, item.messages[turn]) for item in context.dataset.conversations for turn in trained_turns(item)]
@@ -60,6 +64,7 @@ def empty_answers(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("too_few_rows")
 def too_few_rows(context: CheckContext) -> Iterator[Finding]:
     """Fewer training conversations than `checks.min_rows`."""
     count, wanted = len(context.dataset.train), context.config.min_rows
@@ -75,6 +80,7 @@ def too_few_rows(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("train_eval_overlap", "conflicting_answers", "duplicates")
 def what_repeats(context: CheckContext) -> Iterator[Finding]:
     """Prompts and answers that stand there more than once: on both sides, with other answers, word for word."""
     prompts = [prompt_keys(item) for item in context.dataset.train]
@@ -150,6 +156,7 @@ def _duplicates(context: CheckContext, keys: Sequence[tuple[bytes, ...]]) -> Ite
     )
 
 
+@rule("samples_above_rows")
 def samples_above_rows(context: CheckContext) -> Iterator[Finding]:
     """`train_samples` asks for more rows than there are."""
     asked, there = context.train_samples, context.dataset.num_train_found
@@ -163,13 +170,3 @@ def samples_above_rows(context: CheckContext) -> Iterator[Finding]:
             why="A run planned for more rows takes fewer steps than expected.",
             remedy="Lower data.train_samples, or look whether a file is missing.",
         )
-
-
-CONVERSATION_CHECKS = (
-    unreadable_rows,
-    without_assistant,
-    empty_answers,
-    too_few_rows,
-    what_repeats,
-    samples_above_rows,
-)

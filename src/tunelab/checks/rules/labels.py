@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.phrases import found
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.errors import counted
 
 
+@rule("label_imbalance", "label_distribution", "label_rare", "label_only_held_out", "label_missing")
 def labels(context: CheckContext) -> Iterator[Finding]:
     """What is wrong with the labels of the rows; answers that are a handful of different ones are labels, too."""
     train, held_out = _labelled(context.dataset.train), _labelled(context.dataset.held_out)
@@ -25,9 +27,6 @@ def labels(context: CheckContext) -> Iterator[Finding]:
     yield from _spread(counts, len(train), is_asked=is_asked, limit=context.config.max_imbalance)
     yield from _rare(train, counts, context.config.min_label_rows)
     yield from _unknown(held_out, counts)
-
-
-LABEL_CHECKS = (labels,)
 
 
 def _spread(counts: Counter[str], total: int, *, is_asked: bool, limit: float) -> Iterator[Finding]:

@@ -4,22 +4,21 @@ from collections.abc import Iterator, Sequence
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.phrases import found
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.conversations.split import session_keys, session_link
 from tunelab.texts.near_duplicates import near_duplicates, near_overlap
 
 
+@rule("near_duplicates", "near_overlap")
 def near_copies(context: CheckContext) -> Iterator[Finding]:
     """Training rows that nearly repeat an earlier one, held-out rows that nearly ask what a training row asks."""
     train = _different(_whole_sessions(context.dataset.train))
     yield from _nearly_repeated(train, context)
     if context.dataset.held_out:
         yield from _nearly_overlapping(train, context)
-
-
-COPY_CHECKS = (near_copies,)
 
 
 def _nearly_repeated(items: Sequence[Conversation], context: CheckContext) -> Iterator[Finding]:

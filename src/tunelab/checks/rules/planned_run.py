@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
+from tunelab.checks.rule import rule
 from tunelab.errors import counted
 
 
+@rule("warmup_longer_than_run")
 def warmup_longer_than_run(context: CheckContext) -> Iterator[Finding]:
     """The learning rate would rise to the end and never reach its peak."""
     run = context.planned
@@ -23,6 +25,7 @@ def warmup_longer_than_run(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("save_steps_not_multiple")
 def save_steps_not_multiple(context: CheckContext) -> Iterator[Finding]:
     """Checkpoints would be written at steps without a held-out loss, so that the best one cannot be known."""
     run = context.planned
@@ -39,6 +42,7 @@ def save_steps_not_multiple(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("too_few_for_settings")
 def too_few_for_settings(context: CheckContext) -> Iterator[Finding]:
     """One optimizer step wants more conversations than there are."""
     run, rendered = context.planned, context.dataset.rendered_train
@@ -57,6 +61,7 @@ def too_few_for_settings(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("evaluated_once")
 def evaluated_once(context: CheckContext) -> Iterator[Finding]:
     """The run ends before its first evaluation but the one at the end."""
     run = context.planned
@@ -73,6 +78,7 @@ def evaluated_once(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("warmup_long")
 def warmup_long(context: CheckContext) -> Iterator[Finding]:
     """Most of the run is warm-up."""
     run = context.planned
@@ -89,6 +95,7 @@ def warmup_long(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("few_steps")
 def few_steps(context: CheckContext) -> Iterator[Finding]:
     """The run ends after fewer optimizer steps than an adapter needs to move."""
     run, wanted = context.planned, context.config.min_steps
@@ -104,6 +111,7 @@ def few_steps(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("many_epochs")
 def many_epochs(context: CheckContext) -> Iterator[Finding]:
     """Each row is seen so often that it is learnt by heart."""
     run, allowed = context.planned, context.config.max_epochs
@@ -119,6 +127,7 @@ def many_epochs(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("no_held_out_rows")
 def no_held_out_rows(context: CheckContext) -> Iterator[Finding]:
     """The recipe wants held-out loss, and no row is held out."""
     run = context.planned
@@ -132,15 +141,3 @@ def no_held_out_rows(context: CheckContext) -> Iterator[Finding]:
             why="Whether the adapter learns the task or the rows cannot be told.",
             remedy="Set data.eval_fraction or data.eval_files; to go without, set training.eval_strategy to no.",
         )
-
-
-PLAN_CHECKS = (
-    warmup_longer_than_run,
-    warmup_long,
-    save_steps_not_multiple,
-    too_few_for_settings,
-    few_steps,
-    many_epochs,
-    evaluated_once,
-    no_held_out_rows,
-)

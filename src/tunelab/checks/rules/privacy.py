@@ -1,27 +1,29 @@
 """Checks for what should not be learnt by heart: personal data, secrets. Findings name kinds and places, no words."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import msgspec
 import numpy as np
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.phrases import found
-from tunelab.checks.rules.text_index import Texts, place, texts_of
-from tunelab.texts.personal_data import PERSONAL_CANDIDATES, find_personal
-from tunelab.texts.recognisers import Span
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
+from tunelab.checks.text_index import Texts, place, texts_of
+from tunelab.texts.recognisers import CANDIDATES, RECOGNISERS, Sort, find
 from tunelab.texts.redaction import redacted
-from tunelab.texts.secrets import GUESSED_KINDS, SECRET_CANDIDATES, find_secrets
+from tunelab.texts.secrets import GUESSED_KINDS
 
 _WHY = "What is trained can be said again: a model repeats rare strings of its training rows to whoever asks well."
 
 
+@rule("personal_data", "secrets")
 def privacy(context: CheckContext) -> Iterator[Finding]:
     """Conversations that hold personal data or secrets, in any message, its reasoning or the arguments of its calls."""
     texts = texts_of(context.dataset.conversations)
-    places, kinds = _located(texts, PERSONAL_CANDIDATES, find_personal)
+    places, kinds = _located(texts, "personal_data")
     yield from found(
         places,
         len(context.dataset.conversations),
@@ -33,7 +35,7 @@ def privacy(context: CheckContext) -> Iterator[Finding]:
         remedy="Redact them (tunelab clean --personal-data redact) or drop the rows; if they are made up, or meant to "
         "be learnt, say so in checks.ignore.",
     )
-    places, kinds = _located(texts, SECRET_CANDIDATES, find_secrets)
+    places, kinds = _located(texts, "secrets")
     yield from found(
         places,
         len(context.dataset.conversations),
@@ -47,6 +49,7 @@ def privacy(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("personal_data", "secrets")
 def privacy_of_tools(context: CheckContext) -> Iterator[Finding]:
     """Tools whose definition, which is part of every prompt that offers them, holds personal data or secrets."""
     tools: dict[str, str] = {}
@@ -55,17 +58,14 @@ def privacy_of_tools(context: CheckContext) -> Iterator[Finding]:
             text = msgspec.json.encode(tool).decode()
             if text not in tools:
                 tools[text] = f"{item.origin}: {_tool_name(tool, number)}"
-    for code, says, find in (
-        ("personal_data", "personal data", find_personal),
-        ("secrets", "secrets", find_secrets),
-    ):
-        kinds_of = {text: dict.fromkeys(redacted(text, find).kinds) for text in tools}
+    for sort in RECOGNISERS:
+        kinds_of = {text: dict.fromkeys(redacted(text, partial(find, sort)).kinds) for text in tools}
         yield from found(
             [f"{tools[text]}: {', '.join(kinds)}" for text, kinds in kinds_of.items() if kinds],
             len(tools),
             "tool",
-            f"hold {says} in their definition",
-            code=code,
+            f"hold {sort.replace('_', ' ')} in their definition",
+            code=sort,
             severity="warning",
             why="A definition is part of every prompt that offers its tool.",
             remedy="Take them out of the definitions by hand, which tunelab clean leaves as they are; if they are made "
@@ -77,16 +77,13 @@ def _tool_name(tool: Mapping[str, object], number: int) -> str:
     """Return what a tool is called; its number where it has no name, or one that must not be shown."""
     inside = tool.get("function", tool)
     name = inside.get("name") if isinstance(inside, Mapping) else None
-    shown = isinstance(name, str) and not find_personal(name) and not find_secrets(name)
+    shown = isinstance(name, str) and not any(find(sort, name) for sort in RECOGNISERS)
     return f"tool {name}" if shown else f"tool {number}"
 
 
-PRIVACY_CHECKS = (privacy, privacy_of_tools)
-
-
-def _located(texts: Texts, candidates: str, find: Callable[[str], list[Span]]) -> tuple[list[str], Counter[str]]:
+def _located(texts: Texts, sort: Sort) -> tuple[list[str], Counter[str]]:
     """Return a place for each conversation with a hit, and how many conversations hold each kind."""
-    spans = {index: find(texts.different[index]) for index in texts.candidates(candidates)}
+    spans = {index: find(sort, texts.different[index]) for index in texts.candidates(CANDIDATES[sort])}
     kinds_of = {index: sorted({span.kind for span in found}) for index, found in spans.items() if found}
     hits_T = np.zeros(len(texts.different), dtype=bool)
     hits_T[list(kinds_of)] = True

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding, Severity
-from tunelab.checks.rules.phrases import found
-from tunelab.checks.rules.text_index import place, texts_of
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
+from tunelab.checks.text_index import place, texts_of
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.texts.language import UNKNOWN, language_of
@@ -19,7 +20,7 @@ from tunelab.texts.quality import Oddity, contains, copies, repetition, speaks_o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class TrainedAnswer:
     """A trained answer in words, with what it answers."""
 
     conversation: Conversation
@@ -33,6 +34,7 @@ class Answer:
         return place(self.conversation, self.number)
 
 
+@rule("mojibake", "html_remains", "control_characters")
 def damaged_texts(context: CheckContext) -> Iterator[Finding]:
     """Conversations with letters that were read wrongly, tags that no one took out, characters that cannot be seen."""
     texts = texts_of(context.dataset.conversations)
@@ -77,13 +79,14 @@ def damaged_texts(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("boilerplate", "refusal", "repetition", "answer_copies_prompt", "answer_too_short")
 def odd_answers(context: CheckContext) -> Iterator[Finding]:
     """Trained answers that a reader would not want to be given."""
     answers = _answers(context)
     texts = [each.text for each in answers]
     limit = context.config.max_repetition
 
-    def finding(odd: Sequence[Answer], says: str, code: str, why: str, remedy: str) -> Iterator[Finding]:
+    def finding(odd: Sequence[TrainedAnswer], says: str, code: str, why: str, remedy: str) -> Iterator[Finding]:
         severity = _by_share(odd, len(answers), context)
         total = len(answers)
         yield from found(odd, total, "answer", says, code=code, severity=severity, why=why, remedy=remedy)
@@ -125,6 +128,7 @@ def odd_answers(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("language_mix", "answer_language")
 def languages(context: CheckContext) -> Iterator[Finding]:
     """The languages of answers, and answers in another language than their question; a sample is looked at."""
     wanted = context.config.language_sample
@@ -163,8 +167,6 @@ def languages(context: CheckContext) -> Iterator[Finding]:
     )
 
 
-QUALITY_CHECKS = (damaged_texts, odd_answers, languages)
-
 _CODES: dict[Oddity, str] = {
     "mojibake": "mojibake",
     "html": "html_remains",
@@ -174,7 +176,7 @@ _RARE_LANGUAGE = 0.01
 """Share up to which a language among answers is a quotation or a mistake of the classifier."""
 
 
-def _answers(context: CheckContext) -> list[Answer]:
+def _answers(context: CheckContext) -> list[TrainedAnswer]:
     answers = []
     for item in context.dataset.conversations:
         turns, question = set(trained_turns(item)), ""
@@ -182,15 +184,17 @@ def _answers(context: CheckContext) -> list[Answer]:
             if message.role == "user":
                 question = message.content or ""
             elif index in turns and message.content:
-                answers.append(Answer(conversation=item, number=index + 1, text=message.content, question=question))
+                answers.append(
+                    TrainedAnswer(conversation=item, number=index + 1, text=message.content, question=question)
+                )
     return answers
 
 
-def _chosen(answers: Sequence[Answer], hits: NDArray[np.bool_]) -> list[Answer]:
+def _chosen(answers: Sequence[TrainedAnswer], hits: NDArray[np.bool_]) -> list[TrainedAnswer]:
     return [answers[int(index)] for index in np.flatnonzero(hits)]
 
 
-def _too_short(answers: Sequence[Answer], limit: int) -> list[Answer]:
+def _too_short(answers: Sequence[TrainedAnswer], limit: int) -> list[TrainedAnswer]:
     lengths = [len(each.text.strip()) for each in answers]
     if not lengths or median(lengths) < 10 * limit:
         return []

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.phrases import found
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
 from tunelab.rendering.rendered import Remark
 
 
+@rule("empty_reasoning")
 def empty_reasoning(context: CheckContext) -> Iterator[Finding]:
     """Answers into which the template writes a reasoning block without a thought."""
     yield from found(
@@ -23,6 +25,7 @@ def empty_reasoning(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("earlier_reasoning_dropped")
 def earlier_reasoning_dropped(context: CheckContext) -> Iterator[Finding]:
     """Answers behind earlier ones whose reasoning the template leaves out of the prompt."""
     yield from found(
@@ -35,9 +38,6 @@ def earlier_reasoning_dropped(context: CheckContext) -> Iterator[Finding]:
         why="Each reasoning is trained once, in its own answer; an engine that keeps it would send another prompt.",
         remedy="Nothing needs to be done where the engine uses this template; --show prints the prompt as it is sent.",
     )
-
-
-RENDERING_CHECKS = (empty_reasoning, earlier_reasoning_dropped)
 
 
 def _remarks(context: CheckContext, kind: str) -> list[Remark]:

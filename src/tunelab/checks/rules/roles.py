@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding, Severity
-from tunelab.checks.rules.phrases import found
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
 from tunelab.conversations.conversation import Conversation, Message
 
 Fault = Callable[[Conversation], int]
 """Returns the number of the first message with the fault, from 1; 0 where a conversation has none."""
 
 
+@rule("role_repeated", "assistant_first", "system_in_middle", "empty_message", "ends_unanswered")
 def order_of_roles(context: CheckContext) -> Iterator[Finding]:
     """Conversations whose messages stand in an order that few chat templates are made for."""
     chats = [item for item in context.dataset.conversations if item.text is None]
@@ -59,9 +61,6 @@ def order_of_roles(context: CheckContext) -> Iterator[Finding]:
         "What stands behind the last answer is read by nobody: nothing of it is trained.",
         "Add the answer, or cut the conversation behind its last answer.",
     )
-
-
-ROLE_CHECKS = (order_of_roles,)
 
 
 def _repeated(item: Conversation) -> int:

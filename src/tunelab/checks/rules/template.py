@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.phrases import found
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.rendering.template_errors import CONTINUATION
 
 
+@rule("unrenderable_turn", "generation_prompt_mismatch")
 def unrenderable_turns(context: CheckContext) -> Iterator[Finding]:
     """Answers that the chat template refuses, or does not write whole."""
     skipped = context.skips_bad_rows
@@ -37,6 +39,7 @@ def unrenderable_turns(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("system_role_unsupported")
 def system_in_user_turn(context: CheckContext) -> Iterator[Finding]:
     """Conversations with a system message, and a template that takes none."""
     if context.template is None or context.template.system:
@@ -54,6 +57,7 @@ def system_in_user_turn(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("tools_in_words")
 def tools_in_words(context: CheckContext) -> Iterator[Finding]:
     """Conversations with tools or calls, and a template that writes none."""
     template = context.template
@@ -78,6 +82,7 @@ def tools_in_words(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("no_chat_template")
 def no_chat_template(context: CheckContext) -> Iterator[Finding]:
     """Conversations, and a model that brings no chat template."""
     if context.has_template:
@@ -95,6 +100,7 @@ def no_chat_template(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("end_of_turn_added")
 def end_added(context: CheckContext) -> Iterator[Finding]:
     """Answers that the template does not end, so that an end-of-text token is put behind them."""
     template = context.template
@@ -111,6 +117,3 @@ def end_added(context: CheckContext) -> Iterator[Finding]:
         why="Without it the model would never learn to stop; an engine must stop at that token.",
         remedy="Nothing needs to be done where the engine stops at the model's end-of-text tokens, as most do.",
     )
-
-
-TEMPLATE_CHECKS = (unrenderable_turns, system_in_user_turn, tools_in_words, no_chat_template, end_added)

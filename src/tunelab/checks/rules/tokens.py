@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding, Severity
-from tunelab.checks.rules.phrases import found
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
 from tunelab.errors import counted
 from tunelab.rendering.rendered import Dropped, DropReason, Rendered
 
 
+@rule("nothing_trained")
 def nothing_trained(context: CheckContext) -> Iterator[Finding]:
     """Sequences without a single trained token; or no sequence at all."""
     empty = [item for item in context.dataset.sequences if not len(item.completion_ids)]
@@ -34,6 +36,7 @@ def nothing_trained(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("answer_cut_away")
 def answer_cut_away(context: CheckContext) -> Iterator[Finding]:
     """Answers of which cutting left nothing."""
     gone, total = _dropped(context, "answer cut away"), context.dataset.num_answers
@@ -50,6 +53,7 @@ def answer_cut_away(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("beyond_positions")
 def beyond_positions(context: CheckContext) -> Iterator[Finding]:
     """Sequences longer than the base model has positions for."""
     limit = context.max_positions
@@ -67,6 +71,7 @@ def beyond_positions(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("eos_never_trained")
 def end_never_trained(context: CheckContext) -> Iterator[Finding]:
     """Answers that do not end their turn; while others do, those that were cut are told of as cut."""
     answers = [item for item in context.dataset.sequences if item.turn >= 0]
@@ -84,6 +89,7 @@ def end_never_trained(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("doubled_bos")
 def doubled_bos(context: CheckContext) -> Iterator[Finding]:
     """Sequences that begin twice."""
     twice = [item for item in context.dataset.sequences if _begins_twice(item, context.bos_id)]
@@ -99,6 +105,7 @@ def doubled_bos(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("answer_cut")
 def answer_cut(context: CheckContext) -> Iterator[Finding]:
     """Answers that lost their end to max_length."""
     cut = [item for item in context.dataset.sequences if item.cut_completion]
@@ -115,6 +122,7 @@ def answer_cut(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("too_long")
 def too_long(context: CheckContext) -> Iterator[Finding]:
     """Sequences above max_length that were left out."""
     gone, total = _dropped(context, "too long"), context.dataset.num_answers
@@ -131,6 +139,7 @@ def too_long(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("content_left_out", "reasoning_left_out")
 def parts_left_out(context: CheckContext) -> Iterator[Finding]:
     """Parts of a trained answer that the chat template does not write."""
     left = [part for rendered in context.dataset.rendered_sets for part in rendered.left_out]
@@ -148,6 +157,7 @@ def parts_left_out(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+@rule("control_token_in_text")
 def look_alikes(context: CheckContext) -> Iterator[Finding]:
     """Conversations whose own words look like the tokenizer's control tokens."""
     origins = [origin for rendered in context.dataset.rendered_sets for origin in rendered.look_alikes]
@@ -163,6 +173,7 @@ def look_alikes(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("seam")
 def seams(context: CheckContext) -> Iterator[Finding]:
     """Prompts whose ids change when the answer is tokenized behind them."""
     torn = [item for item in context.dataset.sequences if item.seam]
@@ -176,20 +187,6 @@ def seams(context: CheckContext) -> Iterator[Finding]:
         why="The prompt's own ids are kept, as serving sends them; the first trained token may be a rare one.",
         remedy="Nothing needs to be done; a prompt that ends at a word or line end avoids it.",
     )
-
-
-TOKEN_CHECKS = (
-    nothing_trained,
-    answer_cut_away,
-    beyond_positions,
-    end_never_trained,
-    doubled_bos,
-    answer_cut,
-    too_long,
-    parts_left_out,
-    look_alikes,
-    seams,
-)
 
 
 def _dropped(context: CheckContext, reason: DropReason) -> list[Dropped]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
-from tunelab.checks.rules.phrases import found
+from tunelab.checks.phrases import found
+from tunelab.checks.rule import rule
 from tunelab.checks.tool_catalog import Catalogues
 from tunelab.conversations.conversation import Conversation, ToolCall
 from tunelab.conversations.fingerprints import trained_turns
@@ -15,6 +16,7 @@ _NAMED = 8
 """Tools that a sentence names at most."""
 
 
+@rule("tool_unknown", "tool_arguments", "tool_schema_broken", "tool_calls_without_catalog")
 def calls_against_catalogue(context: CheckContext) -> Iterator[Finding]:
     """Trained calls whose tool is not offered, or whose arguments are not what its schema wants."""
     catalogues = Catalogues()
@@ -86,6 +88,7 @@ def calls_against_catalogue(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("tool_defined_twice")
 def tools_defined_twice(context: CheckContext) -> Iterator[Finding]:
     """Conversations whose catalogue gives one name to two tools."""
     catalogues = Catalogues()
@@ -105,6 +108,7 @@ def tools_defined_twice(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("tool_never_called")
 def tools_never_called(context: CheckContext) -> Iterator[Finding]:
     """Tools that conversations offer and none calls."""
     catalogues = Catalogues()
@@ -130,6 +134,7 @@ def tools_never_called(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("tool_call_without_result", "tool_result_without_call")
 def calls_and_results(context: CheckContext) -> Iterator[Finding]:
     """Conversations in which a call is not answered by a result, or a result answers no call."""
     unanswered: list[str] = []
@@ -160,9 +165,6 @@ def calls_and_results(context: CheckContext) -> Iterator[Finding]:
         why="Many chat templates refuse it; others show the model an answer that nobody asked for.",
         remedy="Put the call before the result (an assistant message with tool_calls), or mend its tool_call_id.",
     )
-
-
-TOOL_CHECKS = (calls_against_catalogue, tools_defined_twice, calls_and_results, tools_never_called)
 
 
 def _which_fits(wrong: list[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.cleaning.output.writers import OUT_SUFFIXES, TABLE_SUFFIXES, check_suffix, no_place_for_lists
-from tunelab.conversations.format import fields_of
+from tunelab.conversations.field_types import fields_of
 from tunelab.errors import DataError, listed
 from tunelab.files import new_files, read_small_file
 from tunelab.sources import Row, SourceFile

@@ -9,7 +9,7 @@ import polars as pl
 from tunelab.cleaning.clean_plan import Plan
 from tunelab.cleaning.clean_report import Tally
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.conversation_facts import Said, Shape
+from tunelab.cleaning.conversation_facts import ConversationFacts, Shape
 from tunelab.cleaning.readers.batch import Batch
 from tunelab.cleaning.rules.batch_state import Standing
 from tunelab.cleaning.rules.privacy import looks
@@ -205,7 +205,7 @@ class Judge:
         rows = found["row"].unique(maintain_order=True)
         standing.refuse("exclude_files", rows, "it asks what a test row asks")
 
-    def _said(self, standing: Standing) -> dict[int, Said]:
+    def _said(self, standing: Standing) -> dict[int, ConversationFacts]:
         assert self._shape is not None
         rows, batch = standing.rows, standing.batch
         said = self._shape.said(batch.values(rows), standing.name, batch.lines.gather(rows).to_list())

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from tunelab.cleaning.conversation_facts import Said
+from tunelab.cleaning.conversation_facts import ConversationFacts
 from tunelab.cleaning.readers.batch import Batch, repeated
 from tunelab.cleaning.rules.text_rules import TEXT
 
@@ -20,7 +20,7 @@ class Standing:
         self._stands_N = np.ones(len(batch.lines), dtype=np.bool_)
         self.rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
         self.leaves = pl.DataFrame()
-        self.said: dict[int, Said] | None = None
+        self.said: dict[int, ConversationFacts] | None = None
         self.prompts = self.answers = pl.Series(dtype=pl.UInt64)
         self._refused: list[pl.DataFrame] = []
 
@@ -43,7 +43,7 @@ class Standing:
         value = self.batch.values(self.rows[:1])
         return list(value[0]) if value and isinstance(value[0], dict) else []
 
-    def of_said(self, pick: Callable[[Said], int], name: str, fields: Sequence[str]) -> pl.Series:
+    def of_said(self, pick: Callable[[ConversationFacts], int], name: str, fields: Sequence[str]) -> pl.Series:
         """Return a number for each row of the batch: of what it says, or of its `fields`; refused rows have 0."""
         if self.said is None:
             return self.batch.keys(fields).rename(name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import polars as pl
@@ -10,25 +11,21 @@ from tunelab.cleaning.clean_report import Tally
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.rules.batch_state import Standing
 from tunelab.cleaning.rules.text_rules import TEXT
-from tunelab.texts.personal_data import PERSONAL_CANDIDATES, find_personal
-from tunelab.texts.redaction import HIDES, Find, redacted
-from tunelab.texts.secrets import SECRET_CANDIDATES, find_secrets
+from tunelab.texts.recognisers import CANDIDATES, RECOGNISERS, Sort, find
+from tunelab.texts.redaction import HIDES, redacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one room of recognisers finds, and what is done about it."""
+    """What the recognisers of one sort find, and what is done about it."""
 
-    rule: str
+    rule: Sort
     """The setting it comes from."""
     answer: Literal["report", "redact", "drop"]
-    candidates: str
-    """Pattern without which no text holds anything."""
-    find: Find
 
     def applied(self, standing: Standing, leaves: pl.DataFrame, changed: Tally, reported: Tally) -> pl.DataFrame:
         """Return the leaves, redacted where that is asked for; rows are refused or counted."""
-        found = _found(leaves, self.candidates, self.find)
+        found = _found(leaves, self.rule)
         if self.answer == "redact" and found.stuck:
             reason = "it holds {}, and its JSON cannot be redacted"
             rows = sorted(found.stuck)
@@ -51,15 +48,14 @@ class Look:
 
 def looks(config: CleaningConfig) -> Iterator[Look]:
     """Yield what is to be looked for, in the order of the rules."""
-    if config.personal_data != "keep":
-        answer = config.personal_data
-        yield Look(rule="personal_data", answer=answer, candidates=PERSONAL_CANDIDATES, find=find_personal)
-    if config.secrets != "keep":
-        yield Look(rule="secrets", answer=config.secrets, candidates=SECRET_CANDIDATES, find=find_secrets)
+    for sort in RECOGNISERS:
+        answer = getattr(config, sort)
+        if answer != "keep":
+            yield Look(rule=sort, answer=answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Hits:
     kinds: dict[int, list[str]]
     """Row -> what was found in it."""
     texts: dict[int, str]
@@ -68,11 +64,11 @@ class _Found:
     """Rows with a text that cannot be redacted."""
 
 
-def _found(leaves: pl.DataFrame, candidates: str, find: Find) -> _Found:
-    found = _Found(kinds={}, texts={}, stuck=set())
-    suspects = leaves.filter(TEXT.str.contains(candidates) | TEXT.str.contains(HIDES))
+def _found(leaves: pl.DataFrame, sort: Sort) -> _Hits:
+    found = _Hits(kinds={}, texts={}, stuck=set())
+    suspects = leaves.filter(TEXT.str.contains(CANDIDATES[sort]) | TEXT.str.contains(HIDES))
     for leaf, row, text in suspects.select("leaf", "row", "text").iter_rows():
-        hidden = redacted(text, find)
+        hidden = redacted(text, partial(find, sort))
         if hidden.kinds:
             found.kinds.setdefault(row, []).extend(hidden.kinds)
             if hidden.text is None:

@@ -6,7 +6,7 @@ from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.readers.batch import Batch
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.conversations import ConversationConfig
-from tunelab.conversations.format import fields_of
+from tunelab.conversations.field_types import fields_of
 from tunelab.errors import DataError, RecipeError, guess, listed
 from tunelab.sources import Row
 

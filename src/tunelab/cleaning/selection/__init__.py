@@ -1,1 +1,1 @@
-"""Selection: which rows are kept once all have been seen, and where they wait until then."""
+"""Selection: which rows are kept once all have been read, and the spool that holds them until then."""

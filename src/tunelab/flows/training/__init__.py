@@ -1,1 +1,1 @@
-"""What `train` decides before the first step, and how it stops."""
+"""Training: what is decided before the first step, and how a run stops."""

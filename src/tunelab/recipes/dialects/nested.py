@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.recipes.keys import check_key
@@ -24,7 +25,7 @@ def speaks(entries: Sequence[Entry]) -> bool:
     return any((entry.section or entry.key) in _OWN for entry in entries)
 
 
-def read(entries: Sequence[Entry], faults: Faults) -> tuple[str, Layer, list[Note]]:
+def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
     layer: Layer = {}
     notes: list[Note] = []

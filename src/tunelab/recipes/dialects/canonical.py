@@ -1,0 +1,31 @@
+"""tunelab's own form: sections and their settings by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunelab.errors import RecipeError
+from tunelab.recipes.keys import check_key, shown
+from tunelab.recipes.recipe import SECTIONS
+from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting
+
+
+def speaks(entries: Sequence[Entry]) -> bool:
+    """Return True: what no other dialect claims is read, and faulted, as canonical."""
+    return True
+
+
+def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
+    """Return the dialect's name and the settings; there is nothing to say of them."""
+    layer: Layer = {}
+    for entry in entries:
+        with faults.noted():
+            check_key(entry.dotted, entry.where)
+            if entry.dotted in SECTIONS and entry.value not in (None, {}):
+                what = f"the section {entry.key} holds {shown(entry.value)}"
+                first = next(iter(SECTIONS[entry.key].model_fields))
+                expected = f"settings such as {first}:, indented below it"
+                raise RecipeError(what, where=entry.where, expected=expected)
+            layer[entry.dotted] = Setting(value=entry.value, source=entry.where)
+    return "canonical", layer, []
