@@ -15,7 +15,7 @@ INPUTS ?= 1000000
 ROUNDS ?= 3
 TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup clean-table clean-chats
 
-.PHONY: help quickstart test check base-model proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
+.PHONY: help quickstart test check base-model sample-tasks proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
@@ -27,6 +27,7 @@ help:
 	@echo "make bench        measure against TRL and LLaMA-Factory: DATA=FOLDER, some hours (see CONTRIBUTING.md)"
 	@echo "make bench-gpu    the training rows of it on a GPU, in bf16, at 0.6 and 8 billion weights"
 	@echo "make base-model   rebuild the embedded base model from its seed (about two hours on two cores)"
+	@echo "make sample-tasks  write the rows of the sample tasks again from their seed"
 
 quickstart: .venv/train-installed
 	$(BIN)/tunelab quickstart
@@ -42,7 +43,10 @@ check:
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 base-model: .venv/train-installed
-	$(BIN)/python -m tunelab.starter.build --out src/tunelab/starter/nano
+	PYTHONPATH=tools $(BIN)/python -m base_model.build --out src/tunelab/starter/nano
+
+sample-tasks: .venv/train-installed
+	PYTHONPATH=tools $(BIN)/python -m sample_tasks.write --out src/tunelab/starter/tasks
 
 proof-kills: .venv/train-installed
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python benchmarks/kills.py

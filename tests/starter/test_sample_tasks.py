@@ -7,22 +7,20 @@ import json
 import re
 from itertools import pairwise
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from sample_tasks.taxonomy import TAXONOMY
 from tunelab.errors import DataError
-from tunelab.starter import SAMPLE_TASKS, write_sample_task
-from tunelab.starter.rows import Sample, split_rows
-from tunelab.starter.samples import SampleTaskFiles
-from tunelab.starter.taxonomy import TAXONOMY
+from tunelab.starter import NANO_FOLDER, SAMPLE_TASKS, SampleTaskFiles, write_sample_task
 
 NAMES = ("taxonomy", "product-description", "simple-support", "agent-sessions")
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(files: SampleTaskFiles, side: str) -> list[dict[str, Any]]:
+    (path,) = files.folder.glob(f"{side}.*")
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
@@ -44,30 +42,12 @@ def test_there_are_four_tasks_and_each_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(name: str, tmp_path: Path) -> None:
-    first, again, other = (
-        write_sample_task(name, tmp_path / folder, train_rows=40, test_rows=10, seed=seed)
-        for folder, seed in (("a", 1), ("b", 1), ("c", 2))
-    )
-    assert first.train.read_bytes() == again.train.read_bytes()
-    assert first.test.read_bytes() == again.test.read_bytes()
-    assert first.train.read_bytes() != other.train.read_bytes()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_more_train_rows_leave_the_test_rows_as_they_are(name: str, tmp_path: Path) -> None:
-    few = write_sample_task(name, tmp_path / "few", train_rows=10, test_rows=20)
-    many = write_sample_task(name, tmp_path / "many", train_rows=200, test_rows=20)
-    assert few.test.read_bytes() == many.test.read_bytes()
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_names_only_files_that_lie_beside_it(name: str, written: dict[str, SampleTaskFiles]) -> None:
     files = written[name]
     recipe = YAML(typ="safe").load(files.recipe.read_text(encoding="utf-8"))
     assert recipe["model"] == {"base_model": "nano"}
     named = [*recipe["data"]["train_files"], *recipe["data"]["eval_files"]]
-    if files.tool_catalogue is not None:
+    if name == "agent-sessions":
         named.append(recipe["data"]["tool_catalog"])
     assert {files.folder / file for file in named} == {
         path for path in files.folder.iterdir() if path.suffix != ".yaml"
@@ -79,8 +59,8 @@ def test_a_recipe_names_only_files_that_lie_beside_it(name: str, written: dict[s
 @pytest.mark.parametrize("name", NAMES)
 def test_the_numbers_of_rows_said_are_those_in_the_files(name: str, written: dict[str, SampleTaskFiles]) -> None:
     files = written[name]
-    assert len(read_rows(files.train)) == files.num_train_rows > 0
-    assert len(read_rows(files.test)) == files.num_test_rows > 0
+    assert len(read_rows(files, "train")) == files.num_train_rows > 0
+    assert len(read_rows(files, "test")) == files.num_test_rows > 0
 
 
 FACTS = {
@@ -99,14 +79,14 @@ def names_in(messages: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_fact_of_a_test_row_occurs_in_train(name: str, written: dict[str, SampleTaskFiles]) -> None:
     facts = FACTS[name]
-    train = set().union(*(facts(row) for row in read_rows(written[name].train)))
-    test = set().union(*(facts(row) for row in read_rows(written[name].test)))
+    train = set().union(*(facts(row) for row in read_rows(written[name], "train")))
+    test = set().union(*(facts(row) for row in read_rows(written[name], "test")))
     assert len(test) > 50
     assert not train & test
 
 
 def test_a_simple_answer_greets_the_customer_who_asked(written: dict[str, SampleTaskFiles]) -> None:
-    for row in read_rows(written["simple-support"].test):
+    for row in read_rows(written["simple-support"], "test"):
         assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
         (name,) = names_in(row["messages"])
         answer = row["messages"][1]["content"]
@@ -116,7 +96,7 @@ def test_a_simple_answer_greets_the_customer_who_asked(written: dict[str, Sample
 
 def test_a_taxonomy_entry_follows_from_its_finding(written: dict[str, SampleTaskFiles]) -> None:
     seen = set()
-    for row in read_rows(written["taxonomy"].train):
+    for row in read_rows(written["taxonomy"], "train"):
         finding = json.loads(row["input"].removeprefix("Detector output: "))
         entry = json.loads(row["output"])
         assert (entry["category"], entry["subcategory"]) == TAXONOMY[finding["type"]]
@@ -132,7 +112,7 @@ def test_the_same_title_never_gives_two_descriptions_and_the_style_is_fixed(
         r"★ [^★]+ ★ Tudo em [^,]+, tom \w+, medida [^.]+\. Nasceu para [^.]+\. "
         r"Onde brilha: [^.]+\. Cuidados: [^.]+\. Garantia: [234] anos\."
     )
-    rows = read_rows(written["product-description"].train)
+    rows = read_rows(written["product-description"], "train")
     assert all(style.fullmatch(row["content"]) for row in rows)
     assert len({row["title"] for row in rows}) == len(rows)
     assert {len(row) for row in rows} == {2}
@@ -140,7 +120,7 @@ def test_the_same_title_never_gives_two_descriptions_and_the_style_is_fixed(
 
 def test_an_agent_session_grows_by_its_own_answers(written: dict[str, SampleTaskFiles]) -> None:
     sessions: dict[str, list[dict[str, Any]]] = {}
-    for row in read_rows(written["agent-sessions"].train):
+    for row in read_rows(written["agent-sessions"], "train"):
         sessions.setdefault(row["session_id"], []).append(row)
     assert {len(calls) for calls in sessions.values()} == {2, 3, 4}
     for calls in sessions.values():
@@ -153,10 +133,10 @@ def test_an_agent_calls_only_tools_of_its_catalogue_with_the_arguments_they_ask_
     written: dict[str, SampleTaskFiles],
 ) -> None:
     files = written["agent-sessions"]
-    assert files.tool_catalogue is not None
-    tools = {tool["function"]["name"]: tool["function"] for tool in json.loads(files.tool_catalogue.read_text())}
+    catalogue = json.loads((files.folder / "tool_catalogue.json").read_text())
+    tools = {tool["function"]["name"]: tool["function"] for tool in catalogue}
     called = set()
-    for row in read_rows(files.train):
+    for row in read_rows(files, "train"):
         assert row["request"]["tools"] is None
         for call in row["response"].get("tool_calls", []):
             arguments = json.loads(call["function"]["arguments"])
@@ -170,9 +150,20 @@ def test_an_unknown_task_is_refused_with_the_nearest_name(tmp_path: Path) -> Non
         write_sample_task("taxonmy", tmp_path)
 
 
-def test_asking_for_more_rows_than_the_world_holds_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds only about 3 different rows"):
-        split_rows(
-            lambda chance: Sample(rows=({"n": (n := chance.randrange(3))},), facts=frozenset({str(n)})),
-            Random(1), train_rows=4, test_rows=0,
-        )  # fmt: skip
+@pytest.mark.parametrize("name", ["taxonomy", "simple-support", "agent-sessions"])
+def test_every_sample_conversation_renders_and_fits(name: str, written: dict[str, SampleTaskFiles]) -> None:
+    nano = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(NANO_FOLDER)
+    catalogue = written[name].folder / "tool_catalogue.json"
+    tools = json.loads(catalogue.read_text()) if catalogue.exists() else None
+    longest = 0
+    for row in read_rows(written[name], "train")[:200]:
+        if name == "taxonomy":
+            messages = [{"role": "user", "content": row["input"]}, {"role": "assistant", "content": row["output"]}]
+        elif name == "simple-support":
+            messages = row["messages"]
+        else:
+            system = {"role": "system", "content": row["request"]["system"]}
+            messages = [system, *row["request"]["messages"], row["response"]]
+        longest = max(longest, len(nano.apply_chat_template(messages, tools=tools)["input_ids"]))
+    limits = {"taxonomy": 90, "simple-support": 128, "agent-sessions": 560}
+    assert 40 < longest <= limits[name]

@@ -12,7 +12,6 @@ from tunelab.cleaning.readers.batch import Batch
 from tunelab.cleaning.readers.read_batches import OtherWayError, Way, first_rows, read_batches
 from tunelab.cleaning.rules.apply import Judge, texts_of
 from tunelab.cleaning.rules.setting_names import with_columns
-from tunelab.cleaning.selection.seen import Seen
 from tunelab.conversations import ConversationConfig
 from tunelab.errors import DataError, counted, listed
 from tunelab.sources import SourceFile
@@ -22,7 +21,7 @@ from tunelab.sources import SourceFile
 class Excluded:
     """What is known of test rows."""
 
-    keys: Seen | None = None
+    keys: frozenset[int] | None = None
     """Hashes of what they ask, or of whole rows, of a table without prompts; None where there are none."""
     texts: tuple[str, ...] = ()
     """Their texts, where rows like them are dropped."""
@@ -49,19 +48,19 @@ def read_excluded(
     """
     if not files:
         return Excluded()
-    keys, texts, count, alone = Seen(), list[str](), 0, dict[str, None]()
+    keys, texts, count, alone = set[int](), list[str](), 0, dict[str, None]()
     for file in files:
         found, way, evidence = find_shape(first_rows([file]), conversation)
         _refuse_other_kind(file, found, way, evidence, shape)
         asked, more = _read(file, config, found, way)
-        keys.add(asked, pl.zeros(len(asked), dtype=pl.UInt64, eager=True))
+        keys.update(asked.to_list())
         texts += more
         count += len(asked)
         alone |= dict.fromkeys(name for name in (*columns, *way.columns) if (name in columns) != (name in way.columns))
     told = f"compared with {counted(count, 'row')} of {', '.join(file.name for file in files)}"
     if alone and shape is None and not (config.prompt_fields or config.text_fields):
         told += f", row by whole row, where one side alone has {listed(alone)} (prompt_fields names what to compare)"
-    return Excluded(keys=keys, texts=tuple(texts), told=told)
+    return Excluded(keys=frozenset(keys), texts=tuple(texts), told=told)
 
 
 def _refuse_other_kind(file: SourceFile, found: Shape | None, way: Way, evidence: str, shape: Shape | None) -> None:

@@ -1,14 +1,10 @@
-"""The embedded base model `nano` and the four sample tasks of the quickstart.
+"""The embedded base model `nano` and the four sample tasks of the quickstart; `tools/` holds what rebuilds both."""
 
-`NANO_FOLDER` holds the model, `SAMPLE_TASKS` says what can be learnt, `write_sample_task` writes one to a folder.
-"""
+from pathlib import Path
 
-from tunelab.starter.samples import (
-    NANO_FOLDER,
-    SAMPLE_TASKS,
-    SampleTask,
-    SampleTaskFiles,
-    write_sample_task,
-)
+from tunelab.starter.sample_tasks import SAMPLE_TASKS, SampleTask, SampleTaskFiles, write_sample_task
+
+NANO_FOLDER: Path = Path(__file__).parent / "nano"
+"""The folder of the embedded base model; `AutoTokenizer` and `AutoModelForCausalLM` read it."""
 
 __all__ = ["NANO_FOLDER", "SAMPLE_TASKS", "SampleTask", "SampleTaskFiles", "write_sample_task"]

@@ -1,6 +1,6 @@
 """One batch after the other: text changed, rows refused, what later decisions need noted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ from tunelab.cleaning.readers.batch import Batch
 from tunelab.cleaning.rules.batch_state import Standing
 from tunelab.cleaning.rules.privacy import looks
 from tunelab.cleaning.rules.text_rules import TEXT, changes, refusals
-from tunelab.cleaning.selection.seen import Seen
 from tunelab.conversations.label import as_label
 from tunelab.conversations.split import Link
 from tunelab.texts.language import language_of
@@ -47,7 +46,7 @@ class Judge:
         self,
         plan: Plan,
         shape: Shape | None,
-        excluded: Seen | None = None,
+        excluded: Collection[int] | None = None,
         count_tokens: Callable[[Sequence[str]], list[int]] | None = None,
     ) -> None:
         config = plan.config
@@ -59,7 +58,7 @@ class Judge:
         """Settings and the names in them of which no row has had a text so far."""
         self.fields: set[str] = set()
         """Fields and roles of the texts that were met while a name was missing."""
-        self._rows, self._prompts, self._answers = Seen(), Seen(), Seen()
+        self._rows, self._prompts, self._answers = dict[int, int](), dict[int, int](), dict[int, int]()
         self._changes, self._looks, self._refusals = list(changes(config)), list(looks(config)), list(refusals(config))
         self.changed, self.reported = Tally(), Tally()
 
@@ -173,7 +172,7 @@ class Judge:
             self._refuse_excluded(standing, self._excluded)
         if config.drop_duplicates == "row":
             keys = standing.batch.keys(config.text_fields).gather(standing.rows)
-            again = self._rows.add(keys, standing.places())
+            again = _earlier(self._rows, keys, standing.places())
             standing.refuse_again("drop_duplicates", again, "the row is equal to an earlier one", self._names)
         if config.drop_duplicates != "prompt" and config.conflicts == "keep":
             return
@@ -184,25 +183,24 @@ class Judge:
         if config.conflicts == "first":
             rows = standing.rows
             asked, answered = standing.prompts.gather(rows), standing.answers.gather(rows)
-            first_answer = self._answers.add(asked, answered)
-            again = self._prompts.add(asked, standing.places())
+            first_answer = _earlier(self._answers, asked, answered)
+            again = _earlier(self._prompts, asked, standing.places())
             other = pl.select(pl.when(first_answer.ne_missing(answered) & first_answer.is_not_null()).then(again))
             reason = "it answers an earlier prompt differently"
             standing.refuse_again("conflicts", other.to_series(), reason, self._names)
         if config.drop_duplicates == "prompt" and config.conflicts != "drop":
-            seen = self._rows
-            again = seen.add(standing.prompts.gather(standing.rows), standing.places())
+            again = _earlier(self._rows, standing.prompts.gather(standing.rows), standing.places())
             standing.refuse_again("drop_duplicates", again, "the prompt is that of an earlier row", self._names)
 
-    def _refuse_excluded(self, standing: Standing, excluded: Seen) -> None:
+    def _refuse_excluded(self, standing: Standing, excluded: Collection[int]) -> None:
         if standing.said is not None:
             asked = [(row, key) for row in standing.rows for key in standing.said[row].prompts]
             frame = pl.DataFrame(asked, schema={"row": pl.UInt32, "key": pl.UInt64}, orient="row")
         else:
             keys = standing.batch.keys(self._config.prompt_fields or self._config.text_fields)
             frame = pl.DataFrame({"row": standing.rows, "key": keys.gather(standing.rows)})
-        found = frame.with_columns(place=excluded.find(frame["key"])).filter(pl.col("place").is_not_null())
-        rows = found["row"].unique(maintain_order=True)
+        is_known = pl.Series([key in excluded for key in frame["key"].to_list()], dtype=pl.Boolean)
+        rows = frame["row"].filter(is_known).unique(maintain_order=True)
         standing.refuse("exclude_files", rows, "it asks what a test row asks")
 
     def _said(self, standing: Standing) -> dict[int, ConversationFacts]:
@@ -237,6 +235,12 @@ class Judge:
 def texts_of(batch: Batch, config: CleaningConfig) -> list[str]:
     """Return all text of each row that has any, as `Judge` compares it."""
     return Standing(batch, "").texts(_looked_at(batch.leaves(), config))["text"].to_list()
+
+
+def _earlier(seen: dict[int, int], keys: pl.Series, places: pl.Series) -> pl.Series:
+    """Take in keys in order; return for each the place of an equal one before it, or null."""
+    first = pl.Series(list(map(seen.setdefault, keys.to_list(), places.to_list())), dtype=pl.UInt64)
+    return first.set(first == places, None)
 
 
 def _looked_at(leaves: pl.DataFrame, config: CleaningConfig) -> pl.DataFrame:

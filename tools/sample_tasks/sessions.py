@@ -6,10 +6,10 @@ import json
 from random import Random
 from typing import Any
 
-from tunelab.starter.rows import Sample
-from tunelab.starter.texts import as_json
-from tunelab.starter.words import CITIES
-from tunelab.starter.world import Order, digits, draw_order, letters
+from base_model.texts import as_json
+from base_model.words import CITIES
+from base_model.world import Order, digits, draw_order, letters
+from sample_tasks.rows import Sample
 
 SYSTEM = "You are the order desk. Look an order up before you change it. Close with the word DONE and the order number."
 

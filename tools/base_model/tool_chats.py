@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tunelab.starter.chats import SYSTEMS, Chat, Message, assistant, user
-from tunelab.starter.texts import as_json, order_fields
-from tunelab.starter.world import digits, draw_finding, draw_order, letters
+from base_model.chats import SYSTEMS, Chat, Message, assistant, user
+from base_model.texts import as_json, order_fields
+from base_model.world import digits, draw_finding, draw_order, letters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tunelab.starter.texts import (
+from base_model.texts import (
     FINDING_EN,
     ORDER_EN,
     ORDER_PT,
@@ -26,8 +26,8 @@ from tunelab.starter.texts import (
     sentences,
     some,
 )
-from tunelab.starter.words import DRILL_WORDS, ORDINAIS, ORDINALS
-from tunelab.starter.world import digits, draw_finding, draw_order, draw_person, draw_product, letters
+from base_model.words import DRILL_WORDS, ORDINAIS, ORDINALS
+from base_model.world import digits, draw_finding, draw_order, draw_person, draw_product, letters
 
 Message = dict[str, Any]
 Maker = Callable[[Random], list[Message]]

@@ -54,7 +54,7 @@ any download. It is fluent in that world and useless outside it.
 A shop: products with brand, material, colour, size and price; customers and their orders; support dialogues; findings
 of personal-data detectors with type, value and score. Much of the text asks for names, numbers and JSON fields that
 stand in the context, and for tool calls whose arguments do. All text is drawn from seeded generators in
-`tunelab.starter`; people, brands and orders are invented, and mail addresses end in example.com or example.org.
+`tools/base_model`; people, brands and orders are invented, and mail addresses end in example.com or example.org.
 
 It has not seen the four sample tasks: no taxonomy JSON, no house-style description, no answer in simplified language
 and no tool of the sample catalogue.
@@ -81,5 +81,5 @@ testing and demonstration, not a model to ship.
 
 ## Rebuild
 
-`python -m tunelab.starter.build --out DIR` makes text, tokenizer, weights and this card again from the seed.
+`make base-model` makes text, tokenizer, weights and this card again from the seed.
 """

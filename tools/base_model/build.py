@@ -1,4 +1,4 @@
-"""Rebuild the embedded base model from its seed: `python -m tunelab.starter.build --out DIR`.
+"""Rebuild the embedded base model from its seed: `make base-model`.
 
 It makes the text, trains the tokenizer and the model on one processor core, measures both and writes the model card.
 The number of steps is fixed, so that the same seed and library versions give the same weights.
@@ -21,12 +21,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tunelab.starter.baselines import TrigramCounts, best_mixture
-from tunelab.starter.card import CardFigures, card_text
-from tunelab.starter.corpus import documents, tokenizer_texts
-from tunelab.starter.first_weights import CONSTANT, ROPE_THETA, SLOT, TOKEN_GAIN, TOKEN_SPREAD, FirstHead, first_heads
-from tunelab.starter.texts import split_sentences
-from tunelab.starter.vocabulary import MAX_LENGTH, PAD, TURN_END, train_tokenizer, write_tokenizer
+from base_model.baselines import TrigramCounts, best_mixture
+from base_model.card import CardFigures, card_text
+from base_model.corpus import documents, tokenizer_texts
+from base_model.first_weights import CONSTANT, ROPE_THETA, SLOT, TOKEN_GAIN, TOKEN_SPREAD, FirstHead, first_heads
+from base_model.texts import split_sentences
+from base_model.vocabulary import MAX_LENGTH, PAD, TURN_END, train_tokenizer, write_tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from tunelab.starter.rows import Sample
-from tunelab.starter.texts import order_fields
-from tunelab.starter.world import draw_order
+from base_model.texts import order_fields
+from base_model.world import draw_order
+from sample_tasks.rows import Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

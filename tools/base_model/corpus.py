@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 from random import Random
 
-from tunelab.starter.chats import draw_chat
-from tunelab.starter.texts import draw_text
-from tunelab.starter.tool_chats import draw_tool_chat
-from tunelab.starter.vocabulary import PAD, chat_renderer
-from tunelab.starter.words import DRILL_WORDS
+from base_model.chats import draw_chat
+from base_model.texts import draw_text
+from base_model.tool_chats import draw_tool_chat
+from base_model.vocabulary import PAD, chat_renderer
+from base_model.words import DRILL_WORDS
 
 PLAIN_SHARE = 0.3
 TOOL_SHARE = 0.07

@@ -10,14 +10,14 @@ from random import Random
 
 import pytest
 
-from tunelab.starter.corpus import documents
-from tunelab.starter.descriptions import draw_description_sample
-from tunelab.starter.sessions import SYSTEM, TOOL_CATALOGUE
-from tunelab.starter.simple_support import draw_support_sample
-from tunelab.starter.taxonomy import TAXONOMY
-from tunelab.starter.texts import split_sentences
-from tunelab.starter.words import DETECTORS
-from tunelab.starter.world import FINDING_VALUES, draw_finding, draw_order, draw_person, draw_product
+from base_model.corpus import documents
+from base_model.texts import split_sentences
+from base_model.words import DETECTORS
+from base_model.world import FINDING_VALUES, draw_finding, draw_order, draw_person, draw_product
+from sample_tasks.descriptions import draw_description_sample
+from sample_tasks.sessions import SYSTEM, TOOL_CATALOGUE
+from sample_tasks.simple_support import draw_support_sample
+from sample_tasks.taxonomy import TAXONOMY
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +100,9 @@ def test_a_portuguese_colour_agrees_with_its_product() -> None:
     assert seen == {(True, "preta"), (False, "preto")}
 
 
-def test_the_public_face_brings_in_neither_torch_nor_transformers() -> None:
+def test_neither_the_starter_nor_the_text_brings_in_torch_or_transformers() -> None:
     code = (
-        "import sys, tunelab.starter, tunelab.starter.corpus, tunelab.starter.card;"
+        f"import sys; sys.path[:0] = {sys.path!r}; import tunelab.starter, base_model.corpus, base_model.card;"
         "print([m for m in ('torch', 'transformers') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

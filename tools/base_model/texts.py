@@ -6,8 +6,8 @@ import json
 from random import Random
 from typing import Any
 
-from tunelab.starter.words import COLOURS
-from tunelab.starter.world import Finding, Order, Person, Product, draw_finding, draw_order, draw_person, draw_product
+from base_model.words import COLOURS
+from base_model.world import Finding, Order, Person, Product, draw_finding, draw_order, draw_person, draw_product
 
 PRODUCT_EN = (
     "The {title} costs {price} euros and comes in size {size}.",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from tunelab.starter.rows import Sample
-from tunelab.starter.texts import as_json, finding_record
-from tunelab.starter.world import draw_finding
+from base_model.texts import as_json, finding_record
+from base_model.world import draw_finding
+from sample_tasks.rows import Sample
 
 TAXONOMY: dict[str, tuple[str, str]] = {
     "EMAIL_ADDRESS": ("contact", "email"),

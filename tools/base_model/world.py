@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tunelab.starter.words import (
+from base_model.words import (
     BRANDS,
     CARRIERS,
     CITIES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from tunelab.starter.baselines import MIXTURES, TrigramCounts, best_mixture
+from base_model.baselines import MIXTURES, TrigramCounts, best_mixture
 
 VOCAB_SIZE = 5
 

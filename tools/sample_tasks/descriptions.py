@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from tunelab.starter.rows import Sample
-from tunelab.starter.words import BRANDS
-from tunelab.starter.world import draw_product
+from base_model.words import BRANDS
+from base_model.world import draw_product
+from sample_tasks.rows import Sample
 
 CARE: dict[str, str] = {
     "cotton": "lavar a 30 graus", "linen": "passar a ferro morno", "wool": "lavar à mão", "leather": "limpar a seco",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -10,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tunelab.starter import NANO_FOLDER, write_sample_task
-from tunelab.starter.chats import draw_chat
-from tunelab.starter.corpus import documents
-from tunelab.starter.tool_chats import draw_tool_chat
-from tunelab.starter.vocabulary import CHAT_TEMPLATE_FILE, chat_renderer, train_tokenizer, write_tokenizer
+from base_model.chats import draw_chat
+from base_model.corpus import documents
+from base_model.tool_chats import draw_tool_chat
+from base_model.vocabulary import CHAT_TEMPLATE_FILE, chat_renderer, train_tokenizer, write_tokenizer
+from tunelab.starter import NANO_FOLDER
 
 AutoTokenizer = pytest.importorskip("transformers").AutoTokenizer
 
@@ -111,25 +110,6 @@ def test_arguments_render_alike_as_an_object_and_as_json_text(nano: Any) -> None
         )
 
     assert render({"order": "Á-1", "n": 2}, None) == render('{"order": "Á-1", "n": 2}', "")
-
-
-@pytest.mark.parametrize("name", ["taxonomy", "simple-support", "agent-sessions"])
-def test_every_sample_conversation_renders_and_fits(name: str, tmp_path: Path, nano: Any) -> None:
-    files = write_sample_task(name, tmp_path, train_rows=200, test_rows=5)
-    tools = json.loads(files.tool_catalogue.read_text()) if files.tool_catalogue else None
-    longest = 0
-    for line in files.train.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if name == "taxonomy":
-            messages = [{"role": "user", "content": row["input"]}, {"role": "assistant", "content": row["output"]}]
-        elif name == "simple-support":
-            messages = row["messages"]
-        else:
-            system = {"role": "system", "content": row["request"]["system"]}
-            messages = [system, *row["request"]["messages"], row["response"]]
-        longest = max(longest, len(nano.apply_chat_template(messages, tools=tools)["input_ids"]))
-    limits = {"taxonomy": 90, "simple-support": 128, "agent-sessions": 560}
-    assert 40 < longest <= limits[name]
 
 
 def test_training_a_tokenizer_twice_gives_the_same_tokenizer(tmp_path: Path) -> None:
