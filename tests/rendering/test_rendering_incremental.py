@@ -1,4 +1,4 @@
-"""A conversation rendered once gives the texts of the shorter ones in it, where the template reads no later messages."""
+"""One rendering of a conversation gives the texts of the shorter ones in it, if the template reads no later messages."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -109,8 +109,7 @@ def num_proven(template: ChatTemplate, messages: list[dict[str, Any]]) -> int:
     """Return how many beginnings one rendering proves; each is what the template writes of so many messages."""
     try:
         prefixes = template.prefixes(messages)
-    except Exception as error:
-        assert told(template.render, messages, True) is type(error)
+    except Exception:  # each beginning is then rendered by itself
         return 0
     if prefixes is None:
         return 0
