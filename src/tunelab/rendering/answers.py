@@ -8,9 +8,9 @@ from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
 from tunelab.rendering.history_rewrite import behind_its_prompt
 from tunelab.rendering.template_errors import broken_off, refused, unasked
-from tunelab.rendering.template_messages import Abilities, for_template
+from tunelab.rendering.template_messages import Abilities, TemplateMessage, for_template
 from tunelab.rendering.templates.engine import ChatTemplate
-from tunelab.rendering.templates.incremental import Steps, Walk
+from tunelab.rendering.templates.prefixes import Prefixes
 from tunelab.rendering.tokens.lookalikes import look_alikes, render_marked
 from tunelab.rendering.tokens.marked_text import Marked
 from tunelab.rendering.tokens.tokenizer import ControlTokenError, Tokens
@@ -59,8 +59,8 @@ class Writer:
         """Yield the index of each answer that is trained, and where it stands or why it cannot be trained."""
         assistants = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
         wanted = assistants if conversation.train == "all" else assistants[-1:]
-        way = self._way(conversation, assistants)
-        found = [(index, self._answer(conversation, index, way)) for index in wanted]
+        plain = self._plain(conversation, assistants)
+        found = [(index, self._answer(conversation, index, plain)) for index in wanted]
         longest = next((answer.text for _, answer in reversed(found) if isinstance(answer, Answer)), None)
         for index, answer in found:
             if isinstance(answer, Answer) and longest is not None and longest.begins_with(answer.text):
@@ -70,8 +70,8 @@ class Writer:
     def _template(self, tools: Sequence[Mapping[str, object]]) -> ChatTemplate:
         return self.templates["tool_use" if tools and "tool_use" in self.templates else "default"]
 
-    def _way(self, conversation: Conversation, assistants: Sequence[int]) -> "_Way | None":
-        """Return the way through a conversation; None where each text is to be written by itself."""
+    def _plain(self, conversation: Conversation, assistants: Sequence[int]) -> "_Plain | None":
+        """Return a conversation as the template takes it; None if each text requires its own messages or marks."""
         if not assistants:
             return None
         tools, shown = conversation.tools, conversation.tools if self.abilities.tools else ()
@@ -81,32 +81,32 @@ class Writer:
         moved = not self.abilities.system and roles[:1] == ["system"] and roles[1:] != ["user"]
         if moved or look_alikes(dicts, shown, self.tokens):
             return None
-        walk = self._template(tools).walk(dicts, shown)
-        if walk is None:
-            return None
-        answers = [place for place, message in enumerate(dicts) if message["role"] == "assistant"]
+        template = self._template(tools)
         try:
-            steps = walk.steps()
+            prefixes = template.prefixes(dicts, shown)
         except Exception:  # each answer tells its own fault
-            steps = None
-        return _Way(walk=walk, behind=walk.anew(), steps=steps, places=dict(zip(assistants, answers, strict=True)))
+            prefixes = None
+        answers = [place for place, message in enumerate(dicts) if message["role"] == "assistant"]
+        places = dict(zip(assistants, answers, strict=True))
+        return _Plain(template=template, messages=dicts, tools=shown, prefixes=prefixes, places=places)
 
-    def _answer(self, conversation: Conversation, index: int, way: "_Way | None") -> Answer | DataError:
+    def _answer(self, conversation: Conversation, index: int, plain: "_Plain | None") -> Answer | DataError:
         where = f"{conversation.origin}: message {index + 1}"
         if not index:
             return unasked(where=where)
-        if way is not None and (found := way.proven(index)) is not None:
+        if plain is not None and (found := plain.proven(index)) is not None:
             return found
         messages, tools = conversation.messages, conversation.tools
         try:
-            if way is not None:
-                prompt, whole = way.texts(index)
+            if plain is not None:
+                prompt = plain.text(index, add_generation_prompt=True)
+                whole = plain.text(index, with_answer=True)
             else:
                 prompt = self.text(messages[:index], tools, add_generation_prompt=True)
                 whole = self.text(messages[: index + 1], tools, add_generation_prompt=False)
             if not whole.text.startswith(prompt.text):
                 alone = partial(self.text, tools=tools, add_generation_prompt=False)
-                before = alone(messages[:index]).text if way is None else way.before(index)
+                before = alone(messages[:index]).text
                 behind = behind_its_prompt(messages[:index], before, prompt, whole, alone)
                 if behind is None:
                     reasons = bool(messages[index].reasoning)
@@ -121,32 +121,31 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """Through one conversation, answer by answer."""
+class _Plain:
+    """A conversation in which no words look like control tokens, in the form its template takes."""
 
-    walk: Walk
-    behind: Walk
-    """Another one, a step behind."""
-    steps: Steps | None
+    template: ChatTemplate
+    messages: Sequence[TemplateMessage]
+    tools: Sequence[Mapping[str, object]]
+    prefixes: Prefixes | None
     places: Mapping[int, int]
     """Index of an answer -> how many messages the template sees before it."""
 
     def proven(self, index: int) -> Answer | None:
         """Return an answer that one rendering of the conversation proves."""
-        steps, place = self.steps, self.places[index]
-        if steps is None:
+        prefixes, place = self.prefixes, self.places[index]
+        if prefixes is None:
             return None
-        start, stop = steps.ends.get(place), steps.ends.get(place + 1)
-        if start is None or stop is None or not steps.text.text.startswith(steps.opening, start, stop):
+        start, stop = prefixes.ends.get(place), prefixes.ends.get(place + 1)
+        if start is None or stop is None or not prefixes.text.text.startswith(prefixes.opening, start, stop):
             return None
-        return Answer(text=steps.text, start=start + len(steps.opening), stop=stop)
+        return Answer(text=prefixes.text, start=start + len(prefixes.opening), stop=stop)
 
-    def texts(self, index: int) -> tuple[Marked, Marked]:
-        """Return the prompt of an answer, and the text up to and with it."""
-        place = self.places[index]
-        prompt = self.walk.text(place, add_generation_prompt=True)
-        return Marked(prompt), Marked(self.walk.text(place + 1, add_generation_prompt=False))
+    def text(self, index: int, *, with_answer: bool = False, add_generation_prompt: bool = False) -> Marked:
+        """Return the text of the messages before an answer, or up to and with it.
 
-    def before(self, index: int) -> str:
-        """Return the text of the messages before an answer."""
-        return self.behind.text(self.places[index], add_generation_prompt=False)
+        Raises:
+            Exception: whatever the template raises.
+        """
+        messages = self.messages[: self.places[index] + with_answer]
+        return Marked(self.template.render(messages, self.tools, add_generation_prompt=add_generation_prompt))

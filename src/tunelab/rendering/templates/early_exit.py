@@ -9,7 +9,7 @@ from jinja2 import nodes
 
 def leave_early(tree: nodes.Template) -> nodes.Template:
     """Write a `break` into the loops of a parsed template of which no later round can do anything; return the tree."""
-    spaces = namespaces_in(tree)
+    spaces = _namespaces_in(tree)
     for loop in [*tree.find_all(nodes.For)]:
         stop = _mark_of(loop, spaces)
         if stop is not None:
@@ -18,7 +18,7 @@ def leave_early(tree: nodes.Template) -> nodes.Template:
     return tree
 
 
-def namespaces_in(tree: nodes.Template) -> set[str]:
+def _namespaces_in(tree: nodes.Template) -> set[str]:
     """Return the names that nothing but a namespace is given in a template."""
     made, others = set(), set()
     for assign in tree.find_all(nodes.Assign):

@@ -8,10 +8,9 @@ at work inside jinja2 is not interrupted: the bounds stop runaway templates and 
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import cached_property
 from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError, nodes, pass_environment
@@ -19,11 +18,9 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
 
 from tunelab.errors import ModelError
 from tunelab.rendering.templates.early_exit import leave_early
-from tunelab.rendering.templates.incremental import Walk, written
 from tunelab.rendering.templates.limit_checks import with_bounds
 from tunelab.rendering.templates.limits import (
     MAX_TEXT_CHARS,
@@ -37,9 +34,16 @@ from tunelab.rendering.templates.limits import (
     refuse_method,
     weight,
 )
-from tunelab.rendering.templates.loop_bodies import FLAG, Part, Root, parts_of
-from tunelab.rendering.templates.recorded_messages import Message, Round, Watch, Watched
-from tunelab.rendering.templates.trace import attributes_of
+from tunelab.rendering.templates.prefixes import (
+    FLAG,
+    LoggedMessages,
+    LooksAheadError,
+    Message,
+    Prefixes,
+    ReadLog,
+    mark_rounds,
+)
+from tunelab.rendering.tokens.marked_text import Marked
 
 MAX_SOURCE_CHARS = 100_000
 MAX_SECONDS = 10.0
@@ -65,10 +69,11 @@ class ChatTemplate:
             what = f"the chat template has {len(source):,} characters"
             raise ModelError(what, where=where, expected=f"at most {MAX_SOURCE_CHARS:,}")
         self._variables = dict(variables)
-        self._source = source
         self._environment = _Environment(today)
         try:
-            self._render = self._compiled(self._parsed())
+            tree = with_bounds(leave_early(self._environment.parse(source)))
+            self._proves_prefixes = mark_rounds(tree)
+            self._template = self._environment.compiled(tree)
         except TemplateSyntaxError as error:
             what = f"the chat template is not valid jinja ({error.message})"
             remedy = "Mend it, or name another file in data.chat_template."
@@ -80,7 +85,7 @@ class ChatTemplate:
 
     def render(
         self,
-        messages: Sequence[Mapping[str, object]],
+        messages: Sequence[Message],
         tools: Sequence[Mapping[str, object]] = (),
         *,
         add_generation_prompt: bool,
@@ -90,69 +95,34 @@ class ChatTemplate:
         Raises:
             Exception: whatever the template raises, `TemplateRefusalError` and `TemplateLimitError` among it.
         """
-        given = {**self._given(tools), "messages": messages, FLAG: add_generation_prompt}
-        watch = Watch()
-        with self._environment.clock(watch):
-            return written(self._render, Context(self._environment, given, None, {}), watch, self._environment.tick)
+        return self._written(messages, tools, ReadLog(), add_generation_prompt=add_generation_prompt)
 
-    def walk(self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]] = ()) -> Walk | None:
-        """Return a way through a conversation, which renders each beginning of it; None where the form allows none."""
-        if not self._parts:
+    def prefixes(self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]] = ()) -> Prefixes | None:
+        """Return the text of a conversation and of shorter ones in it; None if the template reads ahead.
+
+        Raises:
+            Exception: as `render`.
+        """
+        if not self._proves_prefixes:
             return None
-        return Walk(self._parts, self._environment, self._given(tools), messages)
+        log = ReadLog()
+        logged = LoggedMessages(log, messages, 0, len(messages))
+        try:
+            text = self._written(logged, tools, log, add_generation_prompt=True)
+        except LooksAheadError:
+            return None
+        return Prefixes(text=Marked(text[: log.loop_end]), opening=text[log.loop_end :], ends=log.ends)
 
-    def _given(self, tools: Sequence[Mapping[str, object]]) -> dict[str, object]:
-        return {**self._environment.globals, **self._variables, "tools": list(tools) or None, "documents": None}
-
-    @cached_property
-    def _parts(self) -> tuple[Part, ...]:
-        parts = parts_of(self._parsed(), self._compiled)
-        return parts if all(self._agrees(parts, messages) for messages in _TRIALS) else ()
-
-    def _agrees(self, parts: Sequence[Part], messages: Sequence[Message]) -> bool:
-        """Tell whether the parts write every beginning of some messages as the whole template does."""
-        walk = Walk(parts, self._environment, self._given(()), messages)
-
-        def outcome(render: Callable[..., str], some: object, flag: bool) -> str | type[Exception]:
-            try:
-                return render(some, add_generation_prompt=flag)
-            except Exception as error:  # refusing is an outcome, too
-                return type(error)
-
-        return all(
-            outcome(self.render, messages[:count], flag) == outcome(walk.text, count, flag)
-            for count in range(1, len(messages) + 1)
-            for flag in (False, True)
-        )
-
-    def _parsed(self) -> nodes.Template:
-        return with_bounds(leave_early(self._environment.parse(self._source)))
-
-    def _compiled(self, tree: nodes.Template) -> Root:
-        with self._environment.clock(Watch()):  # what is constant is worked out now
-            code = self._environment.compile(tree)
-        return Template.from_code(self._environment, code, self._environment.make_globals(None)).root_render_func
-
-
-_CALL = {"type": "function", "id": "call12345", "function": {"name": "f", "arguments": {"a": 1}}}
-_TRIALS: tuple[list[dict[str, object]], ...] = (
-    [
-        {"role": "system", "content": "S"},
-        {"role": "user", "content": "U"},
-        {"role": "assistant", "content": "A", "reasoning_content": "R"},
-        {"role": "user", "content": "V"},
-        {"role": "assistant", "content": "B"},
-        {"role": "user", "content": "W"},
-    ],
-    [
-        {"role": "user", "content": "U"},
-        {"role": "assistant", "content": "", "reasoning_content": "R", "tool_calls": [_CALL]},
-        {"role": "tool", "content": "T", "name": "f", "tool_call_id": "call12345"},
-        {"role": "assistant", "content": "A", "reasoning_content": "R"},
-        {"role": "user", "content": "V"},
-    ],
-)
-"""What the parts of a template are tried with before they are relied on."""
+    def _written(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, object]],
+        log: ReadLog,
+        *,
+        add_generation_prompt: bool,
+    ) -> str:
+        given = {"tools": list(tools) or None, "documents": None, "messages": messages, FLAG: add_generation_prompt}
+        return self._environment.written(self._template, {**self._variables, **given}, log)
 
 
 class TemplateRefusalError(Exception):
@@ -173,25 +143,49 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = datetime.combine(today, datetime.min.time()).strftime
 
+    def compiled(self, tree: nodes.Template) -> Template:
+        """Return a template, bounded while what is constant in it is worked out."""
+        with self._clock(ReadLog()):
+            code = self.compile(tree)
+        return Template.from_code(self, code, self.make_globals(None))
+
+    def written(self, template: Template, variables: Mapping[str, object], log: ReadLog) -> str:
+        """Return what a template writes, bounded in time and size."""
+        context = Context(self, {**self.globals, **variables}, None, {})
+        texts = []
+        with self._clock(log):
+            for text in template.root_render_func(context):
+                self.tick()
+                log.size += len(text)
+                refuse_above(log.size)
+                texts.append(text)
+        return "".join(texts)
+
     @contextmanager
-    def clock(self, watch: Watch) -> Iterator[None]:
-        """Bound the time of what runs inside, in this thread, and let `watch` see it."""
-        self._here.deadline, self._here.watch = time.monotonic() + MAX_SECONDS, watch
+    def _clock(self, log: ReadLog) -> Iterator[None]:
+        """Bound the time of what runs inside, in this thread, and note in `log` what it does."""
+        self._here.deadline, self._here.log = time.monotonic() + MAX_SECONDS, log
         self._here.written = 0
         try:
             yield
         finally:
-            del self._here.deadline, self._here.watch
+            del self._here.deadline, self._here.log
 
     def tick(self) -> None:
         if time.monotonic() > getattr(self._here, "deadline", float("inf")):
             raise TemplateLimitError(f"it ran longer than {MAX_SECONDS:.0f} seconds")
 
-    def compared(self, *comparison: Any) -> Any:
-        return self._here.watch.compare(*comparison)
+    def rounds(self, items: Any) -> Any:
+        return self._here.log.rounds(items)
 
-    def places(self, start: Any, items: Any) -> Iterable[int]:
-        return items.places(start) if isinstance(items, Watched) else range(start, len(items))
+    def round_begins(self) -> None:
+        self._here.log.round_begins()
+
+    def round_ends(self) -> None:
+        self._here.log.round_ends()
+
+    def loop_ends(self) -> None:
+        self._here.log.loop_ends()
 
     def count_written(self, size: int) -> None:
         self._here.written = getattr(self._here, "written", 0) + size
@@ -204,10 +198,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         # What jinja does with a key of a dict, but for asking the dict first for a method that it has not.
         if type(obj) is dict and attribute in obj and attribute not in _METHODS_OF_DICTS:
             return obj[attribute]
-        if type(obj) is Namespace and attribute in (held := attributes_of(obj)):
-            return held[attribute]
-        if type(obj) is Round:  # `parts` looked at what is asked of it
-            return getattr(obj, attribute)
+        if type(obj) is LoggedMessages:
+            obj = obj.all()
         return super().getattr(obj, attribute)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
