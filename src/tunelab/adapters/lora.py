@@ -60,7 +60,7 @@ class LoraAdapter:
         write_peft_folder(folder, self._wrapped.peft_config["default"], weights)
 
 
-def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str, seed: int) -> LoraAdapter:
+def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, seed: int, **_: object) -> LoraAdapter:
     """Attach a fresh LoRA adapter to `network`, in place; its initial weights depend on `seed` alone.
 
     Raises:
@@ -92,7 +92,7 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
     return LoraAdapter(wrapped, targets)
 
 
-def load_lora(network: PreTrainedModel, folder: Path) -> LoraAdapter:
+def load(network: PreTrainedModel, folder: Path) -> LoraAdapter:
     """Attach the LoRA adapter saved in `folder`, ready to answer."""
     read_peft_folder(folder)  # tells in our words what peft would search the Hub for, or choke on
     try:

@@ -1,0 +1,53 @@
+"""The kinds of adapters there are, each with its section of a recipe. Imports no torch."""
+
+from dataclasses import dataclass
+
+from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of adapter."""
+
+    section: str
+    """Its section of a recipe."""
+    summary: str
+    """What the reference of settings says of the section."""
+    config: type[AdapterConfig]
+    """Its settings; their docstring says what is trained."""
+    peft_type: str
+    """What adapter_config.json calls it."""
+    module: str
+    """Imported when an adapter is attached: `attach(network, config, *, init_ids, base_model, seed)` returns a fresh
+    adapter, `load(network, folder)` one that was saved."""
+
+
+KINDS = (
+    Kind(
+        section="lora",
+        summary="A LoRA adapter; the one that is trained where no method is named.",
+        config=LoraConfig,
+        peft_type="LORA",
+        module="tunelab.adapters.lora",
+    ),
+    Kind(
+        section="soft_prompt",
+        summary="A soft prompt, instead of LoRA.",
+        config=SoftPromptConfig,
+        peft_type="PROMPT_TUNING",
+        module="tunelab.adapters.soft_prompt",
+    ),
+    Kind(
+        section="prefix_tuning",
+        summary="Trained keys and values before those of every layer, instead of LoRA.",
+        config=PrefixTuningConfig,
+        peft_type="PREFIX_TUNING",
+        module="tunelab.adapters.prefix_tuning",
+    ),
+)
+"""Every kind, in the order of a recipe. A new one is a file of its own and a row here."""
+
+
+def kind_of(config: AdapterConfig) -> Kind:
+    """Return the kind whose settings `config` are."""
+    return next(kind for kind in KINDS if kind.config is type(config))
