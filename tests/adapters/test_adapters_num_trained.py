@@ -8,6 +8,7 @@ import pytest
 from tiny_model import save_tiny_model
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.ia3 import Ia3Config
 from tunelab.models.config import ModelConfig
 from tunelab.models.estimate import sizes_in
 from tunelab.models.load_model import load_model
@@ -22,6 +23,8 @@ from tunelab.models.weight_headers import read_headers
         LoraConfig(r=8, target_modules=("mlp", "q_proj")),
         LoraConfig(r=4, use_dora=True),
         SoftPromptConfig(number_of_virtual_tokens=5),
+        Ia3Config(),
+        Ia3Config(target_modules=("mlp", "q_proj")),
         PrefixTuningConfig(number_of_virtual_tokens=5),
         PrefixTuningConfig(number_of_virtual_tokens=5, prefix_projection=True, encoder_hidden_size=7),
     ],

@@ -31,8 +31,9 @@ class AdapterConfig(BaseModel):
 
     @property
     def requested_targets(self) -> str | tuple[str, ...]:
-        """Layers that the adapter trains, by role or name; none if it trains no layers."""
-        return ()
+        """Layers that the adapter trains, by role or name: its `target_modules`, if it has them."""
+        targets: str | tuple[str, ...] = getattr(self, "target_modules", ())
+        return targets
 
     @property
     def num_positions(self) -> int:
@@ -77,11 +78,6 @@ class LoraConfig(AdapterConfig):
         """Return the weights of the updates; bias terms, which `bias` may add, are not among them."""
         magnitudes = sum(outputs for target in targets for _, outputs in target.shapes) if self.use_dora else 0
         return sum(target.num_lora_weights(self.r) for target in targets) + magnitudes
-
-    @property
-    def requested_targets(self) -> str | tuple[str, ...]:
-        """The target modules."""
-        return self.target_modules
 
     @property
     def divides_by_outputs(self) -> bool:

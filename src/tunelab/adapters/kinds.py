@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.ia3 import Ia3Config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,13 @@ KINDS = (
         config=PrefixTuningConfig,
         peft_type="PREFIX_TUNING",
         module="tunelab.adapters.prefix_tuning",
+    ),
+    Kind(
+        section="ia3",
+        summary="Trained factors on what layers put out or take in (IA³), instead of LoRA.",
+        config=Ia3Config,
+        peft_type="IA3",
+        module="tunelab.adapters.ia3",
     ),
 )
 """Every kind, in the order of a recipe. A new one is a file of its own and a row here."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunelab.adapters.kinds import kind_of
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
@@ -60,15 +61,21 @@ def planned_model(
 
 
 def _targets(recipe: Recipe, weights: StoredWeights, sizes: Sizes) -> list[Target]:
-    wishes = recipe.adapter.requested_targets
-    return match_targets(weights.layers, wishes, kind=weights.kind, num_layers=sizes.layers)
+    return match_targets(
+        weights.layers,
+        recipe.adapter.requested_targets,
+        kind=weights.kind,
+        num_layers=sizes.layers,
+        where=f"{kind_of(recipe.adapter).section}.target_modules",
+    )
 
 
 def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets: Sequence[Target]) -> tuple[str, str]:
     if not recipe.adapter.divides_by_outputs:
         return "", ""
     modules = (module for target in targets for module in target.modules)
-    return zero_outputs_in_words(count_zero_outputs(folder, weights, modules))
+    counts = count_zero_outputs(folder, weights, modules)
+    return zero_outputs_in_words(counts, section=kind_of(recipe.adapter).section)
 
 
 def _device(recipe: Recipe, weights: StoredWeights) -> _Device:
