@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,9 @@ class AdapterConfig(BaseModel):
     """Settings of an adapter of any kind, and what flows ask of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    section: ClassVar[str]
+    """Name of the section in a recipe, for messages to speak of."""
 
     @abstractmethod
     def describe(self) -> str:
@@ -58,6 +61,8 @@ class AdapterConfig(BaseModel):
 class LoraConfig(AdapterConfig):
     """Low-rank updates of linear layers; rsLoRA and DoRA by a setting."""
 
+    section = "lora"
+
     r: int = Field(16, ge=1, le=1024, description="Rank of the update.")
     lora_alpha: float = Field(
         32, gt=0, description="The update is scaled by lora_alpha / r (by lora_alpha / sqrt(r) with use_rslora)."
@@ -87,6 +92,8 @@ class LoraConfig(AdapterConfig):
 
 class SoftPromptConfig(AdapterConfig):
     """Trained embeddings in front of every prompt (prompt tuning)."""
+
+    section = "soft_prompt"
 
     number_of_virtual_tokens: int = Field(64, ge=1, le=4096, description="Virtual tokens in front of every prompt.")
     init_prompt: str | None = Field(
@@ -118,6 +125,8 @@ class SoftPromptConfig(AdapterConfig):
 
 class PrefixTuningConfig(AdapterConfig):
     """Trained keys and values in front of every layer's own (prefix tuning)."""
+
+    section = "prefix_tuning"
 
     number_of_virtual_tokens: int = Field(
         32, ge=1, le=4096, description="Positions of the prefix; real tokens stand behind them."

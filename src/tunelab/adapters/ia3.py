@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Ia3Config(AdapterConfig):
     """One factor for each output of a layer, in an MLP for each input: (IA)³."""
 
+    section = "ia3"
+
     target_modules: str | tuple[str, ...] = Field(
         "all-linear", description="Layers by role (attention, mlp, all-linear) or by name; each must match."
     )
@@ -42,12 +44,12 @@ def attach(network: PreTrainedModel, config: Ia3Config, *, base_model: str, seed
     from tunelab.adapters.lora import attach_layers, peft_names
     from tunelab.models.layers import find_targets
 
-    targets = find_targets(network, config.target_modules, where="ia3.target_modules")
+    targets = find_targets(network, config.target_modules, where=f"{config.section}.target_modules")
     modules = {module for target in targets for module in target.modules}
     inner = peft_names(network, {module for module in modules if role_of(module) == "mlp"})
     names = [*peft_names(network, modules), *inner]  # peft requires the inner ones among them
     settings = peft.IA3Config(task_type="CAUSAL_LM", target_modules=names, feedforward_modules=inner)
-    return attach_layers(network, settings, targets, base_model=base_model, seed=seed, section="ia3")
+    return attach_layers(network, settings, targets, base_model=base_model, seed=seed, section=config.section)
 
 
 def load(network: PreTrainedModel, folder: Path) -> LayerAdapter:

@@ -10,43 +10,42 @@ from tunelab.adapters.ia3 import Ia3Config
 class Kind:
     """A kind of adapter."""
 
-    section: str
-    """Its section of a recipe."""
     summary: str
-    """What the reference of settings says of the section."""
+    """What the reference of settings says of its section of a recipe."""
     config: type[AdapterConfig]
-    """Its settings; their docstring says what is trained."""
+    """The settings of that section; their docstring says what is trained."""
     peft_type: str
     """What adapter_config.json calls it."""
     module: str
     """Imported when an adapter is attached: `attach(network, config, *, init_ids, base_model, seed)` returns a fresh
     adapter, `load(network, folder)` one that was saved."""
 
+    @property
+    def section(self) -> str:
+        """Name of the section."""
+        return self.config.section
+
 
 KINDS = (
     Kind(
-        section="lora",
         summary="A LoRA adapter; the one that is trained where no method is named.",
         config=LoraConfig,
         peft_type="LORA",
         module="tunelab.adapters.lora",
     ),
     Kind(
-        section="soft_prompt",
         summary="A soft prompt, instead of LoRA.",
         config=SoftPromptConfig,
         peft_type="PROMPT_TUNING",
         module="tunelab.adapters.soft_prompt",
     ),
     Kind(
-        section="prefix_tuning",
         summary="Trained keys and values before those of every layer, instead of LoRA.",
         config=PrefixTuningConfig,
         peft_type="PREFIX_TUNING",
         module="tunelab.adapters.prefix_tuning",
     ),
     Kind(
-        section="ia3",
         summary="Trained factors on what layers put out or take in (IA³), instead of LoRA.",
         config=Ia3Config,
         peft_type="IA3",

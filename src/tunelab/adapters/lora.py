@@ -12,7 +12,6 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from tunelab.adapters.config import LoraConfig
-from tunelab.adapters.kinds import kind_of
 from tunelab.adapters.lora_linear import LoraLinear
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
@@ -67,8 +66,7 @@ def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, see
     Raises:
         AdapterError: a target matches no layer, a setting does not fit the layers, or DoRA would divide by zero.
     """
-    section = kind_of(config).section
-    targets = find_targets(network, config.target_modules, where=f"{section}.target_modules")
+    targets = find_targets(network, config.target_modules, where=f"{config.section}.target_modules")
     settings = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=config.r,
@@ -81,9 +79,9 @@ def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, see
     )
     if all(type(module) is torch.nn.Linear for module in _modules(network, targets)):
         settings._register_custom_module({torch.nn.Linear: LoraLinear})
-    adapter = attach_layers(network, settings, targets, base_model=base_model, seed=seed, section=section)
+    adapter = attach_layers(network, settings, targets, base_model=base_model, seed=seed, section=config.section)
     if config.use_dora:
-        _refuse_to_divide_by_zero(network, targets, section)
+        _refuse_to_divide_by_zero(network, targets, config.section)
     return adapter
 
 

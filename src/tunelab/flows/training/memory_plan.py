@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.adapters.kinds import kind_of
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
@@ -66,7 +65,7 @@ def _targets(recipe: Recipe, weights: StoredWeights, sizes: Sizes) -> list[Targe
         recipe.adapter.requested_targets,
         kind=weights.kind,
         num_layers=sizes.layers,
-        where=f"{kind_of(recipe.adapter).section}.target_modules",
+        where=f"{recipe.adapter.section}.target_modules",
     )
 
 
@@ -75,7 +74,7 @@ def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets:
         return "", ""
     modules = (module for target in targets for module in target.modules)
     counts = count_zero_outputs(folder, weights, modules)
-    return zero_outputs_in_words(counts, section=kind_of(recipe.adapter).section)
+    return zero_outputs_in_words(counts, section=recipe.adapter.section)
 
 
 def _device(recipe: Recipe, weights: StoredWeights) -> _Device:
