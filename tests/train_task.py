@@ -26,6 +26,7 @@ ADAPTERS = {
     "lora": "lora:\n  r: 2\n  lora_dropout: 0.1",
     "soft_prompt": "soft_prompt:\n  number_of_virtual_tokens: 4",
     "prefix_tuning": "prefix_tuning:\n  number_of_virtual_tokens: 4",
+    "ia3": "ia3:\n  target_modules: all-linear",
 }
 
 

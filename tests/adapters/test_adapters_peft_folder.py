@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from networks import tiny_network
 from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
+from tunelab.adapters.ia3 import Ia3Config
 from tunelab.errors import AdapterError
 from tunelab.files import sha256_file
 from tunelab.models.locate_model import EMBEDDED_MODELS
@@ -28,6 +29,8 @@ KINDS: dict[str, AdapterConfig] = {
     "lora on embeddings": LoraConfig(r=2, target_modules="embeddings"),
     "dora": LoraConfig(r=4, use_dora=True),
     "soft prompt": SoftPromptConfig(number_of_virtual_tokens=5),
+    "ia3": Ia3Config(),
+    "ia3 on names of both roles": Ia3Config(target_modules=("self_attn.o_proj", "mlp")),
 }
 NO_IDS = np.array([], dtype=np.int32)
 IDS = torch.tensor([[3, 7, 11, 4, 20]])

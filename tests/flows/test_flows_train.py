@@ -118,7 +118,7 @@ def test_pain_19_what_is_trained_and_how_much_memory_it_takes_is_said_before_the
     assert re.search(r"memory: about [\d,]+ .?i?B .*base .*adapter .*step", said)
     assert str(result.run.path) in said
     recipe = resolve_recipe(result.run.recipe_file, environment={}).recipe
-    if recipe.lora:
+    if recipe.adapter.requested_targets:
         assert "all-linear: 14 modules (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj) in" in said
     elif recipe.soft_prompt:
         assert "4 virtual tokens of width 32" in said

@@ -100,6 +100,7 @@ EFFECTS: dict[str, Effect] = {
     "prefix_tuning.encoder_hidden_size": Effect(
         change="8", on="adapter", given=(*PREFIX, "prefix_tuning.prefix_projection=true")
     ),
+    "ia3.target_modules": Effect(change="attention", on="adapter", given=("ia3.target_modules=mlp", "lora=null")),
     "batching.varied_seqlen": Effect(change="false", on="steps"),
     "batching.order": Effect(change="shuffled", on="steps", given=("data.train_files=sessions.jsonl",)),
     "batching.share_prefixes": Effect(change="false", on="evaluation"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tunelab.errors import RecipeError
 from tunelab.recipes import Recipe, explain, recipe_hash, resolve_recipe, to_yaml
 from tunelab.recipes.keys import FOREIGN
-from tunelab.recipes.recipe import FIELDS, SECTIONS
+from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS
 
 
 def _recipe(folder: Path, text: str | bytes, name: str = "recipe.yaml") -> Path:
@@ -95,7 +95,7 @@ def test_without_a_method_lora_is_trained_and_said_so(tmp_path: Path) -> None:
     resolved = resolve_recipe(_recipe(tmp_path, "data:\n  train_files: [a.jsonl]\n"), environment={})
     assert resolved.recipe.adapter == resolved.recipe.lora
     assert any("LoRA" in note for note in resolved.notes)
-    for method in ("soft_prompt", "prefix_tuning"):
+    for method in ADAPTERS:
         chosen = resolve_recipe(_recipe(tmp_path, f"{method}:\n"), environment={})
         assert chosen.recipe.adapter == getattr(chosen.recipe, method)
         assert chosen.notes == ()
@@ -275,7 +275,7 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
         },
     ),
     rate=st.floats(1e-12, 1, exclude_min=True),
-    method=st.sampled_from(("lora", "soft_prompt", "prefix_tuning")),
+    method=st.sampled_from(sorted(ADAPTERS)),
 )
 def test_the_canonical_text_reads_back_as_the_same_recipe(
     tmp_path_factory: pytest.TempPathFactory, data: dict[str, object], rate: float, method: str
@@ -299,7 +299,7 @@ def test_the_hash_changes_with_a_value() -> None:
 def test_every_setting_is_explained_once_with_its_meaning(tmp_path: Path) -> None:
     rows = explain(resolve_recipe(_recipe(tmp_path, "training:\n  seed: 3\n"), environment={}))
     keys = [row.key for row in rows]
-    assert keys == [key for key in FIELDS if not key.startswith(("soft_prompt.", "prefix_tuning."))]
+    assert keys == [key for key in FIELDS if key.partition(".")[0] not in {*ADAPTERS} - {"lora"}]
     assert all(row.meaning for row in rows)
     assert [row.source for row in rows if row.key == "training.seed"] == [f"{tmp_path / 'recipe.yaml'}:2"]
 

@@ -1,17 +1,17 @@
 """A fresh adapter for a loaded model, or one read from its folder: the two ways an adapter comes to be."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig
-from tunelab.adapters.lora import attach_lora, load_lora
+from tunelab.adapters.config import AdapterConfig
+from tunelab.adapters.kinds import KINDS, kind_of
 from tunelab.adapters.peft_folder import read_peft_settings
-from tunelab.adapters.prefix_tuning import attach_prefix, load_prefix
-from tunelab.adapters.soft_prompt import attach_soft_prompt, load_soft_prompt
 from tunelab.errors import AdapterError
 
 
@@ -22,16 +22,14 @@ def attach(
 
     Args:
         network: the frozen base model.
-        config: a LoRA, soft-prompt or prefix-tuning section.
-        init_ids: token ids of a soft prompt's `init_prompt`; empty otherwise.
+        config: the section of one of the `KINDS`.
+        init_ids: token ids of the config's `initial_text`; empty otherwise.
         base_model: what the saved adapter names as its base.
         seed: of its initial weights.
     """
-    if isinstance(config, LoraConfig):
-        return attach_lora(network, config, base_model=base_model, seed=seed)
-    if isinstance(config, PrefixTuningConfig):
-        return attach_prefix(network, config, base_model=base_model, seed=seed)
-    return attach_soft_prompt(network, config, init_ids=init_ids, base_model=base_model, seed=seed)
+    module = import_module(kind_of(config).module)
+    adapter = module.attach(network, config, init_ids=init_ids, base_model=base_model, seed=seed)
+    return cast(Adapter, adapter)
 
 
 def load_adapter(network: PreTrainedModel, folder: Path, *, base_model: str) -> Adapter:
@@ -47,12 +45,13 @@ def load_adapter(network: PreTrainedModel, folder: Path, *, base_model: str) -> 
         raise AdapterError(
             f"this adapter was trained on {named}, not on {base_model}", where=str(folder), remedy=remedy
         )
-    kind = settings.get("peft_type")
-    if kind == "LORA":
-        return load_lora(network, folder)
-    if kind == "PROMPT_TUNING":
-        return load_soft_prompt(network, folder)
-    if kind == "PREFIX_TUNING":
-        return load_prefix(network, folder)
-    expected = "LORA, PROMPT_TUNING or PREFIX_TUNING"
-    raise AdapterError(f"adapters of kind {kind} are not known here", where=str(folder), expected=expected)
+    found = settings.get("peft_type")
+    kind = next((kind for kind in KINDS if kind.peft_type == found), None)
+    if kind is None:
+        *most, last = dict.fromkeys(kind.peft_type for kind in KINDS)
+        raise AdapterError(
+            f"adapters of kind {found} are not known here",
+            where=str(folder),
+            expected=f"{', '.join(most)} or {last}",
+        )
+    return cast(Adapter, import_module(kind.module).load(network, folder))

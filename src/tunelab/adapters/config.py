@@ -1,14 +1,67 @@
-"""Settings of the adapters: one section of a recipe each."""
+"""Settings of the adapters: one section of a recipe each, and what is asked of any of them. Imports no torch."""
 
-from typing import Literal
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tunelab.errors import counted
+from tunelab.models.estimate import Sizes
+from tunelab.models.requested_targets import Target
 
-class LoraConfig(BaseModel):
-    """Low-rank adaptation of linear layers."""
+
+class AdapterConfig(BaseModel):
+    """Settings of an adapter of any kind, and what flows ask of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    section: ClassVar[str]
+    """Name of the section in a recipe, for messages to speak of."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return the adapter in words, e.g. ``LoRA, rank 16 on all-linear``."""
+
+    @abstractmethod
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+        """Return the number of weights that the adapter trains.
+
+        Args:
+            targets: what `requested_targets` matched.
+            sizes: of the base model.
+        """
+
+    @property
+    def requested_targets(self) -> str | tuple[str, ...]:
+        """Layers that the adapter trains, by role or name: its `target_modules`, if it has them."""
+        targets: str | tuple[str, ...] = getattr(self, "target_modules", ())
+        return targets
+
+    @property
+    def num_positions(self) -> int:
+        """Positions that the adapter takes in front of every sequence."""
+        return 0
+
+    @property
+    def initial_text(self) -> str | None:
+        """Text that the adapter starts from."""
+        return None
+
+    @property
+    def divides_by_outputs(self) -> bool:
+        """True if an output of a layer without any weight, which can learn nothing, would be divided by."""
+        return False
+
+    def remarks(self, given: Collection[str]) -> Iterator[str]:
+        """Yield what is to be said of settings that have no effect; `given` are the names that somebody set."""
+        yield from ()
+
+
+class LoraConfig(AdapterConfig):
+    """Low-rank updates of linear layers; rsLoRA and DoRA by a setting."""
+
+    section = "lora"
 
     r: int = Field(16, ge=1, le=1024, description="Rank of the update.")
     lora_alpha: float = Field(
@@ -22,11 +75,25 @@ class LoraConfig(BaseModel):
     use_rslora: bool = Field(False, description="Rank-stabilised scaling.")
     use_dora: bool = Field(False, description="Weight-decomposed update (DoRA).")
 
+    def describe(self) -> str:
+        """Return method, rank and targets."""
+        return f"{'DoRA' if self.use_dora else 'LoRA'}, rank {self.r} on {in_words(self.target_modules)}"
 
-class SoftPromptConfig(BaseModel):
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+        """Return the weights of the updates; bias terms, which `bias` may add, are not among them."""
+        magnitudes = sum(outputs for target in targets for _, outputs in target.shapes) if self.use_dora else 0
+        return sum(target.num_lora_weights(self.r) for target in targets) + magnitudes
+
+    @property
+    def divides_by_outputs(self) -> bool:
+        """True for DoRA, which divides by the norm of each output's weights."""
+        return self.use_dora
+
+
+class SoftPromptConfig(AdapterConfig):
     """Trained embeddings in front of every prompt (prompt tuning)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    section = "soft_prompt"
 
     number_of_virtual_tokens: int = Field(64, ge=1, le=4096, description="Virtual tokens in front of every prompt.")
     init_prompt: str | None = Field(
@@ -37,11 +104,29 @@ class SoftPromptConfig(BaseModel):
         ),
     )
 
+    def describe(self) -> str:
+        """Return the number of virtual tokens."""
+        return f"soft prompt, {counted(self.number_of_virtual_tokens, 'virtual token')}"
 
-class PrefixTuningConfig(BaseModel):
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+        """Return the numbers of the virtual tokens' embeddings."""
+        return self.number_of_virtual_tokens * sizes.hidden
+
+    @property
+    def num_positions(self) -> int:
+        """One for each virtual token."""
+        return self.number_of_virtual_tokens
+
+    @property
+    def initial_text(self) -> str | None:
+        """The initial prompt."""
+        return self.init_prompt
+
+
+class PrefixTuningConfig(AdapterConfig):
     """Trained keys and values in front of every layer's own (prefix tuning)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    section = "prefix_tuning"
 
     number_of_virtual_tokens: int = Field(
         32, ge=1, le=4096, description="Positions of the prefix; real tokens stand behind them."
@@ -53,5 +138,30 @@ class PrefixTuningConfig(BaseModel):
         512, ge=1, le=65536, description="Hidden width of that MLP; without prefix_projection it has no effect."
     )
 
+    def describe(self) -> str:
+        """Return the number of positions, and the width of the projection."""
+        through = f", through {self.encoder_hidden_size} hidden units" if self.prefix_projection else ""
+        return f"prefix, {counted(self.number_of_virtual_tokens, 'position')}{through}"
 
-AdapterConfig = LoraConfig | SoftPromptConfig | PrefixTuningConfig
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+        """Return the numbers of the prefix, or of the vectors and the MLP that it is computed from."""
+        numbers = 2 * sizes.layers * sizes.keys
+        if not self.prefix_projection:
+            return self.number_of_virtual_tokens * numbers
+        hidden = self.encoder_hidden_size
+        return self.number_of_virtual_tokens * sizes.keys + (sizes.keys + 1) * hidden + (hidden + 1) * numbers
+
+    @property
+    def num_positions(self) -> int:
+        """One for each position of the prefix."""
+        return self.number_of_virtual_tokens
+
+    def remarks(self, given: Collection[str]) -> Iterator[str]:
+        """Yield that the width of a projection has no effect without one."""
+        if "encoder_hidden_size" in given and not self.prefix_projection:
+            yield "prefix_tuning.encoder_hidden_size has no effect: prefix_projection is false."
+
+
+def in_words(names: str | Sequence[str]) -> str:
+    """Return requested targets as one text, such as ``q_proj, v_proj``."""
+    return names if isinstance(names, str) else ", ".join(names)

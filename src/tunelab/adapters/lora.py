@@ -1,7 +1,7 @@
-"""LoRA, rsLoRA and DoRA through peft, on layers found by role or name."""
+"""LoRA, rsLoRA and DoRA through peft, on layers found by role or name; and what other methods of peft share with it."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from tunelab.models.requested_targets import Target
 from tunelab.models.zero_outputs import zero_outputs_in_words
 
 
-class LoraAdapter:
-    """Low-rank updates on the layers of a network."""
+class LayerAdapter:
+    """Trained weights that peft put around layers of a network: those of LoRA, or of another of its methods."""
 
     num_virtual_tokens = 0
     num_prefix_positions = 0
@@ -40,12 +40,12 @@ class LoraAdapter:
         return {name: weight for name, weight in sorted(self._wrapped.named_parameters()) if weight.requires_grad}
 
     def virtual_embeddings(self) -> torch.Tensor:
-        """Return (0, hidden): LoRA puts nothing in front of a prompt."""
+        """Return (0, hidden): nothing stands in front of a prompt."""
         embeddings: torch.Tensor = self._wrapped.get_input_embeddings().weight
         return embeddings.new_zeros((0, embeddings.shape[1]))
 
     def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return nothing: LoRA adds no keys and values."""
+        """Return nothing: no keys and values are added."""
         return []
 
     @contextmanager
@@ -60,13 +60,13 @@ class LoraAdapter:
         write_peft_folder(folder, self._wrapped.peft_config["default"], weights)
 
 
-def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str, seed: int) -> LoraAdapter:
+def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, seed: int, **_: object) -> LayerAdapter:
     """Attach a fresh LoRA adapter to `network`, in place; its initial weights depend on `seed` alone.
 
     Raises:
         AdapterError: a target matches no layer, a setting does not fit the layers, or DoRA would divide by zero.
     """
-    targets = find_targets(network, config.target_modules)
+    targets = find_targets(network, config.target_modules, where=f"{config.section}.target_modules")
     settings = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=config.r,
@@ -75,28 +75,48 @@ def attach_lora(network: PreTrainedModel, config: LoraConfig, *, base_model: str
         bias=config.bias,
         use_rslora=config.use_rslora,
         use_dora=config.use_dora,
-        target_modules=_peft_targets(network, targets),
-        fan_in_fan_out=any(
-            isinstance(module, Conv1D) for module in network.modules()
-        ),  # GPT-2 stores its weights turned
+        target_modules=peft_names(network, {module for target in targets for module in target.modules}),
     )
     if all(type(module) is torch.nn.Linear for module in _modules(network, targets)):
         settings._register_custom_module({torch.nn.Linear: LoraLinear})
-    with torch.random.fork_rng(), _peft_without_noise():
-        torch.manual_seed(seed)
-        wrapped = peft.get_peft_model(network, settings, autocast_adapter_dtype=True)
-    _refuse_if_passed_over(network, targets)
+    adapter = attach_layers(network, settings, targets, base_model=base_model, seed=seed, section=config.section)
     if config.use_dora:
-        _refuse_to_divide_by_zero(network, targets)
+        _refuse_to_divide_by_zero(network, targets, config.section)
+    return adapter
+
+
+def attach_layers(
+    network: PreTrainedModel,
+    settings: peft.PeftConfig,
+    targets: Sequence[Target],
+    *,
+    base_model: str,
+    seed: int,
+    section: str,
+) -> LayerAdapter:
+    """Let peft put its layers around those of `network` that `targets` matched.
+
+    Raises:
+        AdapterError: peft has none for such a layer, or would put them around others than asked.
+    """
+    where = f"{section}.target_modules"
+    settings.fan_in_fan_out = any(isinstance(module, Conv1D) for module in network.modules())  # as GPT-2 stores them
+    with torch.random.fork_rng(), quiet_peft():
+        torch.manual_seed(seed)
+        try:
+            wrapped = peft.get_peft_model(network, settings, autocast_adapter_dtype=True)
+        except ValueError as error:
+            raise AdapterError(f"peft refuses these layers: {error}", where=where) from error
+    _refuse_if_passed_over(network, targets, where)
     settings.base_model_name_or_path = base_model  # peft writes the network's own path, a folder of this machine
-    return LoraAdapter(wrapped, targets)
+    return LayerAdapter(wrapped, targets)
 
 
-def load_lora(network: PreTrainedModel, folder: Path) -> LoraAdapter:
-    """Attach the LoRA adapter saved in `folder`, ready to answer."""
+def load(network: PreTrainedModel, folder: Path) -> LayerAdapter:
+    """Attach the adapter saved in `folder`, ready to answer."""
     read_peft_folder(folder)  # tells in our words what peft would search the Hub for, or choke on
     try:
-        with _peft_without_noise():
+        with quiet_peft():
             wrapped = peft.PeftModel.from_pretrained(network, str(folder), is_trainable=True, use_safetensors=True)
     except (RuntimeError, ValueError, KeyError) as error:
         remedy = "Use the base model that adapter_config.json names."
@@ -105,10 +125,10 @@ def load_lora(network: PreTrainedModel, folder: Path) -> LoraAdapter:
             f"the adapter does not fit this base model: {first_line}", where=str(folder), remedy=remedy
         ) from error
     wrapped.eval()
-    return LoraAdapter(wrapped)
+    return LayerAdapter(wrapped)
 
 
-def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target]) -> None:
+def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target], where: str) -> None:
     """Raise an AdapterError where peft wrapped other modules than asked: it rewrites the names of fused experts."""
     wrapped = {name for name, module in network.named_modules() if isinstance(module, BaseTunerLayer)}
     passed_over = [module for target in targets for module in target.modules if module not in wrapped]
@@ -117,32 +137,31 @@ def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target]) 
         reached = sorted({name for target in targets for name in target.names} - set(names.split(", ")))
         raise AdapterError(
             f"peft takes {names} of this model for parts of its fused experts and would not train {passed_over[0]}",
-            where="lora.target_modules",
+            where=where,
             remedy=f"Name the other layers: [{', '.join(reached)}].",
         )
 
 
-def _refuse_to_divide_by_zero(network: PreTrainedModel, targets: Sequence[Target]) -> None:
+def _refuse_to_divide_by_zero(network: PreTrainedModel, targets: Sequence[Target], section: str) -> None:
     """Raise an AdapterError where an output of a layer has only zero weights: DoRA gives 0/0 there, in peft as well."""
     counts = {}
     for name in dict.fromkeys(module for target in targets for module in target.modules):
         magnitudes: torch.Tensor = network.get_submodule(name).lora_magnitude_vector["default"].weight
         counts[name] = (int((magnitudes == 0).sum()), magnitudes.numel())
-    what, remedy = zero_outputs_in_words(counts)
+    what, remedy = zero_outputs_in_words(counts, section=section)
     if what:
-        raise AdapterError(what, where="lora.use_dora", remedy=remedy)
+        raise AdapterError(what, where=f"{section}.use_dora", remedy=remedy)
 
 
-def _peft_targets(network: PreTrainedModel, targets: Sequence[Target]) -> list[str]:
+def peft_names(network: PreTrainedModel, wanted: Set[str]) -> list[str]:
     """Return short names, which every engine understands, where they select just what is wanted; full names else."""
-    wanted = {module for target in targets for module in target.modules}
-    short = sorted({name for target in targets for name in target.names})
+    short = sorted({name.rsplit(".", 1)[-1] for name in wanted})
     reached = {name for name, _ in network.named_modules() if name in short or name.rsplit(".", 1)[-1] in short}
     return short if reached == wanted else sorted(wanted)
 
 
 @contextmanager
-def _peft_without_noise() -> Iterator[None]:
+def quiet_peft() -> Iterator[None]:
     with warnings.catch_warnings():
         # peft 0.21 asks transformers 5.23 by a name that is going away; nothing a user could mend.
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)

@@ -118,7 +118,7 @@ class Prefix:
         return flat
 
 
-def attach_prefix(network: PreTrainedModel, config: PrefixTuningConfig, *, base_model: str, seed: int) -> Prefix:
+def attach(network: PreTrainedModel, config: PrefixTuningConfig, *, base_model: str, seed: int, **_: object) -> Prefix:
     """Return a fresh prefix for `network`.
 
     A plain prefix starts as the keys and values that the network computes for random vocabulary: normal noise, which
@@ -154,7 +154,7 @@ def attach_prefix(network: PreTrainedModel, config: PrefixTuningConfig, *, base_
     return Prefix(network, encoder, shape, base_model=base_model)
 
 
-def load_prefix(network: PreTrainedModel, folder: Path) -> Prefix:
+def load(network: PreTrainedModel, folder: Path) -> Prefix:
     """Return the prefix saved in `folder`, ready to answer.
 
     Raises:

@@ -74,7 +74,7 @@ class SoftPrompt:
         write_peft_folder(folder, settings, {_WEIGHT: self._vectors.detach()})
 
 
-def attach_soft_prompt(
+def attach(
     network: PreTrainedModel, config: SoftPromptConfig, *, init_ids: NDArray[np.int32], base_model: str, seed: int
 ) -> SoftPrompt:
     """Return a fresh soft prompt for `network`.
@@ -97,7 +97,7 @@ def attach_soft_prompt(
     return SoftPrompt(network, vectors, base_model=base_model)
 
 
-def load_soft_prompt(network: PreTrainedModel, folder: Path) -> SoftPrompt:
+def load(network: PreTrainedModel, folder: Path) -> SoftPrompt:
     """Return the soft prompt saved in `folder`, ready to answer.
 
     Raises:

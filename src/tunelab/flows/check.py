@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tunelab.adapters.config import LoraConfig
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
@@ -160,7 +159,6 @@ def context_of(
     """Return what the checks look at; `train` hands them the same. Without a schedule, no run is planned."""
     num_held_out = len(dataset.held_out_sequences)
     positions = max_positions(folder)
-    virtual = 0 if isinstance(recipe.adapter, LoraConfig) else recipe.adapter.number_of_virtual_tokens
     return CheckContext(
         dataset=dataset,
         skips_bad_rows=recipe.data.bad_rows == "skip",
@@ -168,7 +166,7 @@ def context_of(
         has_template=renderer.has_template,
         max_length=recipe.data.max_length,
         bos_id=renderer.bos_id,
-        max_positions=None if positions is None else positions - virtual,
+        max_positions=None if positions is None else positions - recipe.adapter.num_positions,
         train_samples=recipe.data.train_samples,
         planned=None if schedule is None else planned_run(recipe, schedule, num_held_out=num_held_out),
         config=recipe.checks,

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from tunelab.adapters.config import LoraConfig, PrefixTuningConfig
-from tunelab.errors import counted
 from tunelab.evaluation.report import Answer, HeldOutLoss, Report, Setting, Side, compare
 from tunelab.evaluation.report_html import to_html
 from tunelab.files import write_file
@@ -15,7 +13,6 @@ from tunelab.flows.training.plan import held_out_batches
 from tunelab.generation.completion import Sampling
 from tunelab.generation.decode import longest_prompt
 from tunelab.generation.generate import generate
-from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.held_out_loss import held_out_loss
 from tunelab.workspace import Run
@@ -65,7 +62,7 @@ def compare_run(
     setting = Setting(
         run=run.id,
         base_model=opened.recipe.model.base_model,
-        adapter=describe_adapter(opened.recipe),
+        adapter=opened.recipe.adapter.describe(),
         data=held_out.description,
         max_new_tokens=sampling.max_new_tokens,
         temperature=sampling.temperature,
@@ -109,19 +106,6 @@ def _loss(opened: OpenedRun, sequences: Sequence[Rendered]) -> HeldOutLoss:
     share = recipe.batching.share_prefixes
     loss, num_tokens = held_out_loss(opened.model.network, opened.adapter, sequences, batches, share=share)
     return HeldOutLoss(mean=loss if num_tokens else None, num_sequences=len(sequences), num_trained_tokens=num_tokens)
-
-
-def describe_adapter(recipe: Recipe) -> str:
-    """Return the adapter in words, e.g. ``LoRA, rank 16 on all-linear``."""
-    adapter = recipe.adapter
-    if isinstance(adapter, LoraConfig):
-        targets = adapter.target_modules
-        on = targets if isinstance(targets, str) else ", ".join(targets)
-        return f"{'DoRA' if adapter.use_dora else 'LoRA'}, rank {adapter.r} on {on}"
-    if isinstance(adapter, PrefixTuningConfig):
-        through = f", through {adapter.encoder_hidden_size} hidden units" if adapter.prefix_projection else ""
-        return f"prefix, {counted(adapter.number_of_virtual_tokens, 'position')}{through}"
-    return f"soft prompt, {counted(adapter.number_of_virtual_tokens, 'virtual token')}"
 
 
 def _named(on_progress: OnProgress | None, side: str) -> Callable[[int, int], None] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import load_adapter
-from tunelab.adapters.config import LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.kinds import kind_of
 from tunelab.adapters.peft_folder import read_peft_settings
 from tunelab.errors import AdapterError, ModelError, RecipeError, RunError
 from tunelab.flows.facts import RunFacts, read_facts
@@ -17,8 +17,6 @@ from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.workspace import Run
-
-_PEFT_TYPES = {LoraConfig: "LORA", SoftPromptConfig: "PROMPT_TUNING", PrefixTuningConfig: "PREFIX_TUNING"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +76,7 @@ def read_run_recipe(run: Run) -> ResolvedRecipe:
 
 
 def _refuse_another_kind(run: Run, recipe: Recipe) -> None:
-    trained = _PEFT_TYPES[type(recipe.adapter)]
+    trained = kind_of(recipe.adapter).peft_type
     present = read_peft_settings(run.adapter).get("peft_type")
     if present != trained:
         raise AdapterError(

@@ -13,7 +13,6 @@ import numpy as np
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
-from tunelab.adapters.config import SoftPromptConfig
 from tunelab.batching.config import BatchingConfig
 from tunelab.dataset.gather import gather
 from tunelab.errors import RunError, StorageError
@@ -217,8 +216,7 @@ def _with_what_stands(error: StorageError, run: Run) -> StorageError:
 
 
 def _init_ids(recipe: Recipe, renderer: Renderer) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    adapter = recipe.adapter
-    text = adapter.init_prompt if isinstance(adapter, SoftPromptConfig) else None
+    text = recipe.adapter.initial_text
     return np.asarray(renderer.encode(text) if text else [], dtype=np.int32)
 
 

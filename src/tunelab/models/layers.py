@@ -12,8 +12,10 @@ from transformers.pytorch_utils import Conv1D
 from tunelab.models.requested_targets import Target, match_targets, role_of
 
 
-def find_targets(network: PreTrainedModel, wishes: str | Sequence[str]) -> list[Target]:
-    """Return what each wish matches in `network`, which may lie on the meta device.
+def find_targets(
+    network: PreTrainedModel, wishes: str | Sequence[str], *, where: str = "lora.target_modules"
+) -> list[Target]:
+    """Return what each wish matches in `network`, which may lie on the meta device; `where` is the setting of them.
 
     Raises:
         AdapterError: as `match_targets` does.
@@ -25,6 +27,7 @@ def find_targets(network: PreTrainedModel, wishes: str | Sequence[str]) -> list[
         wishes,
         kind=getattr(network.config, "model_type", "this model"),
         num_layers=int(getattr(network.config.get_text_config(), "num_hidden_layers", 0)),
+        where=where,
         read_around=around,
     )
 

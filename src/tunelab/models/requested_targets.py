@@ -64,6 +64,7 @@ def match_targets(
     *,
     kind: str,
     num_layers: int,
+    where: str = "lora.target_modules",
     read_around: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[Target]:
     """Return what each wish matches.
@@ -73,6 +74,7 @@ def match_targets(
         wishes: a role (`attention`, `mlp`, `all-linear`, `embeddings`), a module name, or several of them.
         kind: of the model, as its config names it.
         num_layers: of the network.
+        where: the setting that holds them.
         read_around: modules that look like the others and cannot be adapted.
 
     Raises:
@@ -82,8 +84,8 @@ def match_targets(
     wanted = [wishes] if isinstance(wishes, str) else list(wishes)
     unmatched = [wish for wish in wanted if not _match(wish, modules)]
     if unmatched:
-        _refuse_read_around(kind, [wish for wish in unmatched if _match(wish, around)])
-        _refuse(kind, unmatched, modules)
+        _refuse_read_around(kind, [wish for wish in unmatched if _match(wish, around)], where)
+        _refuse(kind, unmatched, modules, where)
     return [
         Target(
             wish=wish,
@@ -115,17 +117,17 @@ def role_of(name: str) -> str:
     return "linear"
 
 
-def _refuse_read_around(kind: str, wishes: Sequence[str]) -> None:
+def _refuse_read_around(kind: str, wishes: Sequence[str], where: str) -> None:
     if wishes:
         raise AdapterError(
             f"{', '.join(wishes)} of {kind} cannot be adapted: its kernels read the weights "
             "around the layer, so that what is trained would not be used",
-            where="lora.target_modules",
+            where=where,
             remedy="Take all-linear, which leaves such layers out, or other names.",
         )
 
 
-def _refuse(kind: str, unmatched: Sequence[str], modules: Mapping[str, tuple[int, int]]) -> None:
+def _refuse(kind: str, unmatched: Sequence[str], modules: Mapping[str, tuple[int, int]], where: str) -> None:
     names = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in modules))
     fused = sorted({here for wish in unmatched for here in _FUSED.get(wish, ()) if here in names})
     split = [here for here in names for wish in unmatched if wish in _FUSED.get(here, ())]
@@ -134,7 +136,7 @@ def _refuse(kind: str, unmatched: Sequence[str], modules: Mapping[str, tuple[int
     hints += [] if hints else dict.fromkeys(did_you_mean(wish, names) for wish in unmatched)
     raise AdapterError(
         f"{', '.join(unmatched)} match{'es' if len(unmatched) == 1 else ''} no layer of {kind}",
-        where="lora.target_modules",
+        where=where,
         expected=f"names among {', '.join(names)}",
         remedy=f"{' '.join(hints)} Or name a role: {', '.join(ROLES)}.",
     )

@@ -39,8 +39,11 @@ def count_zero_outputs(folder: Path, weights: StoredWeights, modules: Iterable[s
     return counts
 
 
-def zero_outputs_in_words(counts: Mapping[str, tuple[int, int]]) -> tuple[str, str]:
-    """Return what is wrong where DoRA meets outputs without weights, and the remedy; nothing where it meets none."""
+def zero_outputs_in_words(counts: Mapping[str, tuple[int, int]], *, section: str = "lora") -> tuple[str, str]:
+    """Return what is wrong where DoRA meets outputs without weights, and the remedy; nothing where it meets none.
+
+    `section` is that of the adapter in its recipe.
+    """
     names = dict.fromkeys((name.rsplit(".", 1)[-1] for name in counts), 0)
     for name, (count, _) in counts.items():
         names[name.rsplit(".", 1)[-1]] += count
@@ -49,12 +52,12 @@ def zero_outputs_in_words(counts: Mapping[str, tuple[int, int]]) -> tuple[str, s
     per_name = ", ".join(f"{name} {count:,}" for name, count in names.items() if count)
     first = next(name for name, (count, _) in counts.items() if count)
     whole = [name for name, count in names.items() if not count]
-    others = f", or take only layers without such rows: lora.target_modules=[{', '.join(whole)}]" if whole else ""
+    others = f", or take only layers without such rows: {section}.target_modules=[{', '.join(whole)}]" if whole else ""
     zeros, outputs = counts[first]
     return (
         "DoRA divides by the norm of each output's weights, and they are all zero in "
         f"{zeros:,} of {outputs:,} rows of {first} (such rows: {per_name})",
-        f"Train LoRA without it: lora.use_dora=false{others}.",
+        f"Train LoRA without it: {section}.use_dora=false{others}.",
     )
 
 

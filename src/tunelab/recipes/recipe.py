@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import reduce
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.config import AdapterConfig
+from tunelab.adapters.kinds import KINDS
 from tunelab.batching.config import BatchingConfig
 from tunelab.checks.config import ChecksConfig
 from tunelab.dataset.config import DataConfig
@@ -18,27 +19,27 @@ from tunelab.files import sha256_text
 from tunelab.models.config import ModelConfig
 from tunelab.training.config import TrainingConfig
 
-ADAPTERS: dict[str, type[AdapterConfig]] = {
-    "lora": LoraConfig,
-    "soft_prompt": SoftPromptConfig,
-    "prefix_tuning": PrefixTuningConfig,
-}
+ADAPTERS = {kind.section: kind.config for kind in KINDS}
+"""Section name -> the class of its settings; a recipe has one of them."""
 
 
-class Recipe(BaseModel):
-    """Everything that decides what comes out of a run, except the data themselves."""
-
+class _BaseAndData(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelConfig = Field(default_factory=ModelConfig, description="The base model.")
     data: DataConfig = Field(default_factory=DataConfig, description="The rows, and how they are read.")
-    lora: LoraConfig | None = Field(
-        None, description="A LoRA adapter; the one that is trained where no method is named."
-    )
-    soft_prompt: SoftPromptConfig | None = Field(None, description="A soft prompt, instead of LoRA.")
-    prefix_tuning: PrefixTuningConfig | None = Field(
-        None, description="Trained keys and values before those of every layer, instead of LoRA."
-    )
+
+
+if TYPE_CHECKING:
+    _WithAdapters = _BaseAndData
+else:
+    _ADAPTER_FIELDS = {kind.section: (kind.config | None, Field(None, description=kind.summary)) for kind in KINDS}
+    _WithAdapters = create_model("_WithAdapters", __base__=_BaseAndData, **_ADAPTER_FIELDS)
+
+
+class Recipe(_WithAdapters):
+    """Everything that decides what comes out of a run, except the data themselves."""
+
     batching: BatchingConfig = Field(default_factory=BatchingConfig, description="How sequences meet in steps.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How the adapter is trained.")
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig, description="What is measured afterwards.")
@@ -60,7 +61,8 @@ class Recipe(BaseModel):
     @property
     def adapter(self) -> AdapterConfig:
         """The settings of the adapter that is trained."""
-        return cast(AdapterConfig, self.lora or self.soft_prompt or self.prefix_tuning)
+        sections: Iterator[AdapterConfig | None] = (getattr(self, name) for name in ADAPTERS)
+        return next(config for config in sections if config is not None)
 
 
 def _sections() -> Iterator[tuple[str, type[BaseModel]]]:

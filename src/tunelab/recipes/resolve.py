@@ -194,9 +194,7 @@ def _remarks(recipe: Recipe, layer: Layer) -> list[str]:
     remarks = []
     if not any(key.partition(".")[0] in ADAPTERS for key in layer):
         remarks.append("No method is named: a LoRA adapter with its defaults is trained.")
-    prefix = recipe.prefix_tuning
-    if prefix and not prefix.prefix_projection and "prefix_tuning.encoder_hidden_size" in layer:
-        remarks.append("prefix_tuning.encoder_hidden_size has no effect: prefix_projection is false.")
+    remarks += recipe.adapter.remarks({key.partition(".")[2] for key in layer if key.partition(".")[0] in ADAPTERS})
     training = recipe.training
     if training.num_warmup_steps and not training.lr_scheduler_type.endswith("_with_warmup"):
         steps, name = training.num_warmup_steps, training.lr_scheduler_type

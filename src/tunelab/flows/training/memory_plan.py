@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.adapters.config import LoraConfig
-from tunelab.adapters.trainable_weights import count_trainable
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
@@ -44,7 +42,7 @@ def planned_model(
         targets, unmatched, remedy = (), f"{error.where}: {error.what}", error.remedy
     divides_by_zero, divides_remedy = _zero_outputs(recipe, folder, weights, targets)
     device = _device(recipe, weights)
-    num_trainable = count_trainable(recipe.adapter, targets=targets, sizes=sizes)
+    num_trainable = recipe.adapter.num_trained(targets=targets, sizes=sizes)
     return PlannedModel(
         targets=targets,
         unmatched=unmatched,
@@ -62,17 +60,21 @@ def planned_model(
 
 
 def _targets(recipe: Recipe, weights: StoredWeights, sizes: Sizes) -> list[Target]:
-    if not isinstance(recipe.adapter, LoraConfig):
-        return []
-    wishes = recipe.adapter.target_modules
-    return match_targets(weights.layers, wishes, kind=weights.kind, num_layers=sizes.layers)
+    return match_targets(
+        weights.layers,
+        recipe.adapter.requested_targets,
+        kind=weights.kind,
+        num_layers=sizes.layers,
+        where=f"{recipe.adapter.section}.target_modules",
+    )
 
 
 def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets: Sequence[Target]) -> tuple[str, str]:
-    if not isinstance(recipe.adapter, LoraConfig) or not recipe.adapter.use_dora:
+    if not recipe.adapter.divides_by_outputs:
         return "", ""
     modules = (module for target in targets for module in target.modules)
-    return zero_outputs_in_words(count_zero_outputs(folder, weights, modules))
+    counts = count_zero_outputs(folder, weights, modules)
+    return zero_outputs_in_words(counts, section=recipe.adapter.section)
 
 
 def _device(recipe: Recipe, weights: StoredWeights) -> _Device:

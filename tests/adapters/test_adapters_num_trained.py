@@ -8,7 +8,7 @@ import pytest
 from tiny_model import save_tiny_model
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
-from tunelab.adapters.trainable_weights import count_trainable
+from tunelab.adapters.ia3 import Ia3Config
 from tunelab.models.config import ModelConfig
 from tunelab.models.estimate import sizes_in
 from tunelab.models.load_model import load_model
@@ -23,6 +23,8 @@ from tunelab.models.weight_headers import read_headers
         LoraConfig(r=8, target_modules=("mlp", "q_proj")),
         LoraConfig(r=4, use_dora=True),
         SoftPromptConfig(number_of_virtual_tokens=5),
+        Ia3Config(),
+        Ia3Config(target_modules=("mlp", "q_proj")),
         PrefixTuningConfig(number_of_virtual_tokens=5),
         PrefixTuningConfig(number_of_virtual_tokens=5, prefix_projection=True, encoder_hidden_size=7),
     ],
@@ -33,9 +35,8 @@ def test_the_count_is_that_of_the_attached_adapter(config: AdapterConfig, tmp_pa
     weights, sizes = read_headers(folder), sizes_in(folder)
     assert weights is not None
     assert sizes is not None
-    wishes = config.target_modules if isinstance(config, LoraConfig) else ()
-    targets = match_targets(weights.layers, wishes, kind="llama", num_layers=sizes.layers)
+    targets = match_targets(weights.layers, config.requested_targets, kind="llama", num_layers=sizes.layers)
     network = load_model(folder, ModelConfig(base_model=str(folder))).network
     adapter = attach(network, config, init_ids=np.zeros(0, dtype=np.int32), base_model="tiny", seed=0)
     trained = sum(weight.numel() for weight in adapter.named_parameters().values())
-    assert count_trainable(config, targets=targets, sizes=sizes) == trained > 0
+    assert config.num_trained(targets=targets, sizes=sizes) == trained > 0

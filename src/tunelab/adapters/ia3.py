@@ -1,0 +1,59 @@
+"""(IA)³ through peft: factors on what layers put out, in an MLP on what they take in. Imports no torch by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from tunelab.adapters.config import AdapterConfig, in_words
+from tunelab.models.estimate import Sizes
+from tunelab.models.requested_targets import Target, role_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from tunelab.adapters.lora import LayerAdapter
+
+
+class Ia3Config(AdapterConfig):
+    """One factor for each output of a layer, in an MLP for each input: (IA)³."""
+
+    section = "ia3"
+
+    target_modules: str | tuple[str, ...] = Field(
+        "all-linear", description="Layers by role (attention, mlp, all-linear) or by name; each must match."
+    )
+
+    def describe(self) -> str:
+        """Return method and targets."""
+        return f"(IA)³ on {in_words(self.target_modules)}"
+
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+        """Return the number of factors."""
+        pairs = [pair for target in targets for pair in zip(target.modules, target.shapes, strict=True)]
+        return sum(inputs if role_of(name) == "mlp" else outputs for name, (inputs, outputs) in pairs)
+
+
+def attach(network: PreTrainedModel, config: Ia3Config, *, base_model: str, seed: int, **_: object) -> LayerAdapter:
+    """Attach fresh factors, all of them 1, to `network`, in place."""
+    import peft
+
+    from tunelab.adapters.lora import attach_layers, peft_names
+    from tunelab.models.layers import find_targets
+
+    targets = find_targets(network, config.target_modules, where=f"{config.section}.target_modules")
+    modules = {module for target in targets for module in target.modules}
+    inner = peft_names(network, {module for module in modules if role_of(module) == "mlp"})
+    names = [*peft_names(network, modules), *inner]  # peft requires the inner ones among them
+    settings = peft.IA3Config(task_type="CAUSAL_LM", target_modules=names, feedforward_modules=inner)
+    return attach_layers(network, settings, targets, base_model=base_model, seed=seed, section=config.section)
+
+
+def load(network: PreTrainedModel, folder: Path) -> LayerAdapter:
+    """Attach the factors saved in `folder`, ready to answer."""
+    from tunelab.adapters import lora
+
+    return lora.load(network, folder)

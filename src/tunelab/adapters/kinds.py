@@ -1,0 +1,60 @@
+"""The kinds of adapters there are, each with its section of a recipe. Imports no torch."""
+
+from dataclasses import dataclass
+
+from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.ia3 import Ia3Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of adapter."""
+
+    summary: str
+    """What the reference of settings says of its section of a recipe."""
+    config: type[AdapterConfig]
+    """The settings of that section; their docstring says what is trained."""
+    peft_type: str
+    """What adapter_config.json calls it."""
+    module: str
+    """Imported when an adapter is attached: `attach(network, config, *, init_ids, base_model, seed)` returns a fresh
+    adapter, `load(network, folder)` one that was saved."""
+
+    @property
+    def section(self) -> str:
+        """Name of the section."""
+        return self.config.section
+
+
+KINDS = (
+    Kind(
+        summary="A LoRA adapter; the one that is trained where no method is named.",
+        config=LoraConfig,
+        peft_type="LORA",
+        module="tunelab.adapters.lora",
+    ),
+    Kind(
+        summary="A soft prompt, instead of LoRA.",
+        config=SoftPromptConfig,
+        peft_type="PROMPT_TUNING",
+        module="tunelab.adapters.soft_prompt",
+    ),
+    Kind(
+        summary="Trained keys and values before those of every layer, instead of LoRA.",
+        config=PrefixTuningConfig,
+        peft_type="PREFIX_TUNING",
+        module="tunelab.adapters.prefix_tuning",
+    ),
+    Kind(
+        summary="Trained factors on what layers put out or take in (IA³), instead of LoRA.",
+        config=Ia3Config,
+        peft_type="IA3",
+        module="tunelab.adapters.ia3",
+    ),
+)
+"""Every kind, in the order of a recipe. A new one is a file of its own and a row here."""
+
+
+def kind_of(config: AdapterConfig) -> Kind:
+    """Return the kind whose settings `config` are."""
+    return next(kind for kind in KINDS if kind.config is type(config))
