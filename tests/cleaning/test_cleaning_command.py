@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from cleaned_files import chat, write_rows
 
+from cleaned_files import chat, write_rows
 from tunelab.cli.main import run
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cleaned_files import chat, clean, counts, kept, rejected, write_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cleaned_files import chat, clean, counts, kept, rejected, write_rows
 from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.errors import DataError

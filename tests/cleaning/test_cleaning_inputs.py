@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from cleaned_files import chat, clean, kept, rejected, write_rows
 
+from cleaned_files import chat, clean, kept, rejected, write_rows
 from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cli.main import run

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cleaned_files import chat, clean, counts, kept, rejected, write_rows
 
+from cleaned_files import chat, clean, counts, kept, rejected, write_rows
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.errors import RecipeError
 from tunelab.starter import NANO_FOLDER

@@ -4,10 +4,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from cleaned_files import chat, clean, kept, write_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cleaned_files import chat, clean, kept, write_rows
 from tunelab.sources import SourceConfig, locate_data
 
 

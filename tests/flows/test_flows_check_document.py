@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows_files import row, rows, write_recipe, write_rows
 from jsonschema import Draft202012Validator
 
+from flows_files import row, rows, write_recipe, write_rows
 from tunelab.checks.report.document import json_schema
 from tunelab.cli.main import run
 

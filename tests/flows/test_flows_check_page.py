@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from flows_files import row, rows, write_recipe, write_rows
 
+from flows_files import row, rows, write_recipe, write_rows
 from tunelab.cli.main import run
 
 EVIL = '<script>alert(1)</script><img src="https://evil.example/a.png" onerror="x()">\x1b[2J</pre></style>'
