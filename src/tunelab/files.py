@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,6 +97,19 @@ def read_small_file(path: Path, *, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise OSError(errno.EFBIG, f"larger than {max_bytes / 2**20:g} MiB", str(path))
     return content
+
+
+def cache_folder(name: str, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where something of that name is kept: in `TUNELAB_CACHE`, or in `tunelab` in the user's cache folder.
+
+    None if `TUNELAB_CACHE` is set and empty: nothing is kept then.
+    """
+    if (chosen := environment.get("TUNELAB_CACHE")) is not None:
+        return Path(chosen).expanduser() / name if chosen else None
+    home = environment.get("XDG_CACHE_HOME") or environment.get("HOME")
+    if not home:
+        return None
+    return Path(home, *(() if environment.get("XDG_CACHE_HOME") else (".cache",)), "tunelab", name)
 
 
 def remove_leftovers(folder: Path) -> None:

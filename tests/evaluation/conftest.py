@@ -10,9 +10,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunelab.adapters.attach import attach
-from tunelab.flows.facts import RunFacts
 from tunelab.models.load_model import load_model
 from tunelab.recipes import Recipe, to_yaml
+from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.starter import NANO_FOLDER
 from tunelab.workspace import Run
@@ -79,8 +79,9 @@ def make_run(tmp_path: Path, model_folder: Path):
         run.adapter.mkdir()
         adapter.save(run.adapter)
         renderer = load_renderer(model_folder, recipe.data, base=run.path)
-        facts = RunFacts(base_model="base", template_sha256=renderer.template_hash, rendered_on=date.today())
-        run.write_manifest(facts.to_json())
+        run.write_manifest(
+            Manifest(base_model="base", template_sha256=renderer.template_hash, rendered_on=date.today())
+        )
         return run
 
     return make

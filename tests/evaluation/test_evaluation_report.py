@@ -7,22 +7,13 @@ from html.parser import HTMLParser
 import pytest
 
 from tunelab.errors import RunError
-from tunelab.evaluation.report import (
-    Answer,
-    Difference,
-    HeldOutLoss,
-    LeftOut,
-    Question,
-    Report,
-    Setting,
-    Side,
-    compare,
-    read_report,
-)
+from tunelab.evaluation.comparison import compare
+from tunelab.evaluation.report import ComparisonSetting, Difference, Report, read_report
 from tunelab.evaluation.report_html import mark_differences, to_html
 from tunelab.evaluation.report_words import headline, totals_table
+from tunelab.evaluation.samples import HeldOutLoss, Question, SampledAnswer, Side, UnaskedRows
 
-SETTING = Setting(
+SETTING = ComparisonSetting(
     run="taxonomy-1",
     base_model="nano",
     adapter="LoRA, rank 16",
@@ -34,7 +25,7 @@ SETTING = Setting(
 
 
 def side(texts: list[str], *, loss: float | None = 1.0, stopped: bool = True) -> Side:
-    answers = tuple(Answer(text=text, stopped=stopped, num_tokens=len(text)) for text in texts)
+    answers = tuple(SampledAnswer(text=text, stopped=stopped, num_tokens=len(text)) for text in texts)
     return Side(answers=answers, loss=HeldOutLoss(mean=loss, num_sequences=len(texts), num_trained_tokens=99))
 
 
@@ -51,7 +42,7 @@ def ordinary() -> Report:
     base = [*(["no idea"] * 19), references[19]]
     return compare(
         side(base, loss=3.0, stopped=False), side(tuned, loss=0.5), questions(references), setting=SETTING,
-        left_out=[LeftOut(reason="the reference was cut", count=2, example="test.jsonl:77")],
+        left_out=[UnaskedRows(reason="the reference was cut", count=2, example="test.jsonl:77")],
     )  # fmt: skip
 
 
@@ -145,10 +136,10 @@ class Seen(HTMLParser):
 def test_hostile_text_stays_text_on_the_page():
     report = compare(
         side([HOSTILE, HOSTILE]), side([HOSTILE, "x"]), questions(["ref", HOSTILE], asked=HOSTILE, prompt=HOSTILE),
-        setting=Setting(
+        setting=ComparisonSetting(
             run=HOSTILE, base_model=HOSTILE, adapter=HOSTILE, data=HOSTILE, max_new_tokens=1, temperature=0.7, seed=1
         ),
-        left_out=[LeftOut(reason=HOSTILE, count=1, example=HOSTILE)],
+        left_out=[UnaskedRows(reason=HOSTILE, count=1, example=HOSTILE)],
     )  # fmt: skip
     plain = compare(
         side(["a", "a"]), side(["a", "x"]), questions(["ref", "a"]), setting=report.setting, left_out=report.left_out

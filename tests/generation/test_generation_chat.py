@@ -7,6 +7,7 @@ from tunelab.conversations import Message
 from tunelab.errors import ModelError
 from tunelab.flows.chat import Chat
 from tunelab.generation.completion import Sampling
+from tunelab.generation.responder import Responder
 
 
 class Letters:
@@ -37,8 +38,10 @@ def talk(network, virtual):
             "system_prompt": "be kind",
             "tools": (),
             "sampling": Sampling(max_new_tokens=8),
+            **changes,
         }
-        return Chat(**{**settings, **changes})
+        own = {name: settings.pop(name) for name in ("system_prompt", "tools")}
+        return Chat(responder=Responder(**settings), **own)
 
     return make
 

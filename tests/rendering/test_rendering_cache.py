@@ -15,8 +15,9 @@ from small_models import CHATML, assistant, byte_level, conversation, save_model
 
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.errors import DataError
+from tunelab.files import cache_folder
 from tunelab.rendering.bulk import cache as room
-from tunelab.rendering.bulk.cache import cache_folder, render_cached
+from tunelab.rendering.bulk.cache import render_cached
 from tunelab.rendering.config import RenderingConfig
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered, RenderedSet
@@ -309,11 +310,11 @@ def test_the_entries_used_longest_ago_make_room(tmp_path: Path, renders: list[in
 
 
 def test_the_folder_is_the_users_and_can_be_named_or_switched_off(tmp_path: Path) -> None:
-    assert cache_folder({"TUNELAB_CACHE": str(tmp_path), "HOME": "/h"}) == tmp_path / "rendered"
-    assert cache_folder({"TUNELAB_CACHE": "", "HOME": "/h"}) is None
-    assert cache_folder({"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == Path("/c/tunelab/rendered")
-    assert cache_folder({"HOME": "/h"}) == Path("/h/.cache/tunelab/rendered")
-    assert cache_folder({}) is None
+    assert cache_folder("rendered", {"TUNELAB_CACHE": str(tmp_path), "HOME": "/h"}) == tmp_path / "rendered"
+    assert cache_folder("rendered", {"TUNELAB_CACHE": "", "HOME": "/h"}) is None
+    assert cache_folder("rendered", {"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == Path("/c/tunelab/rendered")
+    assert cache_folder("rendered", {"HOME": "/h"}) == Path("/h/.cache/tunelab/rendered")
+    assert cache_folder("rendered", {}) is None
 
 
 def test_nobody_else_may_read_the_folder(tmp_path: Path) -> None:

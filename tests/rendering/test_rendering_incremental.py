@@ -1,4 +1,4 @@
-"""One rendering of a conversation gives the texts of the shorter ones in it, if the template reads no later messages."""
+"""One rendering of a conversation gives the texts of the shorter ones in it, if the template reads no later message."""
 
 import random
 from collections.abc import Callable, Iterator

@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from tunelab.errors import RunError
 from tunelab.files import sha256_file, sha256_text
+from tunelab.registry import Manifest
 from tunelab.workspace import MARKER, Run, Workspace, find_workspace, name_of_run
 
 
@@ -121,16 +124,16 @@ def test_the_manifest_names_every_file_of_the_adapter_with_its_hash(tmp_path: Pa
     (run.adapter / "adapter_config.json").write_text("{}")
     (run.adapter / "deep" / "w.safetensors").write_bytes(b"\x00\x01")
     assert not run.is_finished
-    run.write_manifest({"loss": 1.5})
+    manifest = Manifest(base_model="nano", template_sha256="ab", rendered_on=date(2026, 1, 2), held_out_loss=1.5)
+    run.write_manifest(manifest)
     assert run.is_finished
-    assert json.loads(run.manifest_file.read_text()) == {
-        "loss": 1.5,
-        "run_id": run.id,
-        "files": {
-            "adapter_config.json": sha256_text("{}"),
-            "deep/w.safetensors": sha256_file(run.adapter / "deep" / "w.safetensors"),
-        },
+    written = json.loads(run.manifest_file.read_text())
+    assert (written["held_out_loss"], written["run_id"]) == (1.5, run.id)
+    assert written["files"] == {
+        "adapter_config.json": sha256_text("{}"),
+        "deep/w.safetensors": sha256_file(run.adapter / "deep" / "w.safetensors"),
     }
+    assert run.read_manifest() == replace(manifest, run_id=run.id, files=written["files"])
 
 
 HOLDER = """

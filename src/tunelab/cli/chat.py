@@ -1,4 +1,4 @@
-"""`tunelab chat RUN`: talk to a tuned model, or to its base."""
+"""`tunelab chat MODEL`: talk to a tuned model, or to a base model."""
 
 from __future__ import annotations
 
@@ -9,43 +9,81 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunelab.cli.console import harmless, say
-from tunelab.errors import UserError
+from tunelab.cli.sampling_options import MinP, RepetitionPenalty, Seed, Stop, Temperature, TopK, TopP
+from tunelab.errors import RunError, UserError
+from tunelab.models.locate_model import EMBEDDED_MODELS
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
     from tunelab.flows.chat import Chat
+    from tunelab.workspace import Run
 
 _HELP = "/reset forgets the conversation, /quit ends (so does Ctrl+D), Ctrl+C breaks a reply off."
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", hidden=True)],
+    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
     prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", hidden=True)] = None,
     base: Annotated[bool, typer.Option("--base", help="Talk to the base model, without the adapter.")] = False,
-    temperature: Annotated[
-        float | None,
-        typer.Option(min=0, max=2, metavar="NUMBER", help="0 is greedy; default: the recipe's evaluation.temperature."),
-    ] = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    top_k: TopK = None,
+    min_p: MinP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    stop: Stop = None,
+    seed: Seed = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest reply, in tokens.")] = 512,
 ) -> None:
     """Talk to a tuned model, or to its base, with the template and system prompt it was trained with.
 
-    RUN is a run's id, the beginning of one, its folder, or the word latest. PROMPT is answered, and the command ends;
-    without it, the question comes from a pipe or the keyboard.
+    MODEL is a run's id, the beginning of one, its folder, or the word latest; or the folder of an adapter or of a base
+    model, or nano, the embedded one. PROMPT is answered, and the command ends; without it, the question comes from a
+    pipe or the keyboard.
     """
     from tunelab.flows.chat import open_chat  # brings torch: not before the arguments are known to be good
 
-    found = find_workspace(Path.cwd()).find_run(run)
+    found = _find(model)
     if prompt is None and not sys.stdin.isatty():
         prompt = sys.stdin.read()
     if prompt is not None and not prompt.strip():
         raise UserError("there is nothing to answer", where="prompt", expected="some text")
-    chat = open_chat(found, base=base, temperature=temperature, max_new_tokens=max_new_tokens)
+    chat = open_chat(
+        found,
+        base=base,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        stop_strings=stop or None,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+    )
     if prompt is not None:
         _print_reply(chat, prompt)
     else:
-        say(f"{found.id}{' (base model)' if base else ''}. {_HELP}", style="dim")
+        name = found if isinstance(found, str) else found.id
+        say(f"{name}{' (base model)' if base else ''}. {_HELP}", style="dim")
         _talk(chat)
+
+
+def _find(reference: str) -> Run | str:
+    """Return the run that a user names, else the folder or name of an adapter or a base model.
+
+    Raises:
+        RunError: there is none of these.
+    """
+    folder = Path(reference).expanduser()
+    if any((folder / name).is_file() for name in ("adapter_config.json", "config.json")):
+        return reference
+    try:
+        return find_workspace(Path.cwd()).find_run(reference)
+    except RunError as error:
+        if reference in EMBEDDED_MODELS:
+            return reference
+        others = f"the folder of an adapter or of a base model, or {' or '.join(EMBEDDED_MODELS)}"
+        expected = f"{error.expected}, {others}" if error.expected else f"a run, {others}"
+        raise RunError(error.what, where=error.where, expected=expected, remedy=error.remedy) from None
 
 
 def _talk(chat: Chat) -> None:

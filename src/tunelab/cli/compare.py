@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunelab.cli.console import console, harmless, named, print_table, say
+from tunelab.cli.sampling_options import MinP, RepetitionPenalty, Seed, Stop, Temperature, TopK, TopP
 from tunelab.errors import counted
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
-    from tunelab.evaluation.report import Report, ReportRow
+    from tunelab.evaluation.report import ComparedRow, Report
     from tunelab.workspace import Run
 
 _SHOWN_CHARACTERS = 600
@@ -26,10 +27,13 @@ def command(
         int | None,
         typer.Option(min=1, metavar="N", help="Rows to answer; default: the recipe's evaluation.num_examples."),
     ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(min=0, max=2, metavar="NUMBER", help="0 is greedy; default: the recipe's evaluation.temperature."),
-    ] = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    top_k: TopK = None,
+    min_p: MinP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    stop: Stop = None,
+    seed: Seed = None,
     max_new_tokens: Annotated[
         int | None,
         typer.Option(
@@ -44,8 +48,20 @@ def command(
     RUN is a run's id, the beginning of one, its folder, or the word latest.
     """
     found = find_workspace(Path.cwd()).find_run(run)
-    settings = {"num_examples": num_examples, "temperature": temperature, "max_new_tokens": max_new_tokens}
-    compare_and_print(found, show=show, file=file, **settings)
+    compare_and_print(
+        found,
+        show=show,
+        file=file,
+        num_examples=num_examples,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        stop_strings=stop or None,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+    )
 
 
 def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settings: Any) -> Report:
@@ -79,12 +95,12 @@ def print_report(report: Report, *, show: int) -> None:
     say(headline(report), style="bold")
 
 
-def _spread(rows: tuple[ReportRow, ...], count: int) -> list[ReportRow]:
+def _spread(rows: tuple[ComparedRow, ...], count: int) -> list[ComparedRow]:
     count = min(count, len(rows))
     return [rows[index * len(rows) // count] for index in range(count)]
 
 
-def _print_row(row: ReportRow) -> None:
+def _print_row(row: ComparedRow) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text

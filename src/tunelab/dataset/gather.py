@@ -13,7 +13,8 @@ from tunelab.dataset.cleaned import Rejected, clean_for, in_words, rejected_rows
 from tunelab.dataset.config import DataConfig
 from tunelab.dataset.dataset import Dataset
 from tunelab.errors import DataError, counted
-from tunelab.rendering.bulk.cache import cache_folder, render_cached
+from tunelab.files import cache_folder
+from tunelab.rendering.bulk.cache import render_cached
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Row, SourceFile, locate_data, read_rows, refuse, sample
 from tunelab.sources.text_stream import OnBad
@@ -89,7 +90,7 @@ def gather(
         notes += left_out
     held_out = sample(held_out_found, data.eval_samples, seed)
     notes += _drawn(len(held_out), len(held_out_found), "held-out")
-    folder = cache_folder()
+    folder = cache_folder("rendered")
     longest = data.eval_max_length or data.max_length
     rendered = [
         render_cached(

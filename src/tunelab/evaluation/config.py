@@ -1,10 +1,15 @@
 """Settings of the comparison of base and tuned model."""
 
+from dataclasses import fields
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from tunelab.generation.completion import Sampling
 
 
 class EvaluationConfig(BaseModel):
-    """What is measured after training, and on how many rows."""
+    """What is measured after training, on how many rows, and how answers are drawn."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -17,3 +22,30 @@ class EvaluationConfig(BaseModel):
     num_examples: int = Field(100, ge=1, description="At most this many rows are answered.")
     max_new_tokens: int = Field(128, ge=1, description="Longest answer, in tokens.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 answers greedily; above, answers are sampled by seed.")
+    top_p: float = Field(
+        1.0, ge=0, le=1, description="Sample from the fewest tokens whose probabilities reach this sum; 1 leaves all."
+    )
+    top_k: int = Field(0, ge=0, description="Sample from this many of the most likely tokens; 0 leaves all.")
+    min_p: float = Field(
+        0.0, ge=0, le=1, description="Sample from tokens at least this share as likely as the likeliest; 0 leaves all."
+    )
+    repetition_penalty: float = Field(
+        1.0, gt=0, description="Above 1, tokens of the prompt and of the answer so far become less likely."
+    )
+    stop_strings: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="An answer ends before the first of these texts."
+    )
+
+    def changed(self, **settings: object) -> "EvaluationConfig":
+        """Return these settings with some others; None leaves one as it is.
+
+        Raises:
+            ValidationError: a name or a value that is impossible.
+        """
+        given = {name: value for name, value in settings.items() if value is not None}
+        return EvaluationConfig.model_validate(self.model_dump() | given)
+
+    def sampling(self, *, seed: int) -> Sampling:
+        """Return how answers are drawn."""
+        own = {each.name: getattr(self, each.name) for each in fields(Sampling) if each.name != "seed"}
+        return Sampling(**own, seed=seed)

@@ -1,76 +1,25 @@
-"""Base model against tuned model: every row, and what they add up to."""
+"""The record of a comparison of base and tuned model: every row, and what the rows add up to."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
 from tunelab.errors import RunError
-from tunelab.evaluation.metrics import chrf, exact_match, mean, paired_interval, perplexity
+from tunelab.evaluation.samples import Question, UnaskedRows
+from tunelab.evaluation.scorers import ScoredAnswer
 
 Outcome = Literal["tuned", "base", "both", "neither"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A held-out prompt and the answer that the data gives to it."""
-
-    origin: str
-    """file:line."""
-    group: str
-    """Questions of one conversation or session share it."""
-    asked: str
-    """The message that is answered."""
-    prompt: str
-    """All the model sees, as text, its template's marks included."""
-    reference: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What one side wrote."""
-
-    text: str
-    stopped: bool
-    """True where the model ended by itself."""
-    num_tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOutLoss:
-    """Loss over all held-out sequences, answered or not."""
-
-    mean: float | None
-    """Nats per trained token; None where nothing was trained in them."""
-    num_sequences: int
-    num_trained_tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One of the two models: its answers in the order of the questions, and its loss."""
-
-    answers: Sequence[Answer]
-    loss: HeldOutLoss
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored(Answer):
-    """An answer and how it compares to its reference."""
-
-    exact: bool
-    chrf: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportRow:
+class ComparedRow:
     """One question with both answers."""
 
     question: Question
-    base: Scored
-    tuned: Scored
+    base: ScoredAnswer
+    tuned: ScoredAnswer
 
     @property
     def outcome(self) -> Outcome:
@@ -113,19 +62,8 @@ class Difference:
         return "better" if self.low > 0 else "worse"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """Held-out sequences that were not answered."""
-
-    reason: str
-    count: int
-    example: str
-    """file:line of the first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What was compared, and how answers were drawn."""
+class ComparisonSetting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was compared, and how answers were drawn; what has a default is written if it is another."""
 
     run: str
     base_model: str
@@ -136,13 +74,18 @@ class Setting:
     max_new_tokens: int
     temperature: float
     seed: int
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    stop_strings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A comparison, whole."""
 
-    setting: Setting
+    setting: ComparisonSetting
     num_sequences: int
     """Held-out sequences that the loss was measured on."""
     num_trained_tokens: int
@@ -150,8 +93,8 @@ class Report:
     tuned: Totals
     exact_match: Difference | None
     chrf: Difference | None
-    rows: tuple[ReportRow, ...]
-    left_out: tuple[LeftOut, ...] = ()
+    rows: tuple[ComparedRow, ...]
+    left_out: tuple[UnaskedRows, ...] = ()
     format: int = 1
     """Version of this record on disk."""
 
@@ -166,35 +109,6 @@ class Report:
         return {"tuned": counts["tuned"], "base": counts["base"], "both": counts["both"], "neither": counts["neither"]}
 
 
-def compare(
-    base: Side, tuned: Side, references: Sequence[Question], *, setting: Setting, left_out: Sequence[LeftOut] = ()
-) -> Report:
-    """Return the report of two sides that answered the same questions.
-
-    Raises:
-        MissingExtraError: sacrebleu is not installed.
-    """
-    pairs = zip(references, base.answers, tuned.answers, strict=True)
-    rows = tuple(
-        ReportRow(question=question, base=_score(first, question), tuned=_score(second, question))
-        for question, first, second in pairs
-    )
-    groups = [row.question.group for row in rows]
-    exact = [float(row.tuned.exact) - float(row.base.exact) for row in rows]
-    closeness = [row.tuned.chrf - row.base.chrf for row in rows]
-    return Report(
-        setting=setting,
-        num_sequences=tuned.loss.num_sequences,
-        num_trained_tokens=tuned.loss.num_trained_tokens,
-        base=_totals([row.base for row in rows], base.loss),
-        tuned=_totals([row.tuned for row in rows], tuned.loss),
-        exact_match=_difference(exact, groups, seed=setting.seed),
-        chrf=_difference(closeness, groups, seed=setting.seed),
-        rows=rows,
-        left_out=tuple(left_out),
-    )
-
-
 def read_report(text: str, *, where: str) -> Report:
     """Return the report that `to_json` wrote.
 
@@ -205,27 +119,3 @@ def read_report(text: str, *, where: str) -> Report:
         return msgspec.json.decode(text, type=Report)
     except msgspec.DecodeError as error:
         raise RunError(f"this is no report ({error})", where=where, remedy="Run tunelab compare again.") from error
-
-
-def _score(answer: Answer, question: Question) -> Scored:
-    reference = question.reference
-    return Scored(**asdict(answer), exact=exact_match(answer.text, reference), chrf=chrf(answer.text, reference))
-
-
-def _totals(rows: Sequence[Scored], loss: HeldOutLoss) -> Totals:
-    return Totals(
-        loss=loss.mean,
-        perplexity=perplexity(loss.mean),
-        exact_match=mean([row.exact for row in rows]),
-        chrf=mean([row.chrf for row in rows]),
-        stopped=mean([row.stopped for row in rows]),
-        answer_tokens=mean([row.num_tokens for row in rows]),
-    )
-
-
-def _difference(differences: Sequence[float], groups: Sequence[str], *, seed: int) -> Difference | None:
-    value = mean(differences)
-    if value is None:
-        return None
-    low, high = paired_interval(differences, groups, seed=seed) or (None, None)
-    return Difference(value=value, low=low, high=high)

@@ -1,47 +1,37 @@
-"""A conversation with a run's model, with the training template."""
+"""A conversation with a tuned model or a base model, in the template that it is trained with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from transformers import PreTrainedModel
-
-from tunelab.adapters.adapter import Adapter
 from tunelab.conversations import Message
-from tunelab.flows.subject import open_run
-from tunelab.generation.completion import Sampling
-from tunelab.generation.generate import stream
-from tunelab.generation.text_pieces import text_pieces
-from tunelab.rendering.rendered import TokenIds
-from tunelab.rendering.renderer import Renderer
+from tunelab.flows.subject import open_subject
+from tunelab.generation.responder import Responder
 from tunelab.workspace import Run
 
 
-def open_chat(run: Run, *, base: bool = False, temperature: float | None = None, max_new_tokens: int = 512) -> "Chat":
-    """Return a chat with the tuned model of a run, or with its base.
+def open_chat(
+    named: Run | str, *, base: bool = False, max_new_tokens: int = 512, seed: int | None = None, **settings: object
+) -> "Chat":
+    """Return a chat with the tuned model of a run or of an adapter's folder, or with a base model.
 
     Args:
+        named: as `open_subject` takes it.
         base: answer as the base model does, with the same template.
-        temperature: None takes the recipe's.
         max_new_tokens: longest reply, in tokens.
+        seed: of sampled replies; None takes the recipe's.
+        settings: other ones of `evaluation` than the recipe's, e.g. ``temperature=0.7``; None leaves one as it is.
 
     Raises:
-        RunError, ModelError, AdapterError: as `open_run`.
+        RunError, ModelError, AdapterError: as `open_subject`.
     """
-    opened = open_run(run)
-    evaluation = opened.recipe.evaluation
+    subject = open_subject(named)
+    recipe, manifest = subject.recipe, subject.manifest
+    evaluation = recipe.evaluation.changed(max_new_tokens=max_new_tokens, **settings)
+    sampling = evaluation.sampling(seed=recipe.training.seed if seed is None else seed)
     return Chat(
-        network=opened.model.network,
-        adapter=opened.adapter,
-        tuned=not base,
-        renderer=opened.renderer,
-        system_prompt=opened.facts.system_prompt,
-        tools=opened.facts.tools,
-        sampling=Sampling(
-            max_new_tokens=max_new_tokens,
-            temperature=evaluation.temperature if temperature is None else temperature,
-            seed=opened.recipe.training.seed,
-        ),
+        responder=subject.responder(sampling, tuned=not base),
+        system_prompt=manifest.system_prompt if manifest else None,
+        tools=manifest.tools if manifest else (),
     )
 
 
@@ -49,14 +39,9 @@ def open_chat(run: Run, *, base: bool = False, temperature: float | None = None,
 class Chat:
     """Messages that grow by a question and its streamed reply at a time."""
 
-    network: PreTrainedModel
-    adapter: Adapter
-    tuned: bool
-    """False answers as the base model does."""
-    renderer: Renderer
+    responder: Responder
     system_prompt: str | None
     tools: Sequence[Mapping[str, object]]
-    sampling: Sampling
     messages: tuple[Message, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,23 +60,13 @@ class Chat:
             ModelError: the conversation leaves no room for a reply.
         """
         messages = (*self.messages, Message(role="user", content=text))
-        prompt_ids = self.renderer.prompt_ids(messages, self.tools)
+        prompt_ids = self.responder.renderer.prompt_ids(messages, self.tools)
         said = ""
         try:
-            for piece in text_pieces(self._tokens(prompt_ids), self._decode):
+            # Each reply has draws of its own, and the whole chat can be repeated by its seed.
+            for piece in self.responder.stream(prompt_ids, draw=len(self.messages)):
                 said += piece
                 yield piece
         finally:
             if said:
                 self.messages = (*messages, Message(role="assistant", content=said))
-
-    def _tokens(self, prompt_ids: TokenIds) -> Iterator[int]:
-        # Each reply has draws of its own, and the whole chat can be repeated by its seed.
-        sampling = replace(self.sampling, seed=self.sampling.seed + len(self.messages))
-        with nullcontext() if self.tuned else self.adapter.disabled():
-            yield from stream(
-                self.network, self.adapter, prompt_ids, sampling=sampling, stop_ids=self.renderer.stop_ids
-            )
-
-    def _decode(self, token_ids: Sequence[int]) -> str:
-        return self.renderer.decode(token_ids, skip_special_tokens=True)

@@ -1,19 +1,21 @@
 """Base against tuned: the same held-out rows, one model in memory, its adapter switched off and on."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from tunelab.evaluation.report import Answer, HeldOutLoss, Report, Setting, Side, compare
+from tunelab.evaluation.comparison import compare
+from tunelab.evaluation.report import ComparisonSetting, Report
 from tunelab.evaluation.report_html import to_html
+from tunelab.evaluation.samples import HeldOutLoss, SampledAnswer, Side
 from tunelab.files import write_file
-from tunelab.flows.questions import Chosen, choose_questions, read_held_out
-from tunelab.flows.subject import OpenedRun, open_run
+from tunelab.flows.questions import choose_questions, read_held_out
+from tunelab.flows.subject import open_run
 from tunelab.flows.training.plan import held_out_batches
-from tunelab.generation.completion import Sampling
-from tunelab.generation.decode import longest_prompt
-from tunelab.generation.generate import generate
-from tunelab.rendering.rendered import Rendered
+from tunelab.generation.responder import Responder
+from tunelab.recipes import Recipe
+from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.training.held_out_loss import held_out_loss
 from tunelab.workspace import Run
 
@@ -24,87 +26,76 @@ OnProgress = Callable[[str, int, int], None]
 def compare_run(
     run: Run,
     *,
-    num_examples: int | None = None,
-    temperature: float | None = None,
-    max_new_tokens: int | None = None,
     file: Path | None = None,
+    seed: int | None = None,
     on_progress: OnProgress | None = None,
+    **settings: object,
 ) -> Report:
     """Compare base and tuned model, write report.json and report.html into the run, and return the report.
 
     Args:
-        num_examples, temperature, max_new_tokens, file: None takes what the run's recipe says.
         file: rows to compare on instead of the held-out ones.
+        seed: of sampled answers; None takes the recipe's.
+        settings: other ones of `evaluation` than the recipe's, e.g. ``temperature=0.7``; None leaves one as it is.
 
     Raises:
         UserError: the run cannot be opened (`open_run`) or its rows cannot be read.
     """
-    opened = open_run(run)
-    evaluation = opened.recipe.evaluation
-    sampling = Sampling(
-        max_new_tokens=evaluation.max_new_tokens if max_new_tokens is None else max_new_tokens,
-        temperature=evaluation.temperature if temperature is None else temperature,
-        seed=opened.recipe.training.seed,
-    )
+    subject = open_run(run)
+    recipe = subject.recipe
+    evaluation = recipe.evaluation.changed(**settings)
+    sampling = evaluation.sampling(seed=recipe.training.seed if seed is None else seed)
     compare_file = file or (Path(evaluation.compare_file) if evaluation.compare_file else None)
-    held_out = read_held_out(opened, compare_file)
-    network, adapter = opened.model.network, opened.adapter
+    held_out = read_held_out(run, subject, compare_file)
+    tuned, base = (subject.responder(sampling, tuned=tuned) for tuned in (True, False))
     chosen = choose_questions(
-        held_out,
-        opened.renderer,
-        num_examples=evaluation.num_examples if num_examples is None else num_examples,
-        longest_prompt=longest_prompt(network, adapter),
+        held_out, subject.renderer, num_examples=evaluation.num_examples, longest_prompt=tuned.longest_prompt
     )
-    ask = partial(_side, opened, held_out.sequences, chosen, sampling)
-    with adapter.disabled():
-        base = ask(_named(on_progress, "base"))
-    tuned = ask(_named(on_progress, "tuned"))
-    setting = Setting(
+    ask = partial(_side, recipe=recipe, sequences=held_out.sequences, prompts=chosen.prompts)
+    setting = ComparisonSetting(
         run=run.id,
-        base_model=opened.recipe.model.base_model,
-        adapter=opened.recipe.adapter.describe(),
+        base_model=recipe.model.base_model,
+        adapter=recipe.adapter.describe(),
         data=held_out.description,
-        max_new_tokens=sampling.max_new_tokens,
-        temperature=sampling.temperature,
-        seed=sampling.seed,
+        **asdict(sampling),
     )
-    report = compare(base, tuned, chosen.questions, setting=setting, left_out=chosen.left_out)
+    report = compare(
+        ask(base, on_progress=_named(on_progress, "base")),
+        ask(tuned, on_progress=_named(on_progress, "tuned")),
+        chosen.questions,
+        setting=setting,
+        left_out=chosen.left_out,
+    )
     write_file(run.report_file, report.to_json())
     write_file(run.html_report_file, to_html(report))
     return report
 
 
 def _side(
-    opened: OpenedRun,
+    responder: Responder,
+    *,
+    recipe: Recipe,
     sequences: Sequence[Rendered],
-    chosen: Chosen,
-    sampling: Sampling,
+    prompts: Sequence[TokenIds],
     on_progress: Callable[[int, int], None] | None,
 ) -> Side:
-    completions = generate(
-        opened.model.network,
-        opened.adapter,
-        chosen.prompts,
-        sampling=sampling,
-        stop_ids=opened.renderer.stop_ids,
-        on_progress=on_progress,
-    )
     answers = [
-        Answer(
-            text=opened.renderer.decode(completion.token_ids, skip_special_tokens=True),
-            stopped=completion.stopped,
-            num_tokens=len(completion.token_ids),
+        SampledAnswer(
+            text=response.text,
+            stopped=response.completion.stopped,
+            num_tokens=len(response.completion.token_ids),
         )
-        for completion in completions
+        for response in responder.answers(prompts, on_progress=on_progress)
     ]
-    return Side(answers=answers, loss=_loss(opened, sequences))
+    return Side(answers=answers, loss=_loss(responder, recipe, sequences))
 
 
-def _loss(opened: OpenedRun, sequences: Sequence[Rendered]) -> HeldOutLoss:
-    recipe = opened.recipe
+def _loss(responder: Responder, recipe: Recipe, sequences: Sequence[Rendered]) -> HeldOutLoss:
     batches = held_out_batches(recipe, sequences)
     share = recipe.batching.share_prefixes
-    loss, num_tokens = held_out_loss(opened.model.network, opened.adapter, sequences, batches, share=share)
+    assert responder.adapter is not None  # a run has one
+    with responder.switched():
+        loss, num_tokens = held_out_loss(responder.network, responder.adapter, sequences, batches, share=share)
     return HeldOutLoss(mean=loss if num_tokens else None, num_sequences=len(sequences), num_trained_tokens=num_tokens)
 
 

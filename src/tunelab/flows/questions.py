@@ -6,12 +6,13 @@ from pathlib import Path
 from tunelab.conversations import Conversation
 from tunelab.dataset.gather import gather, read_side
 from tunelab.errors import DataError, RunError, counted
-from tunelab.evaluation.report import LeftOut, Question
-from tunelab.flows.subject import OpenedRun
+from tunelab.evaluation.samples import Question, UnaskedRows
+from tunelab.flows.subject import Subject
 from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.rendering.renderer import Renderer
 from tunelab.sources import SourceFile, refuse
+from tunelab.workspace import Run
 
 _NO_TABLE = {"format": "auto", "prompt_template": None, "completion_template": None}
 
@@ -31,17 +32,17 @@ class Chosen:
 
     prompts: tuple[TokenIds, ...]
     questions: tuple[Question, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[UnaskedRows, ...]
 
 
-def read_held_out(opened: OpenedRun, file: Path | None) -> HeldOut:
+def read_held_out(run: Run, subject: Subject, file: Path | None) -> HeldOut:
     """Return the rows of `file`, or those that the run held out.
 
     Raises:
         DataError: rows that cannot be read.
         RunError: the run held out no rows.
     """
-    return _of_the_run(opened) if file is None else _of_file(opened, file)
+    return _of_the_run(run, subject) if file is None else _of_file(run, subject, file)
 
 
 def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int, longest_prompt: int) -> Chosen:
@@ -69,18 +70,17 @@ def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int
         prompts=tuple(sequence.prompt_ids for sequence in chosen),
         questions=tuple(_question(sequence, conversation, renderer) for sequence, conversation in asked),
         left_out=tuple(
-            LeftOut(reason=reason, count=len(some), example=str(some[0].origin)) for reason, some in reasons.items()
+            UnaskedRows(reason=reason, count=len(some), example=str(some[0].origin)) for reason, some in reasons.items()
         ),
     )
 
 
-def _of_the_run(opened: OpenedRun) -> HeldOut:
-    resolved = opened.resolved
-    recipe = resolved.anchored
-    data = gather(recipe.data, base=resolved.base, seed=recipe.training.seed, renderer=opened.renderer)
+def _of_the_run(run: Run, subject: Subject) -> HeldOut:
+    recipe = subject.recipe
+    data = gather(recipe.data, base=run.path, seed=recipe.training.seed, renderer=subject.renderer)
     if not data.held_out_sequences:
         remedy = "Name rows to compare on with --file, or train with data.eval_fraction or data.eval_files."
-        raise RunError("this run held out no rows", where=str(opened.run.path), remedy=remedy)
+        raise RunError("this run held out no rows", where=str(run.path), remedy=remedy)
     return HeldOut(
         sequences=data.held_out_sequences,
         conversations=tuple(data.held_out),
@@ -88,8 +88,8 @@ def _of_the_run(opened: OpenedRun) -> HeldOut:
     )
 
 
-def _of_file(opened: OpenedRun, file: Path) -> HeldOut:
-    data, base = opened.recipe.data, opened.run.path
+def _of_file(run: Run, subject: Subject, file: Path) -> HeldOut:
+    data, base = subject.recipe.data, run.path
     source = SourceFile(name=str(file), path=file)
     try:
         items = read_side([source], data, base=base, draws=False)[0].items
@@ -101,7 +101,7 @@ def _of_file(opened: OpenedRun, file: Path) -> HeldOut:
             raise as_trained from None
     rendered = render_all(
         items,
-        opened.renderer,
+        subject.renderer,
         max_length=data.eval_max_length or data.max_length,
         on_too_long=data.on_too_long,
         on_bad=refuse,

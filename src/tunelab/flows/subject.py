@@ -1,4 +1,4 @@
-"""A finished run, opened: its base model in memory with the adapter on it, and the rendering it was trained with."""
+"""What answers: a base model in memory, with an adapter on it or none, and the rendering that both are asked in."""
 
 import shlex
 from dataclasses import dataclass
@@ -7,72 +7,139 @@ from pathlib import Path
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import load_adapter
 from tunelab.adapters.kinds import kind_of
-from tunelab.adapters.peft_folder import read_peft_settings
-from tunelab.errors import AdapterError, ModelError, RecipeError, RunError
-from tunelab.flows.facts import RunFacts, read_facts
+from tunelab.adapters.peft_folder import CONFIG_FILE, read_peft_settings
+from tunelab.errors import AdapterError, ModelError, RecipeError, RunError, listed
+from tunelab.generation.completion import Sampling
+from tunelab.generation.responder import Responder
+from tunelab.models.base_hashes import hash_base
+from tunelab.models.config import ModelConfig
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate_model import locate_model
-from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
+from tunelab.recipes import Recipe, resolve_recipe
+from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.workspace import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedRun:
-    """What answers as the run was trained."""
+class Subject:
+    """What answers, ready to be asked."""
 
-    run: Run
-    facts: RunFacts
-    resolved: ResolvedRecipe
+    recipe: Recipe
+    """As it was trained; for what no recipe is known of, the defaults over its base model."""
     model: LoadedModel
-    adapter: Adapter
+    adapter: Adapter | None
     renderer: Renderer
+    manifest: Manifest | None
+    """None for a base model, and for an adapter without one next to its folder."""
 
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe as it was trained."""
-        return self.resolved.recipe
+    def responder(self, sampling: Sampling, *, tuned: bool = True) -> Responder:
+        """Return what answers prompts as the tuned model does, or as its base."""
+        return Responder(
+            network=self.model.network, adapter=self.adapter, renderer=self.renderer, sampling=sampling, tuned=tuned
+        )
 
 
-def open_run(run: Run) -> OpenedRun:
-    """Return the run ready to answer.
+def open_subject(named: Run | str) -> Subject:
+    """Return a run, the adapter in a folder, or a base model by its folder or name, ready to answer.
+
+    Raises:
+        RunError, ModelError, AdapterError: as `open_run`, `open_adapter` and `open_base`.
+    """
+    if isinstance(named, Run):
+        return open_run(named)
+    folder = Path(named).expanduser()
+    return open_adapter(folder) if (folder / CONFIG_FILE).is_file() else open_base(named)
+
+
+def open_run(run: Run) -> Subject:
+    """Return the tuned model of a run.
 
     Raises:
         RunError: the run is unfinished or damaged, or its chat template is no longer the one it was trained with.
-        ModelError, AdapterError: base model or adapter cannot be loaded.
+        ModelError: the base model cannot be loaded, or is no longer the one it was trained on.
+        AdapterError: the adapter cannot be loaded.
     """
     if not run.is_finished:
         go_on = f"Continue it with: tunelab train {shlex.quote(str(run.recipe_file))} --resume"
         remedy = go_on if run.state == "unfinished" else "Wait until it ends."
         raise RunError(f"this run is {run.state}", where=str(run.path), expected="a finished one", remedy=remedy)
-    resolved = read_run_recipe(run)
-    recipe = resolved.recipe
+    recipe = read_run_recipe(run)
     _refuse_another_kind(run, recipe)
-    base_model = Path(recipe.model.base_model)
-    if base_model.is_absolute() and not base_model.is_dir():
-        remedy = "Put the folder back there (a link to it will do), or train again on a base model that you have."
-        raise ModelError("the base model of this run is gone", where=str(base_model), remedy=remedy)
-    folder = locate_model(recipe.model, base=run.path)
-    facts = read_facts(run)
-    renderer = load_renderer(folder, recipe.data, base=run.path, today=facts.rendered_on)
-    _refuse_another_template(run, facts.template_sha256, renderer.template_hash)
-    model = load_model(folder, recipe.model)
-    adapter = load_adapter(model.network, run.adapter, base_model=recipe.model.base_model)
-    return OpenedRun(run=run, facts=facts, resolved=resolved, model=model, adapter=adapter, renderer=renderer)
+    _refuse_gone_base(recipe.model.base_model, of="run")
+    return _open(recipe, base=run.path, adapter=run.adapter, manifest=run.read_manifest())
 
 
-def read_run_recipe(run: Run) -> ResolvedRecipe:
-    """Return the recipe of a run exactly as it stands in its folder: no environment and no `.env` changes it.
+def open_adapter(folder: Path) -> Subject:
+    """Return the adapter in a PEFT folder over the base model that it names.
+
+    The folder of a run's adapter opens as its run. Next to a manifest alone, base model and rendering must be those of
+    the manifest; without one, the base model's own chat template is taken, as for a base model.
+
+    Raises:
+        RunError: the manifest next to the folder is damaged, or names another rendering.
+        ModelError, AdapterError: base model or adapter cannot be loaded, or the base model has changed.
+    """
+    run = Run(path=folder.resolve().parent)
+    of_run = run.is_finished and run.adapter == folder.resolve()
+    if of_run and run.exists:
+        return open_run(run)
+    settings = read_peft_settings(folder)
+    name = settings.get("base_model_name_or_path")
+    if not isinstance(name, str) or not name:
+        what, expected = f"{CONFIG_FILE} names no base model", "its folder or name in base_model_name_or_path"
+        raise AdapterError(what, where=str(folder), expected=expected)
+    _refuse_gone_base(name, of="adapter")
+    model = ModelConfig(base_model=name, revision=settings.get("revision"))
+    manifest = run.read_manifest() if of_run else None
+    return _open(Recipe(model=model), base=Path.cwd(), adapter=folder, manifest=manifest)
+
+
+def open_base(name: str) -> Subject:
+    """Return a base model: an embedded one by its name, or one in a folder.
+
+    Raises:
+        ModelError: there is none of that name, or it cannot be loaded.
+    """
+    return _open(Recipe(model=ModelConfig(base_model=name)), base=Path.cwd(), adapter=None, manifest=None)
+
+
+def read_run_recipe(run: Run) -> Recipe:
+    """Return the recipe of a run exactly as its folder holds it: no environment and no `.env` changes it.
 
     Raises:
         RunError: the file is missing or was changed into something else.
     """
     try:
-        return resolve_recipe(run.recipe_file, environment=None)
+        return resolve_recipe(run.recipe_file, environment=None).recipe
     except RecipeError as error:
         raise RunError(f"the run's recipe cannot be read ({error.what})", where=error.where) from error
+
+
+def _open(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifest | None) -> Subject:
+    """Return base model, adapter and renderer in memory; what differs from the manifest is refused before they are."""
+    folder = locate_model(recipe.model, base=base)
+    renderer = load_renderer(folder, recipe.data, base=base, today=manifest.rendered_on if manifest else None)
+    if manifest is not None:
+        _refuse_another_template(base, manifest.template_sha256, renderer.template_hash)
+        _refuse_another_base(folder, manifest)
+    model = load_model(folder, recipe.model)
+    return Subject(
+        recipe=recipe,
+        model=model,
+        adapter=load_adapter(model.network, adapter, base_model=recipe.model.base_model) if adapter else None,
+        renderer=renderer,
+        manifest=manifest,
+    )
+
+
+def _refuse_gone_base(name: str, *, of: str) -> None:
+    folder = Path(name)
+    if folder.is_absolute() and not folder.is_dir():
+        remedy = "Put the folder back there (a link to it will do), or train again on a base model that you have."
+        raise ModelError(f"the base model of this {of} is gone", where=name, remedy=remedy)
 
 
 def _refuse_another_kind(run: Run, recipe: Recipe) -> None:
@@ -86,11 +153,25 @@ def _refuse_another_kind(run: Run, recipe: Recipe) -> None:
         )
 
 
-def _refuse_another_template(run: Run, trained: str, present: str) -> None:
+def _refuse_another_template(path: Path, trained: str, present: str) -> None:
     if trained != present:
         raise RunError(
             f"the chat template is not the one this run was trained with ({trained[:12]} then, {present[:12]} now)",
-            where=str(run.path),
+            where=str(path),
             expected="the same rendering in training and in answering",
             remedy="Put the base model's tokenizer and chat template back, or train again with the new ones.",
+        )
+
+
+def _refuse_another_base(folder: Path, manifest: Manifest) -> None:
+    if not manifest.base_files:  # written before they were recorded
+        return
+    present = hash_base(folder)
+    changed = sorted({name for name, _ in manifest.base_files.items() ^ present.items()})
+    if changed:
+        raise ModelError(
+            f"the base model is not the one this adapter was trained on (changed: {listed(changed)})",
+            where=str(folder),
+            expected="the files whose SHA-256 the run's manifest.json holds under base_files",
+            remedy="Put them back, or train again on the base model as it is now.",
         )

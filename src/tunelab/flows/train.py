@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from itertools import chain
@@ -14,21 +14,24 @@ import numpy as np
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.batching.config import BatchingConfig
+from tunelab.conversations.opening import common_opening
+from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
 from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.loss_plot import write_loss_plot
-from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
-from tunelab.flows.facts import RunFacts, common_opening
+from tunelab.files import new_folder, sha256_file
 from tunelab.flows.training.agreement import agree, announce_processes
 from tunelab.flows.training.plan import held_out_batches
 from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
 from tunelab.flows.training.signals import stop_on_signals
+from tunelab.models.base_hashes import hash_base
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.locate_model import locate_model, require_weights
 from tunelab.models.precision import choose_precision
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
+from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
@@ -145,8 +148,9 @@ def _train(
     )
     if is_sharded:
         shard(model, adapter, world)
-    fingerprint = _fingerprint(recipe, folder, renderer, sequences, held_out)
-    with world.first_ahead():  # it sweeps what a crash left
+    with world.first_ahead():  # it hashes the base for all, and sweeps what a crash left
+        manifest = _manifest(recipe, folder, renderer, data)
+        fingerprint = manifest.fingerprint
         checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint)
     resumed_from = checkpoint.progress.step if checkpoint else 0
     batching = agree(world, fingerprint, batching_that_fits(recipe, model, adapter, events, world.num_on(model.device)))
@@ -172,18 +176,7 @@ def _train(
         )
         signal_name = stopping.agreed_name(world)
     if fitted.reason != "interrupted" and world.is_first:
-        system_prompt, tools = common_opening(data.train)
-        facts = RunFacts(
-            base_model=recipe.model.base_model,
-            template_sha256=renderer.template_hash,
-            rendered_on=day,
-            system_prompt=system_prompt,
-            tools=tools,
-            steps=fitted.step,
-            adapter_step=fitted.adapter_step,
-            held_out_loss=fitted.best_loss,
-        )
-        _finish(run, fitted, adapter, facts, events)
+        _finish(run, fitted, adapter, manifest, events)
     return fitted, signal_name
 
 
@@ -220,19 +213,29 @@ def _init_ids(recipe: Recipe, renderer: Renderer) -> np.ndarray[tuple[int], np.d
     return np.asarray(renderer.encode(text) if text else [], dtype=np.int32)
 
 
-def _fingerprint(
-    recipe: Recipe, folder: Path, renderer: Renderer, sequences: Sequence[Rendered], held_out: Sequence[Rendered]
-) -> str:
-    """Return a hash of all that decides the bytes of a run: recipe, base, template, and every token of the data."""
+def _manifest(recipe: Recipe, folder: Path, renderer: Renderer, data: Dataset) -> Manifest:
+    """Return what the run is made of."""
+    system_prompt, tools = common_opening(data.train)
+    return Manifest(
+        base_model=recipe.model.base_model,
+        base_files=hash_base(folder),
+        recipe_sha256=recipe_hash(recipe),
+        data_sha256=_data_hash(data),
+        template_sha256=renderer.template_hash,
+        rendered_on=renderer.made_from.today,
+        system_prompt=system_prompt,
+        tools=tools,
+    )
+
+
+def _data_hash(data: Dataset) -> str:
     tokens = hashlib.sha256()
-    for side in (sequences, held_out):
+    for side in (data.train_sequences, data.held_out_sequences):
         for each in side:
             tokens.update(b"%d %d " % (len(each.prompt_ids), len(each.completion_ids)))
             tokens.update(each.prompt_ids.tobytes() + each.completion_ids.tobytes())
         tokens.update(b"|")
-    base = {file.name: file.stat().st_size for file in sorted(folder.glob("*.safetensors"))}
-    parts = [recipe_hash(recipe), base, sha256_file(folder / "config.json"), renderer.template_hash, tokens.hexdigest()]
-    return sha256_text(canonical_json(parts))
+    return tokens.hexdigest()
 
 
 def _scorer(
@@ -264,7 +267,7 @@ def _first_day(run: Run) -> date:
     return date.today() if began is None else date.fromtimestamp(began)
 
 
-def _finish(run: Run, fitted: Fit, adapter: Adapter, facts: RunFacts, events: EventLog) -> None:
+def _finish(run: Run, fitted: Fit, adapter: Adapter, manifest: Manifest, events: EventLog) -> None:
     """Put the adapter in place; the manifest comes last."""
     with new_folder(run.adapter) as folder:
         adapter.save(folder)
@@ -280,4 +283,6 @@ def _finish(run: Run, fitted: Fit, adapter: Adapter, facts: RunFacts, events: Ev
         )
     )
     write_loss_plot(read_events(run.events_file), run.plot_file, title=run.id)
-    run.write_manifest(facts.to_json())
+    run.write_manifest(
+        replace(manifest, steps=fitted.step, adapter_step=fitted.adapter_step, held_out_loss=fitted.best_loss)
+    )

@@ -5,12 +5,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the next token is chosen, and how many there may be."""
+    """How the next token is chosen, and when an answer ends. Names and meanings are those of transformers."""
 
     max_new_tokens: int = 128
     """Longest answer, in tokens; the stop token does not count."""
     temperature: float = 0.0
     """0 takes the most likely token; above, tokens are drawn from the softmax of logits / temperature."""
+    top_p: float = 1.0
+    """Draw from the fewest tokens whose probabilities reach this sum; 1 leaves all."""
+    top_k: int = 0
+    """Draw from this many of the most likely tokens; 0 leaves all."""
+    min_p: float = 0.0
+    """Draw from tokens at least this share as likely as the most likely one; 0 leaves all."""
+    repetition_penalty: float = 1.0
+    """Above 1, tokens of the prompt and of the answer so far become less likely; 1 changes nothing."""
+    stop_strings: tuple[str, ...] = ()
+    """An answer ends before the first of these texts; special tokens are no part of its text."""
     seed: int = 42
     """Seed of the draws. Each prompt has its own stream of them, whatever the batch size."""
 
@@ -22,6 +32,15 @@ class Completion:
     token_ids: tuple[int, ...]
     """The answer without its stop token."""
     stopped: bool
-    """True where the model ended by itself, False where it ran out of tokens or positions."""
+    """True if the model ended by itself or at a stop string, False if it ran out of tokens or positions."""
     duration_s: float
     """Seconds from the start of its batch to its own end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A completion as text."""
+
+    text: str
+    """Without special tokens, and without what follows a stop string."""
+    completion: Completion

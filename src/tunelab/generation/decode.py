@@ -4,9 +4,8 @@ Shapes: B rows that still write, T positions of this pass, L positions so far, V
 H hidden, N vocabulary.
 """
 
-import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from tunelab.adapters.adapter import Adapter
 from tunelab.errors import ModelError
 from tunelab.generation.completion import Sampling
+from tunelab.generation.next_token import NextToken
 from tunelab.models.attention import sliding_windows
 from tunelab.models.branching import network_kinds
 from tunelab.models.loaded import in_eval_mode
@@ -36,6 +36,7 @@ def decode(
     indices: Sequence[int],
     sampling: Sampling,
     stop_ids: Sequence[int],
+    done: Collection[int] = (),
 ) -> Iterator[tuple[int, int | None, bool]]:
     """Yield `(row, token, last)` as the tokens of a batch are written, rows in order within each step.
 
@@ -44,26 +45,27 @@ def decode(
 
     Args:
         indices: names each prompt's stream of random draws, so that regrouping prompts changes no answer.
+        done: rows that whoever reads the tokens needs no more of; it may grow while they are read.
 
     Raises:
         ModelError: a prompt does not fit, or the network computes no numbers.
     """
     room = positions_left(network, adapter, prompts)
     budgets = [min(sampling.max_new_tokens, left) for left in room]
-    choose = _chooser(sampling, indices)
+    next_token = NextToken(sampling, prompts, indices)
     batch = _Batch(network)
     logits_BN = batch.read(adapter, prompts)
     rows, num_written = list(range(len(prompts))), 0
     while rows:
-        tokens = choose(logits_BN, rows)
+        tokens = next_token.choose(logits_BN, rows)
         num_written += 1
         stay = []
         for place, (row, token) in enumerate(zip(rows, tokens, strict=True)):
             stopped = token in stop_ids
             last = stopped or num_written >= budgets[row]
-            if not last:
-                stay.append(place)
             yield row, None if stopped else token, last
+            if not last and row not in done:
+                stay.append(place)
         if not stay:
             return
         if len(stay) < len(rows):
@@ -203,32 +205,6 @@ class _Batch:
         differs = np.flatnonzero((prompts_BT != prompts_BT[0]).any(axis=0))
         # Each row keeps a token of its own, for its logits.
         return min(int(differs[0]) if len(differs) else shortest, shortest - 1)
-
-
-def _chooser(sampling: Sampling, indices: Sequence[int]) -> Callable[[torch.Tensor, list[int]], list[int]]:
-    """Return the function from logits (B, N) and rows to the next token of each row."""
-    generators = [torch.Generator().manual_seed(_seed(sampling.seed, index)) for index in indices]
-
-    def choose(logits_BN: torch.Tensor, rows: list[int]) -> list[int]:
-        with torch.inference_mode():
-            if logits_BN.amax(dim=-1).isnan().any():
-                remedy = (
-                    "Try model.torch_dtype: float32; if it stays, the adapter has diverged and must be trained again."
-                )
-                raise ModelError("the network computes NaN instead of logits", remedy=remedy)
-            if sampling.temperature == 0:
-                return [int(token) for token in logits_BN.argmax(dim=-1)]
-            cumulative_BN = (logits_BN.double() / sampling.temperature).softmax(dim=-1).cumsum(dim=-1)
-            drawn = [torch.rand((), generator=generators[row], dtype=torch.float64) for row in rows]
-            # Scaled by the sum, which rounding keeps from being 1: a draw always lies below it.
-            drawn_B1 = torch.stack(drawn)[:, None].to(logits_BN.device) * cumulative_BN[:, -1:]
-            return [int(token) for token in torch.searchsorted(cumulative_BN, drawn_B1, right=True)[:, 0]]
-
-    return choose
-
-
-def _seed(seed: int, index: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:7])
 
 
 def _left_padded(rows: list[torch.Tensor]) -> torch.Tensor:

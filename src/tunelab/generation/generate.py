@@ -20,6 +20,7 @@ def generate(
     sampling: Sampling,
     stop_ids: Sequence[int],
     batch_size: int = 16,
+    is_over: Callable[[Sequence[int]], bool] = lambda token_ids: False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Completion]:
     """Return the completion of each prompt, in the order of the prompts.
@@ -30,6 +31,7 @@ def generate(
         stop_ids: tokens that end an answer.
         batch_size: prompts that run together; similar lengths meet (equal ones, where a state is carried along the
             row), and the longest run first, so that memory fails early or never.
+        is_over: told the tokens of an answer after each of them; True ends it.
         on_progress: called with (answers done, answers in all) after each finished answer.
 
     Raises:
@@ -44,13 +46,17 @@ def generate(
         written: list[list[int]] = [[] for _ in indices]
         started = time.perf_counter()
         batch = [prompts[index] for index in indices]
-        for row, token, last in decode(network, adapter, batch, indices=indices, sampling=sampling, stop_ids=stop_ids):
+        done: set[int] = set()
+        tokens = decode(network, adapter, batch, indices=indices, sampling=sampling, stop_ids=stop_ids, done=done)
+        for row, token, last in tokens:
             if token is not None:
                 written[row].append(token)
-            if last:
+            stopped = token is None or is_over(written[row])
+            if last or stopped:
+                done.add(row)
                 duration_s = time.perf_counter() - started
                 completions[indices[row]] = Completion(
-                    token_ids=tuple(written[row]), stopped=token is None, duration_s=duration_s
+                    token_ids=tuple(written[row]), stopped=stopped, duration_s=duration_s
                 )
                 if on_progress is not None:
                     on_progress(len(completions), len(prompts))

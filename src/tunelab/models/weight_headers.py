@@ -1,7 +1,7 @@
 """The weights of a model as the headers of its files name them: enough to find and count layers. Imports no torch."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -97,7 +97,7 @@ def read_headers(folder: Path) -> StoredWeights | None:
 def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:
     """Return every tensor in the safetensors files of a folder by name; None where a header cannot be read."""
     tensors: dict[str, StoredTensor] = {}
-    for file in _files(folder):
+    for file in weight_files(folder):
         header = _header(file)
         if header is None:
             return None
@@ -105,7 +105,8 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:
     return tensors
 
 
-def _files(folder: Path) -> Iterable[Path]:
+def weight_files(folder: Path) -> Sequence[Path]:
+    """Return the safetensors files that the model in a folder is loaded from, by its index if it has one."""
     if (whole := folder / "model.safetensors").is_file():
         return [whole]
     names = read_description(folder, "model.safetensors.index.json").get("weight_map", {})

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 from tunelab.errors import RunError
-from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file, write_json
+from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file
+from tunelab.registry import Manifest, read_manifest, write_manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +97,18 @@ class Run:
         """Write the resolved recipe; from here on the folder is a run."""
         write_file(self.recipe_file, text)
 
-    def write_manifest(self, facts: Mapping[str, object]) -> None:
-        """Write `facts` with the run's id and the SHA-256 of every file of the adapter; the run is then finished."""
-        write_json(self.manifest_file, {**facts, "run_id": self.id, "files": sha256_folder(self.adapter)})
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write `manifest` with the run's id and the SHA-256 of every file of the adapter; the run is then finished."""
+        manifest = replace(manifest, run_id=self.id, files=sha256_folder(self.adapter))
+        write_manifest(self.manifest_file, manifest)
+
+    def read_manifest(self) -> Manifest:
+        """Return the manifest.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        return read_manifest(self.manifest_file)
 
     def take_back(self, *, keep_folder: bool) -> None:
         """Remove a run that never began, so that the same command can be given again.

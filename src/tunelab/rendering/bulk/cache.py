@@ -9,7 +9,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -29,19 +29,6 @@ from tunelab.sources import refuse
 
 MAX_FOLDER_BYTES = 4 * 1024**3
 _ABANDONED_S = 24 * 3600  # what a killed process wrote aside is removed a day later
-
-
-def cache_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Return where rendered data are kept: `TUNELAB_CACHE`, or `tunelab` in the user's cache folder.
-
-    None where `TUNELAB_CACHE` is set and empty: nothing is kept then.
-    """
-    if (chosen := environment.get("TUNELAB_CACHE")) is not None:
-        return Path(chosen).expanduser() / "rendered" if chosen else None
-    home = environment.get("XDG_CACHE_HOME") or environment.get("HOME")
-    if not home:
-        return None
-    return Path(home, *(() if environment.get("XDG_CACHE_HOME") else (".cache",)), "tunelab", "rendered")
 
 
 def render_cached(

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunelab.errors import MissingExtraError
-from tunelab.evaluation import metrics
-from tunelab.evaluation.metrics import chrf, exact_match, mean, paired_interval, perplexity
+from tunelab.evaluation import scorers
+from tunelab.evaluation.comparison import mean, paired_interval
+from tunelab.evaluation.scorers import chrf, exact_match, perplexity
 
 
 def test_no_data_is_no_result_and_never_zero():
@@ -49,11 +50,11 @@ def test_chrf_is_that_of_sacrebleu():
 
 
 def test_a_missing_sacrebleu_is_said_in_one_sentence(monkeypatch):
-    metrics._chrf.cache_clear()
+    scorers._chrf.cache_clear()
     monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
     with pytest.raises(MissingExtraError, match="sacrebleu"):
         chrf("a", "b")
-    metrics._chrf.cache_clear()
+    scorers._chrf.cache_clear()
 
 
 def test_the_interval_covers_the_true_difference_about_as_often_as_it_says():
@@ -86,7 +87,7 @@ def test_the_same_seed_gives_the_same_interval():
 
 def test_evaluation_brings_no_torch():
     code = (
-        "import sys, tunelab.evaluation.report, tunelab.evaluation.report_html, tunelab.evaluation.report_words;"
+        "import sys, tunelab.evaluation.comparison, tunelab.evaluation.report_html, tunelab.evaluation.report_words;"
         "print([name for name in ('torch', 'transformers', 'peft', 'sacrebleu') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
