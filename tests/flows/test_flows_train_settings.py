@@ -101,6 +101,7 @@ EFFECTS: dict[str, Effect] = {
         change="8", on="adapter", given=(*PREFIX, "prefix_tuning.prefix_projection=true")
     ),
     "ia3.target_modules": Effect(change="attention", on="adapter", given=("ia3.target_modules=mlp", "lora=null")),
+    "full.train_embeddings": Effect(change="false", on="adapter", given=("full.train_embeddings=true", "lora=null")),
     "batching.varied_seqlen": Effect(change="false", on="steps"),
     "batching.order": Effect(change="shuffled", on="steps", given=("data.train_files=sessions.jsonl",)),
     "batching.share_prefixes": Effect(change="false", on="evaluation"),
@@ -322,7 +323,7 @@ def _digest(sequences: Iterable[Rendered]) -> str:
 def _adapter(adapter: Any) -> tuple[object, ...]:
     with tempfile.TemporaryDirectory() as folder:
         adapter.save(Path(folder))
-        settings = (Path(folder) / "adapter_config.json").read_text()
+        settings = [file.read_text() for file in Path(folder).glob("*config.json")]
     weights = {name: weight.detach().sum().item() for name, weight in adapter.named_parameters().items()}
     return settings, weights, adapter.description
 

@@ -24,12 +24,13 @@ class AdapterConfig(BaseModel):
         """Return the adapter in words, e.g. ``LoRA, rank 16 on all-linear``."""
 
     @abstractmethod
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the number of weights that the adapter trains.
 
         Args:
             targets: what `requested_targets` matched.
             sizes: of the base model.
+            num_weights: of the base model.
         """
 
     @property
@@ -51,6 +52,11 @@ class AdapterConfig(BaseModel):
     @property
     def divides_by_outputs(self) -> bool:
         """True if an output of a layer without any weight, which can learn nothing, would be divided by."""
+        return False
+
+    @property
+    def trains_base(self) -> bool:
+        """True if the base model's own weights are trained, which are then held in float32."""
         return False
 
     def remarks(self, given: Collection[str]) -> Iterator[str]:
@@ -79,7 +85,7 @@ class LoraConfig(AdapterConfig):
         """Return method, rank and targets."""
         return f"{'DoRA' if self.use_dora else 'LoRA'}, rank {self.r} on {in_words(self.target_modules)}"
 
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the weights of the updates; bias terms, which `bias` may add, are not among them."""
         magnitudes = sum(outputs for target in targets for _, outputs in target.shapes) if self.use_dora else 0
         return sum(target.num_lora_weights(self.r) for target in targets) + magnitudes
@@ -108,7 +114,7 @@ class SoftPromptConfig(AdapterConfig):
         """Return the number of virtual tokens."""
         return f"soft prompt, {counted(self.number_of_virtual_tokens, 'virtual token')}"
 
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the numbers of the virtual tokens' embeddings."""
         return self.number_of_virtual_tokens * sizes.hidden
 
@@ -143,7 +149,7 @@ class PrefixTuningConfig(AdapterConfig):
         through = f", through {self.encoder_hidden_size} hidden units" if self.prefix_projection else ""
         return f"prefix, {counted(self.number_of_virtual_tokens, 'position')}{through}"
 
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the numbers of the prefix, or of the vectors and the MLP that it is computed from."""
         numbers = 2 * sizes.layers * sizes.keys
         if not self.prefix_projection:
@@ -160,6 +166,29 @@ class PrefixTuningConfig(AdapterConfig):
         """Yield that the width of a projection has no effect without one."""
         if "encoder_hidden_size" in given and not self.prefix_projection:
             yield "prefix_tuning.encoder_hidden_size has no effect: prefix_projection is false."
+
+
+class FullConfig(AdapterConfig):
+    """Every weight of the base model: full fine-tuning."""
+
+    section = "full"
+
+    train_embeddings: bool = Field(
+        True, description="Train the token embeddings, too, and a head that shares them; false leaves them as they are."
+    )
+
+    def describe(self) -> str:
+        """Return the method, and what it leaves out."""
+        return f"full fine-tuning{'' if self.train_embeddings else ', token embeddings left as they are'}"
+
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
+        """Return all weights, or all but the token embeddings."""
+        return num_weights if self.train_embeddings else num_weights - sizes.vocabulary * sizes.hidden
+
+    @property
+    def trains_base(self) -> bool:
+        """Always."""
+        return True
 
 
 def in_words(names: str | Sequence[str]) -> str:

@@ -271,7 +271,7 @@ def _finish(run: Run, fitted: Fit, adapter: Adapter, manifest: Manifest, events:
     """Put the adapter in place; the manifest comes last."""
     with new_folder(run.adapter) as folder:
         adapter.save(folder)
-    weights = run.adapter / "adapter_model.safetensors"
+    (weights,) = run.adapter.glob("*model.safetensors")
     events.emit(
         RunFinished(
             step=fitted.step,

@@ -42,7 +42,7 @@ def planned_model(
         targets, unmatched, remedy = (), f"{error.where}: {error.what}", error.remedy
     divides_by_zero, divides_remedy = _zero_outputs(recipe, folder, weights, targets)
     device = _device(recipe, weights)
-    num_trainable = recipe.adapter.num_trained(targets=targets, sizes=sizes)
+    num_trainable = recipe.adapter.num_trained(targets=targets, sizes=sizes, num_weights=weights.num_weights)
     return PlannedModel(
         targets=targets,
         unmatched=unmatched,
@@ -52,6 +52,7 @@ def planned_model(
         num_weights=weights.num_weights,
         num_expert_weights=weights.num_expert_weights,
         num_trainable=num_trainable,
+        trains_base=recipe.adapter.trains_base,
         dtype=device.dtype,
         device=device.name,
         device_bytes=device.memory_bytes,
@@ -101,9 +102,9 @@ def _memory(
     def estimate(tokens: int, trained_tokens: int) -> MemoryEstimate:
         return estimate_step(
             sizes,
-            num_weights=weights.num_weights,
+            base_bytes=weights.num_weights * _BYTES[device.dtype],
             num_trainable=num_trainable,
-            bytes_per_weight=_BYTES[device.dtype],
+            bytes_per_weight=4 if recipe.adapter.trains_base else _BYTES[device.dtype],
             tokens=tokens,
             trained_tokens=trained_tokens,
             gradient_checkpointing=recipe.training.gradient_checkpointing,

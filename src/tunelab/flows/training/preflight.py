@@ -20,7 +20,7 @@ from tunelab.models.memory import device_memory, sizes_of
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
-from tunelab.training.sharding import frozen_weights_here
+from tunelab.training.sharding import frozen_bytes_here
 
 _LISTED = 20  # bad rows; tunelab check --json lists them all
 
@@ -138,11 +138,12 @@ def _estimate(
     recipe: Recipe, model: LoadedModel, adapter: Adapter, *, tokens: int, trained_tokens: int
 ) -> MemoryEstimate:
     num_trainable, _ = _count(model, adapter)
+    kept = num_trainable * model.dtype.itemsize if recipe.adapter.trains_base else 0
     return estimate_step(
         sizes_of(model.network.config),
-        num_weights=frozen_weights_here(model.network),
+        base_bytes=frozen_bytes_here(model.network) + kept,
         num_trainable=num_trainable,
-        bytes_per_weight=model.dtype.itemsize,
+        bytes_per_weight=model.network.dtype.itemsize,
         tokens=tokens,
         trained_tokens=trained_tokens,
         gradient_checkpointing=recipe.training.gradient_checkpointing,
