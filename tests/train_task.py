@@ -24,6 +24,7 @@ training:
 """
 ADAPTERS = {
     "lora": "lora:\n  r: 2\n  lora_dropout: 0.1",
+    "qlora": "qlora:\n  r: 2\n  quantization: nf4",
     "soft_prompt": "soft_prompt:\n  number_of_virtual_tokens: 4",
     "prefix_tuning": "prefix_tuning:\n  number_of_virtual_tokens: 4",
     "ia3": "ia3:\n  target_modules: all-linear",

@@ -28,6 +28,7 @@ from tunelab.files import sha256_file
 from tunelab.flows.subject import open_run
 from tunelab.flows.train import Trained, train
 from tunelab.flows.training import preflight
+from tunelab.models.load_model import load_model
 from tunelab.models.locate_model import locate_model
 from tunelab.recipes import recipe_hash, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
@@ -163,10 +164,11 @@ def test_stock_peft_or_transformers_loads_what_was_trained(story, tiny_model: Pa
     _, result, _ = story
     ids = torch.tensor([[5, 9, 40, 41, 7]])
     opened = open_run(result.run)
-    if opened.recipe.adapter.trains_base:
+    recipe = opened.recipe
+    if recipe.adapter.trains_base:
         stock = AutoModelForCausalLM.from_pretrained(result.run.adapter)
     else:
-        base = AutoModelForCausalLM.from_pretrained(tiny_model)
+        base = load_model(tiny_model, recipe.model, quantization=recipe.adapter.base_quantization).network
         stock = peft.PeftModel.from_pretrained(base, str(result.run.adapter))
     network, virtual = opened.model.network, opened.adapter.virtual_embeddings()
     with torch.inference_mode():

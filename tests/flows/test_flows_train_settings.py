@@ -154,6 +154,14 @@ EFFECTS: dict[str, Effect] = {
     "checks.ignore": Effect(change='{"too_few_rows": "meant"}', on="refused", given=("checks.min_rows=30",)),
 }
 
+QLORA = ("qlora.quantization=nf4", "lora=null")
+EFFECTS |= {
+    f"q{key}": dataclasses.replace(effect, given=(*effect.given, *QLORA))
+    for key, effect in EFFECTS.items()
+    if key.startswith("lora.")
+}
+EFFECTS["qlora.quantization"] = Effect(change="int8", on="notices", given=QLORA)
+
 ELSEWHERE: dict[str, tuple[str, str]] = {
     "checks.max_odd": ("checks/test_checks_copies.py", "test_many_near_duplicates_are_a_warning"),
     "checks.near_threshold": (

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunelab.errors import counted
+from tunelab.models.config import Quantization
 from tunelab.models.estimate import Sizes
 from tunelab.models.requested_targets import Target
 
@@ -59,6 +60,16 @@ class AdapterConfig(BaseModel):
         """True if the base model's own weights are trained, which are then held in float32."""
         return False
 
+    @property
+    def base_quantization(self) -> Quantization | None:
+        """How the base model is packed while it is loaded; None leaves it as it is."""
+        return None
+
+    @property
+    def can_shard_base(self) -> bool:
+        """True if the base model's layers are frozen and whole, so that processes can hold a part of each."""
+        return not self.trains_base and self.base_quantization is None
+
     def remarks(self, given: Collection[str]) -> Iterator[str]:
         """Yield what is to be said of settings that have no effect; `given` are the names that somebody set."""
         yield from ()
@@ -94,6 +105,25 @@ class LoraConfig(AdapterConfig):
     def divides_by_outputs(self) -> bool:
         """True for DoRA, which divides by the norm of each output's weights."""
         return self.use_dora
+
+
+class QloraConfig(LoraConfig):
+    """LoRA over a base model that is packed into 4 or 8 bits (QLoRA)."""
+
+    section = "qlora"
+
+    quantization: Quantization = Field(
+        "nf4", description="How the base's linear layers are held in memory: in 4 bits (nf4) or in 8 (int8)."
+    )
+
+    def describe(self) -> str:
+        """Return what LoRA does, and how the base is packed."""
+        return f"{super().describe()}, over a base in {self.quantization}"
+
+    @property
+    def base_quantization(self) -> Quantization | None:
+        """The chosen one."""
+        return self.quantization
 
 
 class SoftPromptConfig(AdapterConfig):

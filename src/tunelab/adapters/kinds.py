@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from tunelab.adapters.config import AdapterConfig, FullConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.config import (
+    AdapterConfig,
+    FullConfig,
+    LoraConfig,
+    PrefixTuningConfig,
+    QloraConfig,
+    SoftPromptConfig,
+)
 from tunelab.adapters.ia3 import Ia3Config
 
 
@@ -30,6 +37,12 @@ KINDS = (
     Kind(
         summary="A LoRA adapter; the one that is trained where no method is named.",
         config=LoraConfig,
+        peft_type="LORA",
+        module="tunelab.adapters.lora",
+    ),
+    Kind(
+        summary="A LoRA adapter over a base in 4 or 8 bits, instead of LoRA over a whole one.",
+        config=QloraConfig,
         peft_type="LORA",
         module="tunelab.adapters.lora",
     ),

@@ -125,7 +125,7 @@ def _open(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifes
     if manifest is not None:
         _refuse_another_template(base, manifest.template_sha256, renderer.template_hash)
         _refuse_another_base(folder, manifest)
-    model = load_model(folder, recipe.model)
+    model = load_model(folder, recipe.model, quantization=recipe.adapter.base_quantization)
     return Subject(
         recipe=recipe,
         model=model,

@@ -17,6 +17,7 @@ from tunelab.models.branching import cannot_branch
 from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.memory import device_memory, sizes_of
+from tunelab.models.quantized import num_packed
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
@@ -107,7 +108,7 @@ def announce(
     num_trainable, num_weights = _count(model, adapter)
     for line in adapter.description:
         events.emit(Notice(text=line))
-    dtype = str(model.dtype).removeprefix("torch.")
+    dtype = recipe.adapter.base_quantization or str(model.dtype).removeprefix("torch.")
     base = f"{recipe.model.base_model}, {dtype}, on {model.device.type}"
     text = f"{num_trainable:,} trainable weights over {num_weights:,} frozen ones ({base})"
     events.emit(Notice(text=text))
@@ -131,7 +132,7 @@ def announce(
 def _count(model: LoadedModel, adapter: Adapter) -> tuple[int, int]:
     """Return the number of trained and of frozen weights."""
     num_trainable = sum(weight.numel() for weight in adapter.named_parameters().values())
-    return num_trainable, sum(weight.numel() for weight in model.network.parameters() if not weight.requires_grad)
+    return num_trainable, sum(num_packed(weight) for weight in model.network.parameters() if not weight.requires_grad)
 
 
 def _estimate(
