@@ -111,7 +111,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     grove = plant_step(sequences, micro_batch_tokens=case.micro_batch_tokens)
     estimate = estimate_step(
         sizes_of(model.network.config),
-        num_weights=sum(weight.numel() for weight in model.network.parameters() if not weight.requires_grad),
+        base_bytes=sum(weight.nbytes for weight in model.network.parameters() if not weight.requires_grad),
         num_trainable=sum(weight.numel() for weight in adapter.named_parameters().values()),
         bytes_per_weight=model.dtype.itemsize,
         tokens=len(grove.root_ids_R) + max(forest.num_nodes for forest in grove.forests),

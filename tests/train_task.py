@@ -24,9 +24,11 @@ training:
 """
 ADAPTERS = {
     "lora": "lora:\n  r: 2\n  lora_dropout: 0.1",
+    "qlora": "qlora:\n  r: 2\n  quantization: nf4",
     "soft_prompt": "soft_prompt:\n  number_of_virtual_tokens: 4",
     "prefix_tuning": "prefix_tuning:\n  number_of_virtual_tokens: 4",
     "ia3": "ia3:\n  target_modules: all-linear",
+    "full": "full:",
 }
 
 
@@ -66,7 +68,7 @@ def only_run(folder: Path) -> Run:
 def adapter_sha256(run: Run) -> str:
     """Return what the manifest says of the adapter's weights."""
     files: dict[str, str] = json.loads(run.manifest_file.read_text())["files"]
-    return files["adapter_model.safetensors"]
+    return next(digest for name, digest in files.items() if name.endswith("model.safetensors"))
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:

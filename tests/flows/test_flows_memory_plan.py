@@ -27,7 +27,17 @@ def checked(recipe: Path, *overrides: str) -> CheckResult:
     return check_data_or_recipe(str(recipe), overrides=("model.base_model=model", *overrides), environment={})
 
 
-@pytest.mark.parametrize("method", ["lora: {r: 4}", "soft_prompt: {number_of_virtual_tokens: 3}"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "lora: {r: 4}",
+        "soft_prompt: {number_of_virtual_tokens: 3}",
+        "ia3: {}",
+        "full: {train_embeddings: false}",
+        "qlora: {r: 4}",
+        "qlora: {r: 4, quantization: int8}",
+    ],
+)
 def test_pain_19_check_expects_what_train_announces(method: str, tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path, f"{method}\n")
     settings = ("training.num_training_steps=2", "training.eval_strategy=no", "model.device_map=cpu")
@@ -37,8 +47,10 @@ def test_pain_19_check_expects_what_train_announces(method: str, tmp_path: Path)
     resolved = resolve_recipe(recipe, overrides=["model.base_model=model", *settings], environment={})
     train(resolved, Workspace(path=tmp_path), listeners=[told.append])
     notices = [sorted(re.findall(r"[\w,.]+", event.text)) for event in told if isinstance(event, Notice)]
-    lines = [line.partition(", in float32")[0].partition(" frozen ones")[0] for line in model.in_words()]
-    assert len(lines) == (3 if "lora" in method else 2)
+    lines = [
+        re.split(r", in (?:float32|nf4|int8) on", line)[0].partition(" frozen ones")[0] for line in model.in_words()
+    ]
+    assert len(lines) == (3 if "lora" in method or "ia3" in method else 2)
     for line in lines:  # the files name the layers of a block in another order
         words = sorted(re.findall(r"[\w,.]+", line.replace(",", "")))
         announced = [sorted(re.findall(r"[\w,.]+", " ".join(notice).replace(",", ""))) for notice in notices]

@@ -28,6 +28,7 @@ from tunelab.files import sha256_file
 from tunelab.flows.subject import open_run
 from tunelab.flows.train import Trained, train
 from tunelab.flows.training import preflight
+from tunelab.models.load_model import load_model
 from tunelab.models.locate_model import locate_model
 from tunelab.recipes import recipe_hash, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
@@ -38,6 +39,11 @@ def trained(file: Path, *settings: str, resume: bool = False) -> tuple[Trained, 
     told: list[AnyEvent] = []
     resolved = resolve_recipe(file, overrides=settings, environment={})
     return train(resolved, Workspace(path=file.parent), resume=resume, listeners=[told.append]), told
+
+
+def weights_of(run: Run) -> Path:
+    (file,) = run.adapter.glob("*model.safetensors")
+    return file
 
 
 @pytest.fixture(scope="module", params=ADAPTERS)
@@ -61,7 +67,11 @@ def test_a_run_leaves_recipe_events_checkpoints_adapter_plot_and_a_manifest_writ
         "recipe.yaml",
     }
     assert run.plot_file.read_bytes().startswith(b"\x89PNG")
-    assert {path.name for path in run.adapter.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    model_folder = {"config.json", "generation_config.json", "model.safetensors"}
+    expected = {"adapter_config.json", "adapter_model.safetensors"}
+    if resolve_recipe(file, environment={}).recipe.adapter.trains_base:
+        expected = model_folder | {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}
+    assert {path.name for path in run.adapter.iterdir()} == expected
     last = run.manifest_file.stat().st_mtime_ns
     assert all(path.stat().st_mtime_ns <= last for path in run.path.rglob("*") if path.is_file())
     assert read_events(run.events_file) == told
@@ -101,7 +111,7 @@ def test_every_event_says_what_happened(story) -> None:  # type: ignore[no-untyp
     finished = told[-1]
     assert isinstance(finished, RunFinished)
     assert finished.adapter_sha256 == adapter_sha256(result.run)
-    assert finished.adapter_bytes == (result.run.adapter / "adapter_model.safetensors").stat().st_size
+    assert finished.adapter_bytes == weights_of(result.run).stat().st_size
     assert finished.best_eval_loss == min(event.eval_loss for event in evaluations)
     assert sorted(event.time for event in told) == [event.time for event in told]
 
@@ -111,7 +121,7 @@ def test_pain_19_what_is_trained_and_how_much_memory_it_takes_is_said_before_the
     before = told[: next(place for place, event in enumerate(told) if isinstance(event, StepDone))]
     said = "\n".join(event.text for event in before if isinstance(event, Notice))
     (started,) = [event for event in before if isinstance(event, RunStarted)]
-    weights = load_file(result.run.adapter / "adapter_model.safetensors")
+    weights = load_file(weights_of(result.run))
     assert started.num_trainable == sum(weight.numel() for weight in weights.values())
     assert f"{started.num_trainable:,} trainable weights over " in said
     assert 'messages: 24 of the first 24 rows have a "messages" list' in said
@@ -120,6 +130,9 @@ def test_pain_19_what_is_trained_and_how_much_memory_it_takes_is_said_before_the
     recipe = resolve_recipe(result.run.recipe_file, environment={}).recipe
     if recipe.adapter.requested_targets:
         assert "all-linear: 14 modules (q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj) in" in said
+    elif recipe.full:
+        assert re.search(r"all weights of \d+ tensors, in float32; the base's are kept, to switch back to", said)
+        assert f"{started.num_trainable:,} trainable weights over 0 frozen ones" in said
     elif recipe.soft_prompt:
         assert "4 virtual tokens of width 32" in said
     else:
@@ -147,11 +160,16 @@ def test_the_same_recipe_twice_gives_the_same_adapter(story) -> None:  # type: i
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft asks transformers by an old name
-def test_stock_peft_loads_what_was_trained(story, tiny_model: Path) -> None:  # type: ignore[no-untyped-def]
+def test_stock_peft_or_transformers_loads_what_was_trained(story, tiny_model: Path) -> None:  # type: ignore[no-untyped-def]
     _, result, _ = story
     ids = torch.tensor([[5, 9, 40, 41, 7]])
     opened = open_run(result.run)
-    stock = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), str(result.run.adapter))
+    recipe = opened.recipe
+    if recipe.adapter.trains_base:
+        stock = AutoModelForCausalLM.from_pretrained(result.run.adapter)
+    else:
+        base = load_model(tiny_model, recipe.model, quantization=recipe.adapter.base_quantization).network
+        stock = peft.PeftModel.from_pretrained(base, str(result.run.adapter))
     network, virtual = opened.model.network, opened.adapter.virtual_embeddings()
     with torch.inference_mode():
         inputs = torch.cat([virtual, network.get_input_embeddings()(ids)[0]])[None]

@@ -101,6 +101,7 @@ EFFECTS: dict[str, Effect] = {
         change="8", on="adapter", given=(*PREFIX, "prefix_tuning.prefix_projection=true")
     ),
     "ia3.target_modules": Effect(change="attention", on="adapter", given=("ia3.target_modules=mlp", "lora=null")),
+    "full.train_embeddings": Effect(change="false", on="adapter", given=("full.train_embeddings=true", "lora=null")),
     "batching.varied_seqlen": Effect(change="false", on="steps"),
     "batching.order": Effect(change="shuffled", on="steps", given=("data.train_files=sessions.jsonl",)),
     "batching.share_prefixes": Effect(change="false", on="evaluation"),
@@ -152,6 +153,14 @@ EFFECTS: dict[str, Effect] = {
     "checks.fail_on": Effect(change="warning", on="refused", given=(*LONG, "data.max_length=32")),
     "checks.ignore": Effect(change='{"too_few_rows": "meant"}', on="refused", given=("checks.min_rows=30",)),
 }
+
+QLORA = ("qlora.quantization=nf4", "lora=null")
+EFFECTS |= {
+    f"q{key}": dataclasses.replace(effect, given=(*effect.given, *QLORA))
+    for key, effect in EFFECTS.items()
+    if key.startswith("lora.")
+}
+EFFECTS["qlora.quantization"] = Effect(change="int8", on="notices", given=QLORA)
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
     "checks.max_odd": ("checks/test_checks_copies.py", "test_many_near_duplicates_are_a_warning"),
@@ -322,7 +331,7 @@ def _digest(sequences: Iterable[Rendered]) -> str:
 def _adapter(adapter: Any) -> tuple[object, ...]:
     with tempfile.TemporaryDirectory() as folder:
         adapter.save(Path(folder))
-        settings = (Path(folder) / "adapter_config.json").read_text()
+        settings = [file.read_text() for file in Path(folder).glob("*config.json")]
     weights = {name: weight.detach().sum().item() for name, weight in adapter.named_parameters().items()}
     return settings, weights, adapter.description
 

@@ -22,7 +22,7 @@ from tunelab.training.held_out_loss import held_out_loss
 from tunelab.workspace import Workspace
 
 SIZES = {
-    "num_weights": 1000,
+    "base_bytes": 4000,
     "num_trainable": 100,
     "bytes_per_weight": 4,
     "tokens": 64,
@@ -57,7 +57,7 @@ def test_pain_19_memory_is_estimated_before_the_first_step(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "more", [{"tokens": 128}, {"trained_tokens": 32}, {"num_weights": 2000}, {"num_trainable": 200}]
+    "more", [{"tokens": 128}, {"trained_tokens": 32}, {"base_bytes": 8000}, {"num_trainable": 200}]
 )
 def test_pain_19_more_of_anything_is_estimated_to_take_more(more: dict[str, int]) -> None:
     assert estimate(**more).total_bytes > estimate().total_bytes

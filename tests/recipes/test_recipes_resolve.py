@@ -158,7 +158,7 @@ def test_an_impossible_value_is_refused_with_its_line_and_its_range(tmp_path: Pa
         ("training:\n  evaluation_strategy: steps\n", 2, "training.eval_strategy"),
         ("training:\n  dataloader_num_workers: 2\n", 2, "no loader process"),
         ("model:\n  trust_remote_code: true\n", 2, "no such switch"),
-        ("model:\n  load_in_4bit: true\n", 2, "not available yet"),
+        ("model:\n  load_in_4bit: true\n", 2, "the section qlora instead of lora"),
         ("data:\n  packing: true\n", 2, "batching.varied_seqlen"),
         ("training:\n  max_steps: 3\n", 2, "training.num_training_steps"),
         ("training:\n  zzzzqqqq: 3\n", 2, "Known names"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from networks import FAMILIES, padded_unshared_loss, run_grove, sequence, tiny_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
-from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.config import AdapterConfig, FullConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
 from tunelab.adapters.ia3 import Ia3Config
 from tunelab.batching.step_plan import Grove, plant_batches, plant_step
 from tunelab.rendering.rendered import Rendered
@@ -21,6 +21,7 @@ ADAPTERS: dict[str, AdapterConfig] = {
     "dora": LoraConfig(r=4, target_modules="attention", use_dora=True),
     "soft prompt": SoftPromptConfig(number_of_virtual_tokens=3),
     "ia3": Ia3Config(),
+    "full": FullConfig(),
     "prefix": PrefixTuningConfig(number_of_virtual_tokens=3),
     "prefix longer than the window": PrefixTuningConfig(number_of_virtual_tokens=6),
     "projected prefix": PrefixTuningConfig(number_of_virtual_tokens=3, prefix_projection=True, encoder_hidden_size=5),

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.config import AdapterConfig
 from tunelab.adapters.kinds import KINDS, kind_of
-from tunelab.adapters.peft_folder import read_peft_settings
+from tunelab.adapters.peft_folder import read_peft_settings, type_in
 from tunelab.errors import AdapterError
 
 
@@ -38,14 +38,9 @@ def load_adapter(network: PreTrainedModel, folder: Path, *, base_model: str) -> 
     Raises:
         AdapterError: the folder is incomplete, the adapter is of another kind, or it was trained on another base.
     """
-    settings = read_peft_settings(folder)
-    named = settings.get("base_model_name_or_path")
-    if named != base_model:
-        remedy = f"Load it over {named}, or train a new adapter for {base_model}."
-        raise AdapterError(
-            f"this adapter was trained on {named}, not on {base_model}", where=str(folder), remedy=remedy
-        )
-    found = settings.get("peft_type")
+    found = type_in(folder)
+    if found != "FULL":
+        _refuse_another_base(folder, base_model)
     kind = next((kind for kind in KINDS if kind.peft_type == found), None)
     if kind is None:
         *most, last = dict.fromkeys(kind.peft_type for kind in KINDS)
@@ -55,3 +50,12 @@ def load_adapter(network: PreTrainedModel, folder: Path, *, base_model: str) -> 
             expected=f"{', '.join(most)} or {last}",
         )
     return cast(Adapter, import_module(kind.module).load(network, folder))
+
+
+def _refuse_another_base(folder: Path, base_model: str) -> None:
+    named = read_peft_settings(folder).get("base_model_name_or_path")
+    if named != base_model:
+        remedy = f"Load it over {named}, or train a new adapter for {base_model}."
+        raise AdapterError(
+            f"this adapter was trained on {named}, not on {base_model}", where=str(folder), remedy=remedy
+        )

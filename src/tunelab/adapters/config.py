@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunelab.errors import counted
+from tunelab.models.config import Quantization
 from tunelab.models.estimate import Sizes
 from tunelab.models.requested_targets import Target
 
@@ -24,12 +25,13 @@ class AdapterConfig(BaseModel):
         """Return the adapter in words, e.g. ``LoRA, rank 16 on all-linear``."""
 
     @abstractmethod
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the number of weights that the adapter trains.
 
         Args:
             targets: what `requested_targets` matched.
             sizes: of the base model.
+            num_weights: of the base model.
         """
 
     @property
@@ -52,6 +54,21 @@ class AdapterConfig(BaseModel):
     def divides_by_outputs(self) -> bool:
         """True if an output of a layer without any weight, which can learn nothing, would be divided by."""
         return False
+
+    @property
+    def trains_base(self) -> bool:
+        """True if the base model's own weights are trained, which are then held in float32."""
+        return False
+
+    @property
+    def base_quantization(self) -> Quantization | None:
+        """How the base model is packed while it is loaded; None leaves it as it is."""
+        return None
+
+    @property
+    def can_shard_base(self) -> bool:
+        """True if the base model's layers are frozen and whole, so that processes can hold a part of each."""
+        return not self.trains_base and self.base_quantization is None
 
     def remarks(self, given: Collection[str]) -> Iterator[str]:
         """Yield what is to be said of settings that have no effect; `given` are the names that somebody set."""
@@ -79,7 +96,7 @@ class LoraConfig(AdapterConfig):
         """Return method, rank and targets."""
         return f"{'DoRA' if self.use_dora else 'LoRA'}, rank {self.r} on {in_words(self.target_modules)}"
 
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the weights of the updates; bias terms, which `bias` may add, are not among them."""
         magnitudes = sum(outputs for target in targets for _, outputs in target.shapes) if self.use_dora else 0
         return sum(target.num_lora_weights(self.r) for target in targets) + magnitudes
@@ -88,6 +105,25 @@ class LoraConfig(AdapterConfig):
     def divides_by_outputs(self) -> bool:
         """True for DoRA, which divides by the norm of each output's weights."""
         return self.use_dora
+
+
+class QloraConfig(LoraConfig):
+    """LoRA over a base model that is packed into 4 or 8 bits (QLoRA)."""
+
+    section = "qlora"
+
+    quantization: Quantization = Field(
+        "nf4", description="How the base's linear layers are held in memory: in 4 bits (nf4) or in 8 (int8)."
+    )
+
+    def describe(self) -> str:
+        """Return what LoRA does, and how the base is packed."""
+        return f"{super().describe()}, over a base in {self.quantization}"
+
+    @property
+    def base_quantization(self) -> Quantization | None:
+        """The chosen one."""
+        return self.quantization
 
 
 class SoftPromptConfig(AdapterConfig):
@@ -108,7 +144,7 @@ class SoftPromptConfig(AdapterConfig):
         """Return the number of virtual tokens."""
         return f"soft prompt, {counted(self.number_of_virtual_tokens, 'virtual token')}"
 
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the numbers of the virtual tokens' embeddings."""
         return self.number_of_virtual_tokens * sizes.hidden
 
@@ -143,7 +179,7 @@ class PrefixTuningConfig(AdapterConfig):
         through = f", through {self.encoder_hidden_size} hidden units" if self.prefix_projection else ""
         return f"prefix, {counted(self.number_of_virtual_tokens, 'position')}{through}"
 
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the numbers of the prefix, or of the vectors and the MLP that it is computed from."""
         numbers = 2 * sizes.layers * sizes.keys
         if not self.prefix_projection:
@@ -160,6 +196,29 @@ class PrefixTuningConfig(AdapterConfig):
         """Yield that the width of a projection has no effect without one."""
         if "encoder_hidden_size" in given and not self.prefix_projection:
             yield "prefix_tuning.encoder_hidden_size has no effect: prefix_projection is false."
+
+
+class FullConfig(AdapterConfig):
+    """Every weight of the base model: full fine-tuning."""
+
+    section = "full"
+
+    train_embeddings: bool = Field(
+        True, description="Train the token embeddings, too, and a head that shares them; false leaves them as they are."
+    )
+
+    def describe(self) -> str:
+        """Return the method, and what it leaves out."""
+        return f"full fine-tuning{'' if self.train_embeddings else ', token embeddings left as they are'}"
+
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
+        """Return all weights, or all but the token embeddings."""
+        return num_weights if self.train_embeddings else num_weights - sizes.vocabulary * sizes.hidden
+
+    @property
+    def trains_base(self) -> bool:
+        """Always."""
+        return True
 
 
 def in_words(names: str | Sequence[str]) -> str:

@@ -31,7 +31,7 @@ class Ia3Config(AdapterConfig):
         """Return method and targets."""
         return f"(IA)³ on {in_words(self.target_modules)}"
 
-    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes) -> int:
+    def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the number of factors."""
         pairs = [pair for target in targets for pair in zip(target.modules, target.shapes, strict=True)]
         return sum(inputs if role_of(name) == "mlp" else outputs for name, (inputs, outputs) in pairs)

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
+from tunelab.adapters.config import (
+    AdapterConfig,
+    FullConfig,
+    LoraConfig,
+    PrefixTuningConfig,
+    QloraConfig,
+    SoftPromptConfig,
+)
 from tunelab.adapters.ia3 import Ia3Config
 
 
@@ -15,7 +22,7 @@ class Kind:
     config: type[AdapterConfig]
     """The settings of that section; their docstring says what is trained."""
     peft_type: str
-    """What adapter_config.json calls it."""
+    """What adapter_config.json calls it; FULL stands for a whole model, whose folder has no such file."""
     module: str
     """Imported when an adapter is attached: `attach(network, config, *, init_ids, base_model, seed)` returns a fresh
     adapter, `load(network, folder)` one that was saved."""
@@ -30,6 +37,12 @@ KINDS = (
     Kind(
         summary="A LoRA adapter; the one that is trained where no method is named.",
         config=LoraConfig,
+        peft_type="LORA",
+        module="tunelab.adapters.lora",
+    ),
+    Kind(
+        summary="A LoRA adapter over a base in 4 or 8 bits, instead of LoRA over a whole one.",
+        config=QloraConfig,
         peft_type="LORA",
         module="tunelab.adapters.lora",
     ),
@@ -50,6 +63,12 @@ KINDS = (
         config=Ia3Config,
         peft_type="IA3",
         module="tunelab.adapters.ia3",
+    ),
+    Kind(
+        summary="All weights of the base model, instead of an adapter: full fine-tuning.",
+        config=FullConfig,
+        peft_type="FULL",
+        module="tunelab.adapters.full",
     ),
 )
 """Every kind, in the order of a recipe. A new one is a file of its own and a row here."""

@@ -40,6 +40,17 @@ def read_peft_folder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tens
         raise AdapterError(f"{WEIGHTS_FILE} is damaged ({error})", where=str(folder)) from error
 
 
+def type_in(folder: Path) -> str:
+    """Return the `peft_type` of a saved adapter; FULL if the folder holds a whole model instead.
+
+    Raises:
+        AdapterError: as `read_peft_settings` does.
+    """
+    if (folder / "config.json").is_file() and not (folder / CONFIG_FILE).exists():
+        return "FULL"
+    return str(read_peft_settings(folder).get("peft_type"))
+
+
 def read_peft_settings(folder: Path) -> dict[str, Any]:
     """Return adapter_config.json.
 

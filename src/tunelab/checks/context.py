@@ -59,12 +59,15 @@ class PlannedModel:
     """What to train instead."""
     num_expert_weights: int = 0
     """Of `num_weights`, those of experts, which no layer of LoRA reaches."""
+    trains_base: bool = False
+    """True if the trainable weights are those of the base model itself."""
 
     def in_words(self) -> Iterator[str]:
         """Yield what is trained, of how much, and in how much memory, a sentence each."""
         yield from (target.in_words for target in self.targets)
         if not self.unmatched:
-            yield f"{self.num_trainable:,} trainable weights over {self.num_weights:,} frozen ones"
+            num_frozen = self.num_weights - (self.num_trainable if self.trains_base else 0)
+            yield f"{self.num_trainable:,} trainable weights over {num_frozen:,} frozen ones"
             if self.memory is not None:
                 yield f"memory: {self.memory.in_words()}, in {self.dtype} on {self.device}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import load_adapter
 from tunelab.adapters.kinds import kind_of
-from tunelab.adapters.peft_folder import CONFIG_FILE, read_peft_settings
+from tunelab.adapters.peft_folder import CONFIG_FILE, read_peft_settings, type_in
 from tunelab.errors import AdapterError, ModelError, RecipeError, RunError, listed
 from tunelab.generation.completion import Sampling
 from tunelab.generation.responder import Responder
@@ -125,7 +125,7 @@ def _open(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifes
     if manifest is not None:
         _refuse_another_template(base, manifest.template_sha256, renderer.template_hash)
         _refuse_another_base(folder, manifest)
-    model = load_model(folder, recipe.model)
+    model = load_model(folder, recipe.model, quantization=recipe.adapter.base_quantization)
     return Subject(
         recipe=recipe,
         model=model,
@@ -144,7 +144,7 @@ def _refuse_gone_base(name: str, *, of: str) -> None:
 
 def _refuse_another_kind(run: Run, recipe: Recipe) -> None:
     trained = kind_of(recipe.adapter).peft_type
-    present = read_peft_settings(run.adapter).get("peft_type")
+    present = type_in(run.adapter)
     if present != trained:
         raise AdapterError(
             f"the adapter is of kind {present}, and this run trained one of kind {trained}",

@@ -21,14 +21,14 @@ from tunelab.errors import RunError, StorageError
 from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.loss_plot import write_loss_plot
 from tunelab.files import new_folder, sha256_file
-from tunelab.flows.training.agreement import agree, announce_processes
+from tunelab.flows.training.agreement import agree, announce_processes, shards_base
 from tunelab.flows.training.plan import held_out_batches
 from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
 from tunelab.flows.training.signals import stop_on_signals
 from tunelab.models.base_hashes import hash_base
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded import LoadedModel
-from tunelab.models.locate_model import locate_model, require_weights
+from tunelab.models.locate_model import locate_model, require_bitsandbytes, require_weights
 from tunelab.models.precision import choose_precision
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
 from tunelab.registry import Manifest
@@ -122,6 +122,7 @@ def _train(
 ) -> tuple[Fit, str | None]:
     folder = locate_model(recipe.model, base=resolved.base)
     require_weights(folder)
+    require_bitsandbytes(recipe.adapter.base_quantization)
     day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
     with world.first_ahead():  # the others find in the cache what it rendered
@@ -136,8 +137,14 @@ def _train(
     schedule = refuse_what_blocks(recipe, data, renderer, folder, events)
 
     precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)
-    is_sharded = recipe.training.fsdp and world.size > 1
-    model = load_model(folder, recipe.model, precision=precision, is_for_shards=is_sharded)
+    is_sharded = shards_base(recipe, world)
+    model = load_model(
+        folder,
+        recipe.model,
+        precision=precision,
+        quantization=recipe.adapter.base_quantization,
+        is_for_shards=is_sharded,
+    )
     refuse_unknown_tokens(model, chain(sequences, held_out))
     adapter = attach(
         model.network,
@@ -271,7 +278,7 @@ def _finish(run: Run, fitted: Fit, adapter: Adapter, manifest: Manifest, events:
     """Put the adapter in place; the manifest comes last."""
     with new_folder(run.adapter) as folder:
         adapter.save(folder)
-    weights = run.adapter / "adapter_model.safetensors"
+    (weights,) = run.adapter.glob("*model.safetensors")
     events.emit(
         RunFinished(
             step=fitted.step,

@@ -4,6 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Quantization = Literal["nf4", "int8"]
+"""How the weights of linear layers may be packed in memory: 4 bits of bitsandbytes' NormalFloat, or 8 of its int8."""
+BITS: dict[Quantization, int] = {"nf4": 4, "int8": 8}
+
 
 class ModelConfig(BaseModel):
     """Which base model, in which precision, where."""

@@ -48,7 +48,7 @@ class MemoryEstimate:
 def estimate_step(
     sizes: Sizes,
     *,
-    num_weights: int,
+    base_bytes: int,
     num_trainable: int,
     bytes_per_weight: int,
     tokens: int,
@@ -61,7 +61,8 @@ def estimate_step(
     width and four of the MLP's; the allocator's gaps and what is at work come to three quarters of that. With
     gradient checkpointing only the layer's input stays, there are no gaps, and either the logits or one layer are at
     work. Logits, their logarithms and the gradients of both are float32, for predicting tokens only. The constants
-    are fitted to benchmarks/memory.py.
+    are fitted to benchmarks/memory.py. `base_bytes` are those of the base's weights; what it computes takes
+    `bytes_per_weight`.
     """
     layer = (2 * sizes.hidden + sizes.mlp) * bytes_per_weight
     logits = trained_tokens * sizes.vocabulary * 4
@@ -70,7 +71,7 @@ def estimate_step(
     else:
         activations = 7 * tokens * layer * sizes.layers + 4 * logits
     return MemoryEstimate(
-        base_bytes=num_weights * bytes_per_weight,
+        base_bytes=base_bytes,
         adapter_bytes=num_trainable * 4 * _ADAM_COPIES,
         activation_bytes=activations,
     )

@@ -11,11 +11,12 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCa
 
 from tunelab.errors import ModelError, counted
 from tunelab.models.architecture import other_inputs, quantized_in
-from tunelab.models.config import ModelConfig
+from tunelab.models.config import ModelConfig, Quantization
 from tunelab.models.cpu_settings import prepare_host
 from tunelab.models.loaded import LoadedModel
-from tunelab.models.locate_model import require_weights
+from tunelab.models.locate_model import require_bitsandbytes, require_weights
 from tunelab.models.precision import Precision
+from tunelab.models.quantized import quantized_by
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Keys through which a config.json could name code or a kernel of its own.
@@ -30,26 +31,37 @@ _CODE_KEYS = (
 
 
 def load_model(
-    folder: Path, config: ModelConfig, *, precision: Precision = "fp32", is_for_shards: bool = False
+    folder: Path,
+    config: ModelConfig,
+    *,
+    precision: Precision = "fp32",
+    quantization: Quantization | None = None,
+    is_for_shards: bool = False,
 ) -> LoadedModel:
     """Return the frozen base model in `folder`.
 
     Args:
         precision: what training computes in.
+        quantization: how the linear layers are packed; None leaves them as they are.
         is_for_shards: leave the weights in main memory, for `training.sharding` to bring to the device in parts.
 
     Raises:
         ModelError: no weights, or not all of them, weights that are not safetensors or quantized, a kind of model that
             is unknown or writes no text, no GPU where one was asked for, or a precision that clashes with the stored
             weights.
+        MissingExtraError: what packs them is not installed.
     """
     model_config = read_model_config(folder)
     require_weights(folder)
+    require_bitsandbytes(quantization)
     _refuse_what_is_no_base(model_config, folder)
     device = choose_device(config.device_map, local_rank=int(os.environ.get("LOCAL_RANK") or 0))
     stored = stored_dtype(model_config)
     dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
     prepare_host()
+    packed = {}
+    if quantization is not None:
+        packed = {"quantization_config": quantized_by(quantization, dtype), "device_map": {"": device}}
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
@@ -62,6 +74,7 @@ def load_model(
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            **packed,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first_line = str(error).strip().splitlines()[0]
@@ -70,7 +83,7 @@ def load_model(
         what = f"the files lack {counted(len(missing), 'tensor')} of the model"
         remedy = f"Fetch the model again, all of its files. The first one missing: {missing[0]}."
         raise ModelError(what, where=str(folder), remedy=remedy)
-    if not is_for_shards:
+    if not is_for_shards and not packed:
         network = network.to(device)
     network.requires_grad_(False)
     network.eval()

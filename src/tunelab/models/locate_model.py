@@ -2,10 +2,11 @@
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from tunelab.errors import MissingExtraError, ModelError
-from tunelab.models.config import ModelConfig
+from tunelab.models.config import ModelConfig, Quantization
 from tunelab.starter import NANO_FOLDER
 
 EMBEDDED_MODELS = {"nano": NANO_FOLDER}
@@ -73,6 +74,12 @@ def require_weights(folder: Path) -> None:
         )
         raise ModelError("the weights are pickled (.bin)", where=str(folder), expected="*.safetensors", remedy=remedy)
     raise ModelError("this model folder holds no weights", where=str(folder), expected="model.safetensors")
+
+
+def require_bitsandbytes(quantization: Quantization | None) -> None:
+    """Raise a MissingExtraError if a base is to be quantized and the package that does it is not installed."""
+    if quantization is not None and find_spec("bitsandbytes") is None:
+        raise MissingExtraError("bitsandbytes", extra="qlora")
 
 
 def _download(name: str, revision: str) -> Path:

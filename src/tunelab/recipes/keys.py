@@ -12,8 +12,8 @@ from tunelab.recipes.recipe import FIELDS, SECTIONS
 
 FOREIGN = {
     "dataloader_num_workers": "There is no loader process to count: rows are rendered once, before training.",
-    "load_in_8bit": "Loading the base in 8 bits is not available yet.",
-    "load_in_4bit": "Loading the base in 4 bits (QLoRA) is not available yet.",
+    "load_in_8bit": "Name the section qlora instead of lora, with quantization: int8.",
+    "load_in_4bit": "Name the section qlora instead of lora: it loads the base in 4 bits.",
     "trust_remote_code": "There is no such switch: code that comes with a model is never run.",
     "packing": "Rows are filled with whole sequences by batching.varied_seqlen: false.",
     "max_steps": "It is called training.num_training_steps here.",

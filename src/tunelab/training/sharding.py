@@ -81,10 +81,10 @@ def give_up_passes(network: PreTrainedModel) -> None:
         network.reset_iter_state()
 
 
-def frozen_weights_here(network: PreTrainedModel) -> int:
-    """Return how many frozen weights this process holds."""
+def frozen_bytes_here(network: PreTrainedModel) -> int:
+    """Return how many bytes of frozen weights this process holds."""
     frozen = [weight for weight in network.parameters() if not weight.requires_grad]
-    return sum(weight.to_local().numel() if isinstance(weight, DTensor) else weight.numel() for weight in frozen)
+    return sum(weight.to_local().nbytes if isinstance(weight, DTensor) else weight.nbytes for weight in frozen)
 
 
 def keep_pace(network: PreTrainedModel, grove: Grove, world: World) -> tuple[Grove, bool]:

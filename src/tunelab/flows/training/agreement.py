@@ -2,8 +2,27 @@
 
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.schedule import Schedule
+from tunelab.errors import RecipeError
 from tunelab.events import EventLog, Notice
+from tunelab.recipes import Recipe
 from tunelab.training.world import World
+
+
+def shards_base(recipe: Recipe, world: World) -> bool:
+    """Return whether each process holds a part of the base's layers.
+
+    Raises:
+        RecipeError: the adapter leaves nothing that could be split so.
+    """
+    if not recipe.training.fsdp or world.size == 1:
+        return False
+    if not recipe.adapter.can_shard_base:
+        raise RecipeError(
+            f"training.fsdp splits frozen layers of 16 or 32 bits, and {recipe.adapter.section} has none",
+            where="training.fsdp",
+            remedy="Set training.fsdp: false; each process then holds the whole base.",
+        )
+    return True
 
 
 def agree(world: World, fingerprint: str, batching: BatchingConfig) -> BatchingConfig:

@@ -8,8 +8,9 @@ from tunelab.batching.schedule import Schedule
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
 from tunelab.flows.training.plan import sharing_of
+from tunelab.models.config import BITS
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
-from tunelab.models.requested_targets import Target, match_targets
+from tunelab.models.requested_targets import Target, match_targets, role_of
 from tunelab.models.weight_headers import StoredWeights, read_headers
 from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
 from tunelab.recipes import Recipe
@@ -42,7 +43,7 @@ def planned_model(
         targets, unmatched, remedy = (), f"{error.where}: {error.what}", error.remedy
     divides_by_zero, divides_remedy = _zero_outputs(recipe, folder, weights, targets)
     device = _device(recipe, weights)
-    num_trainable = recipe.adapter.num_trained(targets=targets, sizes=sizes)
+    num_trainable = recipe.adapter.num_trained(targets=targets, sizes=sizes, num_weights=weights.num_weights)
     return PlannedModel(
         targets=targets,
         unmatched=unmatched,
@@ -52,7 +53,8 @@ def planned_model(
         num_weights=weights.num_weights,
         num_expert_weights=weights.num_expert_weights,
         num_trainable=num_trainable,
-        dtype=device.dtype,
+        trains_base=recipe.adapter.trains_base,
+        dtype=recipe.adapter.base_quantization or device.dtype,
         device=device.name,
         device_bytes=device.memory_bytes,
         memory=_memory(recipe, folder, weights, sizes, device, num_trainable, sequences, schedule),
@@ -101,9 +103,9 @@ def _memory(
     def estimate(tokens: int, trained_tokens: int) -> MemoryEstimate:
         return estimate_step(
             sizes,
-            num_weights=weights.num_weights,
+            base_bytes=_base_bytes(recipe, weights, device),
             num_trainable=num_trainable,
-            bytes_per_weight=_BYTES[device.dtype],
+            bytes_per_weight=4 if recipe.adapter.trains_base else _BYTES[device.dtype],
             tokens=tokens,
             trained_tokens=trained_tokens,
             gradient_checkpointing=recipe.training.gradient_checkpointing,
@@ -116,3 +118,12 @@ def _memory(
         batching = batching.model_copy(update={"micro_batch_tokens": fewer})
     sharing = sharing_of(batching, sequences, schedule)
     return estimate(sharing.largest_batch, sharing.most_trained)
+
+
+def _base_bytes(recipe: Recipe, weights: StoredWeights, device: _Device) -> int:
+    bytes_per_weight, quantization = _BYTES[device.dtype], recipe.adapter.base_quantization
+    if quantization is None:
+        return weights.num_weights * bytes_per_weight
+    linear = [shape for name, shape in weights.layers.items() if role_of(name) != "embeddings"]
+    packed = sum(inputs * outputs for inputs, outputs in linear)
+    return (weights.num_weights - packed) * bytes_per_weight + packed * BITS[quantization] // 8

@@ -17,10 +17,11 @@ from tunelab.models.branching import cannot_branch
 from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.memory import device_memory, sizes_of
+from tunelab.models.quantized import num_packed
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
-from tunelab.training.sharding import frozen_weights_here
+from tunelab.training.sharding import frozen_bytes_here
 
 _LISTED = 20  # bad rows; tunelab check --json lists them all
 
@@ -107,7 +108,7 @@ def announce(
     num_trainable, num_weights = _count(model, adapter)
     for line in adapter.description:
         events.emit(Notice(text=line))
-    dtype = str(model.dtype).removeprefix("torch.")
+    dtype = recipe.adapter.base_quantization or str(model.dtype).removeprefix("torch.")
     base = f"{recipe.model.base_model}, {dtype}, on {model.device.type}"
     text = f"{num_trainable:,} trainable weights over {num_weights:,} frozen ones ({base})"
     events.emit(Notice(text=text))
@@ -131,18 +132,19 @@ def announce(
 def _count(model: LoadedModel, adapter: Adapter) -> tuple[int, int]:
     """Return the number of trained and of frozen weights."""
     num_trainable = sum(weight.numel() for weight in adapter.named_parameters().values())
-    return num_trainable, sum(weight.numel() for weight in model.network.parameters() if not weight.requires_grad)
+    return num_trainable, sum(num_packed(weight) for weight in model.network.parameters() if not weight.requires_grad)
 
 
 def _estimate(
     recipe: Recipe, model: LoadedModel, adapter: Adapter, *, tokens: int, trained_tokens: int
 ) -> MemoryEstimate:
     num_trainable, _ = _count(model, adapter)
+    kept = num_trainable * model.dtype.itemsize if recipe.adapter.trains_base else 0
     return estimate_step(
         sizes_of(model.network.config),
-        num_weights=frozen_weights_here(model.network),
+        base_bytes=frozen_bytes_here(model.network) + kept,
         num_trainable=num_trainable,
-        bytes_per_weight=model.dtype.itemsize,
+        bytes_per_weight=model.network.dtype.itemsize,
         tokens=tokens,
         trained_tokens=trained_tokens,
         gradient_checkpointing=recipe.training.gradient_checkpointing,

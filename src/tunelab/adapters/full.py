@@ -1,0 +1,99 @@
+"""Full fine-tuning: every weight of the base model is trained, and saved as a model folder of its own."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
+
+from tunelab.adapters.config import FullConfig
+from tunelab.errors import AdapterError, counted
+from tunelab.files import write_file
+
+_TOKENIZER_FILES = ("*token*", "chat_template*", "vocab.json", "merges.txt")
+
+
+class FullAdapter:
+    """Weights of the network itself. The base's lie in main memory, and take their place while it is switched off."""
+
+    num_virtual_tokens = 0
+    num_prefix_positions = 0
+
+    def __init__(self, network: PreTrainedModel, base: dict[str, torch.Tensor]) -> None:
+        self._network, self._waiting = network, base
+        self.description = (f"all weights of {len(base)} tensors, in float32; the base's are kept, to switch back to",)
+
+    def named_parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Return the trained weights by name, sorted."""
+        return {name: weight for name, weight in sorted(self._network.named_parameters()) if name in self._waiting}
+
+    def virtual_embeddings(self) -> torch.Tensor:
+        """Return (0, hidden): nothing stands in front of a prompt."""
+        embeddings: torch.Tensor = self._network.get_input_embeddings().weight
+        return embeddings.new_zeros((0, embeddings.shape[1]))
+
+    def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return nothing: no keys and values are added."""
+        return []
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        """Let the network answer as the base model within the context."""
+        self.exchange()
+        try:
+            yield
+        finally:
+            self.exchange()
+
+    def exchange(self) -> None:
+        """Put the weights that wait in main memory into the network, and let those that it held wait."""
+        for name, weight in self.named_parameters().items():
+            held = weight.data.cpu()
+            weight.data, self._waiting[name] = self._waiting[name].to(weight), held
+
+    def save(self, folder: Path) -> None:
+        """Write a model folder that transformers loads, with the tokenizer of the base, into an existing folder."""
+        self._network.save_pretrained(folder, max_shard_size="1TB")  # one file
+        if source := self._network.name_or_path:
+            files = {file for pattern in _TOKENIZER_FILES for file in Path(source).glob(pattern) if file.is_file()}
+            for file in sorted(files):
+                write_file(folder / file.name, file.read_bytes())
+
+
+def attach(network: PreTrainedModel, config: FullConfig, **_: object) -> FullAdapter:
+    """Let every weight of `network` be trained, in float32: small updates vanish in half precision."""
+    frozen = None if config.train_embeddings else network.get_input_embeddings().weight
+    trained = {name: weight for name, weight in network.named_parameters() if weight is not frozen}
+    base = {name: weight.detach().to("cpu", copy=True) for name, weight in trained.items()}
+    network.float()
+    for weight in trained.values():
+        weight.requires_grad_(True)
+    return FullAdapter(network, base)
+
+
+def load(network: PreTrainedModel, folder: Path) -> FullAdapter:
+    """Put the weights saved in `folder` into `network`, ready to answer, in the precision of its own."""
+    remedy = "Use the base model that it was trained from."
+    try:
+        trained, found = type(network).from_pretrained(
+            folder,
+            config=copy.deepcopy(network.config),
+            dtype=network.dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise AdapterError(
+            f"the trained model does not load: {first_line}", where=str(folder), remedy=remedy
+        ) from error
+    if missing := sorted(found["missing_keys"]):
+        what = f"the trained model lacks {counted(len(missing), 'tensor')}, the first of them {missing[0]}"
+        raise AdapterError(what, where=str(folder), remedy=remedy)
+    adapter = FullAdapter(network, {name: weight.data for name, weight in trained.named_parameters()})
+    adapter.exchange()
+    return adapter
