@@ -4,25 +4,33 @@ from tunelab.events.event import (
     AnyEvent,
     CheckpointSaved,
     EvaluationDone,
+    Found,
     Notice,
+    Planned,
+    Progress,
     RunFinished,
     RunInterrupted,
     RunStarted,
     StepDone,
 )
-from tunelab.events.log import EventLog, Listener, read_events, steps
+from tunelab.events.event_index import EventIndex, read_events
+from tunelab.events.log import SILENT, EventLog, Listener
 
 __all__ = [
+    "SILENT",
     "AnyEvent",
     "CheckpointSaved",
     "EvaluationDone",
+    "EventIndex",
     "EventLog",
+    "Found",
     "Listener",
     "Notice",
+    "Planned",
+    "Progress",
     "RunFinished",
     "RunInterrupted",
     "RunStarted",
     "StepDone",
     "read_events",
-    "steps",
 ]

@@ -18,7 +18,7 @@ from tunelab.conversations.opening import common_opening
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
 from tunelab.errors import RunError, StorageError
-from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
+from tunelab.events import EventIndex, EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
 from tunelab.events.loss_plot import write_loss_plot
 from tunelab.files import new_folder, sha256_file
 from tunelab.flows.training.agreement import agree, announce_processes
@@ -282,7 +282,7 @@ def _finish(run: Run, fitted: Fit, adapter: Adapter, manifest: Manifest, events:
             adapter_bytes=weights.stat().st_size,
         )
     )
-    write_loss_plot(read_events(run.events_file), run.plot_file, title=run.id)
+    write_loss_plot(EventIndex(run.events_file), run.plot_file, title=run.id)
     run.write_manifest(
         replace(manifest, steps=fitted.step, adapter_step=fitted.adapter_step, held_out_loss=fitted.best_loss)
     )
