@@ -84,21 +84,22 @@ def run(
         lambda: held_out_loss(network, attached, HELD_OUT, batches, accumulation=config.eval_accumulation_steps)
     )
     events: list[AnyEvent] = []
-    fitted = fit(
-        model,
-        attached,
-        DATA,
-        schedule,
-        config=config,
-        batching=batching,
-        precision=precision,
-        checkpoints=folder / "checkpoints",
-        fingerprint=fingerprint,
-        events=EventLog(None, [events.append]),
-        score=measured if evaluates else None,
-        resume_from=latest_checkpoint(folder / "checkpoints", fingerprint=fingerprint),
-        should_stop=should_stop,
-    )
+    with EventLog(None, [events.append]) as log:
+        fitted = fit(
+            model,
+            attached,
+            DATA,
+            schedule,
+            config=config,
+            batching=batching,
+            precision=precision,
+            checkpoints=folder / "checkpoints",
+            fingerprint=fingerprint,
+            events=log,
+            score=measured if evaluates else None,
+            resume_from=latest_checkpoint(folder / "checkpoints", fingerprint=fingerprint),
+            should_stop=should_stop,
+        )
     return Outcome(fit=fitted, adapter=attached, events=events)
 
 

@@ -1,6 +1,7 @@
 """Room of the events: typed lines of what happened in a run."""
 
 from tunelab.events.event import (
+    LEFT_OUT,
     AnyEvent,
     CheckpointSaved,
     EvaluationDone,
@@ -17,6 +18,7 @@ from tunelab.events.event_index import EventIndex, read_events
 from tunelab.events.log import SILENT, EventLog, Listener
 
 __all__ = [
+    "LEFT_OUT",
     "SILENT",
     "AnyEvent",
     "CheckpointSaved",

@@ -1,5 +1,7 @@
 """The typed events of every verb: what happened, in order. Console, plots, studio and trackers read nothing else."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -66,12 +68,15 @@ class Found(Event, frozen=True, kw_only=True, tag="found"):
     """Something wrong with the data or the plan."""
 
     code: str
-    """What kind of finding it is, as in docs/check.md; `bad_row` and `bad_turn` for what is left out as unreadable."""
-    severity: str
-    """error, warning or note."""
+    """What kind of finding it is, as in docs/check.md, or one of `LEFT_OUT`."""
+    severity: Literal["error", "warning", "note"]
     place: str
     """Of the first example: file, line and message; empty if it is in no one place."""
     text: str
+
+
+LEFT_OUT = ("bad_row", "bad_turn")
+"""Codes of what is found in a single row that cannot be read, or turn that cannot be rendered; `text` is its error."""
 
 
 class StepDone(Event, frozen=True, kw_only=True, tag="step"):

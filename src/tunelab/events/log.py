@@ -46,6 +46,11 @@ class EventLog:
         self._tellers = [_Teller(listener, most_waiting) for listener in listeners]
         self._patience_s = patience_s
 
+    @property
+    def has_listeners(self) -> bool:
+        """True if somebody is told of the events."""
+        return bool(self._tellers)
+
     def __enter__(self) -> Self:
         for teller in self._tellers:
             teller.start()
