@@ -100,7 +100,7 @@ def read_events(path: Path) -> list[AnyEvent]:
 def thinned(steps: Sequence[int], values: Sequence[float], *, columns: int) -> tuple[list[int], list[float]]:
     """Return the lowest and the highest point of each of `columns` equal parts of the steps, which ascend.
 
-    No spike is lost: a line through what is left covers the same pixels, one column for each part.
+    So no spike is lost in a picture that is `columns` pixels wide. Up to two points a column are left as they are.
     """
     if len(steps) <= 2 * columns:
         return list(steps), list(values)

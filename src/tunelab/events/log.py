@@ -26,7 +26,7 @@ _MOST_CHARS = 300
 
 
 class EventLog:
-    """Appends events to a file, one line each, and tells the listeners of them, between entering and leaving it.
+    """Appends events to a file, one line each, and tells the listeners of them; a context, left once all is told.
 
     Each listener is told in order in a thread of its own, so that none costs the work anything: one that raises is told
     of the next event all the same, one that is slow or hangs misses events once `most_waiting` wait for it. The first
@@ -52,8 +52,6 @@ class EventLog:
         return bool(self._tellers)
 
     def __enter__(self) -> Self:
-        for teller in self._tellers:
-            teller.start()
         return self
 
     def __exit__(
@@ -61,7 +59,9 @@ class EventLog:
     ) -> None:
         deadline = time.monotonic() + self._patience_s
         for teller in self._tellers:
-            teller.finish(deadline)
+            teller.end()
+        for teller in self._tellers:
+            teller.wait(deadline)
         for teller in self._tellers:
             if told := teller.missed():
                 self._write(Notice(code="listener_missed", text=told, level="warning", time=time.time()))
@@ -100,11 +100,9 @@ class _Teller:
         self._listener, self._most_waiting = listener, most_waiting
         self._name = getattr(listener, "__qualname__", type(listener).__name__)
         self._waiting: SimpleQueue[AnyEvent | None] = SimpleQueue()
-        self._thread = Thread(target=self._tell_all, name=f"tells {self._name}", daemon=True)
         self._num_events = self._num_refused = self._num_raised = self._num_left = 0
         self._fault, self._is_said = "", False
-
-    def start(self) -> None:
+        self._thread = Thread(target=self._tell_all, name=f"tells {self._name}", daemon=True)
         self._thread.start()
 
     def tell(self, event: AnyEvent) -> None:
@@ -122,9 +120,12 @@ class _Teller:
         self._is_said = True
         return f"the listener {self._name} {self._fault}; the work goes on, and what it misses is counted"
 
-    def finish(self, deadline: float) -> None:
-        """Let it take what waits, until `deadline` by the monotonic clock."""
+    def end(self) -> None:
+        """Say that no event follows."""
         self._waiting.put(None)
+
+    def wait(self, deadline: float) -> None:
+        """Let it take what waits, until `deadline` by the monotonic clock."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
             self._num_left = self._waiting.qsize()  # what waits without the end mark, and what it is busy with
