@@ -20,6 +20,7 @@ from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.training.held_out_loss import held_out_loss
 from tunelab.workspace import Run
 
+
 def compare_run(
     run: Run,
     *,
