@@ -13,7 +13,7 @@ WEIGHTS ?= 5M
 THREADS ?= 2
 INPUTS ?= 1000000
 ROUNDS ?= 3
-TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup clean-table clean-chats
+TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup events clean-table clean-chats
 
 .PHONY: help quickstart test check base-model sample-tasks proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
@@ -113,6 +113,9 @@ bench-memory: .venv/dev-installed
 bench-startup: .venv/dev-installed
 	$(BIN)/python benchmarks/startup.py --rounds $(ROUNDS)
 
+bench-events: .venv/dev-installed
+	$(BIN)/python benchmarks/events.py
+
 # PANDAS names the python of an environment with pandas and scikit-learn; without it only tunelab is measured.
 bench-clean-table: .venv/dev-installed
 	POLARS_MAX_THREADS=$(THREADS) $(BIN)/python benchmarks/clean_table.py --rounds $(ROUNDS) --peer-python "$(PANDAS)"
@@ -124,7 +127,7 @@ bench-data-there:
 	@for file in alpaca_en_demo.json glaive_toolcall_en_demo.json tau_airline_sessions.jsonl tau_airline_tools.json; do \
 	  test -f "$(DATA)/$$file" && continue; \
 	  echo "No $$file in DATA=$(DATA). Nothing was measured: these rows want real files, which are not part of this" >&2; \
-	  echo "project; CONTRIBUTING.md says which and where from. bench-data-to-batch, -turns, -check, -memory and -startup want none." >&2; \
+	  echo "project; CONTRIBUTING.md says which and where from. bench-data-to-batch, -turns, -check, -memory, -startup and -events require none." >&2; \
 	  exit 1; \
 	done
 

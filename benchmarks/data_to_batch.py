@@ -264,10 +264,10 @@ def read(arguments: argparse.Namespace, name: str) -> Any:
     """Return the conversations of a file."""
     from tunelab.dataset.config import DataConfig
     from tunelab.dataset.gather import read_side
-    from tunelab.sources import SourceFile
+    from tunelab.sources import SourceFile, read_rows
 
     files = [SourceFile(name=name, path=arguments.folder / name)]
-    conversations, _ = read_side(files, DataConfig(), base=arguments.folder)
+    conversations, _ = read_side(read_rows(files), DataConfig(), base=arguments.folder)
     return conversations.items
 
 

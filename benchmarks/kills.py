@@ -28,7 +28,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunelab.cli.console import print_table, say
 from tunelab.cli.main import run as command_line
-from tunelab.events import read_events, steps
+from tunelab.events import EventIndex, StepDone
 from tunelab.flows import train as flow
 from tunelab.starter import NANO_FOLDER
 from tunelab.training import trainer
@@ -123,7 +123,7 @@ def _trial(task: Path, duration_s: float, save_s: float, *, aims_at_save: bool) 
         code, in_save = child.end()
         if code == -signal.SIGKILL:
             run = _run(task)
-            done = len(steps(read_events(run.events_file))) if run else 0
+            done = len(EventIndex(run.events_file).series(StepDone, "loss")[0]) if run else 0
             kills.append(f"{done} in a save" if in_save else str(done))
             num_in_save += in_save
         elif code != 0:

@@ -132,15 +132,17 @@ def _warm_up(model: Path, folder: Path) -> None:
     """Load what a run loads and draw what it draws, so that no fork needs to; no backward pass, which forks mind."""
     for module in _LOADED:
         import_module(module)
-    from tunelab.events import StepDone
+    from tunelab.events import EventIndex, EventLog, StepDone
     from tunelab.events.loss_plot import terminal_plot, write_loss_plot
     from tunelab.models.config import ModelConfig
     from tunelab.models.load_model import load_model
 
     load_model(model, ModelConfig(device_map="cpu"))
     facts = dict.fromkeys(StepDone.__struct_fields__, 1) | {"time": 0.0}
-    write_loss_plot([StepDone(**facts)], folder / "loss.png", title="")  # type: ignore[arg-type]
-    terminal_plot([StepDone(**facts)])  # type: ignore[arg-type]
+    EventLog(folder / "events.jsonl").emit(StepDone(**facts))  # type: ignore[arg-type]
+    index = EventIndex(folder / "events.jsonl")
+    write_loss_plot(index, folder / "loss.png", title="")
+    terminal_plot(index)
     if threads := _threads_of_polars():
         raise SystemExit(f"polars runs {threads} threads, for which a fork would wait without end")
 

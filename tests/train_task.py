@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from tunelab.events import AnyEvent, StepDone
 from tunelab.workspace import Run, Workspace
 
 RECIPE = """model:
@@ -77,3 +78,8 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
         str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) if path.is_file() else (b"", 0)
         for path in sorted(folder.rglob("*"))
     }
+
+
+def steps(events: Iterable[AnyEvent]) -> list[StepDone]:
+    """The optimizer steps among some events."""
+    return [event for event in events if isinstance(event, StepDone)]

@@ -16,6 +16,7 @@ from cleaned_files import chat, clean, counts, kept, rejected, write_rows
 from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.errors import DataError
+from tunelab.events import AnyEvent, EventLog, Progress
 from tunelab.sources import SourceConfig, SourceFile, locate_data, read_rows
 
 TEXTS = st.none() | st.sampled_from(["", "  ", "short", "a title that is long", 'he said: "a": "b"', "zwei\nZeilen"])
@@ -171,8 +172,10 @@ def test_an_interrupted_clean_leaves_nothing_and_spoils_nothing(tmp_path: Path, 
     clean(path, out, test_size=test_size)
     before = {each: each.read_bytes() for each in sorted(tmp_path.rglob("*")) if each.is_file()}
 
-    def interrupt(done: int, total: int, rows: int) -> None:
-        raise KeyboardInterrupt
+    class Interrupting(EventLog):
+        def emit(self, event: AnyEvent) -> None:
+            if isinstance(event, Progress):
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         clean_files(
@@ -181,7 +184,7 @@ def test_an_interrupted_clean_leaves_nothing_and_spoils_nothing(tmp_path: Path, 
             CleaningConfig(max_samples=3),
             test_size=test_size,
             overwrite=True,
-            on_progress=interrupt,
+            events=Interrupting(None),
         )
     assert {each: each.read_bytes() for each in sorted(tmp_path.rglob("*")) if each.is_file()} == before
     assert [each for each in tmp_path.iterdir() if each.name.startswith(".")] == []

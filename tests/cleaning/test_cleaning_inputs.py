@@ -11,6 +11,7 @@ from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cli.main import run
 from tunelab.errors import DataError
+from tunelab.events import AnyEvent, EventLog, Progress
 from tunelab.sources import SourceFile
 
 
@@ -92,15 +93,12 @@ def test_lists_that_have_no_place_in_the_output_are_refused_before_all_is_read(t
     path = write_rows(tmp_path / "in.jsonl", [chat(f"question {n}", "answer") for n in range(50)])
     pl.DataFrame([chat("q", "a")]).write_parquet(tmp_path / "in.parquet")
     for name, out in (("in.jsonl", "out.csv"), ("in.jsonl", "out.parquet"), ("in.parquet", "out.tsv")):
-        read: list[int] = []
-        with pytest.raises(DataError, match=r'"messages" holds lists or objects.*\.jsonl'):
-            clean_files(
-                [source(path.with_name(name))],
-                tmp_path / out,
-                CleaningConfig(near_duplicates=0.9),
-                on_progress=lambda done, total, rows, read=read: read.append(rows),  # type: ignore[misc]
-            )
-        assert not read
+        told: list[AnyEvent] = []
+        config = CleaningConfig(near_duplicates=0.9)
+        refused = pytest.raises(DataError, match=r'"messages" holds lists or objects.*\.jsonl')
+        with refused, EventLog(None, [told.append]) as events:
+            clean_files([source(path.with_name(name))], tmp_path / out, config, events=events)
+        assert not [event for event in told if isinstance(event, Progress)]
 
 
 def test_rows_of_a_later_piece_may_lack_a_column(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tunelab.cli.reading_line import progress_words, reading_bar
+from tunelab.cli.reading_line import progress_words, reading_line
+from tunelab.events import Planned, Progress
 
 
 def test_the_line_tells_size_rate_rows_and_the_time_left() -> None:
@@ -18,8 +19,8 @@ def test_without_a_known_size_rows_are_what_is_told() -> None:
 
 
 def test_a_quick_command_shows_no_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with reading_bar() as report:
-        report(10, 10, 1)
+    with reading_line() as listener:
+        listener(Progress(stage="reading", done=10, total=10, unit="bytes", rows=1))
     assert capsys.readouterr().err == ""
 
 
@@ -29,9 +30,10 @@ def test_a_slow_command_tells_of_itself_on_standard_error(
     clock = iter([0.0, 3.0, 4.0, 14.0])
     monkeypatch.setattr("tunelab.cli.reading_line.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("tunelab.cli.reading_line.console", _a_console)
-    with reading_bar("cleaning") as report:
+    with reading_line() as listener:
+        listener(Planned(stage="cleaning", amounts={"files": 1}))
         for rows in (10, 20, 30):
-            report(rows * 1_000_000, 0, rows)
+            listener(Progress(stage="cleaning", done=rows * 1_000_000, total=0, unit="bytes", rows=rows))
     printed = capsys.readouterr()
     assert [line.split("  ")[3] for line in printed.err.splitlines()] == ["10 rows", "30 rows"]
     assert printed.out == ""

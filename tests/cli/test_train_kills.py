@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from forked import Ended, Forker, Started
-from train_task import ADAPTERS, adapter_sha256, only_run, tree, write_task
+from train_task import ADAPTERS, adapter_sha256, only_run, steps, tree, write_task
 from tunelab.cli.main import run as tunelab
-from tunelab.events import RunFinished, RunInterrupted, read_events, steps
+from tunelab.events import RunFinished, RunInterrupted, read_events
 from tunelab.workspace import Run
 
 

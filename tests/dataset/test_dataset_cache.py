@@ -37,8 +37,8 @@ def gathered(folder: Path, *settings: str, skip: bool = False) -> Dataset:
     resolved = resolve_recipe(file, overrides=settings, environment={})
     recipe = resolved.anchored
     renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
-    on_bad = (lambda error: None) if skip else None
-    return gather(recipe.data, base=resolved.base, seed=recipe.training.seed, renderer=renderer, on_bad=on_bad)
+    data = recipe.data.model_copy(update={"bad_rows": "skip"}) if skip else recipe.data
+    return gather(data, base=resolved.base, seed=recipe.training.seed, renderer=renderer)
 
 
 def test_a_second_verb_renders_nothing_and_gets_the_same(tmp_path: Path, renders: list[int]) -> None:

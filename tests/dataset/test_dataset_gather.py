@@ -8,20 +8,20 @@ from flows_files import row, rows, write_recipe, write_rows
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
 from tunelab.errors import DataError
+from tunelab.events import SILENT, AnyEvent, EventLog, Found
 from tunelab.models.locate_model import locate_model
 from tunelab.recipes import resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
-from tunelab.sources.text_stream import OnBad
 
 
-def gathered(folder: Path, *settings: str, on_bad: OnBad | None = None) -> Dataset:
+def gathered(folder: Path, *settings: str, events: EventLog = SILENT) -> Dataset:
     resolved = resolve_recipe(
         write_recipe(folder, "data:\n  train_files: train.jsonl\n"), overrides=settings, environment={}
     )
     recipe = resolved.anchored
     renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
     return gather(
-        resolved.anchored.data, base=resolved.base, seed=resolved.recipe.training.seed, renderer=renderer, on_bad=on_bad
+        resolved.anchored.data, base=resolved.base, seed=resolved.recipe.training.seed, renderer=renderer, events=events
     )
 
 
@@ -106,17 +106,20 @@ def test_pain_13_a_broken_line_is_refused_by_file_and_line_unless_the_recipe_ski
     assert len(found.train) == 12
 
 
-def test_whoever_takes_the_errors_decides_and_all_are_kept(tmp_path: Path) -> None:
-    write_rows(tmp_path / "train.jsonl", ["{broken", *rows(3), "[broken too"])
-    told: list[DataError] = []
-    found = gathered(tmp_path, on_bad=told.append)
-    assert tuple(told) == found.bad_rows
-    assert len(told) == 2
+@pytest.mark.parametrize("num_bad", [2, 30])
+def test_the_first_rows_that_are_left_out_are_told_and_all_are_kept(tmp_path: Path, num_bad: int) -> None:
+    write_rows(tmp_path / "train.jsonl", ["{broken", *rows(3), *["[broken too"] * (num_bad - 1)])
+    told: list[AnyEvent] = []
+    with EventLog(None, [told.append]) as events:
+        found = gathered(tmp_path, "data.bad_rows=skip", events=events)
+    errors = [f"{event.place}: {event.text}" for event in told if isinstance(event, Found)]
+    assert errors == [str(error) for error in found.bad_rows[:20]]
+    assert len(found.bad_rows) == num_bad
 
 
 def test_a_file_of_which_no_row_can_be_read_gives_its_errors_and_no_conversation(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", ["{broken"] * 3)
-    found = gathered(tmp_path, on_bad=lambda error: None)
+    found = gathered(tmp_path, "data.bad_rows=skip")
     assert (len(found.bad_rows), found.train, found.held_out) == (3, (), ())
 
 
@@ -127,7 +130,7 @@ def test_a_turn_that_the_template_refuses_is_kept_apart_from_rows_that_cannot_be
     (tmp_path / "own.jinja").write_text(template)
     write_rows(tmp_path / "train.jsonl", [row("no"), *rows(3)])
     settings = ("data.chat_template=own.jinja", "data.eval_fraction=0")
-    found = gathered(tmp_path, *settings, on_bad=lambda error: None)
+    found = gathered(tmp_path, *settings, "data.bad_rows=skip")
     assert found.bad_rows == ()
     assert [("never!" in str(error), "train.jsonl:1: " in error.where) for error in found.bad_turns] == [(True, True)]
     with pytest.raises(DataError, match="never!"):

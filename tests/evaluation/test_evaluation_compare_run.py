@@ -6,6 +6,7 @@ import pytest
 
 from tunelab.errors import AdapterError, DataError, ModelError, RunError
 from tunelab.evaluation.report import read_report
+from tunelab.events import EventLog, Planned, Progress
 from tunelab.files import sha256_folder
 from tunelab.flows.chat import open_chat
 from tunelab.flows.compare import compare_run
@@ -16,13 +17,19 @@ def test_a_comparison_is_written_into_the_run_and_can_be_read_again(make_run, tm
     run = make_run()
     before = sha256_folder(run.adapter)
     seen = []
-    report = compare_run(run, on_progress=lambda side, done, total: seen.append((side, done, total)))
+    with EventLog(None, [seen.append]) as events:
+        report = compare_run(run, events=events)
     assert read_report(run.report_file.read_text(), where="report.json") == report
     assert run.html_report_file.read_text().startswith("<!doctype html>")
     assert len(report.rows) == 6
     assert report.num_sequences == 12
     assert report.left_out[0].count == 6
-    assert seen == [(side, done, 6) for side in ("base", "tuned") for done in range(1, 7)]
+    answers = [event for event in seen if isinstance(event, Progress) and event.unit == "answers"]
+    assert [(event.stage, event.done, event.total) for event in answers] == [
+        (side, done, 6) for side in ("base", "tuned") for done in range(1, 7)
+    ]
+    (planned,) = [event.amounts for event in seen if isinstance(event, Planned) and event.stage == "comparing"]
+    assert planned == {"answers": 12, "sequences": 24}
     assert [row.question.asked for row in report.rows] == [
         row.question.reference.replace("answer", "question") for row in report.rows
     ]

@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from tunelab.events import read_events, steps
+from train_task import steps
+from tunelab.events import read_events
 from tunelab.flows.check import check_data_or_recipe
 from tunelab.flows.train import train
 from tunelab.recipes import resolve_recipe

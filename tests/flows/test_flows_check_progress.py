@@ -7,41 +7,59 @@ import pytest
 from rich.console import Console
 
 from flows_files import rows, write_rows
-from tunelab.checks.streaming import FirstFinding
 from tunelab.cli import check as command
 from tunelab.cli import console
 from tunelab.cli.main import run
+from tunelab.events import LEFT_OUT, AnyEvent, EventLog, Found, Planned, Progress
 from tunelab.flows.check import check_data_or_recipe
 
 
 def test_reading_and_rendering_are_told_in_order_and_to_the_end(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "train.jsonl", [*rows(300), "{", *rows(300, word="more")])
-    told: list[tuple[str, int, int, int]] = []
-    met: list[int] = []
+    events: list[AnyEvent] = []
+    with EventLog(None, [events.append]) as log:
+        check_data_or_recipe(str(file), environment={}, events=log)
+    told = [event for event in events if isinstance(event, Progress)]
+    stages = [event.stage for event in told]
+    assert stages == sorted(stages)  # reading, then rendering
+    reading = [event for event in told if event.stage == "reading"]
+    assert [event.done for event in reading] == [100, 200, 300, 400, 500, 600]
+    assert {(event.unit, event.total) for event in reading} == {("rows", 0)}
+    rendering = [event for event in told if event.stage == "rendering"]
+    assert [event.rows for event in rendering] == [256, 512, 600]
+    assert rendering[-1].done == rendering[-1].total > rendering[0].done > 0
+    (bad,) = [event for event in events if isinstance(event, Found)]
+    met = sum(isinstance(event, Progress) for event in events[: events.index(bad)])
+    assert met == 3, "the bad row is told of when it is met, after 300 good ones"
+    assert (bad.code, bad.place) == ("bad_row", f"{file}:301")
 
-    check_data_or_recipe(
-        str(file),
-        environment={},
-        on_bad=lambda error: met.append(len(told)),
-        on_progress=lambda *progress: told.append(progress),
-    )
-    verbs = [verb for verb, *_ in told]
-    assert verbs == sorted(verbs)  # reading, then rendering
-    assert [count for verb, _, _, count in told if verb == "reading"] == [100, 200, 300, 400, 500, 600]
-    rendering = [(done, total, count) for verb, done, total, count in told if verb == "rendering"]
-    assert [count for *_, count in rendering] == [256, 512, 600]
-    assert rendering[-1][0] == rendering[-1][1] > rendering[0][0] > 0
-    assert met == [3], "the bad row is told of when it is met, behind 300 good ones"
+
+def test_each_stage_is_planned_before_it_begins_and_the_run_before_it_is_trained(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(300))
+    (tmp_path / "task.yaml").write_text("data: {train_files: train.jsonl}\ntraining: {num_training_steps: 7}\n")
+    events: list[AnyEvent] = []
+    with EventLog(None, [events.append]) as log:
+        result = check_data_or_recipe(str(tmp_path / "task.yaml"), environment={}, events=log)
+    planned = {event.stage: event.amounts for event in events if isinstance(event, Planned)}
+    stages = [event.stage for event in events if isinstance(event, Planned | Progress)]
+    assert list(dict.fromkeys(stages)) == list(planned) == ["reading", "rendering", "training"]
+    sequences = result.dataset.train_sequences
+    assert planned["reading"] == {"files": 1}
+    assert planned["rendering"] == {"rows": 300}
+    tokens = sum(each.num_tokens for each in sequences)
+    assert planned["training"] == {"sequences": len(sequences), "tokens": tokens, "steps": 7}
 
 
 def test_what_was_rendered_before_needs_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNELAB_CACHE", str(tmp_path / "cache"))
     file = write_rows(tmp_path / "train.jsonl", rows(20))
-    told: list[str] = []
+    told: list[AnyEvent] = []
     for _ in range(2):
         told.clear()
-        check_data_or_recipe(str(file), environment={}, on_progress=lambda verb, *_: told.append(verb))
-    assert "rendering" not in told
+        with EventLog(None, [told.append]) as log:
+            check_data_or_recipe(str(file), environment={}, events=log)
+    assert "rendering" not in [event.stage for event in told if isinstance(event, Progress)]
+    assert told
 
 
 def test_on_a_terminal_the_first_bad_rows_are_told_at_once_and_the_rest_are_counted(
@@ -98,17 +116,19 @@ def test_the_first_finding_of_each_kind_is_told_once_while_the_rest_is_read(
 ) -> None:
     file = write_rows(tmp_path / "train.jsonl", faulty_rows())
     monkeypatch.chdir(tmp_path)
-    told: list[FirstFinding] = []
+    told: list[Found] = []
     rows_read: list[int] = []
 
-    def progress(verb: str, done: int, total: int, count: int) -> None:
-        if verb == "reading" and len(told) < len(EARLY):
-            rows_read.append(count)
+    def listener(event: AnyEvent) -> None:
+        if isinstance(event, Progress) and event.stage == "reading" and len(told) < len(EARLY):
+            rows_read.append(event.done)
+        told.extend([event] if isinstance(event, Found) and event.code not in LEFT_OUT else [])
 
     assert len(faulty_rows()) > 1200
     quiet = check_data_or_recipe(file.name, environment={})
-    result = check_data_or_recipe(file.name, environment={}, on_progress=progress, on_first=told.append)
-    assert {first.code: f"{first.place.removeprefix('train.jsonl:')}: {first.says}" for first in told} == EARLY
+    with EventLog(None, [listener]) as log:
+        result = check_data_or_recipe(file.name, environment={}, events=log)
+    assert {first.code: f"{first.place.removeprefix('train.jsonl:')}: {first.text}" for first in told} == EARLY
     assert len(told) == len(EARLY)
     assert max(rows_read) == 1000, "they are told once the shape of the rows is known, from the first thousand of them"
     assert result.findings == quiet.findings

@@ -22,7 +22,7 @@ from train_task import row, rows, write_lines, write_task
 from tunelab.cli.main import run as tunelab
 from tunelab.errors import UserError
 from tunelab.evaluation.report import Report
-from tunelab.events import AnyEvent, Notice
+from tunelab.events import AnyEvent, Found, Notice
 from tunelab.flows import train as flow
 from tunelab.flows.compare import compare_run
 from tunelab.models.load_model import load_model
@@ -313,7 +313,8 @@ def arrived(task: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
             pass
         except UserError as error:
             found["refused"] = str(error)
-        found["notices"] = [(event.text, event.level) for event in told[1:] if isinstance(event, Notice)]
+        said = [event for event in told[1:] if isinstance(event, Notice | Found)]
+        found["notices"] = [(each.text, each.level if isinstance(each, Notice) else each.severity) for each in said]
         for folder in ("runs", "chosen"):
             shutil.rmtree(task / folder, ignore_errors=True)
         return found

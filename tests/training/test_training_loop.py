@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from networks import sequence, tiny_network
+from train_task import steps
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
@@ -17,7 +18,7 @@ from tunelab.batching.config import BatchingConfig
 from tunelab.batching.forest import Forest
 from tunelab.batching.schedule import Schedule, evaluation_batches
 from tunelab.errors import RunError, StorageError
-from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, Notice, read_events, steps
+from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, Notice, read_events
 from tunelab.models.flash_forest import flash_forest
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
@@ -83,21 +84,22 @@ def run(
         lambda: held_out_loss(network, attached, HELD_OUT, batches, accumulation=config.eval_accumulation_steps)
     )
     events: list[AnyEvent] = []
-    fitted = fit(
-        model,
-        attached,
-        DATA,
-        schedule,
-        config=config,
-        batching=batching,
-        precision=precision,
-        checkpoints=folder / "checkpoints",
-        fingerprint=fingerprint,
-        events=EventLog(None, [events.append]),
-        score=measured if evaluates else None,
-        resume_from=latest_checkpoint(folder / "checkpoints", fingerprint=fingerprint),
-        should_stop=should_stop,
-    )
+    with EventLog(None, [events.append]) as log:
+        fitted = fit(
+            model,
+            attached,
+            DATA,
+            schedule,
+            config=config,
+            batching=batching,
+            precision=precision,
+            checkpoints=folder / "checkpoints",
+            fingerprint=fingerprint,
+            events=log,
+            score=measured if evaluates else None,
+            resume_from=latest_checkpoint(folder / "checkpoints", fingerprint=fingerprint),
+            should_stop=should_stop,
+        )
     return Outcome(fit=fitted, adapter=attached, events=events)
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from train_task import only_run, rows, write_lines, write_task
+from train_task import only_run, rows, steps, write_lines, write_task
 from tunelab.cli.main import run as tunelab
-from tunelab.events import AnyEvent, EvaluationDone, Notice, RunInterrupted, read_events, steps
+from tunelab.events import AnyEvent, EvaluationDone, Notice, RunInterrupted, read_events
 from tunelab.workspace import Run
 
 LONG = " ".join(f"rule {number}" for number in range(40))

@@ -41,12 +41,11 @@ from tunelab.conversations import ConversationConfig
 from tunelab.conversations.field_types import fields_of
 from tunelab.conversations.label import LABEL_SETTINGS
 from tunelab.errors import RecipeError
+from tunelab.events import SILENT, EventLog, Planned, Progress
 from tunelab.files import write_json
 from tunelab.sources import Origin, Row, SourceFile
 from tunelab.sources.garbage import collector_at_rest
 
-OnProgress = Callable[[int, int, int], None]
-"""Called with the bytes read, the bytes in all (0 where nobody knows) and the rows read so far."""
 _IN_MEMORY = 100_000
 
 
@@ -60,7 +59,7 @@ def clean_files(
     excluded: Sequence[SourceFile] = (),
     overwrite: bool = False,
     notes: Sequence[str] = (),
-    on_progress: OnProgress = lambda done, total, rows: None,
+    events: EventLog = SILENT,
 ) -> CleanReport:
     """Clean files into `out`, with what was rejected and the counts beside it, and return what was done.
 
@@ -75,6 +74,7 @@ def clean_files(
         excluded: test rows; a row that asks what one of them asks is dropped.
         overwrite: whether what stands at `out` is replaced.
         notes: what was decided before, to be said aloud.
+        events: where is told what will be read, and how far reading has come.
 
     Raises:
         DataError: files that cannot be read, or are of several kinds; an `out` that stands there, is among the files,
@@ -99,7 +99,7 @@ def clean_files(
         said = (*notes, *again, evidence, *targets.told(first, fields), *left)
         plan = _plan(config, settings, files, shape, said, known, test_size, names)
         judge = Judge(plan, shape, known.keys, _counter(config))
-        batches = _told(ahead(read_batches(files, way)), files, on_progress)
+        batches = _told(ahead(read_batches(files, way)), files, events)
         if way.columns or shape is None:
             batches = with_columns(batches, plan.names, config, plan.label_field)
         try:
@@ -244,13 +244,17 @@ def _counter(config: CleaningConfig) -> Callable[[Sequence[str]], list[int]] | N
     return token_counter(config.tokenizer)
 
 
-def _told(batches: Iterable[Batch], files: Sequence[SourceFile], on_progress: OnProgress) -> Iterator[Batch]:
+def _told(batches: Iterable[Batch], files: Sequence[SourceFile], events: EventLog) -> Iterator[Batch]:
     """Yield the batches, and tell of each when it is done with."""
     packed = any(file.path is None or file.path.suffix.lower() in (".gz", ".zst", ".zstd") for file in files)
     total = 0 if packed else sum(file.path.stat().st_size for file in files if file.path is not None)
+    events.emit(Planned(stage="cleaning", amounts={"files": len(files), **({"bytes": total} if total else {})}))
     done = rows = 0
     for batch in batches:
         yield batch
         done += batch.num_bytes
         rows += len(batch.lines) + len(batch.unreadable)
-        on_progress(done, total if done else 0, rows)
+        if done:
+            events.emit(Progress(stage="cleaning", done=done, total=total, unit="bytes", rows=rows))
+        else:
+            events.emit(Progress(stage="cleaning", done=rows, total=0, unit="rows"))

@@ -5,20 +5,17 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, get_args
 
 import typer
 
 from tunelab.cli.check_summary import STYLES, print_check
 from tunelab.cli.console import SET, console, harmless, named, say
-from tunelab.cli.reading_line import OnRead, reading_bar
+from tunelab.cli.reading_line import reading_line
 from tunelab.errors import UserError
-
-if TYPE_CHECKING:
-    from tunelab.checks.streaming import FirstFinding
-    from tunelab.errors import DataError
+from tunelab.events import LEFT_OUT, AnyEvent, EventLog, Found, Listener
 
 _ON_PAGE = 8
 """Conversations that --html holds without --show."""
@@ -94,7 +91,7 @@ def command(
         from tunelab.files import write_file
 
         refuse_what_is_no_page(html)
-    with _watched() as watch:
+    with _watched(shows_findings=not as_json) as events:
         result = check_data_or_recipe(
             target,
             pattern=pattern,
@@ -108,9 +105,7 @@ def command(
             ],
             num_examples=num_examples or (_SHOWN if measure else _ON_PAGE if html else 0),
             worst=measure,
-            on_bad=watch.tell,
-            on_progress=watch.progress,
-            on_first=watch.found if console(stderr=True).is_terminal and not as_json else None,
+            events=events,
         )
     if html is not None:
         write_file(html, to_html(result.document(), checked=target or "the variables LLM_*"))
@@ -126,46 +121,33 @@ def command(
 
 
 class _Watch:
-    """Tells what is met while rows are read: a line of progress, and on a terminal the first faults of each kind."""
+    """A listener that shows progress, and on a terminal the first bad rows and the first finding of each kind."""
 
-    def __init__(self) -> None:
-        self._bars = ExitStack()
-        self._verb = ""
-        self._bar: OnRead | None = None
+    def __init__(self, line: Listener, *, shows_findings: bool) -> None:
+        self._line, self._shows_findings = line, shows_findings
         self._num_bad = 0
 
-    def progress(self, verb: str, done: int, total: int, rows: int) -> None:
-        """Show how far the work has come; each kind of work has its own line."""
-        if verb != self._verb or self._bar is None:
-            self.close()
-            self._verb, self._bar = verb, self._bars.enter_context(reading_bar(verb))
-        self._bar(done, total, rows)
-
-    def tell(self, error: DataError) -> None:
-        """Print the first bad rows as they are met, where somebody watches."""
-        self._num_bad += 1
-        screen = console(stderr=True)
-        if screen.is_terminal and self._num_bad <= _TOLD_AT_ONCE:
+    def __call__(self, event: AnyEvent) -> None:
+        self._line(event)
+        if not isinstance(event, Found) or not console(stderr=True).is_terminal:
+            return
+        if event.code in LEFT_OUT:
+            self._num_bad += 1
             more = "; more are counted" if self._num_bad == _TOLD_AT_ONCE else ""
-            say(harmless(f"{error}{more}"), style="yellow", stderr=True)
-
-    def found(self, first: FirstFinding) -> None:
-        """Print the first finding of a kind while the rest is read."""
-        say(harmless(str(first)), style=STYLES[first.severity], stderr=True)
-
-    def close(self) -> None:
-        """Take the line away."""
-        self._bars.close()
+            if self._num_bad <= _TOLD_AT_ONCE:
+                say(harmless(f"{event.place}: {event.text}{more}"), style="yellow", stderr=True)
+        elif self._shows_findings:
+            told = f"{event.severity} {event.code}, first in {event.place}: {event.text}"
+            say(harmless(told), style=STYLES[event.severity], stderr=True)
 
 
 @contextmanager
-def _watched() -> Iterator[_Watch]:
+def _watched(*, shows_findings: bool) -> Iterator[EventLog]:
     from tunelab.sources.garbage import collector_at_rest
 
-    watch = _Watch()
     with collector_at_rest():
         try:
-            yield watch
+            with reading_line() as line, EventLog(None, [_Watch(line, shows_findings=shows_findings)]) as events:
+                yield events
         finally:
-            watch.close()
             gc.freeze()  # what was read stays until the end: the search that now begins again need not walk it

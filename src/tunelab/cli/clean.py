@@ -11,8 +11,9 @@ import typer
 from tunelab.cli.clean_options import checked_settings, limits, told_by_options
 from tunelab.cli.clean_summary import print_report
 from tunelab.cli.console import harmless, say
-from tunelab.cli.reading_line import reading_bar
+from tunelab.cli.reading_line import reading_line
 from tunelab.errors import UserError
+from tunelab.events import EventLog
 
 _LIMIT = "[FIELD=]N"
 _ANSWER = "report|redact|drop"
@@ -157,7 +158,7 @@ def command(
         ConversationConfig, {name: value for name, value in labels.items() if value is not None}
     )
     try:
-        with reading_bar("cleaning") as on_progress:
+        with reading_line() as line, EventLog(None, [line]) as events:
             report = clean_data(
                 data,
                 out,
@@ -165,7 +166,7 @@ def command(
                 conversation=conversation,
                 test_size=test_size,
                 overwrite=overwrite,
-                on_progress=on_progress,
+                events=events,
             )
     except KeyboardInterrupt:
         stand = "stands" if len(data) == 1 else "stand"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ import typer
 from tunelab.cli.console import console, harmless, named, print_table, say
 from tunelab.cli.sampling_options import MinP, RepetitionPenalty, Seed, Stop, Temperature, TopK, TopP
 from tunelab.errors import counted
+from tunelab.events import AnyEvent, EventLog, Listener, Progress
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settin
     """Compare a run's base and tuned model, print the result and return it; `settings` as `compare_run` takes them."""
     from tunelab.flows.compare import compare_run  # brings torch: not before the arguments are known to be good
 
-    with _progress() as on_progress:
-        report = compare_run(run, file=file, on_progress=on_progress, **settings)
+    with _progress() as listener, EventLog(None, [listener]) as events:
+        report = compare_run(run, file=file, events=events, **settings)
     print_report(report, show=show)
     say(f"Report: {named(run.html_report_file)}")
     return report
@@ -127,16 +128,18 @@ def _cut(text: str) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _progress() -> Iterator[Listener]:
+    from rich import progress as rich
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as bars:
-        tasks: dict[str, object] = {}
+    text, bar = rich.TextColumn("{task.description}"), rich.BarColumn()
+    columns = (text, bar, rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=console(stderr=True), transient=True) as bars:
+        tasks: dict[str, rich.TaskID] = {}
 
-        def on_progress(side: str, done: int, total: int) -> None:
-            if side not in tasks:
-                tasks[side] = bars.add_task(f"{side} answers", total=total)
-            bars.update(tasks[side], completed=done)  # type: ignore[arg-type]
+        def listener(event: AnyEvent) -> None:
+            if isinstance(event, Progress) and event.unit == "answers":
+                if event.stage not in tasks:
+                    tasks[event.stage] = bars.add_task(f"{event.stage} answers", total=event.total)
+                bars.update(tasks[event.stage], completed=event.done)
 
-        yield on_progress
+        yield listener

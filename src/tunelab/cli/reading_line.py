@@ -1,4 +1,4 @@
-"""A line that tells how far reading has come: shown once a command has read for two seconds.
+"""A line that tells how far a stage such as reading has come: shown once it has taken two seconds.
 
 On a terminal it is a bar on standard error; elsewhere a plain line now and then, so that logs stay short.
 """
@@ -6,18 +6,16 @@ On a terminal it is a bar on standard error; elsewhere a plain line now and then
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tunelab.cli.console import console
 from tunelab.errors import counted
+from tunelab.events import AnyEvent, Listener, Planned, Progress
 
 if TYPE_CHECKING:
     from rich.live import Live
-
-OnRead = Callable[[int, int, int], None]
-"""Called with the bytes read, the bytes in all (0 where nobody knows) and the rows read so far."""
 
 _QUIET_S = 2.0
 _PLAIN_INTERVAL_S = 10.0
@@ -25,42 +23,55 @@ _BAR_CELLS = 24
 
 
 @contextmanager
-def reading_bar(verb: str = "reading") -> Iterator[OnRead]:
-    """Yield what a flow tells its progress to; the bar is gone from a terminal when the context is left."""
-    bar = _Bar(verb)
+def reading_line() -> Iterator[Listener]:
+    """Yield a listener that shows the progress of each stage; its line is gone from a terminal on leaving."""
+    line = _Line()
     try:
-        yield bar
+        yield line
     finally:
-        bar.close()
+        line.close()
 
 
-class _Bar:
-    def __init__(self, verb: str) -> None:
-        self._verb = verb
-        self._began = self._shown = time.monotonic()
+class _Line:
+    """What is shown of a stage, from its first event on."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._began = self._shown = 0.0
         self._live: Live | None = None
         self._gone = False
 
-    def __call__(self, done: int, total: int, rows: int) -> None:
+    def __call__(self, event: AnyEvent) -> None:
+        if self._gone or not isinstance(event, Planned | Progress):
+            return
         now = time.monotonic()
+        try:
+            if event.stage != self._stage:
+                self.close()
+                self._stage, self._began, self._shown = event.stage, now, now
+            if isinstance(event, Progress):
+                self._show(event, now)
+        except OSError:  # the screen went away: the work goes on
+            self._gone = True
+
+    def _show(self, event: Progress, now: float) -> None:
         on_terminal = console(stderr=True).is_terminal
-        if self._gone or now - self._began < _QUIET_S:
+        if now - self._began < _QUIET_S:
             return
         if now - self._shown < (0.1 if on_terminal else _PLAIN_INTERVAL_S) and self._shown > self._began:
             return
         self._shown = now
-        line = progress_words(self._verb, done, total, rows, now - self._began)
-        try:
-            if on_terminal:
-                self._draw(line)
-            else:
-                console(stderr=True).print(line)
-        except OSError:  # the screen went away: the work goes on
-            self._gone = True
+        figures = (0, 0, event.done) if event.unit == "rows" else (event.done, event.total, event.rows)
+        line = progress_words(event.stage, *figures, now - self._began)
+        if on_terminal:
+            self._draw(line)
+        else:
+            console(stderr=True).print(line)
 
     def close(self) -> None:
         if self._live is not None and not self._gone:
             self._live.stop()
+        self._live = None
 
     def _draw(self, line: str) -> None:
         from rich.live import Live

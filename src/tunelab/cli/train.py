@@ -12,7 +12,7 @@ import typer
 
 from tunelab.cli.console import SET, named, say, this_command
 from tunelab.cli.training_line import progress_line
-from tunelab.events import AnyEvent, RunFinished, read_events
+from tunelab.events import AnyEvent, EventIndex, RunFinished
 from tunelab.recipes import resolve_recipe
 from tunelab.training.join_world import join_world
 from tunelab.workspace import find_workspace
@@ -66,9 +66,9 @@ def end_of(trained: Trained) -> None:
         return
     from tunelab.events.loss_plot import terminal_plot
 
-    events = read_events(run.events_file)
-    say(terminal_plot(events))
-    (finished,) = [event for event in events if isinstance(event, RunFinished)][-1:]
+    index = EventIndex(run.events_file)
+    say(terminal_plot(index))
+    (finished,) = [event for event in index.events() if isinstance(event, RunFinished)][-1:]
     say()
     say(f"Adapter  {named(run.adapter)}  ({_size(finished.adapter_bytes)}, {_kept(finished)})")
     say(f"Plot     {named(run.plot_file)}")

@@ -15,8 +15,10 @@ from tunelab.cli.console import console, harmless, say
 from tunelab.cli.reading_line import duration
 from tunelab.errors import counted
 from tunelab.events import (
+    LEFT_OUT,
     AnyEvent,
     EvaluationDone,
+    Found,
     Listener,
     Notice,
     RunFinished,
@@ -88,6 +90,10 @@ class _State:
         if isinstance(event, Notice):
             warning = event.level == "warning"
             return [(("warning: " if warning else "") + harmless(event.text), "yellow" if warning else "dim")]
+        if isinstance(event, Found):
+            text = f"left out: {event.place}: {event.text}" if event.code in LEFT_OUT else event.text
+            warning = event.severity != "note"
+            return [(("warning: " if warning else "") + harmless(text), "yellow" if warning else "dim")]
         if isinstance(event, RunStarted):
             self._total = event.total_steps
             return [(_start(event), None)]

@@ -1,7 +1,7 @@
 """Rows become conversations."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -35,14 +35,14 @@ def read_conversations(
     *,
     base: Path,
     on_bad: OnBad = refuse,
-    on_read: Callable[[Conversation], None] = lambda conversation: None,
+    look: Callable[[Sequence[Conversation]], None] | None = None,
 ) -> Conversations:
     """Return the conversations of the rows.
 
     Args:
         base: the folder that `tool_catalog` is relative to.
         on_bad: receives the error of each row that cannot be converted; the default raises it.
-        on_read: told of each conversation as it is read.
+        look: given the conversations, some hundred at a time, while the others are still read.
 
     Raises:
         DataError: rows of no known shape, preference pairs, or a tool catalogue that cannot be read.
@@ -67,9 +67,10 @@ def read_conversations(
             except DataError as error:
                 on_bad(error)
         labels = labels_of(said, config)
-        for (_, each), label in zip(said, labels, strict=True):
-            items.append(_with_settings(each, label, config, catalog))
-            on_read(items[-1])
+        made = [_with_settings(each, label, config, catalog) for (_, each), label in zip(said, labels, strict=True)]
+        items += made
+        if look is not None:
+            look(made)
     return Conversations(items=tuple(items), format=format.name, evidence=evidence)
 
 

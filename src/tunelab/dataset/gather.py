@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import accumulate, chain
+from itertools import accumulate, chain, count
 from pathlib import Path
 
 from tunelab.cleaning.config import CleaningConfig
@@ -13,6 +12,7 @@ from tunelab.dataset.cleaned import Rejected, clean_for, in_words, rejected_rows
 from tunelab.dataset.config import DataConfig
 from tunelab.dataset.dataset import Dataset
 from tunelab.errors import DataError, counted
+from tunelab.events import LEFT_OUT, SILENT, EventLog, Found, Planned, Progress
 from tunelab.files import cache_folder
 from tunelab.rendering.bulk.cache import render_cached
 from tunelab.rendering.renderer import Renderer
@@ -20,17 +20,10 @@ from tunelab.sources import Row, SourceFile, locate_data, read_rows, refuse, sam
 from tunelab.sources.text_stream import OnBad
 
 _TOLD_ROWS = 100
+_TOLD_BAD = 20
 
-
-OnProgress = Callable[[str, int, int, int], None]
-"""Told what is being done, the bytes of text done and in all (0 where nobody knows), and the rows done."""
-
-
-OnRead = Callable[[Conversation], None]
-
-
-def nobody(conversation: Conversation) -> None:
-    """Nobody wants to be told."""
+Look = Callable[[Sequence[Conversation]], None]
+"""Looks at some conversations while the others are still read."""
 
 
 def gather(
@@ -39,9 +32,8 @@ def gather(
     base: Path,
     seed: int,
     renderer: Renderer,
-    on_bad: OnBad | None = None,
-    on_progress: OnProgress | None = None,
-    on_read: OnRead = nobody,
+    events: EventLog = SILENT,
+    look: Look | None = None,
     rejected: Path | None = None,
 ) -> Dataset:
     """Return the training and held-out data; what was rendered before comes from the user's cache folder.
@@ -51,29 +43,30 @@ def gather(
         base: the recipe's folder.
         seed: of the split and of the samples.
         renderer: makes the token ids.
-        on_bad: receives the error of each bad row and turn, and work goes on; None does what `data.bad_rows` says.
-        on_progress: told how far reading and rendering have come.
-        on_read: told of each conversation as it is read.
+        events: where progress, what will be rendered and the first bad rows and turns that are left out are told.
+        look: given the conversations as they are read.
         rejected: where the rows are written that `data.cleaning` rejects; None counts and names them.
 
     Raises:
         DataError: files that are missing, empty or of no known shape; a bad row where they are refused.
     """
-    answer = on_bad or (refuse if data.bad_rows == "refuse" else _go_on)
-    bad_rows, bad_turns = _Counted(answer), _Counted(answer)
+    bad_rows, bad_turns = (_LeftOut(code, data, events) for code in LEFT_OUT)
     files = locate_data(data, base=base)
     notes = [*files.notes]
-    on_row = _counting_rows(on_progress)
+    events.emit(Planned(stage="reading", amounts={"files": len(files.train) + len(files.eval)}))
+    numbers = count(1)
     other = None
     with rejected_rows(rejected if data.cleaning != CleaningConfig() else None) as reject:
-        read = partial(
-            read_side, data=data, base=base, on_bad=bad_rows, on_row=on_row, on_read=on_read, rejected=reject
-        )
-        side, cleaned = read(_named_from_here(files.train))
-        notes += cleaned
+
+        def read(side: Iterable[SourceFile], *, draws: bool) -> Conversations:
+            rows = _told(read_rows(_named_from_here(side), on_bad=bad_rows), numbers, events)
+            found, cleaned = read_side(rows, data, base=base, on_bad=bad_rows, draws=draws, look=look, rejected=reject)
+            notes.extend(cleaned)
+            return found
+
+        side = read(files.train, draws=True)
         if files.eval:
-            other, cleaned = read(_named_from_here(files.eval), draws=False)
-            notes += cleaned
+            other = read(files.eval, draws=False)
     notes += reject.in_words()
     if other is not None:
         train_found, held_out_found = side.items, other.items
@@ -90,6 +83,7 @@ def gather(
         notes += left_out
     held_out = sample(held_out_found, data.eval_samples, seed)
     notes += _drawn(len(held_out), len(held_out_found), "held-out")
+    events.emit(Planned(stage="rendering", amounts={"rows": len(train) + len(held_out)}))
     folder = cache_folder("rendered")
     longest = data.eval_max_length or data.max_length
     rendered = [
@@ -100,7 +94,7 @@ def gather(
             max_length=length,
             on_too_long=data.on_too_long,
             on_bad=bad_turns,
-            on_done=_telling(on_progress, items),
+            on_done=_telling(items, events),
         )
         for items, length in ((train, data.max_length), (held_out, longest))
     ]
@@ -119,30 +113,27 @@ def gather(
 
 
 def read_side(
-    files: Iterable[SourceFile],
+    rows: Iterator[Row],
     data: DataConfig,
     *,
     base: Path,
     on_bad: OnBad = refuse,
     draws: bool = True,
-    on_row: Callable[[], None] = lambda: None,
-    on_read: OnRead = nobody,
+    look: Look | None = None,
     rejected: Rejected | None = None,
 ) -> tuple[Conversations, list[str]]:
-    """Return the conversations of some files, and what cleaning did to their rows, in words.
+    """Return the conversations of the rows of one side, and what cleaning did to their rows, in words.
 
-    There are none where `on_bad` lets reading go on and no row can be read.
+    There are none where no row can be read.
 
     Args:
         draws: False for held-out files, of which cleaning draws no samples and compares none with `exclude_files`.
-        on_row: called for each row that is read.
-        on_read: told of each conversation.
+        look: given the conversations as they are made.
         rejected: takes the rows that cleaning rejects; None lets them go.
 
     Raises:
         DataError: cleaning left no row, and what `read_conversations` raises.
     """
-    rows = _told_of(read_rows(files, on_bad=on_bad), on_row)
     notes: list[str] = []
     if data.cleaning != CleaningConfig():
         stand, report = clean_for(rows, data, base=base, draws=draws, rejected=rejected or Rejected())
@@ -154,35 +145,24 @@ def read_side(
     first = next(rows, None)
     if first is None:
         return Conversations(items=(), format=data.format, evidence="no row can be read"), notes
-    return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad, on_read=on_read), notes
+    return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad, look=look), notes
 
 
-def _told_of(rows: Iterator[Row], on_row: Callable[[], None]) -> Iterator[Row]:
-    for row in rows:
-        on_row()
+def _told(rows: Iterable[Row], numbers: Iterable[int], events: EventLog) -> Iterator[Row]:
+    """Yield the rows, and tell how many there were, by their `numbers`, now and then."""
+    for row, number in zip(rows, numbers, strict=False):  # the numbers go on with the next side
+        if number % _TOLD_ROWS == 0:
+            events.emit(Progress(stage="reading", done=number, total=0, unit="rows"))
         yield row
 
 
-def _counting_rows(on_progress: OnProgress | None) -> Callable[[], None]:
-    """Return what counts the rows of all files and tells of them now and then."""
-    count = 0
-
-    def on_row() -> None:
-        nonlocal count
-        count += 1
-        if on_progress is not None and count % _TOLD_ROWS == 0:
-            on_progress("reading", 0, 0, count)
-
-    return on_row
-
-
-def _telling(on_progress: OnProgress | None, items: Sequence[Conversation]) -> Callable[[int], None]:
+def _telling(items: Sequence[Conversation], events: EventLog) -> Callable[[int], None]:
     """Return what tells how much text of some conversations is rendered."""
-    if on_progress is None:
-        return lambda done: None
     sizes = (len(item.text or "") + sum(len(each.content or "") for each in item.messages) for item in items)
     done_of = [0, *accumulate(sizes)]
-    return lambda done: on_progress("rendering", done_of[done], done_of[-1], done)
+    return lambda done: events.emit(
+        Progress(stage="rendering", done=done_of[done], total=done_of[-1], unit="characters", rows=done)
+    )
 
 
 def _named_from_here(files: Iterable[SourceFile]) -> list[SourceFile]:
@@ -214,17 +194,17 @@ def _drawn(taken: int, found: int, side: str) -> list[str]:
     return [f"{counted(taken, f'{side} row')} drawn out of {found:,}"] if taken < found else []
 
 
-class _Counted:
-    """Keeps each error before it is answered."""
+class _LeftOut:
+    """Refuses bad rows or turns, or keeps the errors of those that are left out and tells of the first ones."""
 
-    def __init__(self, answer: OnBad) -> None:
+    def __init__(self, code: str, data: DataConfig, events: EventLog) -> None:
         self.errors: list[DataError] = []
-        self._answer = answer
+        self._code, self._is_refused, self._events = code, data.bad_rows == "refuse", events
 
     def __call__(self, error: DataError) -> None:
+        if self._is_refused:
+            raise error
         self.errors.append(error)
-        self._answer(error)
-
-
-def _go_on(error: DataError) -> None:
-    """Leave a bad row out; it is counted all the same."""
+        if len(self.errors) <= _TOLD_BAD:
+            text = str(error).removeprefix(f"{error.where}: ")
+            self._events.emit(Found(code=self._code, severity="warning", place=error.where, text=text))

@@ -1,4 +1,6 @@
-"""The typed lines of a run: what happened, in order. Console, plots, studio and trackers read nothing else."""
+"""The typed events of every verb: what happened, in order. Console, plots, studio and trackers read nothing else."""
+
+from typing import Literal
 
 import msgspec
 
@@ -33,9 +35,48 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
 class Notice(Event, frozen=True, kw_only=True, tag="notice"):
     """Something said aloud: a default resolved, rows cut, a fallback taken."""
 
+    code: str
+    """What kind of notice it is, in a word that stays when its text changes."""
     text: str
     level: str = "info"
     """info or warning."""
+
+
+class Planned(Event, frozen=True, kw_only=True, tag="planned"):
+    """What a stage of the work is about to do."""
+
+    stage: str
+    """Such as cleaning, rendering, training, comparing."""
+    amounts: dict[str, int]
+    """How much of it by unit, such as ``{"sequences": 433, "tokens": 2400000, "steps": 55}``."""
+
+
+class Progress(Event, frozen=True, kw_only=True, tag="progress"):
+    """How far a stage has come; told to listeners and written nowhere, since the next one says the same and more."""
+
+    stage: str
+    done: int
+    total: int
+    """0 if nobody knows before the end."""
+    unit: str
+    """What is counted: rows, bytes, characters, answers."""
+    rows: int = 0
+    """Rows that lie in what is done, if something else is counted."""
+
+
+class Found(Event, frozen=True, kw_only=True, tag="found"):
+    """Something wrong with the data or the plan."""
+
+    code: str
+    """What kind of finding it is, as in docs/check.md, or one of `LEFT_OUT`."""
+    severity: Literal["error", "warning", "note"]
+    place: str
+    """Of the first example: file, line and message; empty if it is in no one place."""
+    text: str
+
+
+LEFT_OUT = ("bad_row", "bad_turn")
+"""Codes of what is found in a single row that cannot be read, or turn that cannot be rendered; `text` is its error."""
 
 
 class StepDone(Event, frozen=True, kw_only=True, tag="step"):
@@ -95,4 +136,15 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
     adapter_bytes: int
 
 
-AnyEvent = RunStarted | Notice | StepDone | EvaluationDone | CheckpointSaved | RunInterrupted | RunFinished
+AnyEvent = (
+    RunStarted
+    | Notice
+    | Planned
+    | Progress
+    | Found
+    | StepDone
+    | EvaluationDone
+    | CheckpointSaved
+    | RunInterrupted
+    | RunFinished
+)

@@ -1,54 +1,146 @@
-"""`events.jsonl`: appended while a run goes, read by everything else."""
+"""`events.jsonl`: appended while a run goes; `EventIndex` reads it. Listeners are told of the same events."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import Self
 
 import msgspec
 
-from tunelab.events.event import AnyEvent, RunStarted, StepDone
+from tunelab.errors import counted
+from tunelab.events.event import AnyEvent, Notice, Progress
 from tunelab.files import storage_errors
 
 Listener = Callable[[AnyEvent], None]
 
+_logger = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_MOST_WAITING = 10_000
+_PATIENCE_S = 3.0
+_MOST_CHARS = 300
 
 
 class EventLog:
-    """Appends events to a file, one line each, and hands each to the listeners."""
+    """Appends events to a file, one line each, and tells the listeners of them; a context, left once all is told.
 
-    def __init__(self, path: Path | None, listeners: Iterable[Listener] = ()) -> None:
-        self.path, self.listeners = path, tuple(listeners)
+    Each listener is told in order in a thread of its own, so that none costs the work anything: one that raises is told
+    of the next event all the same, one that is slow or hangs misses events once `most_waiting` wait for it. The first
+    fault of each is an event, too. On leaving, all listeners together have `patience_s` to take what waits for them;
+    what one has missed is counted then.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        listeners: Iterable[Listener] = (),
+        *,
+        most_waiting: int = _MOST_WAITING,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self.path = path
+        self._tellers = [_Teller(listener, most_waiting) for listener in listeners]
+        self._patience_s = patience_s
+
+    @property
+    def has_listeners(self) -> bool:
+        """True if somebody is told of the events."""
+        return bool(self._tellers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        deadline = time.monotonic() + self._patience_s
+        for teller in self._tellers:
+            teller.end()
+        for teller in self._tellers:
+            teller.wait(deadline)
+        for teller in self._tellers:
+            if told := teller.missed():
+                self._write(Notice(code="listener_missed", text=told, level="warning", time=time.time()))
+                _logger.warning(told)
 
     def emit(self, event: AnyEvent) -> None:
-        """Write one event with the present time; a torn last line of an earlier process is closed first."""
+        """Write one event with the present time, and tell the listeners of it; `Progress` is only told."""
         event = msgspec.structs.replace(event, time=time.time())
-        if self.path is not None:
-            with storage_errors(self.path), self.path.open("ab+") as file:
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    file.write(b"" if file.read() == b"\n" else b"\n")
-                file.write(_encoder.encode(event) + b"\n")
-        for listener in self.listeners:
-            listener(event)
+        if not isinstance(event, Progress):
+            self._write(event)
+        for teller in self._tellers:
+            teller.tell(event)
+        for teller in self._tellers:
+            if told := teller.new_fault():
+                self.emit(Notice(code="listener_failed", text=told, level="warning"))
+
+    def _write(self, event: AnyEvent) -> None:
+        """Append a line; a torn last line of an earlier process is closed first."""
+        if self.path is None:
+            return
+        with storage_errors(self.path), self.path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                file.write(b"" if file.read() == b"\n" else b"\n")
+            file.write(_encoder.encode(event) + b"\n")
 
 
-def read_events(path: Path) -> list[AnyEvent]:
-    """Return the events of a run, without what a crash tore and without steps that a resumed run did again."""
-    events: list[AnyEvent] = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        try:
-            event = _decoder.decode(line)
-        except msgspec.DecodeError:
-            continue
-        if isinstance(event, RunStarted):
-            events = [past for past in events if getattr(past, "step", 0) <= event.resumed_from]
-        events.append(event)
-    return events
+SILENT = EventLog(None)
+"""Takes events and does nothing with them."""
 
 
-def steps(events: Iterable[AnyEvent]) -> list[StepDone]:
-    """Return the optimizer steps among `events`."""
-    return [event for event in events if isinstance(event, StepDone)]
+class _Teller:
+    """Tells one listener of events in a thread of its own, and counts those that it misses."""
+
+    def __init__(self, listener: Listener, most_waiting: int) -> None:
+        self._listener, self._most_waiting = listener, most_waiting
+        self._name = getattr(listener, "__qualname__", type(listener).__name__)
+        self._waiting: SimpleQueue[AnyEvent | None] = SimpleQueue()
+        self._num_events = self._num_refused = self._num_raised = self._num_left = 0
+        self._fault, self._is_said = "", False
+        self._thread = Thread(target=self._tell_all, name=f"tells {self._name}", daemon=True)
+        self._thread.start()
+
+    def tell(self, event: AnyEvent) -> None:
+        self._num_events += 1
+        if self._waiting.qsize() < self._most_waiting:
+            self._waiting.put(event)
+        else:
+            self._num_refused += 1
+            self._fault = self._fault or f"is slow: {counted(self._most_waiting, 'event')} wait for it"
+
+    def new_fault(self) -> str:
+        """Return in words what it did wrong first; nothing after that."""
+        if not self._fault or self._is_said:
+            return ""
+        self._is_said = True
+        return f"the listener {self._name} {self._fault}; the work goes on, and what it misses is counted"
+
+    def end(self) -> None:
+        """Say that no event follows."""
+        self._waiting.put(None)
+
+    def wait(self, deadline: float) -> None:
+        """Let it take what waits, until `deadline` by the monotonic clock."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            self._num_left = self._waiting.qsize()  # what waits without the end mark, and what it is busy with
+            self._fault = self._fault or "did not come back in time"
+
+    def missed(self) -> str:
+        """Return in words how many events it missed; nothing if it missed none."""
+        count = self._num_refused + self._num_raised + self._num_left
+        missed = f"the listener {self._name} missed {count:,} of {counted(self._num_events, 'event')}"
+        return f"{missed}: it {self._fault}" if count else ""
+
+    def _tell_all(self) -> None:
+        while (event := self._waiting.get()) is not None:
+            try:
+                self._listener(event)
+            except BaseException as error:  # whatever it is, it ends neither this thread nor the work
+                self._num_raised += 1
+                self._fault = self._fault or f"raised {ascii(error)[:_MOST_CHARS]}"

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from tunelab.errors import MissingExtraError
-from tunelab.events.event import AnyEvent, EvaluationDone
-from tunelab.events.log import steps
+from tunelab.events.event import EvaluationDone, StepDone
+from tunelab.events.event_index import EventIndex, thinned
 from tunelab.files import write_file
 
 _TRAIN_COLOUR, _HELD_OUT_COLOUR = "#4477aa", "#cc6677"
+_WIDTH_IN, _HEIGHT_IN, _PIXELS_PER_IN = 8, 4.5, 120
+_PIXELS_PER_CELL = 2
+"""Columns of dots in a braille character."""
 
 
-def write_loss_plot(events: Sequence[AnyEvent], path: Path, *, title: str) -> None:
+def write_loss_plot(index: EventIndex, path: Path, *, title: str) -> None:
     """Write a PNG of training loss, its moving mean, and held-out loss over the optimizer steps.
 
     Raises:
@@ -24,26 +27,27 @@ def write_loss_plot(events: Sequence[AnyEvent], path: Path, *, title: str) -> No
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("matplotlib", extra="train") from error
-    done, measured = steps(events), _measured(events)
-    numbers, losses = [step.step for step in done], [step.loss for step in done]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    columns = _WIDTH_IN * _PIXELS_PER_IN
+    steps, losses = index.series(StepDone, "loss")
+    measured = index.series(EvaluationDone, "eval_loss", columns=columns)
+    figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(numbers, losses, color=_TRAIN_COLOUR, alpha=0.3, linewidth=1)
-    axes.plot(numbers, moving_mean(losses), color=_TRAIN_COLOUR, linewidth=2, label="training")
-    if measured:
-        at, values = zip(*measured, strict=True)
-        axes.plot(at, values, "o-", color=_HELD_OUT_COLOUR, linewidth=2, markersize=5, label="held out")
+    axes.plot(*thinned(steps, losses, columns=columns), color=_TRAIN_COLOUR, alpha=0.3, linewidth=1)
+    mean = thinned(steps, moving_mean(losses), columns=columns)
+    axes.plot(*mean, color=_TRAIN_COLOUR, linewidth=2, label="training")
+    if measured[0]:
+        axes.plot(*measured, "o-", color=_HELD_OUT_COLOUR, linewidth=2, markersize=5, label="held out")
     axes.set(title=title, xlabel="optimizer step", ylabel="loss (nats per trained token)")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120)
+    figure.savefig(image, format="png", dpi=_PIXELS_PER_IN)
     write_file(path, image.getvalue())
 
 
-def terminal_plot(events: Sequence[AnyEvent], *, width: int = 72, height: int = 14) -> str:
+def terminal_plot(index: EventIndex, *, width: int = 72, height: int = 14) -> str:
     """Return the same picture in characters, without colours.
 
     Raises:
@@ -53,28 +57,25 @@ def terminal_plot(events: Sequence[AnyEvent], *, width: int = 72, height: int = 
         import plotext
     except ImportError as error:
         raise MissingExtraError("plotext", extra="train") from error
-    done, measured = steps(events), _measured(events)
+    columns = width * _PIXELS_PER_CELL
+    steps, losses = index.series(StepDone, "loss")
+    measured = index.series(EvaluationDone, "eval_loss", columns=columns)
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.plot_size(width, height)
-    losses = moving_mean([step.loss for step in done])
-    plotext.plot([step.step for step in done], losses, label="training", marker="braille")
-    if measured:
-        at, values = zip(*measured, strict=True)
-        plotext.scatter(list(at), list(values), label="held out", marker="●")
+    mean = thinned(steps, moving_mean(losses), columns=columns)
+    plotext.plot(*mean, label="training", marker="braille")
+    if measured[0]:
+        plotext.scatter(*measured, label="held out", marker="●")
     plotext.xlabel("optimizer step")
-    plotext.xticks(sorted({round(1 + (done[-1].step - 1) * part / 4) for part in range(5)}) if done else [])
+    plotext.xticks(sorted({round(1 + (steps[-1] - 1) * part / 4) for part in range(5)}) if steps else [])
     return str(plotext.uncolorize(plotext.build())).rstrip()
 
 
 def moving_mean(values: Sequence[float]) -> list[float]:
-    """Return the mean of each value and those before it, over a twentieth of the run."""
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - max(1, len(values) // 20), 0)
+    """Return the mean of each value and its neighbours, a fortieth of the run on either side as far as it goes."""
+    numbers, side = np.arange(len(values)), len(values) // 40
+    starts, ends = np.maximum(numbers - side, 0), np.minimum(numbers + side + 1, len(values))
     sums = np.concatenate([[0.0], np.cumsum(values)])
     means: list[float] = ((sums[ends] - sums[starts]) / (ends - starts)).tolist()
     return means
-
-
-def _measured(events: Sequence[AnyEvent]) -> list[tuple[int, float]]:
-    return [(event.step, event.eval_loss) for event in events if isinstance(event, EvaluationDone)]

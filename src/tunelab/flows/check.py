@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,17 +14,17 @@ from tunelab.checks.finding import Findings
 from tunelab.checks.report.document import Document
 from tunelab.checks.report.examples import Example, Measure, make_examples
 from tunelab.checks.report.statistics import Statistics, statistics
-from tunelab.checks.streaming import EarlyLook, FirstFinding
+from tunelab.checks.streaming import EarlyLook
 from tunelab.dataset.dataset import Dataset
-from tunelab.dataset.gather import OnProgress, gather, nobody
+from tunelab.dataset.gather import gather
+from tunelab.events import SILENT, EventLog
 from tunelab.flows.training.memory_plan import planned_model
-from tunelab.flows.training.plan import make_schedule, planned_run
+from tunelab.flows.training.plan import in_amounts, make_schedule, planned_run
 from tunelab.models.architecture import other_inputs_in, quantized_in, running_kinds_in
 from tunelab.models.locate_model import locate_model, max_positions
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
-from tunelab.sources.text_stream import OnBad
 from tunelab.texts.language import load_beside
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
@@ -72,9 +72,7 @@ def check_data_or_recipe(
     environment: Mapping[str, str] = os.environ,
     num_examples: int = 0,
     worst: Measure | None = None,
-    on_bad: OnBad = lambda error: None,
-    on_progress: OnProgress | None = None,
-    on_first: Callable[[FirstFinding], None] | None = None,
+    events: EventLog = SILENT,
 ) -> CheckResult:
     """Read and render what a recipe would train on, and return what is wrong with it. Bad rows do not end it.
 
@@ -84,9 +82,8 @@ def check_data_or_recipe(
         overrides: `section.key=value` texts.
         num_examples: how many rendered conversations to return, drawn with the recipe's seed.
         worst: return the worst ones by this measure instead.
-        on_bad: told of each bad row and turn as it is met.
-        on_progress: told how far reading and rendering have come.
-        on_first: told of the first finding of each kind that is certain while the data are still read.
+        events: where is told how far reading and rendering have come, of the first bad rows and turns as they are met,
+            of the first finding of each kind that is certain while the data are still read, and of the run planned.
 
     Raises:
         UserError: the recipe, the model's tokenizer or a whole file cannot be read.
@@ -102,20 +99,19 @@ def check_data_or_recipe(
     renderer = load_renderer(folder, recipe.data, base=resolved.base)
     if recipe.checks.language_sample:
         load_beside()
-    early = EarlyLook(on_first, renderer.tokens).take if on_first is not None else nobody
     dataset = gather(
-        recipe.data,
+        recipe.data.model_copy(update={"bad_rows": "skip"}),
         base=resolved.base,
         seed=recipe.training.seed,
         renderer=renderer,
-        on_bad=on_bad,
-        on_progress=on_progress,
-        on_read=early,
+        events=events,
+        look=EarlyLook(events, renderer.tokens) if events.has_listeners else None,
     )
     sequences = dataset.train_sequences
     schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
     context = context_of(recipe, dataset, renderer, folder=folder, schedule=schedule)
     if schedule is not None:
+        events.emit(in_amounts(schedule, sequences))
         model = planned_model(recipe, folder, sequences=sequences, schedule=schedule)
         context = replace(context, model=model)
     return CheckResult(

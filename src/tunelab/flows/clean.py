@@ -4,11 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tunelab.cleaning.clean import OnProgress, clean_files
+from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.clean_report import CleanReport
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import ConversationConfig
 from tunelab.dataset.cleaned import files_named
+from tunelab.events import SILENT, EventLog
 from tunelab.sources import SourceConfig, SourceFile, locate_data
 
 
@@ -20,7 +21,7 @@ def clean_data(
     conversation: ConversationConfig | None = None,
     test_size: float = 0.0,
     overwrite: bool = False,
-    on_progress: OnProgress = lambda done, total, rows: None,
+    events: EventLog = SILENT,
 ) -> CleanReport:
     """Clean files, folders or globs into `out`, and return what was done; see `clean_files`.
 
@@ -41,5 +42,5 @@ def clean_data(
         excluded=files_named(config.exclude_files, base=Path(os.curdir)) if config.exclude_files else (),
         overwrite=overwrite,
         notes=notes,
-        on_progress=on_progress,
+        events=events,
     )

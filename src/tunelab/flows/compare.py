@@ -9,6 +9,7 @@ from tunelab.evaluation.comparison import compare
 from tunelab.evaluation.report import ComparisonSetting, Report
 from tunelab.evaluation.report_html import to_html
 from tunelab.evaluation.samples import HeldOutLoss, SampledAnswer, Side
+from tunelab.events import SILENT, EventLog, Planned, Progress
 from tunelab.files import write_file
 from tunelab.flows.questions import choose_questions, read_held_out
 from tunelab.flows.subject import open_run
@@ -19,16 +20,13 @@ from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.training.held_out_loss import held_out_loss
 from tunelab.workspace import Run
 
-OnProgress = Callable[[str, int, int], None]
-"""Told which side answers (base, tuned), the answers done and the answers in all."""
-
 
 def compare_run(
     run: Run,
     *,
     file: Path | None = None,
     seed: int | None = None,
-    on_progress: OnProgress | None = None,
+    events: EventLog = SILENT,
     **settings: object,
 ) -> Report:
     """Compare base and tuned model, write report.json and report.html into the run, and return the report.
@@ -36,6 +34,7 @@ def compare_run(
     Args:
         file: rows to compare on instead of the held-out ones.
         seed: of sampled answers; None takes the recipe's.
+        events: where is told how far reading, rendering and the answers of both sides have come.
         settings: other ones of `evaluation` than the recipe's, e.g. ``temperature=0.7``; None leaves one as it is.
 
     Raises:
@@ -46,11 +45,13 @@ def compare_run(
     evaluation = recipe.evaluation.changed(**settings)
     sampling = evaluation.sampling(seed=recipe.training.seed if seed is None else seed)
     compare_file = file or (Path(evaluation.compare_file) if evaluation.compare_file else None)
-    held_out = read_held_out(run, subject, compare_file)
+    held_out = read_held_out(run, subject, compare_file, events)
     tuned, base = (subject.responder(sampling, tuned=tuned) for tuned in (True, False))
     chosen = choose_questions(
         held_out, subject.renderer, num_examples=evaluation.num_examples, longest_prompt=tuned.longest_prompt
     )
+    amounts = {"answers": 2 * len(chosen.prompts), "sequences": 2 * len(held_out.sequences)}
+    events.emit(Planned(stage="comparing", amounts=amounts))
     ask = partial(_side, recipe=recipe, sequences=held_out.sequences, prompts=chosen.prompts)
     setting = ComparisonSetting(
         run=run.id,
@@ -60,8 +61,8 @@ def compare_run(
         **asdict(sampling),
     )
     report = compare(
-        ask(base, on_progress=_named(on_progress, "base")),
-        ask(tuned, on_progress=_named(on_progress, "tuned")),
+        ask(base, on_progress=_telling(events, "base")),
+        ask(tuned, on_progress=_telling(events, "tuned")),
         chosen.questions,
         setting=setting,
         left_out=chosen.left_out,
@@ -77,7 +78,7 @@ def _side(
     recipe: Recipe,
     sequences: Sequence[Rendered],
     prompts: Sequence[TokenIds],
-    on_progress: Callable[[int, int], None] | None,
+    on_progress: Callable[[int, int], None],
 ) -> Side:
     answers = [
         SampledAnswer(
@@ -99,5 +100,5 @@ def _loss(responder: Responder, recipe: Recipe, sequences: Sequence[Rendered]) -
     return HeldOutLoss(mean=loss if num_tokens else None, num_sequences=len(sequences), num_trained_tokens=num_tokens)
 
 
-def _named(on_progress: OnProgress | None, side: str) -> Callable[[int, int], None] | None:
-    return partial(on_progress, side) if on_progress is not None else None
+def _telling(events: EventLog, side: str) -> Callable[[int, int], None]:
+    return lambda done, total: events.emit(Progress(stage=side, done=done, total=total, unit="answers"))

@@ -7,11 +7,12 @@ from tunelab.conversations import Conversation
 from tunelab.dataset.gather import gather, read_side
 from tunelab.errors import DataError, RunError, counted
 from tunelab.evaluation.samples import Question, UnaskedRows
+from tunelab.events import EventLog
 from tunelab.flows.subject import Subject
 from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.rendering.renderer import Renderer
-from tunelab.sources import SourceFile, refuse
+from tunelab.sources import SourceFile, read_rows, refuse
 from tunelab.workspace import Run
 
 _NO_TABLE = {"format": "auto", "prompt_template": None, "completion_template": None}
@@ -35,14 +36,14 @@ class Chosen:
     left_out: tuple[UnaskedRows, ...]
 
 
-def read_held_out(run: Run, subject: Subject, file: Path | None) -> HeldOut:
+def read_held_out(run: Run, subject: Subject, file: Path | None, events: EventLog) -> HeldOut:
     """Return the rows of `file`, or those that the run held out.
 
     Raises:
         DataError: rows that cannot be read.
         RunError: the run held out no rows.
     """
-    return _of_the_run(run, subject) if file is None else _of_file(run, subject, file)
+    return _of_the_run(run, subject, events) if file is None else _of_file(run, subject, file)
 
 
 def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int, longest_prompt: int) -> Chosen:
@@ -75,9 +76,10 @@ def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int
     )
 
 
-def _of_the_run(run: Run, subject: Subject) -> HeldOut:
+def _of_the_run(run: Run, subject: Subject, events: EventLog) -> HeldOut:
     recipe = subject.recipe
-    data = gather(recipe.data, base=run.path, seed=recipe.training.seed, renderer=subject.renderer)
+    seed = recipe.training.seed
+    data = gather(recipe.data, base=run.path, seed=seed, renderer=subject.renderer, events=events)
     if not data.held_out_sequences:
         remedy = "Name rows to compare on with --file, or train with data.eval_fraction or data.eval_files."
         raise RunError("this run held out no rows", where=str(run.path), remedy=remedy)
@@ -92,11 +94,11 @@ def _of_file(run: Run, subject: Subject, file: Path) -> HeldOut:
     data, base = subject.recipe.data, run.path
     source = SourceFile(name=str(file), path=file)
     try:
-        items = read_side([source], data, base=base, draws=False)[0].items
+        items = read_side(read_rows([source]), data, base=base, draws=False)[0].items
     except DataError as as_trained:
         # Questions and answers may stand in another shape than the training rows did.
         try:
-            items = read_side([source], data.model_copy(update=_NO_TABLE), base=base, draws=False)[0].items
+            items = read_side(read_rows([source]), data.model_copy(update=_NO_TABLE), base=base, draws=False)[0].items
         except DataError:
             raise as_trained from None
     rendered = render_all(

@@ -18,7 +18,17 @@ from tunelab.conversations.opening import common_opening
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
 from tunelab.errors import RunError, StorageError
-from tunelab.events import EventLog, Listener, Notice, RunFinished, RunInterrupted, RunStarted, read_events
+from tunelab.events import (
+    SILENT,
+    EventIndex,
+    EventLog,
+    Listener,
+    Notice,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    read_events,
+)
 from tunelab.events.loss_plot import write_loss_plot
 from tunelab.files import new_folder, sha256_file
 from tunelab.flows.training.agreement import agree, announce_processes, shards_base
@@ -83,7 +93,7 @@ def train(
         run = Run(path=Path(world.tell("")))
         if run.is_finished:
             return Trained(run=run, was_finished=True)
-        return _train_in(run, recipe, resolved, EventLog(None), world)
+        return _train_in(run, recipe, resolved, SILENT, world)
     output_dir = Path(recipe.training.output_dir) if recipe.training.output_dir else None
     had_folder = output_dir is not None and output_dir.is_dir()
     if resume:
@@ -98,7 +108,8 @@ def train(
             if not run.exists:
                 run.write_recipe(to_yaml(recipe))
             world.tell(str(run.path))
-            return _train_in(run, recipe, resolved, EventLog(run.events_file, listeners), world)
+            with EventLog(run.events_file, listeners) as events:
+                return _train_in(run, recipe, resolved, events, world)
         except BaseException as error:
             if not resume and not _has_begun(run):
                 run.take_back(keep_folder=had_folder)
@@ -109,7 +120,7 @@ def train(
 
 def _train_in(run: Run, recipe: Recipe, resolved: ResolvedRecipe, events: EventLog, world: World) -> Trained:
     for note in resolved.notes:
-        events.emit(Notice(text=note))
+        events.emit(Notice(code="recipe", text=note))
     fitted, signal_name = _train(recipe, resolved, run, events, world)
     if fitted.reason != "interrupted":
         return Trained(run=run, step=fitted.step)
@@ -131,6 +142,7 @@ def _train(
             base=resolved.base,
             seed=recipe.training.seed,
             renderer=renderer,
+            events=events,
             rejected=run.rejected_file if world.is_first else None,
         )
     sequences, held_out = data.train_sequences, data.held_out_sequences
@@ -162,7 +174,7 @@ def _train(
     resumed_from = checkpoint.progress.step if checkpoint else 0
     batching = agree(world, fingerprint, batching_that_fits(recipe, model, adapter, events, world.num_on(model.device)))
     announce_processes(world, schedule, events, fsdp=recipe.training.fsdp)
-    events.emit(Notice(text=f"run {run.id} in {run.path}"))
+    events.emit(Notice(code="run_folder", text=f"run {run.id} in {run.path}"))
     announce(recipe, run.id, model, adapter, data, schedule, batching, events, resumed_from=resumed_from)
     with stop_on_signals(world) as stopping:
         fitted = fit(
@@ -289,7 +301,7 @@ def _finish(run: Run, fitted: Fit, adapter: Adapter, manifest: Manifest, events:
             adapter_bytes=weights.stat().st_size,
         )
     )
-    write_loss_plot(read_events(run.events_file), run.plot_file, title=run.id)
+    write_loss_plot(EventIndex(run.events_file), run.plot_file, title=run.id)
     run.write_manifest(
         replace(manifest, steps=fitted.step, adapter_step=fitted.adapter_step, held_out_loss=fitted.best_loss)
     )

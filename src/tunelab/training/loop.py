@@ -88,7 +88,7 @@ def fit(
         plant = partial(plant_rows, num_virtual_tokens=adapter.num_virtual_tokens)
     first_step = [sequences[index] for batch in schedule.step(0).batches for index in batch]
     if told := above_budget(sequences, first_step, batching, num_virtual_tokens=adapter.num_virtual_tokens):
-        events.emit(Notice(text=told, level="warning"))
+        events.emit(Notice(code="above_budget", text=told, level="warning"))
 
     with trainer.ready():
         while trainer.progress.step < schedule.total_steps and not trainer.progress.stopped_early:
@@ -131,7 +131,7 @@ def _half(
         ) from error
     torch.cuda.empty_cache()
     text = f"out of memory: from here on {tokens // 2:,} tokens run at a time; set batching.micro_batch_tokens so"
-    events.emit(Notice(text=text, level="warning"))
+    events.emit(Notice(code="out_of_memory", text=text, level="warning"))
     return tokens // 2
 
 

@@ -202,7 +202,8 @@ class Trainer:
         patience = self.config.early_stopping_patience
         if patience is not None and self.progress.evaluations_without_gain >= patience:
             self.progress = replace(self.progress, stopped_early=True)
-            events.emit(Notice(text=f"early stopping: {patience} evaluations without a lower held-out loss"))
+            text = f"early stopping: {patience} evaluations without a lower held-out loss"
+            events.emit(Notice(code="early_stopping", text=text))
         duration_s = time.perf_counter() - started
         events.emit(
             EvaluationDone(step=progress.step, eval_loss=loss, eval_tokens=tokens, best=is_best, duration_s=duration_s)
@@ -245,7 +246,7 @@ class Trainer:
         changed = [f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]]
         if changed:
             text = f"resumed under another environment ({', '.join(changed)}): the last digits may differ"
-            events.emit(Notice(text=text, level="warning"))
+            events.emit(Notice(code="other_environment", text=text, level="warning"))
         self.progress = checkpoint.progress
         self.best = checkpoint.group("best")
         self._load(checkpoint.group("adapter"))

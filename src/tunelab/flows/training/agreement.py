@@ -42,17 +42,17 @@ def announce_processes(world: World, schedule: Schedule, events: EventLog, *, fs
     if world.size == 1:
         if fsdp:
             text = "training.fsdp: one process holds the whole base; torchrun starts several"
-            events.emit(Notice(text=text, level="warning"))
+            events.emit(Notice(code="fsdp_alone", text=text, level="warning"))
         return
     sequences = sum(len(batch) for batch in schedule.step(0).batches)
     text = f"{world.size:,} processes share each step, which is the step of one process: {sequences:,} sequences"
-    events.emit(Notice(text=text))
+    events.emit(Notice(code="processes", text=text))
     if fsdp:
         text = f"each process holds 1 of {world.size} parts of the base's layers, and one layer whole while it runs"
-        events.emit(Notice(text=text))
+        events.emit(Notice(code="fsdp", text=text))
     if sequences < world.size:
         text = (
             f"a step of {sequences:,} sequences leaves {world.size - sequences:,} of {world.size:,} processes without "
             "work: start fewer, or raise training.gradient_accumulation_steps"
         )
-        events.emit(Notice(text=text, level="warning"))
+        events.emit(Notice(code="idle_processes", text=text, level="warning"))

@@ -9,6 +9,7 @@ from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Batch, Schedule, evaluation_batches
 from tunelab.batching.step_plan import plant_step
 from tunelab.checks.context import PlannedRun
+from tunelab.events import Planned
 from tunelab.recipes import Recipe
 from tunelab.rendering.rendered import Rendered
 
@@ -44,6 +45,13 @@ def make_schedule(recipe: Recipe, sequences: Sequence[Rendered]) -> Schedule:
         num_steps=training.num_training_steps,
         seed=training.seed,
     )
+
+
+def in_amounts(schedule: Schedule, sequences: Sequence[Rendered]) -> Planned:
+    """Return how much a run will train, as soon as data and recipe tell; tokens are those of each sequence once."""
+    num_tokens = sum(each.num_tokens for each in sequences)
+    amounts = {"sequences": len(sequences), "tokens": num_tokens, "steps": schedule.total_steps}
+    return Planned(stage="training", amounts=amounts)
 
 
 def held_out_batches(recipe: Recipe, sequences: Sequence[Rendered]) -> list[Batch]:

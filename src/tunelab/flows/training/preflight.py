@@ -1,7 +1,6 @@
 """What is said before the first step, and what keeps a run from it."""
 
 from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 
 from tunelab.adapters.adapter import Adapter
@@ -10,9 +9,9 @@ from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.dataset.dataset import Dataset
 from tunelab.errors import DataError, ModelError
-from tunelab.events import EventLog, Notice, RunStarted
+from tunelab.events import EventLog, Found, Notice, RunStarted
 from tunelab.flows.check import context_of, note_on_pictures
-from tunelab.flows.training.plan import Sharing, make_schedule, sharing_of
+from tunelab.flows.training.plan import Sharing, in_amounts, make_schedule, sharing_of
 from tunelab.models.branching import cannot_branch
 from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
 from tunelab.models.loaded import LoadedModel
@@ -23,14 +22,14 @@ from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.training.sharding import frozen_bytes_here
 
-_LISTED = 20  # bad rows; tunelab check --json lists them all
-
 
 def refuse_what_blocks(recipe: Recipe, data: Dataset, renderer: Renderer, folder: Path, events: EventLog) -> Schedule:
     """Return the schedule of a run whose data and plan have no blocking finding; the others are said aloud."""
-    events.emit(Notice(text=f"rows read as {data.evidence}"))
-    for note in filter(None, (*data.notes, *renderer.notes, note_on_pictures(folder))):
-        events.emit(Notice(text=note))
+    events.emit(Notice(code="format", text=f"rows read as {data.evidence}"))
+    notes = {"data": data.notes, "rendering": renderer.notes, "text_part_alone": [note_on_pictures(folder)]}
+    for code, texts in notes.items():
+        for text in filter(None, texts):
+            events.emit(Notice(code=code, text=text))
     if not data.train_sequences:
         dropped = data.rendered_train.dropped if data.rendered_train else ()
         lost = [f"{each.origin}: {each.reason} ({each.num_tokens:,} tokens)" for each in dropped]
@@ -39,13 +38,13 @@ def refuse_what_blocks(recipe: Recipe, data: Dataset, renderer: Renderer, folder
         remedy = f"The first reason: {first}.{too_long} tunelab check lists them all."
         raise DataError("no row can be trained", where="data.train_files", remedy=remedy)
     schedule = make_schedule(recipe, data.train_sequences)
+    events.emit(in_amounts(schedule, data.train_sequences))
     findings = check(context_of(recipe, data, renderer, folder=folder, schedule=schedule))
     for finding in findings:
         ignored = f" (ignored: {finding.ignored})" if finding.ignored else ""
-        level = "info" if finding.severity == "note" else "warning"
-        events.emit(Notice(text=finding.summary + ignored, level=level))
-    for error in chain(data.bad_rows[:_LISTED], data.bad_turns[:_LISTED]):
-        events.emit(Notice(text=f"left out: {error}", level="warning"))
+        place = next(iter(finding.examples), "")
+        text = finding.summary + ignored
+        events.emit(Found(code=finding.code, severity=finding.severity, place=place, text=text))
     if findings.blocking:
         told = "; ".join(f"{each.summary} [{each.code}]. {each.remedy}".strip(" .") for each in findings.blocking)
         remedy = "Mend it, or say why it may stand: checks.ignore: {code: reason}. tunelab check shows the rows."
@@ -79,7 +78,7 @@ def batching_that_fits(
     batching = recipe.batching
     if reason := cannot_branch(model.network):
         text = f"this base model takes padded rows and shares no tokens: {reason}"
-        events.emit(Notice(text=text, level="warning"))
+        events.emit(Notice(code="no_sharing", text=text, level="warning"))
         batching = batching.model_copy(update={"share_prefixes": False})
     estimate = _estimate(recipe, model, adapter, tokens=1, trained_tokens=1)
     affordable = affordable_tokens(estimate, device_memory(model.device) // num_sharing)
@@ -87,7 +86,7 @@ def batching_that_fits(
     if affordable >= wanted:
         return batching
     text = f"{affordable:,} tokens run at a time, not {wanted:,}: half of the memory holds no more, by estimate"
-    events.emit(Notice(text=text))
+    events.emit(Notice(code="micro_batch_tokens", text=text))
     return batching.model_copy(update={"micro_batch_tokens": affordable})
 
 
@@ -107,12 +106,12 @@ def announce(
     sharing = sharing_of(batching, data.train_sequences, schedule)
     num_trainable, num_weights = _count(model, adapter)
     for line in adapter.description:
-        events.emit(Notice(text=line))
+        events.emit(Notice(code="adapter", text=line))
     dtype = recipe.adapter.base_quantization or str(model.dtype).removeprefix("torch.")
     base = f"{recipe.model.base_model}, {dtype}, on {model.device.type}"
     text = f"{num_trainable:,} trainable weights over {num_weights:,} frozen ones ({base})"
-    events.emit(Notice(text=text))
-    events.emit(Notice(text=_memory(recipe, model, adapter, sharing)))
+    events.emit(Notice(code="weights", text=text))
+    events.emit(Notice(code="memory", text=_memory(recipe, model, adapter, sharing)))
     events.emit(
         RunStarted(
             run_id=run_id,
