@@ -153,6 +153,10 @@ def _threads_of_polars() -> int:
 
 
 def _become(wish: dict[str, Any]) -> None:
+    # what the tests were started to ignore (nohup, a background job of a shell) is not inherited
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     for descriptor, name in ((0, os.devnull), (1, wish["files"]["out"]), (2, wish["files"]["err"])):
         os.dup2(os.open(name, os.O_RDONLY if descriptor == 0 else os.O_WRONLY), descriptor)
     changes = os.open(wish["files"]["changes"], os.O_WRONLY)

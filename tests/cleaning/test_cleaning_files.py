@@ -220,7 +220,10 @@ def test_what_stands_beside_an_output_and_is_no_report_is_replaced_as_before(tmp
         '{"num_read": 1}',
     ):
         (tmp_path / "c.report.json").write_text(content)
-        clean(path, "c.jsonl")
+        clean_files([SourceFile(name=path.name, path=path)], tmp_path / "c.jsonl", CleaningConfig(), overwrite=True)
+        assert json.loads((tmp_path / "c.report.json").read_text())["written"] == ["c.jsonl"], content
+        assert kept(tmp_path / "c.jsonl") == [chat("q", "a")]
+        assert (tmp_path / "c.csv").read_text() == "x\n"
 
 
 def test_the_same_files_settings_and_seed_give_the_same_bytes(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from shared_work import once, shared_folder
 from train_task import only_run, rows, steps, write_lines, write_task
 from tunelab.cli.main import run as tunelab
 from tunelab.events import AnyEvent, EvaluationDone, Notice, RunInterrupted, read_events
@@ -102,12 +104,15 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> World:
     """All cases, run by two processes."""
-    folder = tmp_path_factory.mktemp("processes")
-    commands = []
-    commands.append(_command("no_recipe", folder, "absent.yaml"))
+    return World(folder=once(shared_folder(tmp_path_factory) / "processes", partial(_run_all, model=tiny_model)))
+
+
+def _run_all(folder: Path, *, model: Path) -> None:
+    """Write the task of each case for each side, and run what is for two processes in one session of torchrun."""
+    commands = [_command("no_recipe", folder, "absent.yaml")]
     for name, case in (CASES | LOST).items():
         for side in ("one", "two"):
-            file = write_task(folder / name / side, tiny_model, adapter=case.adapter)
+            file = write_task(folder / name / side, model, adapter=case.adapter)
             if "data.max_length=512" in case.settings:
                 ruled = [{"messages": [{"role": "system", "content": LONG}, *each["messages"]]} for each in rows(24)]  # type: ignore[misc]
                 write_lines(file.parent / "train.jsonl", ruled)
@@ -128,7 +133,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> World:
         timeout=150,
     )
     assert done.returncode == 0, done.stderr
-    return World(folder=folder)
 
 
 def _command(name: str, folder: Path, *arguments: str, **options: object) -> dict[str, object]:
@@ -139,14 +143,17 @@ def _set(case: Case, *more: str) -> list[str]:
     return [word for setting in (*USUAL, *case.settings, *more) for word in ("--set", setting)]
 
 
-def _alone(world: World, name: str, *more: str) -> Run:
-    """Return the run of one process, which is trained when it is first asked for."""
-    folder = world.folder / name / "one"
-    if not (folder / "runs").exists():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
-            assert tunelab(["train", "task.yaml", *_set(CASES[name])]) == 0
-    return only_run(folder)
+def _alone(world: World, name: str) -> Run:
+    """Return the run of one process, trained when a case of these settings is first asked for."""
+    case = CASES[name]
+    same = (each for each, other in CASES.items() if (other.adapter, other.settings) == (case.adapter, case.settings))
+    return only_run(once(world.folder / next(same) / "one", partial(_train, settings=_set(case))))
+
+
+def _train(folder: Path, *, settings: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert tunelab(["train", "task.yaml", *settings]) == 0
 
 
 def assert_equal(one: Run, two: Run) -> None:
