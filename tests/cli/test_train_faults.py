@@ -13,7 +13,7 @@ from forked import Forker
 from rendering.small_models import byte_level, save_model
 from train_task import only_run, row, rows, tree, write_lines, write_task
 from tunelab.cli.main import run as tunelab
-from tunelab.events import Notice, read_events
+from tunelab.events import Found, read_events
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ def test_bad_rows_are_counted_and_listed_when_they_are_skipped_knowingly(
     captured = capsys.readouterr()
     assert "1 of 31 rows" in captured.out
     assert "train.jsonl:4: " in captured.out
-    said = [event.text for event in read_events(only_run(task).events_file) if isinstance(event, Notice)]
-    assert any("train.jsonl:4: " in text for text in said)
+    places = [event.place for event in read_events(only_run(task).events_file) if isinstance(event, Found)]
+    assert "train.jsonl:4" in places
 
 
 RECIPE_FAULTS = {

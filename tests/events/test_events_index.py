@@ -106,12 +106,13 @@ def test_a_file_that_became_shorter_or_another_one_is_read_anew(file: Path, tmp_
     _, offset = index.news()
     assert len(index) == 8
     os.truncate(file, len(file.read_bytes().splitlines(keepends=True)[0]))
-    assert numbers(index) == [1]
+    assert (len(index), numbers(index)) == (1, [1])
     assert len(index.news(offset)[0]) == 1
     write(file, step(7))
     assert numbers(index) == [1, 7]
-    write(tmp_path / "other.jsonl", *(step(number) for number in range(11, 31))).replace(file)
-    assert numbers(index) == list(range(11, 31))
+    long = Notice(code="said", text="x" * file.stat().st_size)
+    write(tmp_path / "other.jsonl", long, *(step(number) for number in range(11, 31))).replace(file)
+    assert (len(index), numbers(index)) == (21, list(range(11, 31)))
     file.unlink()
     assert (len(index), index.news(offset)) == (0, ([], 0))
 

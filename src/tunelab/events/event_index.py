@@ -18,13 +18,16 @@ class EventIndex:
     """The events of a file that count, in order; each question first takes in what was appended since the last one.
 
     A line that a crash tore is left out, and so is a last one that is still being written. Once a run is resumed, what
-    it did after its checkpoint counts no more, since the resumed run does it again. A file that became shorter, or is
-    another one than before, is read anew; one that is not there holds no events.
+    it did after its checkpoint counts no more, since the resumed run does it again. A file that became shorter is read
+    anew; one that is not there holds no events.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._begin(None)
+        self._starts = array("q")
+        """Offsets of the lines of the events that count."""
+        self._end = 0
+        """Offset after the last whole line."""
 
     def __len__(self) -> int:
         with self._opened():
@@ -62,21 +65,11 @@ class EventIndex:
                 events += [] if event is None else [event]
         return events, end
 
-    def _begin(self, identity: tuple[int, int] | None) -> None:
-        self._identity = identity
-        """Of the file: its device and its number there."""
-        self._starts = array("q")
-        """Offsets of the lines of the events that count."""
-        self._end = 0
-        """Offset after the last whole line."""
-
     def _opened(self) -> BinaryIO:
         """Return the open file, with all its whole lines taken in."""
         file = _open(self.path)
-        status = os.fstat(file.fileno())
-        identity = (status.st_dev, status.st_ino)
-        if identity != self._identity or not _begins_line(file, self._end):
-            self._begin(identity)
+        if not _begins_line(file, self._end):
+            self._starts, self._end = array("q"), 0
         starts = self._starts
         for start, after, event in _whole_lines(file, self._end):
             self._end = after

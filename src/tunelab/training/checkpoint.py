@@ -21,7 +21,7 @@ Weights = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class TrainingProgress:
     """How far a run is, and what it decided so far."""
 
     step: int = 0
@@ -39,7 +39,7 @@ class Progress:
 class Checkpoint:
     """A resumable state."""
 
-    progress: Progress
+    progress: TrainingProgress
     fingerprint: str
     """Hash of recipe, data, template and base: a checkpoint continues only the run it came from."""
     environment: Mapping[str, str]
@@ -107,7 +107,7 @@ def _read(path: Path) -> Checkpoint | None:
         data = (path / "state.safetensors").read_bytes()
         if sha256_file(path / "state.safetensors") != state["sha256"]:
             return None
-        progress = replace(Progress(), **state["progress"])
+        progress = replace(TrainingProgress(), **state["progress"])
         return Checkpoint(
             progress=progress,
             fingerprint=state["fingerprint"],

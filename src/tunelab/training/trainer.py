@@ -24,7 +24,7 @@ from tunelab.models.branching import training_attention
 from tunelab.models.cpu_settings import spare_memory
 from tunelab.models.loaded import LoadedModel
 from tunelab.models.precision import Precision
-from tunelab.training.checkpoint import Checkpoint, Progress, save_checkpoint
+from tunelab.training.checkpoint import Checkpoint, TrainingProgress, save_checkpoint
 from tunelab.training.config import TrainingConfig
 from tunelab.training.forward import forest_loss
 from tunelab.training.optimizer import learning_rates, make_optimizer, optimizer_state, restore_optimizer
@@ -64,7 +64,7 @@ class Trainer:
         self.autocast = _autocast(precision, model.device)
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=precision == "fp16")
         self.environment = environment(micro_batch_tokens, processes=world.size)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self.best: dict[str, torch.Tensor] = {}
 
     @contextmanager
