@@ -261,13 +261,17 @@ def test_a_run_in_use_by_another_process_is_refused_and_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = write_task(tmp_path, tiny_model)
-    started = at_work(forker.start("train", "task.yaml", folder=tmp_path, pause_s=0.6), tmp_path)
+    started = at_work(forker.start("train", "task.yaml", folder=tmp_path, pause_s=0.1), tmp_path)
+    started.send(signal.SIGSTOP)  # at work, and no further before it was asked for twice
     own = str(only_run(tmp_path).recipe_file)
-    for arguments in ([own, "--resume"], [own, "--resume"]):
-        assert tunelab(["train", *arguments]) == 2
-        err = capsys.readouterr().err
-        assert f"this run is in use by process {started.pid}" in err
-        assert err.count("\n") == 1
+    try:
+        for arguments in ([own, "--resume"], [own, "--resume"]):
+            assert tunelab(["train", *arguments]) == 2
+            err = capsys.readouterr().err
+            assert f"this run is in use by process {started.pid}" in err
+            assert err.count("\n") == 1
+    finally:
+        started.send(signal.SIGCONT)
     assert started.wait().code == 0
     assert file.exists()
     assert_whole(only_run(tmp_path), straight["lora"][0])
