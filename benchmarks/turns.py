@@ -1,4 +1,4 @@
-"""What a conversation of 80 turns costs to render against one of 40: `python benchmarks/turns.py [FAMILY ...]`.
+"""What conversations of 8, 40 and 80 turns cost to render: `python benchmarks/turns.py [FAMILY ...]`.
 
 For each chat template of trl, with a tokenizer of its family's kind made on the spot: made-up conversations, half of
 the turns questions and half answers, every answer trained, without reasoning and with it. Milliseconds of the processor
@@ -24,7 +24,7 @@ from tunelab.rendering.renderer import Renderer  # noqa: E402
 
 WORDS = ("river", "lamp", "seven", "a", "paper", "of", "quietly", "blue", "train", "because", "garden", "it", "walks")
 CONVERSATIONS = 6
-TURNS = (40, 80)
+TURNS = (8, 40, 80)
 
 
 def main() -> None:
@@ -34,15 +34,16 @@ def main() -> None:
     families = parser.parse_args().families or NAMES
     if unknown := set(families) - set(NAMES):
         parser.error(f"trl has no chat template for {', '.join(sorted(unknown))}")
-    print(f"{'milliseconds':24} {'40 turns':>8} {'80':>8} {'ratio':>6} {'with reasoning':>18} {'80':>8} {'ratio':>6}")
+    columns = "".join(f"{num_turns:9}" for num_turns in TURNS)
+    print(f"{'milliseconds, turns':24}{columns}     and with reasoning{columns}")
     for family in families:
         with tempfile.TemporaryDirectory() as folder:
             renderer = renderer_of_family(family, Path(folder))
-            cells = []
-            for reasons in (False, True):
-                small, large = (milliseconds(renderer, num_turns, reasons=reasons) for num_turns in TURNS)
-                cells.append(f"{small:{18 if reasons else 8}.1f} {large:8.1f} {large / small:6.2f}")
-        print(f"{family:24} {' '.join(cells)}", flush=True)
+            plain, reasoning = (
+                "".join(f"{milliseconds(renderer, num_turns, reasons=reasons):9.2f}" for num_turns in TURNS)
+                for reasons in (False, True)
+            )
+        print(f"{family:24}{plain}{'':23}{reasoning}", flush=True)
 
 
 def milliseconds(renderer: Renderer, num_turns: int, *, reasons: bool) -> float:
