@@ -1,181 +1,116 @@
-"""Conversations rendered by processes beside this one, from the last group of a data set towards the first.
+"""Conversations rendered by other processes, from the last group of a data set towards the first.
 
-The caller renders from the first group on, as it would alone, and takes over what is done where both meet. A process
+The caller renders from the first group on, as it would alone, and takes over what is done where both meet. A helper
 that cannot be started, ends early or cannot take a group costs time, nothing else: the caller renders that group.
 """
 
+import gc
 import os
-import subprocess
+import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import IO, Literal
-
-import msgspec
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from multiprocessing import get_context, parent_process, resource_tracker
+from types import ModuleType
 
 from tunelab.conversations.conversation import Conversation
-from tunelab.rendering.config import RenderingConfig
-from tunelab.rendering.renderer import Renderer
+from tunelab.rendering.load_renderer import load_renderer
+from tunelab.rendering.renderer import MadeFrom, Renderer
 
 MIN_CHARS = 8_000_000
 """Text below which rendering is over before another process has read the tokenizer."""
 _MAX_HELPERS = 3
-_LENGTH_BYTES = 8
+_GROUPS_AHEAD = 2
+"""Of a helper: the one at work and the next, so that it need not wait for this process to look up."""
 
-
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process is told before the first group."""
-
-    folder: str
-    config: str
-    """Of rendering, as JSON."""
-    base: str
-    today: str
-    max_length: int
-    on_too_long: Literal["cut", "drop", "refuse"]
+Group = Sequence[Conversation]
+Render = Callable[[Group, Renderer], bytes]
 
 
 @contextmanager
-def rendered_beside(
-    groups: Sequence[Sequence[Conversation]],
-    renderer: Renderer,
-    *,
-    max_length: int,
-    on_too_long: Literal["cut", "drop", "refuse"],
-    num_helpers: int | None = None,
-) -> Iterator["Beside"]:
-    """Yield what hands over the groups that other processes have rendered; none of them outlives the context.
+def rendered_beside(groups: Sequence[Group], renderer: Renderer, render: Render) -> Iterator["Helpers"]:
+    """Yield what hands over the groups that helpers have rendered; none of them outlives the context.
 
     Args:
         groups: the conversations of a data set, in order.
         renderer: the one they are rendered with here.
-        max_length: as of `render_all`, and so is `on_too_long`.
-        num_helpers: processes to start; by default one for each core but this, none where there is little text.
+        render: renders a group in a helper, which must be able to import it.
     """
-    made = renderer.made_from
-    task = Task(
-        folder=str(made.folder.absolute()),
-        config=made.config.model_dump_json(include=set(RenderingConfig.model_fields)),
-        base=str(made.base.absolute()),
-        today=str(made.today),
-        max_length=max_length,
-        on_too_long=on_too_long,
-    )
-    num_helpers = _num_worthwhile(groups) if num_helpers is None else num_helpers
-    beside = Beside(groups, msgspec.msgpack.encode(task) if num_helpers else b"", renderer.template_hash)
-    beside.start(num_helpers)
+    helpers = Helpers(groups, render)
     try:
-        yield beside
+        if num_helpers := _num_worthwhile(groups):
+            helpers.start(num_helpers, renderer)
+        yield helpers
     finally:
-        beside.stop()
+        helpers.stop()
 
 
-def send(stream: IO[bytes], content: bytes) -> None:
-    """Write a message and its length."""
-    stream.write(len(content).to_bytes(_LENGTH_BYTES, "big"))
-    stream.write(content)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> bytes:
-    """Return the next message.
-
-    Raises:
-        EOFError: the stream has ended.
-    """
-    head = stream.read(_LENGTH_BYTES)
-    content = stream.read(int.from_bytes(head, "big"))
-    if len(head) < _LENGTH_BYTES or len(content) < int.from_bytes(head, "big"):
-        raise EOFError
-    return content
-
-
-class Beside:
+class Helpers:
     """Who renders which group: the caller the next from the front, a helper the next from the back."""
 
-    def __init__(self, groups: Sequence[Sequence[Conversation]], task: bytes, template_hash: str) -> None:
-        self._groups, self._task, self._template_hash = groups, task, template_hash
+    def __init__(self, groups: Sequence[Group], render: Render) -> None:
+        self._groups, self._render = groups, render
         self._front, self._back = 0, len(groups)
-        self._ready: dict[int, bytes | None] = {}
-        self._changed = threading.Condition()
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._threads: list[threading.Thread] = []
+        self._futures: dict[int, Future[bytes]] = {}
+        self._lock = threading.Lock()
+        self._executor: ProcessPoolExecutor | None = None
 
     @property
     def num_ready(self) -> int:
         """Groups that are rendered and not handed over."""
-        return len(self._ready)
+        with self._lock:
+            return sum(future.done() and future.exception() is None for future in self._futures.values())
 
     def take(self, number: int) -> bytes | None:
-        """Return a group as `stored` has it, awaited where it is at work; None where the caller is to render it."""
-        with self._changed:
+        """Return what `render` made of a group, awaited if it is at work; None if the caller is to render it."""
+        with self._lock:
             self._front = number + 1
-            if number < self._back:
-                return None
-            self._changed.wait_for(lambda: number in self._ready)
-            return self._ready.pop(number)
+            future = self._futures.pop(number, None)
+        with suppress(Exception):  # a helper has died, or the group ends the rendering: told when the caller renders it
+            return None if future is None else future.result()
+        return None
 
-    def start(self, num_helpers: int) -> None:
-        """Start processes, each with a thread that feeds it."""
-        for _ in range(num_helpers):
-            try:
-                process = _started()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._feed, args=(process,), name="rendering beside", daemon=True)
-            self._processes.append(process)
-            self._threads.append(thread)
-            thread.start()
+    def start(self, num_helpers: int, renderer: Renderer) -> None:
+        """Start helpers and give them their first groups."""
+        made = renderer.made_from
+        made = replace(made, folder=made.folder.absolute(), base=made.base.absolute())
+        with suppress(OSError), _as_helpers_start():
+            # Never forked: polars, tokenizers and torch have threads of their own.
+            self._executor = ProcessPoolExecutor(
+                num_helpers, get_context("spawn"), initializer=_begin, initargs=(made, renderer.template_hash)
+            )
+            for _ in range(_GROUPS_AHEAD * num_helpers):
+                self._submit_next()
 
     def stop(self) -> None:
-        """End the processes."""
-        with self._changed:
+        """End the helpers."""
+        with self._lock:
             self._back = 0
-        for process in self._processes:
-            process.kill()
-        for thread in self._threads:
-            thread.join()
+        if self._executor is not None:
+            for process in list(self._executor._processes.values()):
+                process.kill()
+            self._executor.shutdown()
 
-    def _feed(self, process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        number = None
-        try:
-            with process:
-                try:
-                    send(process.stdin, self._task)
-                    if receive(process.stdout).decode() != self._template_hash:  # the model's files have changed
-                        return
-                    while (number := self._claimed()) is not None:
-                        if (content := _encoded(self._groups[number])) is not None:
-                            send(process.stdin, content)
-                            content = receive(process.stdout) or None
-                        self._enter(number, content)
-                        number = None
-                finally:
-                    process.kill()
-        except (OSError, EOFError):  # it has ended: the caller renders what it had begun
-            pass
-        finally:
-            if number is not None:
-                self._enter(number, None)
-
-    def _claimed(self) -> int | None:
-        with self._changed:
-            if self._back <= self._front:
-                return None
-            self._back -= 1
-            return self._back
-
-    def _enter(self, number: int, content: bytes | None) -> None:
-        with self._changed:
-            self._ready.setdefault(number, content)
-            self._changed.notify_all()
+    def _submit_next(self, done: "Future[bytes] | None" = None) -> None:
+        """Submit the next group; few at a time, as what was submitted cannot be taken back."""
+        with self._lock:
+            number = self._back - 1
+            if number < self._front or self._executor is None:
+                return
+            try:
+                future = self._executor.submit(_rendered, self._render, self._groups[number])
+            except (OSError, RuntimeError):  # no process can be started, or one has died
+                return
+            self._futures[number] = future
+            self._back = number
+        future.add_done_callback(self._submit_next)
 
 
-def _num_worthwhile(groups: Sequence[Sequence[Conversation]]) -> int:
-    """Return how many processes are worth their start."""
+def _num_worthwhile(groups: Sequence[Group]) -> int:
+    """Return how many helpers are worth their start."""
     alone = os.environ.get("TOKENIZERS_PARALLELISM", "true").lower() in ("", "off", "false", "f", "no", "n", "0")
     if alone or os.environ.get("LOCAL_WORLD_SIZE", "1") != "1":  # another process of the run has the other core
         return 0
@@ -188,24 +123,46 @@ def _num_worthwhile(groups: Sequence[Sequence[Conversation]]) -> int:
     return min(cores - 1, _MAX_HELPERS) if num_chars >= MIN_CHARS else 0
 
 
-def _started() -> "subprocess.Popen[bytes]":
-    # -P, and the path of this process in its place: the current folder is nowhere to import from.
-    path = os.pathsep.join(filter(None, sys.path))
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "tunelab.rendering.bulk.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": path, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"},
-    )
-
-
-def _encoded(group: Sequence[Conversation]) -> bytes | None:
-    """Return conversations as bytes; None where they would not come back as they are, such as a date in a tool."""
-    loose = [[list(each.tools), [dict(c.arguments) for m in each.messages for c in m.tool_calls]] for each in group]
+@contextmanager
+def _as_helpers_start() -> Iterator[None]:
+    """Keep from helpers what they would inherit: the caller's script, its current folder to import from, Ctrl+C."""
+    main, safe_path = sys.modules["__main__"], os.environ.get("PYTHONSAFEPATH")
+    sys.modules["__main__"] = ModuleType("__main__")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    resource_tracker.ensure_running()  # when it starts, it unblocks the signal
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        if msgspec.msgpack.decode(msgspec.msgpack.encode(loose)) != loose:
-            return None
-        return msgspec.msgpack.encode(group)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return None
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        if safe_path is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = safe_path
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+
+
+_loaded: list[Renderer] = []
+"""In a helper, the renderer; none if the model's files have changed or cannot be read."""
+
+
+def _begin(made: MadeFrom, template_hash: str) -> None:
+    """Make a helper ready."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.disable()  # as in `sources.garbage`: texts and ids hold no cycle
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    with suppress(Exception):
+        renderer = load_renderer(made.folder, made.config, base=made.base, today=made.today)
+        if renderer.template_hash == template_hash:
+            _loaded.append(renderer)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _rendered(render: Render, group: Group) -> bytes:
+    return render(group, _loaded[0])

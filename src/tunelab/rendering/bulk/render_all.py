@@ -1,11 +1,12 @@
 """A whole data set rendered, and an account of what was cut, left out or refused."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 from tunelab.conversations.conversation import Conversation
 from tunelab.errors import DataError
-from tunelab.rendering.bulk.codec import restored
+from tunelab.rendering.bulk.codec import restored, stored
 from tunelab.rendering.bulk.pool import rendered_beside
 from tunelab.rendering.rendered import Dropped, DropReason, LeftOut, Remark, Rendered, RenderedSet
 from tunelab.rendering.renderer import Renderer, Turn
@@ -43,14 +44,28 @@ def render_all(
     book = _Book(max_length, on_too_long)
     starts = range(0, len(conversations), _TOGETHER)
     groups = [conversations[start : start + _TOGETHER] for start in starts]
-    with rendered_beside(groups, renderer, max_length=max_length, on_too_long=on_too_long) as beside:
+    render = partial(_stored, max_length=max_length, on_too_long=on_too_long)
+    with rendered_beside(groups, renderer, render) as helpers:
         for number, (start, group) in enumerate(zip(starts, groups, strict=True)):
-            if (content := beside.take(number)) is None:
+            if (content := helpers.take(number)) is None:
                 _render(book, renderer, group, start, on_bad)
             else:
                 book.add(*restored(content, group, first=start), on_bad)
-            on_done(min(start + len(group) + beside.num_ready * _TOGETHER, len(conversations)))
+            on_done(min(start + len(group) + helpers.num_ready * _TOGETHER, len(conversations)))
     return book.closed()
+
+
+def _stored(
+    group: Sequence[Conversation],
+    renderer: Renderer,
+    *,
+    max_length: int,
+    on_too_long: Literal["cut", "drop", "refuse"],
+) -> bytes:
+    """Return what a helper makes of a group, for `restored`."""
+    faults: list[DataError] = []
+    rendered = render_all(group, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=faults.append)
+    return stored(rendered, faults)
 
 
 def _render(
