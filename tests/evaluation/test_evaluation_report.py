@@ -2,9 +2,9 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
-import msgspec
 import pytest
 
 from tunelab.errors import RunError
@@ -114,7 +114,9 @@ def test_a_report_says_of_sampling_what_is_not_the_default():
     plain = json.loads(ordinary().to_json())["setting"]
     assert list(plain) == ["run", "base_model", "adapter", "data", "max_new_tokens", "temperature", "seed"]
     assert "greedy, at most 16 tokens" in to_html(ordinary())
-    setting = msgspec.structs.replace(SETTING, temperature=0.7, top_p=0.9, stop_strings=("\n\n", "<b>"))
+    same = replace(SETTING, top_p=float("1"), min_p=float("0"))  # as a recipe's own numbers: equal, not identical
+    assert json.loads(replace(ordinary(), setting=same).to_json())["setting"] == plain
+    setting = replace(SETTING, temperature=0.7, top_p=0.9, stop_strings=("\n\n", "<b>"))
     report = compare(side(["a"]), side(["a"]), questions(["a"]), setting=setting)
     assert json.loads(report.to_json())["setting"] == plain | {
         "temperature": 0.7,

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
-
 from tunelab.errors import counted
 from tunelab.evaluation.report import ComparisonSetting, Difference, Report
 
@@ -62,11 +60,11 @@ def totals_table(report: Report) -> list[Line]:
 def how_drawn(setting: ComparisonSetting) -> str:
     """Return how answers were drawn, e.g. ``sampled at temperature 0.7, seed 42, top_p 0.9``."""
     words = [f"sampled at temperature {setting.temperature}, seed {setting.seed}" if setting.temperature else "greedy"]
-    for each in msgspec.structs.fields(setting):
-        value = getattr(setting, each.name)
-        if not each.required and value != each.default:
+    for name in ("top_p", "top_k", "min_p", "repetition_penalty", "stop_strings"):
+        value = getattr(setting, name)
+        if name not in setting.at_default:
             texts = value if isinstance(value, tuple) else (value,)
-            words.append(f"{each.name} {', '.join(json.dumps(text, ensure_ascii=False) for text in texts)}")
+            words.append(f"{name} {', '.join(json.dumps(text, ensure_ascii=False) for text in texts)}")
     return ", ".join(words)
 
 
