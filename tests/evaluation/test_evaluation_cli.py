@@ -1,4 +1,6 @@
 import io
+import json
+import shutil
 import subprocess
 import sys
 
@@ -31,6 +33,69 @@ def test_compare_takes_impossible_values_for_an_error_of_usage(make_run, capsys)
     for option in (["--num-examples", "0"], ["--temperature", "-1"], ["--max-new-tokens", "0"]):
         assert tunelab(["compare", str(run.path), *option]) == 2
         assert "Traceback" not in capsys.readouterr().err
+
+
+def test_options_of_sampling_reach_the_report(make_run, capsys):
+    run = make_run()
+    options = {"temperature": 1.5, "top_p": 0.9, "top_k": 40, "min_p": 0.01, "repetition_penalty": 1.1, "seed": 7}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    assert tunelab(["compare", str(run.path), *words, "--stop", "END", "--stop", "\n\n"]) == 0
+    setting = json.loads(run.report_file.read_text())["setting"]
+    assert setting | options | {"stop_strings": ["END", "\n\n"]} == setting
+
+
+@pytest.mark.parametrize("verb", ["compare", "chat"])
+def test_impossible_sampling_is_an_error_of_usage(make_run, capsys, verb):
+    run = make_run()
+    for option in (
+        ["--top-p", "1.5"],
+        ["--top-k", "-1"],
+        ["--min-p", "2"],
+        ["--repetition-penalty", "0"],
+        ["--stop", ""],
+    ):
+        assert tunelab([verb, str(run.path), *option]) == 2
+        error = capsys.readouterr().err
+        assert option[0] in error
+        assert "Traceback" not in error
+
+
+def test_chat_draws_as_its_options_say(make_run, capsys):
+    def said(*options: str) -> str:
+        assert tunelab(["chat", str(run.path), "question 3", "--max-new-tokens", "12", *options]) == 0
+        return capsys.readouterr().out
+
+    run = make_run()
+    plain = said()
+    assert said("--temperature", "2", "--top-k", "1") == plain
+    hot = said("--temperature", "2")
+    assert hot == said("--temperature", "2", "--seed", "42") != said("--temperature", "2", "--seed", "1")
+    assert said("--stop", plain[2:4]) == plain.partition(plain[2:4])[0] + "\n"
+
+
+def test_chat_takes_an_adapter_s_folder_a_base_model_s_and_the_embedded_one(
+    make_run, model_folder, tmp_path, monkeypatch, capsys
+):
+    def said(*arguments: str) -> str:
+        assert tunelab(["chat", *arguments, "question 3", "--max-new-tokens", "6"]) == 0
+        return capsys.readouterr().out
+
+    run = make_run()
+    shutil.copytree(run.adapter, tmp_path / "elsewhere" / "mine")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert said("mine") == said(str(run.adapter)) == said(str(run.path))
+    assert said("mine", "--base") == said(str(model_folder)) == said(str(run.path), "--base") != said("mine")
+    assert said("nano")
+
+
+def test_chat_says_what_it_takes_where_a_name_is_none(make_run, tmp_path, monkeypatch, capsys):
+    make_run()
+    monkeypatch.chdir(tmp_path)
+    for name in ("nothing", "./nothing", "owner/name"):
+        assert tunelab(["chat", name]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "the folder of an adapter or of a base model, or nano" in error
 
 
 def test_a_run_that_is_not_there_is_one_message(tmp_path, monkeypatch, capsys):

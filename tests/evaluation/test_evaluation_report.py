@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -107,6 +108,26 @@ def test_a_report_read_back_is_the_same_report():
     assert read_report(text, where="report.json") == report
     assert read_report(text, where="report.json").to_json() == text
     assert json.loads(text)["rows"][0]["question"]["origin"] == "test.jsonl:1"
+
+
+def test_a_report_says_of_sampling_what_is_not_the_default():
+    plain = json.loads(ordinary().to_json())["setting"]
+    assert list(plain) == ["run", "base_model", "adapter", "data", "max_new_tokens", "temperature", "seed"]
+    assert "greedy, at most 16 tokens" in to_html(ordinary())
+    same = replace(SETTING, top_p=float("1"), min_p=float("0"))  # as a recipe's own numbers: equal, not identical
+    assert json.loads(replace(ordinary(), setting=same).to_json())["setting"] == plain
+    setting = replace(SETTING, temperature=0.7, top_p=0.9, stop_strings=("\n\n", "<b>"))
+    report = compare(side(["a"]), side(["a"]), questions(["a"]), setting=setting)
+    assert json.loads(report.to_json())["setting"] == plain | {
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "stop_strings": ["\n\n", "<b>"],
+    }
+    assert read_report(report.to_json(), where="report.json") == report
+    drawn = (
+        "sampled at temperature 0.7, seed 42, top_p 0.9, stop_strings &#34;\\n\\n&#34;, &#34;&lt;b&gt;&#34;, at most"
+    )
+    assert drawn in to_html(report)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"rows": 3}', "[1]"])

@@ -26,7 +26,7 @@ from tunelab.events import AnyEvent, Found, Notice
 from tunelab.flows import train as flow
 from tunelab.flows.compare import compare_run
 from tunelab.models.load_model import load_model
-from tunelab.recipes import Recipe, resolve_recipe
+from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import FIELDS, to_yaml
 from tunelab.rendering.rendered import Rendered
 from tunelab.workspace import Run, Workspace
@@ -58,6 +58,7 @@ SOFT = ("soft_prompt.number_of_virtual_tokens=4", "lora=null")
 PREFIX = ("prefix_tuning.number_of_virtual_tokens=4", "lora=null")
 TABLE = ("data.train_files=table.csv", "data.eval_files=[]", "data.eval_fraction=0.2")
 TEMPLATES = ("data.prompt_template=Describe {title}", "data.completion_template={content}")
+HOT = ("evaluation.temperature=1.5",)
 OPTIMIZER = "test_a_setting_of_the_optimizer_changes_the_weights"
 
 EFFECTS: dict[str, Effect] = {
@@ -145,6 +146,11 @@ EFFECTS: dict[str, Effect] = {
     "evaluation.num_examples": Effect(change="2", on="report"),
     "evaluation.max_new_tokens": Effect(change="3", on="report"),
     "evaluation.temperature": Effect(change="1.5", on="report"),
+    "evaluation.top_p": Effect(change="0.1", on="report", given=HOT),
+    "evaluation.top_k": Effect(change="1", on="report", given=HOT),
+    "evaluation.min_p": Effect(change="0.9", on="report", given=HOT),
+    "evaluation.repetition_penalty": Effect(change="9", on="report"),
+    "evaluation.stop_strings": Effect(change='["e", "a", "o", "i", " "]', on="report"),
     "checks.min_rows": Effect(change="30", on="refused"),
     "checks.max_overlap": Effect(change="0.5", on="refused", given=("data.eval_files=overlap.jsonl",)),
     "checks.max_cut": Effect(change="1", on="notices", given=(*LONG, "data.max_length=32")),
@@ -357,22 +363,23 @@ def test_pain_23_a_changed_setting_of_the_comparison_changes_the_report(
             assert len(list(task.glob("runs/*/report.json"))) == reports
         shutil.rmtree(task / "runs")
         return
-    plain = _facts(compare_run(finished))
-    text = finished.recipe_file.read_text()
-    resolved = resolve_recipe(finished.recipe_file, overrides=[f"{key}={EFFECTS[key].change}"], environment={})
-    recipe: Recipe = resolved.recipe
-    if key == "evaluation.compare_file":
-        recipe = recipe.model_copy(
-            update={"evaluation": recipe.evaluation.model_copy(update={"compare_file": str(task / "more.jsonl")})}
-        )
-    finished.recipe_file.write_text(to_yaml(recipe))
-    try:
-        changed = _facts(compare_run(finished))
-    finally:
-        finished.recipe_file.write_text(text)
-    parts = {"compare_file": "asked", "num_examples": "count", "max_new_tokens": "longest", "temperature": "answers"}
-    part = parts[key.partition(".")[2]]
+    given = EFFECTS[key].given
+    plain = _compared(finished, *given)
+    value = str(task / "more.jsonl") if key == "evaluation.compare_file" else EFFECTS[key].change
+    changed = _compared(finished, *given, f"{key}={value}")
+    parts = {"compare_file": "asked", "num_examples": "count", "max_new_tokens": "longest"}
+    part = parts.get(key.partition(".")[2], "answers")
     assert changed[part] != plain[part]
+
+
+def _compared(run: Run, *settings: str) -> dict[str, object]:
+    """Return what comes of comparing a run whose recipe has other settings."""
+    text = run.recipe_file.read_text()
+    run.recipe_file.write_text(to_yaml(resolve_recipe(run.recipe_file, overrides=settings, environment={}).recipe))
+    try:
+        return _facts(compare_run(run))
+    finally:
+        run.recipe_file.write_text(text)
 
 
 def _facts(report: Report) -> dict[str, object]:

@@ -40,13 +40,13 @@ def command(
     model, or nano, the embedded one. PROMPT is answered, and the command ends; without it, the question comes from a
     pipe or the keyboard.
     """
-    from tunelab.flows.chat import open_chat  # brings torch: not before the arguments are known to be good
-
     found = _find(model)
     if prompt is None and not sys.stdin.isatty():
         prompt = sys.stdin.read()
     if prompt is not None and not prompt.strip():
         raise UserError("there is nothing to answer", where="prompt", expected="some text")
+    from tunelab.flows.chat import open_chat  # brings torch: not before the arguments are known to be good
+
     chat = open_chat(
         found,
         base=base,

@@ -21,7 +21,7 @@ VERBS = {
     "clean": "Write data anew without what spoils it; keep every rejected row with its reason.",
     "train": "Train an adapter from a recipe; resume an interrupted run.",
     "compare": "Base model against tuned model on the same held-out rows.",
-    "chat": "Talk to a tuned model, or to its base.",
+    "chat": "Talk to a tuned model, or to a base model.",
     "recipe": "Explain a recipe: each value and where it came from.",
 }
 

@@ -1,7 +1,7 @@
 """The record of a comparison of base and tuned model: every row, and what the rows add up to."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import msgspec
@@ -62,8 +62,9 @@ class Difference:
         return "better" if self.low > 0 else "worse"
 
 
-class ComparisonSetting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was compared, and how answers were drawn; what has a default is written if it is another."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSetting:
+    """What was compared, and how answers were drawn; JSON holds what has a default only if it is another."""
 
     run: str
     base_model: str
@@ -79,6 +80,11 @@ class ComparisonSetting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     stop_strings: tuple[str, ...] = ()
+
+    @property
+    def at_default(self) -> frozenset[str]:
+        """Names of the settings that have their default."""
+        return frozenset(each.name for each in fields(self) if getattr(self, each.name) == each.default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,10 @@ class Report:
 
     def to_json(self) -> str:
         """Return the indented JSON of this report; the same report gives the same bytes."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2).decode() + "\n"
+        record = msgspec.to_builtins(self)
+        for name in self.setting.at_default:
+            del record["setting"][name]
+        return msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n"
 
     @property
     def outcomes(self) -> dict[Outcome, int]:

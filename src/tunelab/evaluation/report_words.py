@@ -1,11 +1,12 @@
 """A report in words and figures, the same in the terminal and on the page."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from tunelab.errors import counted
-from tunelab.evaluation.report import Difference, Report
+from tunelab.evaluation.report import ComparisonSetting, Difference, Report
 
 NO_RESULT = "–"
 INTERVALS = "Intervals are for exact match and chrF: paired bootstraps over conversations, none for fewer than ten."
@@ -54,6 +55,17 @@ def totals_table(report: Report) -> list[Line]:
         ("Answer length", "answer_tokens", _number, None, "mean tokens per answer"),
     ]
     return [_line(report, name, field, style, up, meaning) for name, field, style, up, meaning in lines]
+
+
+def how_drawn(setting: ComparisonSetting) -> str:
+    """Return how answers were drawn, e.g. ``sampled at temperature 0.7, seed 42, top_p 0.9``."""
+    words = [f"sampled at temperature {setting.temperature}, seed {setting.seed}" if setting.temperature else "greedy"]
+    for name in ("top_p", "top_k", "min_p", "repetition_penalty", "stop_strings"):
+        value = getattr(setting, name)
+        if name not in setting.at_default:
+            texts = value if isinstance(value, tuple) else (value,)
+            words.append(f"{name} {', '.join(json.dumps(text, ensure_ascii=False) for text in texts)}")
+    return ", ".join(words)
 
 
 def _sentence(difference: Difference, before: str, after: str) -> str:
