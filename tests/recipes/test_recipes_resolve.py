@@ -83,6 +83,7 @@ def test_variables_alone_are_a_recipe(tmp_path: Path, monkeypatch: pytest.Monkey
         ("training.eval_strategy=no", "no"),
         ("data.chat_template_kwargs={enable_thinking: false}", {"enable_thinking": False}),
         ("training.num_train_epochs=0.5", 0.5),
+        ("data.system_prompt={<<: {a: 1}}", "{<<: {a: 1}}"),
     ],
 )
 def test_an_override_is_yaml_unless_the_setting_is_text(text: str, expected: object) -> None:
@@ -227,6 +228,31 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)
     ]
     assert "a list stands here" in _refusal(_recipe(tmp_path, "\n".join(lines)))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("lora: &a\n  r: 4\ntraining:\n  <<: *a\n", 4),
+        ("data:\n  cleaning: {<<: {seed: 1}}\n", 2),
+        ("lora: &a\n  r: 4\n!!merge x: *a\n", 3),
+        ("a0: &a0 {r: 4}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}\n" for i in range(1, 60)), 2),
+    ],
+)
+def test_a_merge_is_refused_with_its_line(tmp_path: Path, text: str, line: int) -> None:
+    path = _recipe(tmp_path, text)
+    assert _refusal(path) == f"{path}:{line}: merges (<<) are not read; expected each setting written out."
+
+
+def test_a_merge_in_an_override_is_no_mapping() -> None:
+    with pytest.raises(RecipeError, match="expected a mapping"):
+        resolve_recipe(None, overrides=["data.chat_template_kwargs={a: 1, << : {b: 1}}"], environment={})
+
+
+def test_a_value_may_be_two_angle_brackets_and_an_alias_stands_for_its_anchor(tmp_path: Path) -> None:
+    text = "data:\n  train_files: &files [a.jsonl]\n  eval_files: *files\n  system_prompt: '<<'\n"
+    data = resolve_recipe(_recipe(tmp_path, text), environment={}).recipe.data
+    assert (data.eval_files, data.system_prompt) == (("a.jsonl",), "<<")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
