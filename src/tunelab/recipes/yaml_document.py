@@ -220,12 +220,12 @@ def _parse(path: Path, text: str) -> Any:
                     raise RecipeError("merges (<<) are not read", where=where, expected="each setting written out")
             return super().flatten_mapping(node)
 
-    yaml = YAML(typ="rt")
-    yaml.Constructor = WithoutMerges
+    loader = YAML(typ="rt")
+    loader.Constructor = WithoutMerges
     try:
         if NESTED.search(text):
             raise RecursionError
-        return yaml.load(text)
+        return loader.load(text)
     except RecipeError:
         raise
     except MarkedYAMLError as error:
