@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from tunelab.settings import marks
 
 
 class BatchingConfig(BaseModel):
@@ -18,6 +20,6 @@ class BatchingConfig(BaseModel):
     each alone."""
     share_prefixes: bool = True
     """Run each token that the sequences of a step share once; gradients are the same either way."""
-    micro_batch_tokens: PositiveInt = 16_384
+    micro_batch_tokens: PositiveInt = Field(16_384, json_schema_extra=marks(scale="log", unit="tokens"))
     """Distinct tokens that run at a time at most, fewer where half of the device's memory holds no more; a step that
     holds more is cut into micro-batches where the least is repeated. It decides memory and never the gradients."""

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from tunelab.settings import marks
 from tunelab.texts.language import LANGUAGES
 
+BASE_MODEL = "base_model"
+"""As the tokenizer: that of the recipe's own base model."""
 Characters = Annotated[int, Field(ge=0)]
 Answer = Literal["keep", "report", "redact", "drop"]
 Form = Literal["NFC", "NFKC"]
@@ -50,7 +52,8 @@ class CleaningConfig(BaseModel):
     max_tokens: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--max-tokens N", unit="tokens"))
     """Most tokens that all text of a row may have together."""
     tokenizer: str = Field("nano", json_schema_extra=marks(flag="--tokenizer NAME"))
-    """Whose tokens are counted: nano, a tokenizer.json, or a folder that holds one."""
+    """Whose tokens are counted: nano, a tokenizer.json, or a folder that holds one; in a recipe base_model unless it
+    is set."""
     languages: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--language CODE"))
     """Codes such as en and pt: rows in another language are dropped; without any, none are."""
     exclude_files: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--exclude FILE"))
@@ -72,7 +75,7 @@ class CleaningConfig(BaseModel):
     stratified: bool = Field(False, json_schema_extra=marks(flag="--stratified"))
     """Draw and split so that each label (else each answer) keeps its share."""
     seed: int = Field(42, ge=0, json_schema_extra=marks(flag="--seed N"))
-    """Decides every draw."""
+    """Decides every draw; in a recipe that of training unless it is set."""
 
     @field_validator("languages")
     @classmethod
@@ -102,6 +105,16 @@ class CleaningConfig(BaseModel):
         if most is not None and least is not None and least > most:
             raise ValueError(f"at least {least}, the fewest that min_tokens allows")
         return most
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether rows are measured in tokens."""
+        return self.min_tokens is not None or self.max_tokens is not None
+
+    @property
+    def draws(self) -> bool:
+        """Whether rows are drawn by seed."""
+        return self.max_samples is not None or self.max_per_class is not None
 
     @property
     def by_class(self) -> bool:

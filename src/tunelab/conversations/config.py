@@ -28,7 +28,7 @@ class ConversationConfig(BaseModel):
 
     format: FormatName = "auto"
     """The shape of the rows; auto looks at them and says what it saw."""
-    system_prompt: str | None = None
+    system_prompt: str | None = Field(None, json_schema_extra=marks(everyday=True))
     """System prompt of every conversation; replaces the one in the data."""
     prompt_template: str | None = None
     """For tables: the user's message, with {column} in braces, e.g. 'Describe: {title}'."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunelab.generation.completion import Sampling
+from tunelab.settings import marks
 
 
 class EvaluationConfig(BaseModel):
@@ -13,13 +14,13 @@ class EvaluationConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    compare: bool = False
+    compare: bool = Field(False, json_schema_extra=marks(everyday=True))
     """Compare base and tuned model when training ends, as `tunelab compare` does."""
     compare_file: str | None = None
     """Rows to compare on, e.g. {query, response} lines; null takes the held-out rows."""
-    num_examples: int = Field(100, ge=1)
+    num_examples: int = Field(100, ge=1, json_schema_extra=marks(unit="rows"))
     """At most this many rows are answered."""
-    max_new_tokens: int = Field(128, ge=1)
+    max_new_tokens: int = Field(128, ge=1, json_schema_extra=marks(scale="log", unit="tokens"))
     """Longest answer, in tokens."""
     temperature: float = Field(0.0, ge=0, le=2)
     """0 answers greedily; above, answers are sampled by seed."""

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunelab.settings import marks
 
 Quantization = Literal["nf4", "int8"]
 """How the weights of linear layers may be packed in memory: 4 bits of bitsandbytes' NormalFloat, or 8 of its int8."""
@@ -14,7 +16,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
-    base_model: str = "nano"
+    base_model: str = Field("nano", json_schema_extra=marks(everyday=True))
     """nano (embedded), a local folder, or a Hub id."""
     revision: str | None = None
     """Commit of a Hub model; required there, so that the base cannot change under an adapter."""
