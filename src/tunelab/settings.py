@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-class Marks(TypedDict, total=False):
+class SettingMarks(TypedDict, total=False):
     """What a setting is marked with besides its default and its range."""
 
     everyday: bool
@@ -25,14 +25,14 @@ class Marks(TypedDict, total=False):
     """Its flag on the command line as help writes it, e.g. ``--exclude FILE``."""
 
 
-def marks(**given: Unpack[Marks]) -> JsonDict:
+def marks(**given: Unpack[SettingMarks]) -> JsonDict:
     """Return marks as pydantic keeps them: ``Field(2048, json_schema_extra=marks(unit="tokens"))``."""
     return cast("JsonDict", given)
 
 
-def marks_of(field: FieldInfo) -> Marks:
+def marks_of(field: FieldInfo) -> SettingMarks:
     """Return the marks of a setting; empty for one that has none."""
-    return cast(Marks, field.json_schema_extra or {})
+    return cast(SettingMarks, field.json_schema_extra or {})
 
 
 def meaning_of(field: FieldInfo) -> str:

@@ -52,8 +52,8 @@ class CleaningConfig(BaseModel):
     max_tokens: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--max-tokens N", unit="tokens"))
     """Most tokens that all text of a row may have together."""
     tokenizer: str = Field("nano", json_schema_extra=marks(flag="--tokenizer NAME"))
-    """Whose tokens are counted: nano, a tokenizer.json, or a folder that holds one; in a recipe base_model unless it
-    is set."""
+    """Whose tokens are counted: nano, a tokenizer.json, or a folder that holds one; in a recipe, unless it is set,
+    base_model."""
     languages: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--language CODE"))
     """Codes such as en and pt: rows in another language are dropped; without any, none are."""
     exclude_files: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--exclude FILE"))
@@ -75,7 +75,7 @@ class CleaningConfig(BaseModel):
     stratified: bool = Field(False, json_schema_extra=marks(flag="--stratified"))
     """Draw and split so that each label (else each answer) keeps its share."""
     seed: int = Field(42, ge=0, json_schema_extra=marks(flag="--seed N"))
-    """Decides every draw; in a recipe that of training unless it is set."""
+    """Decides every draw; in a recipe, unless it is set, training.seed."""
 
     @field_validator("languages")
     @classmethod

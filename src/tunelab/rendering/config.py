@@ -28,4 +28,5 @@ class RenderingConfig(BaseModel):
     @field_validator("eval_max_length", mode="before")
     @classmethod
     def _as_long_as_in_training(cls, given: object, info: ValidationInfo) -> object:
-        return info.data.get("max_length") if given is None else given
+        # a max_length that is refused is the one fault to tell of
+        return info.data.get("max_length", cls.model_fields["max_length"].default) if given is None else given
