@@ -205,16 +205,18 @@ def test_a_recipe_counts_the_tokens_of_its_base_model_and_the_command_those_of_n
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     (folder / "base").mkdir()
     tokenizer.save(str(folder / "base" / "tokenizer.json"))
-    rows = [{"prompt": "ask", "completion": "internationalisation " * n} for n in (2, 20)]
+    rows = [{"prompt": f"ask {n}", "completion": "internationalisation " * n} for n in (2, 20)]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "recipe.yaml").write_text("data:\n  train_files: train.jsonl\n  cleaning:\n    max_tokens: 21\n")
+    (folder / "recipe.yaml").write_text(
+        "data:\n  train_files: train.jsonl\n  eval_fraction: 0\n  cleaning: {max_tokens: 22}\n"
+    )
     resolved = resolve_recipe(folder / "recipe.yaml", environment={})
     renderer = load_renderer(folder / "base", resolved.recipe.data, base=folder)
     data = resolved.anchored.data
     assert len(gather(data, base=folder, seed=1, renderer=renderer).conversations) == 2
     told = resolve_recipe(folder / "recipe.yaml", overrides=["data.cleaning.tokenizer=nano"], environment={})
     assert len(gather(told.anchored.data, base=folder, seed=1, renderer=renderer).conversations) == 1
-    assert run(["clean", "train.jsonl", "-o", "out.jsonl", "--max-tokens", "21"]) == 0
+    assert run(["clean", "train.jsonl", "-o", "out.jsonl", "--max-tokens", "22"]) == 0
     assert len((folder / "out.jsonl").read_text().splitlines()) == 1
     assert "tokens are counted by the tokenizer nano" in capsys.readouterr().out
 
