@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tunelab.cli.main import run
 from tunelab.dataset.cleaned import Rejected, clean_for
@@ -194,6 +195,30 @@ def test_a_recipe_rejects_the_rows_that_the_command_rejects_by_the_same_rules(
     assert sum(count for _, count, _ in told) == by_command["num_rejected"] >= 4
     assert len(stand) == by_command["num_kept"] > 0
     assert stand[0].value[field] == "a plain title"
+
+
+def test_a_recipe_counts_the_tokens_of_its_base_model_and_the_command_those_of_nano(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = {"[UNK]": 0, "<|im_end|>": 1}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    (folder / "base").mkdir()
+    tokenizer.save(str(folder / "base" / "tokenizer.json"))
+    rows = [{"prompt": f"ask {n}", "completion": "internationalisation " * n} for n in (2, 20)]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "recipe.yaml").write_text(
+        "data:\n  train_files: train.jsonl\n  eval_fraction: 0\n  cleaning: {max_tokens: 22}\n"
+    )
+    resolved = resolve_recipe(folder / "recipe.yaml", environment={})
+    renderer = load_renderer(folder / "base", resolved.recipe.data, base=folder)
+    data = resolved.anchored.data
+    assert len(gather(data, base=folder, seed=1, renderer=renderer).conversations) == 2
+    told = resolve_recipe(folder / "recipe.yaml", overrides=["data.cleaning.tokenizer=nano"], environment={})
+    assert len(gather(told.anchored.data, base=folder, seed=1, renderer=renderer).conversations) == 1
+    assert run(["clean", "train.jsonl", "-o", "out.jsonl", "--max-tokens", "22"]) == 0
+    assert len((folder / "out.jsonl").read_text().splitlines()) == 1
+    assert "tokens are counted by the tokenizer nano" in capsys.readouterr().out
 
 
 def test_rows_of_several_files_keep_the_name_of_their_file(folder: Path) -> None:

@@ -25,7 +25,7 @@ from tunelab.events import (
     StepDone,
     read_events,
 )
-from tunelab.files import sha256_file
+from tunelab.files import canonical_json, sha256_file, sha256_text
 from tunelab.flows.subject import open_run
 from tunelab.flows.train import Trained, train
 from tunelab.flows.training import preflight
@@ -231,3 +231,43 @@ def test_a_template_that_writes_the_day_is_told_the_first_day_of_a_run_that_is_r
     resumed, told = trained(broken.run.recipe_file, resume=True)
     assert next(event.step for event in told if isinstance(event, StepDone)) == 7
     assert adapter_sha256(resumed.run) == adapter_sha256(yesterday.run) != adapter_sha256(today.run)
+
+
+def broken_off(file: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a run that was interrupted after its sixth step."""
+    asked = iter([False] * 5 + [True])
+    with monkeypatch.context() as patch:
+        patch.setattr("tunelab.flows.training.signals.Stopping.__call__", lambda _: next(asked))
+        return trained(file)[0].run
+
+
+def test_a_run_is_resumed_by_its_recipe_with_its_folder_named_as_output_dir(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = broken_off(write_task(tmp_path, tiny_model), monkeypatch)
+    resumed, told = trained(tmp_path / "task.yaml", f"training.output_dir={run.path}", resume=True)
+    assert (resumed.run, resumed.step) == (run, 12)
+    assert next(event.step for event in told if isinstance(event, StepDone)) == 7
+
+
+def test_a_run_that_an_older_tunelab_began_is_resumed_to_the_same_bytes(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_task(tmp_path, tiny_model)
+    straight, _ = trained(file)
+    run = broken_off(file, monkeypatch)
+    written = run.recipe_file.read_text()
+    older = re.sub("eval_max_length: .*", "eval_max_length: null", written).replace("  top_p: 1.0\n", "")
+    assert len(older.splitlines()) == len(written.splitlines()) - 1
+    run.recipe_file.write_text(older)
+    manifest = json.loads(straight.run.manifest_file.read_text())
+    sizes = {"model.safetensors": (tiny_model / "model.safetensors").stat().st_size}
+    config, made_of = sha256_file(tiny_model / "config.json"), (manifest["template_sha256"], manifest["data_sha256"])
+    (state,) = run.checkpoints.glob("step-00000006/state.json")
+    saved = json.loads(state.read_text())
+    saved["fingerprint"] = sha256_text(canonical_json([sha256_text(older), sizes, config, *made_of]))
+    state.write_text(json.dumps(saved))
+    resumed, told = trained(file, resume=True)
+    assert resumed.run == run
+    assert next(event.step for event in told if isinstance(event, StepDone)) == 7
+    assert adapter_sha256(run) == adapter_sha256(straight.run)

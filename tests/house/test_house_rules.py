@@ -8,12 +8,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import typer
 
 import tunelab
+from tunelab.cleaning.config import CleaningConfig
+from tunelab.cli.clean import command as clean
+from tunelab.cli.console import plain_app
 from tunelab.cli.main import VERBS, run
 from tunelab.conversations.config import ConversationConfig
 from tunelab.recipes.recipe import FIELDS, SECTIONS, Recipe
 from tunelab.rendering.config import RenderingConfig
+from tunelab.settings import SettingMarks, kinds_of, marks_of, meaning_of
 from tunelab.sources.config import SourceConfig
 
 SOURCE = Path(tunelab.__file__).parent
@@ -29,7 +34,14 @@ print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["check", "--help"], ["train", "--help"], ["recipe", "explain", "{recipe}"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["check", "--help"],
+        ["clean", "--help"],
+        ["train", "--help"],
+        ["recipe", "explain", "{recipe}"],
+    ],
 )
 def test_pain_24_what_needs_no_weights_and_no_rows_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     recipe = tmp_path / "recipe.yaml"
@@ -114,6 +126,30 @@ def test_pain_23_a_setting_is_declared_once_and_unknown_ones_are_forbidden() -> 
     for config in (*SECTIONS.values(), *rooms):
         assert config.model_config.get("extra") == "forbid"
         assert config.model_config.get("frozen") is True
+
+
+def test_some_twenty_settings_are_everyday_ones_and_logarithmic_scales_are_of_numbers() -> None:
+    marked = {key: marks_of(field) for key, field in FIELDS.items()}
+    assert 15 <= sum(marks.get("everyday", False) for marks in marked.values()) <= 25
+    assert {name for marks in marked.values() for name in marks} == set(SettingMarks.__annotations__)
+    counting = [key for key, marks in marked.items() if {"scale", "unit"} & set(marks)]
+    assert [key for key in counting if not kinds_of(FIELDS[key].annotation) & {int, float, dict}] == []
+
+
+def test_every_setting_of_cleaning_is_a_flag_of_the_command_and_every_other_flag_is_the_commands_own() -> None:
+    configs = (CleaningConfig, ConversationConfig)
+    fields = {name: field for config in configs for name, field in config.model_fields.items()}
+    flags = {name: marks_of(field)["flag"].split()[0] for name, field in fields.items() if "flag" in marks_of(field)}
+    assert set(CleaningConfig.model_fields) < set(flags)
+    assert len(set(flags.values())) == len(flags)
+    app = plain_app()
+    app.command()(clean)
+    offered = {name: each for each in typer.main.get_command(app).params for name in each.opts}
+    own = {"data", "-o", "--out", "--test-size", "--overwrite", "--json"}
+    assert set(offered) == own | set(flags.values())
+    for name, flag in flags.items():
+        assert offered[flag].name == name
+        assert offered[flag].help.startswith(meaning_of(fields[name])[:20])
 
 
 def _trees() -> list[tuple[Path, ast.Module]]:

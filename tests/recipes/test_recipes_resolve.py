@@ -83,6 +83,7 @@ def test_variables_alone_are_a_recipe(tmp_path: Path, monkeypatch: pytest.Monkey
         ("training.eval_strategy=no", "no"),
         ("data.chat_template_kwargs={enable_thinking: false}", {"enable_thinking": False}),
         ("training.num_train_epochs=0.5", 0.5),
+        ("data.system_prompt={<<: {a: 1}}", "{<<: {a: 1}}"),
     ],
 )
 def test_an_override_is_yaml_unless_the_setting_is_text(text: str, expected: object) -> None:
@@ -229,6 +230,31 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
     assert "a list stands here" in _refusal(_recipe(tmp_path, "\n".join(lines)))
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("lora: &a\n  r: 4\ntraining:\n  <<: *a\n", 4),
+        ("data:\n  cleaning: {<<: {seed: 1}}\n", 2),
+        ("lora: &a\n  r: 4\n!!merge x: *a\n", 3),
+        ("a0: &a0 {r: 4}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}\n" for i in range(1, 60)), 2),
+    ],
+)
+def test_a_merge_is_refused_with_its_line(tmp_path: Path, text: str, line: int) -> None:
+    path = _recipe(tmp_path, text)
+    assert _refusal(path) == f"{path}:{line}: merges (<<) are not read; expected each setting written out."
+
+
+def test_a_merge_in_an_override_is_no_mapping() -> None:
+    with pytest.raises(RecipeError, match="expected a mapping"):
+        resolve_recipe(None, overrides=["data.chat_template_kwargs={a: 1, << : {b: 1}}"], environment={})
+
+
+def test_a_value_may_be_two_angle_brackets_and_an_alias_stands_for_its_anchor(tmp_path: Path) -> None:
+    text = "data:\n  train_files: &files [a.jsonl]\n  eval_files: *files\n  system_prompt: '<<'\n"
+    data = resolve_recipe(_recipe(tmp_path, text), environment={}).recipe.data
+    assert (data.eval_files, data.system_prompt) == (("a.jsonl",), "<<")
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     assert (
         resolve_recipe(_recipe(tmp_path, b"\xef\xbb\xbfseed: 7\nepochs: 2\n"), environment={}).recipe.training.seed == 7
@@ -291,9 +317,56 @@ def test_the_canonical_text_reads_back_as_the_same_recipe(
     assert math.isclose(again.recipe.training.learning_rate, rate, rel_tol=0)
 
 
-def test_the_hash_changes_with_a_value() -> None:
+def test_the_hash_changes_with_a_value_and_not_with_the_folder_of_the_run() -> None:
     changed = Recipe.model_validate({"training": {"seed": 43}})
+    elsewhere = Recipe.model_validate({"training": {"output_dir": "/elsewhere"}})
     assert recipe_hash(Recipe()) != recipe_hash(changed)
+    assert recipe_hash(Recipe()) == recipe_hash(elsewhere)
+    assert to_yaml(Recipe()) != to_yaml(elsewhere)
+
+
+@pytest.mark.parametrize("given", ["", "  eval_max_length: null\n"])
+def test_held_out_sequences_are_as_long_as_training_ones_unless_told(tmp_path: Path, given: str) -> None:
+    path = _recipe(tmp_path, f"data:\n  train_files: a\n  max_length: 64\n{given}")
+    resolved = resolve_recipe(path, environment={})
+    assert resolved.recipe.data.eval_max_length == 64
+    assert "eval_max_length: 64\n" in to_yaml(resolved.anchored)
+    assert resolve_recipe(path, overrides=["data.eval_max_length=9"], environment={}).recipe.data.eval_max_length == 9
+    assert _refusal(path, overrides=["data.max_length=1"]).startswith("--set: data.max_length is 1")
+
+
+CLEANING = (
+    "model:\n  base_model: base\ntraining:\n  seed: 7\ndata:\n  train_files: a\n  cleaning:\n    drop_nulls: true\n"
+)
+
+
+def test_cleaning_counts_by_the_base_model_and_draws_by_the_recipes_seed_and_it_is_said(tmp_path: Path) -> None:
+    path = _recipe(tmp_path, CLEANING)
+    resolved = resolve_recipe(path, overrides=["data.cleaning.min_tokens=3", "data.cleaning.max_samples=9"])
+    cleaning = resolved.recipe.data.cleaning
+    assert (cleaning.tokenizer, cleaning.seed) == ("base_model", 7)
+    assert resolved.sources["data.cleaning.tokenizer"] == "model.base_model by default"
+    assert resolved.sources["data.cleaning.seed"] == "training.seed by default"
+    assert resolved.notes[0] == "data.cleaning counts tokens by the tokenizer of the base model, base."
+    assert resolved.notes[1] == "data.cleaning draws rows by training.seed, 7."
+    assert not [
+        row.key for row in explain(resolved) if row.key.endswith(("tokenizer", "cleaning.seed")) and row.changed
+    ]
+    again = resolve_recipe(_recipe(tmp_path, to_yaml(resolved.anchored), "again.yaml"))
+    assert again.anchored == resolved.anchored
+    assert not any("data.cleaning" in note for note in again.notes)
+
+
+def test_what_cleaning_is_told_or_does_not_use_follows_nobody(tmp_path: Path) -> None:
+    path = _recipe(tmp_path, CLEANING)
+    unused = resolve_recipe(path).recipe.data.cleaning
+    assert (unused.tokenizer, unused.seed) == ("nano", 42)
+    told = ["data.cleaning.tokenizer=own.json", "data.cleaning.seed=3"]
+    used = ["data.cleaning.max_tokens=3", "data.cleaning.max_per_class=9"]
+    resolved = resolve_recipe(path, overrides=[*told, *used])
+    assert (resolved.recipe.data.cleaning.tokenizer, resolved.recipe.data.cleaning.seed) == ("own.json", 3)
+    assert resolved.anchored.data.cleaning.tokenizer == str(tmp_path / "own.json")
+    assert not any("data.cleaning" in note for note in resolved.notes)
 
 
 def test_every_setting_is_explained_once_with_its_meaning(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tunelab.errors import RunError
 from tunelab.files import sha256_file, sha256_text
+from tunelab.recipes import Recipe, recipe_hash, to_yaml
 from tunelab.registry import Manifest
 from tunelab.workspace import MARKER, Run, Workspace, find_workspace, name_of_run
 
@@ -95,13 +96,28 @@ def test_a_run_is_found_by_folder_id_beginning_and_latest(tmp_path: Path, monkey
 
 def test_the_latest_run_of_the_same_recipe_is_found_again(tmp_path: Path) -> None:
     workspace = Workspace(path=tmp_path)
-    recipe_hash = sha256_text("seed: 1\n")
-    assert workspace.latest_of(recipe_hash) is None
-    older, newer, other = _run(workspace, "a"), _run(workspace, "b"), _run(workspace, "c", "seed: 2\n")
-    assert workspace.latest_of(recipe_hash) == newer
+    one, two = (recipe_hash(Recipe.model_validate({"training": {"seed": seed}})) for seed in (1, 2))
+    assert workspace.latest_of(one) is None
+    written = "training:\n  seed: {}\n"
+    older, newer, other = (_run(workspace, name, written.format(seed)) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    assert workspace.latest_of(one) == newer
     assert older != newer
-    assert workspace.latest_of(recipe_hash, output_dir=other.path) is None
-    assert workspace.latest_of(sha256_text("seed: 2\n"), output_dir=other.path) == other
+    assert workspace.latest_of(one, output_dir=other.path) is None
+    assert workspace.latest_of(two, output_dir=other.path) == other
+
+
+def test_a_run_is_found_by_its_recipe_whatever_its_folder_and_however_short_the_recipe_was_written(
+    tmp_path: Path,
+) -> None:
+    workspace = Workspace(path=tmp_path)
+    recipe = Recipe.model_validate({"training": {"output_dir": "/elsewhere"}, "data": {"max_length": 64}})
+    text = to_yaml(recipe)
+    older = text.replace("eval_max_length: 64", "eval_max_length: null").replace("  logging_steps: 1\n", "")
+    assert older != text
+    run = _run(workspace, "a", older)
+    _run(workspace, "damaged", "training: [")
+    assert workspace.latest_of(recipe_hash(Recipe.model_validate({"data": {"max_length": 64}}))) == run
+    assert workspace.latest_of(recipe_hash(Recipe())) is None
 
 
 def test_a_chosen_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:

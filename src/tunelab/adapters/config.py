@@ -10,6 +10,7 @@ from tunelab.errors import counted
 from tunelab.models.config import Quantization
 from tunelab.models.estimate import Sizes
 from tunelab.models.requested_targets import Target
+from tunelab.settings import marks
 
 
 class AdapterConfig(BaseModel):
@@ -80,13 +81,20 @@ class LoraConfig(AdapterConfig):
 
     section = "lora"
 
-    r: int = Field(16, ge=1, le=1024, description="Rank of the update.")
+    r: int = Field(
+        16, ge=1, le=1024, description="Rank of the update.", json_schema_extra=marks(everyday=True, scale="log")
+    )
     lora_alpha: float = Field(
-        32, gt=0, description="The update is scaled by lora_alpha / r (by lora_alpha / sqrt(r) with use_rslora)."
+        32,
+        gt=0,
+        description="The update is scaled by lora_alpha / r (by lora_alpha / sqrt(r) with use_rslora).",
+        json_schema_extra=marks(everyday=True, scale="log"),
     )
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the input of the update.")
     target_modules: str | tuple[str, ...] = Field(
-        "all-linear", description="Layers by role (attention, mlp, all-linear, embeddings) or by name; each must match."
+        "all-linear",
+        description="Layers by role (attention, mlp, all-linear, embeddings) or by name; each must match.",
+        json_schema_extra=marks(everyday=True),
     )
     bias: Literal["none", "all", "lora_only"] = Field("none", description="Which bias terms are trained along.")
     use_rslora: bool = Field(False, description="Rank-stabilised scaling.")
@@ -131,7 +139,13 @@ class SoftPromptConfig(AdapterConfig):
 
     section = "soft_prompt"
 
-    number_of_virtual_tokens: int = Field(64, ge=1, le=4096, description="Virtual tokens in front of every prompt.")
+    number_of_virtual_tokens: int = Field(
+        64,
+        ge=1,
+        le=4096,
+        description="Virtual tokens in front of every prompt.",
+        json_schema_extra=marks(everyday=True, scale="log", unit="tokens"),
+    )
     init_prompt: str | None = Field(
         None,
         description=(
@@ -165,7 +179,11 @@ class PrefixTuningConfig(AdapterConfig):
     section = "prefix_tuning"
 
     number_of_virtual_tokens: int = Field(
-        32, ge=1, le=4096, description="Positions of the prefix; real tokens stand behind them."
+        32,
+        ge=1,
+        le=4096,
+        description="Positions of the prefix; real tokens stand behind them.",
+        json_schema_extra=marks(everyday=True, scale="log", unit="positions"),
     )
     prefix_projection: bool = Field(
         False, description="Compute the prefix from vectors through a trained two-layer MLP; it is folded when saved."

@@ -4,35 +4,22 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from tunelab.settings import marks
+
 
 class BatchingConfig(BaseModel):
     """How rendered sequences meet in optimizer steps."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    varied_seqlen: bool = Field(
-        True,
-        description=(
-            "true: a batch counts examples, each of its own length. false: a batch counts rows filled with "
-            "whole sequences up to max_length."
-        ),
-    )
-    order: Literal["grouped", "shuffled"] = Field(
-        "grouped",
-        description=(
-            "grouped keeps the sequences of one session or conversation in one step, where they share "
-            "tokens; shuffled draws each alone."
-        ),
-    )
-    share_prefixes: bool = Field(
-        True,
-        description="Run each token that the sequences of a step share once; gradients are the same either way.",
-    )
-    micro_batch_tokens: PositiveInt = Field(
-        16_384,
-        description=(
-            "Distinct tokens that run at a time at most, fewer where half of the device's memory holds no more; a "
-            "step that holds more is cut into micro-batches where the least is repeated. It decides memory and never "
-            "the gradients."
-        ),
-    )
+    varied_seqlen: bool = True
+    """true: a batch counts examples, each of its own length. false: a batch counts rows filled with whole sequences up
+    to max_length."""
+    order: Literal["grouped", "shuffled"] = "grouped"
+    """grouped keeps the sequences of one session or conversation in one step, where they share tokens; shuffled draws
+    each alone."""
+    share_prefixes: bool = True
+    """Run each token that the sequences of a step share once; gradients are the same either way."""
+    micro_batch_tokens: PositiveInt = Field(16_384, json_schema_extra=marks(scale="log", unit="tokens"))
+    """Distinct tokens that run at a time at most, fewer where half of the device's memory holds no more; a step that
+    holds more is cut into micro-batches where the least is repeated. It decides memory and never the gradients."""

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tunelab.errors import guess
+from tunelab.settings import marks
 
 FailOn = Literal["error", "warning", "note", "never"]
 
@@ -12,44 +13,37 @@ FailOn = Literal["error", "warning", "note", "never"]
 class ChecksConfig(BaseModel):
     """Which findings stop a run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    min_rows: int = Field(10, ge=1, description="Fewer training conversations than this is a blocking finding.")
-    max_overlap: float = Field(
-        0.0, ge=0, le=1, description=("Share of held-out prompts that may stand in the training rows.")
-    )
-    max_cut: float = Field(
-        0.05, ge=0, le=1, description=("Share of trained sequences that may lose tokens to max_length.")
-    )
-    min_steps: int = Field(10, ge=1, description="A run of fewer optimizer steps is a finding.")
-    max_epochs: float = Field(20, gt=0, description="A run that passes over its rows more often is a finding.")
-    max_odd: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="Share of rows or answers from which odd ones (near-duplicates, refusals, copies, remains of HTML) "
-        "are a warning and no longer a note.",
-    )
-    near_threshold: float = Field(
-        0.8, ge=0.5, le=1, description="How alike two rows have to be to count as near-duplicates: Jaccard similarity."
-    )
-    max_repetition: float = Field(
-        0.5, ge=0, le=1, description="Share of an answer's runs of four words that may have stood in it before."
-    )
-    min_answer_chars: int = Field(
-        10, ge=0, description="Shorter answers are a finding where half of all are at least ten times as long."
-    )
-    language_sample: int = Field(
-        300, ge=0, description="How many answers, evenly spread, are asked for their language; 0 asks none."
-    )
-    max_imbalance: float = Field(
-        10, ge=1, description="How many times as many training rows the commonest label may have as the rarest."
-    )
-    min_label_rows: int = Field(5, ge=1, description="Training rows below which a label counts as rare.")
-    fail_on: FailOn = Field("error", description="Lowest severity that stops a run; never lets all of them pass.")
-    ignore: dict[str, str] = Field(
-        default_factory=dict, description=("Finding code -> the reason why it does not stop this run.")
-    )
+    min_rows: int = Field(10, ge=1, json_schema_extra=marks(unit="conversations"))
+    """Fewer training conversations than this is a blocking finding."""
+    max_overlap: float = Field(0.0, ge=0, le=1)
+    """Share of held-out prompts that may stand in the training rows."""
+    max_cut: float = Field(0.05, ge=0, le=1)
+    """Share of trained sequences that may lose tokens to max_length."""
+    min_steps: int = Field(10, ge=1, json_schema_extra=marks(unit="steps"))
+    """A run of fewer optimizer steps is a finding."""
+    max_epochs: float = Field(20, gt=0, json_schema_extra=marks(unit="epochs"))
+    """A run that passes over its rows more often is a finding."""
+    max_odd: float = Field(0.1, ge=0, le=1)
+    """Share of rows or answers from which odd ones (near-duplicates, refusals, copies, remains of HTML) are a warning
+    and no longer a note."""
+    near_threshold: float = Field(0.8, ge=0.5, le=1)
+    """How alike two rows have to be to count as near-duplicates: Jaccard similarity."""
+    max_repetition: float = Field(0.5, ge=0, le=1)
+    """Share of an answer's runs of four words that may have stood in it before."""
+    min_answer_chars: int = Field(10, ge=0, json_schema_extra=marks(unit="characters"))
+    """Shorter answers are a finding where half of all are at least ten times as long."""
+    language_sample: int = Field(300, ge=0, json_schema_extra=marks(unit="answers"))
+    """How many answers, evenly spread, are asked for their language; 0 asks none."""
+    max_imbalance: float = Field(10, ge=1)
+    """How many times as many training rows the commonest label may have as the rarest."""
+    min_label_rows: int = Field(5, ge=1, json_schema_extra=marks(unit="rows"))
+    """Training rows below which a label counts as rare."""
+    fail_on: FailOn = "error"
+    """Lowest severity that stops a run; never lets all of them pass."""
+    ignore: dict[str, str] = Field(default_factory=dict)
+    """Finding code -> the reason why it does not stop this run."""
 
     @field_validator("ignore")
     @classmethod

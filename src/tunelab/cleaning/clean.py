@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import polars as pl
+from tokenizers import Tokenizer
 
 from tunelab.cleaning.clean_plan import Plan
 from tunelab.cleaning.clean_report import CleanReport
@@ -117,12 +118,14 @@ def clean_rows(
     excluded: Sequence[SourceFile] = (),
     draws: bool = True,
     reject: Rejecting = lambda told, shown: None,
+    tokenizer: Tokenizer | None = None,
 ) -> tuple[list[Row], CleanReport]:
     """Return the rows that stand, in their order, with what was done.
 
     Args:
         draws: False for held-out rows, in which a role that settings name need not speak.
         reject: takes the rejected rows, as they stood, with the place and the reason of each.
+        tokenizer: that of the recipe's base model.
 
     Raises:
         DataError: `excluded` cannot be read, or is of another shape.
@@ -141,7 +144,7 @@ def clean_rows(
         for record, file, line in zip(records[RECORD], notes["file"], notes["line"], strict=True):
             kept.append(Row(value=msgspec.json.decode(record), origin=Origin(path=files[file].name, line=line)))
 
-    judge = Judge(plan, shape, known.keys, _counter(config))
+    judge = Judge(plan, shape, known.keys, _counter(config, tokenizer))
     cleaner = Cleaner(plan, judge, _waiting(plan, None), keep=keep, reject=reject)
     batches: Iterable[Batch] = row_batches(held, {file.name: number for number, file in enumerate(files)}, way)
     if way.columns or shape is None:
@@ -160,7 +163,7 @@ def _refuse_what_has_no_effect(
         raise RecipeError(
             "near_overlap is set, and no test rows are named", remedy="Name their files in exclude_files."
         )
-    if config.tokenizer != "nano" and config.min_tokens is None and config.max_tokens is None:
+    if config.tokenizer != "nano" and not config.counts_tokens:
         raise RecipeError("tokenizer is set, and no tokens are counted", remedy="Set min_tokens or max_tokens.")
     asks = config.conflicts != "keep" or config.drop_duplicates == "prompt"
     if asks and shape is None and not config.prompt_fields:
@@ -238,10 +241,10 @@ def _waiting(plan: Plan, folder: Path | None) -> Waiting | None:
     return Waiting(folder, None)
 
 
-def _counter(config: CleaningConfig) -> Callable[[Sequence[str]], list[int]] | None:
-    if config.min_tokens is None and config.max_tokens is None:
-        return None
-    return token_counter(config.tokenizer)
+def _counter(
+    config: CleaningConfig, of_base_model: Tokenizer | None = None
+) -> Callable[[Sequence[str]], list[int]] | None:
+    return token_counter(config.tokenizer, of_base_model=of_base_model) if config.counts_tokens else None
 
 
 def _told(batches: Iterable[Batch], files: Sequence[SourceFile], events: EventLog) -> Iterator[Batch]:

@@ -4,78 +4,78 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from tunelab.settings import marks
 from tunelab.texts.language import LANGUAGES
 
+BASE_MODEL = "base_model"
+"""As the tokenizer: that of the recipe's own base model."""
 Characters = Annotated[int, Field(ge=0)]
 Answer = Literal["keep", "report", "redact", "drop"]
+Form = Literal["NFC", "NFKC"]
+Same = Literal["row", "prompt"]
 
 
 class CleaningConfig(BaseModel):
     """What is changed in rows and which rows go, in the order in which it is done."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    text_fields: tuple[str, ...] = Field(
-        (), description="Fields that rules on text, and rows that are compared, look at; empty takes all of them."
-    )
-    strip_html: bool = Field(False, description="Take HTML tags, comments and entities out of text.")
-    remove_control_characters: bool = Field(
-        False, description="Take control characters out of text; tabs and line breaks stay."
-    )
+    text_fields: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--text-field FIELD"))
+    """Fields that rules on text, and rows that are compared, look at; without any, all of them."""
+    strip_html: bool = Field(False, json_schema_extra=marks(flag="--strip-html"))
+    """Take HTML tags, comments and entities out of text."""
+    remove_control_characters: bool = Field(False, json_schema_extra=marks(flag="--remove-control-characters"))
+    """Take control characters out of text; tabs and line breaks stay."""
     unicode_normalization: Literal["NFC", "NFKC"] | None = Field(
-        None, description="Unicode form that all text is brought into; null leaves it."
+        None, json_schema_extra=marks(flag="--unicode NFC|NFKC")
     )
-    personal_data: Answer = Field(
-        "keep", description="What personal data in a row do: nothing, be reported, be redacted, or drop the row."
-    )
-    secrets: Answer = Field(
-        "keep", description="What keys and passwords in a row do: nothing, be reported, be redacted, or drop the row."
-    )
-    drop_nulls: bool = Field(False, description="Drop rows in which a text is null or missing.")
-    drop_blank: bool = Field(False, description="Drop rows in which a text is empty or white space alone.")
+    """Unicode form that all text is brought into; without one, it stays as it is."""
+    personal_data: Answer = Field("keep", json_schema_extra=marks(flag="--personal-data report|redact|drop"))
+    """What e-mail addresses, phone and card numbers and the like in a row do: nothing (keep), be reported, be redacted,
+    or drop the row."""
+    secrets: Answer = Field("keep", json_schema_extra=marks(flag="--secrets report|redact|drop"))
+    """What keys and passwords in a row do: nothing (keep), be reported, be redacted, or drop the row."""
+    drop_nulls: bool = Field(False, json_schema_extra=marks(flag="--drop-nulls"))
+    """Drop rows in which a text is null or missing."""
+    drop_blank: bool = Field(False, json_schema_extra=marks(flag="--drop-blank"))
+    """Drop rows in which a text is empty or white space alone."""
     min_chars: dict[str, Characters] = Field(
-        default_factory=dict,
-        description='Field or role -> fewest characters that its text may have; "*" stands for every one.',
+        default_factory=dict, json_schema_extra=marks(flag="--min-chars [FIELD=]N", unit="characters")
     )
+    """Fewest characters that a text may have, by field or role; "*" stands for every one."""
     max_chars: dict[str, Characters] = Field(
-        default_factory=dict,
-        description='Field or role -> most characters that its text may have; "*" stands for every one.',
+        default_factory=dict, json_schema_extra=marks(flag="--max-chars [FIELD=]N", unit="characters")
     )
-    min_tokens: int | None = Field(None, ge=1, description="Fewest tokens that all text of a row may have together.")
-    max_tokens: int | None = Field(None, ge=1, description="Most tokens that all text of a row may have together.")
-    tokenizer: str = Field(
-        "nano", description="Whose tokens are counted: nano, a tokenizer.json, or a folder that holds one."
-    )
-    languages: tuple[str, ...] = Field(
-        (), description="Codes such as en and pt: rows in another language are dropped; empty keeps all."
-    )
-    exclude_files: tuple[str, ...] = Field(
-        (), description="Files of test rows: a row that asks what one of them asks is dropped."
-    )
-    near_overlap: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="Drop rows that are at least this alike to one of exclude_files, too; null: none.",
-    )
-    drop_duplicates: Literal["row", "prompt"] | None = Field(
-        None, description="Keep the first of rows that are equal, or that ask the same; null keeps all."
-    )
-    prompt_fields: tuple[str, ...] = Field(
-        (), description="Fields that are the prompt, where rows are no conversations; the others are the answer."
-    )
-    conflicts: Literal["keep", "first", "drop"] = Field(
-        "keep", description="Of different answers to one prompt: keep them, keep the first, or drop them all."
-    )
-    near_duplicates: float | None = Field(
-        None, gt=0, le=1, description="Drop rows that are at least this alike to an earlier one; null keeps all."
-    )
-    max_per_class: int | None = Field(
-        None, ge=1, description="At most this many rows of a label (else of an answer), drawn by seed."
-    )
-    max_samples: int | None = Field(None, ge=1, description="At most this many rows, drawn by seed; null takes all.")
-    stratified: bool = Field(False, description="Draw and split so that each label (else each answer) keeps its share.")
-    seed: int = Field(42, ge=0, description="Decides every draw.")
+    """Most characters that a text may have, by field or role; "*" stands for every one."""
+    min_tokens: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--min-tokens N", unit="tokens"))
+    """Fewest tokens that all text of a row may have together."""
+    max_tokens: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--max-tokens N", unit="tokens"))
+    """Most tokens that all text of a row may have together."""
+    tokenizer: str = Field("nano", json_schema_extra=marks(flag="--tokenizer NAME"))
+    """Whose tokens are counted: nano, a tokenizer.json, or a folder that holds one; in a recipe, unless it is set,
+    base_model."""
+    languages: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--language CODE"))
+    """Codes such as en and pt: rows in another language are dropped; without any, none are."""
+    exclude_files: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--exclude FILE"))
+    """Files of test rows: a row with the same prompt as one of them is dropped (contamination)."""
+    near_overlap: float | None = Field(None, gt=0, le=1, json_schema_extra=marks(flag="--near-overlap SHARE"))
+    """Drop rows that are at least this alike to one of exclude_files, too, e.g. 0.8."""
+    drop_duplicates: Same | None = Field(None, json_schema_extra=marks(flag="--drop-duplicates row|prompt"))
+    """Keep the first of rows that are equal (row), or that ask the same (prompt)."""
+    prompt_fields: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--prompt-field FIELD"))
+    """Columns of a table that are its prompt; the others are the answer."""
+    conflicts: Literal["keep", "first", "drop"] = Field("keep", json_schema_extra=marks(flag="--conflicts first|drop"))
+    """Of different answers to one prompt: keep them, keep the first, or drop them all."""
+    near_duplicates: float | None = Field(None, gt=0, le=1, json_schema_extra=marks(flag="--near-duplicates SHARE"))
+    """Drop rows that are at least this alike to an earlier one, e.g. 0.8."""
+    max_per_class: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--max-per-class N", unit="rows"))
+    """At most this many rows of a label (else of an answer), drawn by seed."""
+    max_samples: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--max-samples N", unit="rows"))
+    """At most this many rows, drawn by seed."""
+    stratified: bool = Field(False, json_schema_extra=marks(flag="--stratified"))
+    """Draw and split so that each label (else each answer) keeps its share."""
+    seed: int = Field(42, ge=0, json_schema_extra=marks(flag="--seed N"))
+    """Decides every draw; in a recipe, unless it is set, training.seed."""
 
     @field_validator("languages")
     @classmethod
@@ -105,6 +105,16 @@ class CleaningConfig(BaseModel):
         if most is not None and least is not None and least > most:
             raise ValueError(f"at least {least}, the fewest that min_tokens allows")
         return most
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether rows are measured in tokens."""
+        return self.min_tokens is not None or self.max_tokens is not None
+
+    @property
+    def draws(self) -> bool:
+        """Whether rows are drawn by seed."""
+        return self.max_samples is not None or self.max_per_class is not None
 
     @property
     def by_class(self) -> bool:

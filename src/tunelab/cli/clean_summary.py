@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunelab.cli.clean_options import option_of
 from tunelab.cli.console import harmless, print_table, say
 from tunelab.errors import counted
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NO_LABEL = "(none)"
 
 
-def print_report(report: CleanReport, out: str, *, splits: bool) -> None:
+def print_report(report: CleanReport, out: str, *, splits: bool, flag_of: Callable[[str], str]) -> None:
     """Print what the rows were taken for, what was done, rule by rule, and where the rows are."""
     from tunelab.cleaning.output.output_files import beside
 
@@ -30,7 +30,7 @@ def print_report(report: CleanReport, out: str, *, splits: bool) -> None:
         _print_counts(title, counts)
     _print_counts("no label", report.unlabelled)
     for each in report.unlabelled:
-        remedy = "" if each.rule == "answer" else f" Mend --{option_of(each.rule)} if they should have one."
+        remedy = "" if each.rule == "answer" else f" Mend {flag_of(each.rule)} if they should have one."
         say(f"    They count as one class of their own, {_NO_LABEL}.{remedy}")
     if report.classes:
         columns = ("class", "rows", "of them test") if report.num_test else ("class", "rows")

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tunelab.conversations.safe_regex import refuse_bad_pattern
+from tunelab.settings import marks
 
 FormatName = Literal[
     "auto",
@@ -23,31 +24,27 @@ FormatName = Literal[
 class ConversationConfig(BaseModel):
     """How rows become conversations."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    format: FormatName = Field("auto", description="The shape of the rows; auto looks at them and says what it saw.")
-    system_prompt: str | None = Field(
-        None, description=("System prompt of every conversation; replaces the one in the data.")
-    )
-    prompt_template: str | None = Field(
-        None, description="For tables: the user's message, with {column} in braces, e.g. 'Describe: {title}'."
-    )
-    completion_template: str | None = Field(None, description="For tables: the assistant's answer, e.g. '{content}'.")
-    tool_catalog: str | None = Field(None, description="JSON file of tool definitions; replaces the tools of the rows.")
-    inject_tool_catalog: bool = Field(
-        True, description=("Offer the tool catalogue to the model; false leaves every tool definition out.")
-    )
-    label_field: str | None = Field(
-        None, description="Field of the row that holds its label; labels are counted by the checks, never trained."
-    )
-    label_json_key: str | None = Field(
-        None, description="For answers that are JSON objects: the key that holds the label."
-    )
-    label_pattern: str | None = Field(
-        None,
-        description="Regular expression that finds the label in the answer: its first group, or the whole match; "
-        "without look-around and back-references.",
-    )
+    format: FormatName = "auto"
+    """The shape of the rows; auto looks at them and says what it saw."""
+    system_prompt: str | None = Field(None, json_schema_extra=marks(everyday=True))
+    """System prompt of every conversation; replaces the one in the data."""
+    prompt_template: str | None = None
+    """For tables: the user's message, with {column} in braces, e.g. 'Describe: {title}'."""
+    completion_template: str | None = None
+    """For tables: the assistant's answer, e.g. '{content}'."""
+    tool_catalog: str | None = None
+    """JSON file of tool definitions; replaces the tools of the rows."""
+    inject_tool_catalog: bool = True
+    """Offer the tool catalogue to the model; false leaves every tool definition out."""
+    label_field: str | None = Field(None, json_schema_extra=marks(flag="--label-field FIELD"))
+    """Field of the row that holds its label: the class it counts as, never trained."""
+    label_json_key: str | None = Field(None, json_schema_extra=marks(flag="--label-json-key KEY"))
+    """For answers that are JSON objects: the key that holds the label."""
+    label_pattern: str | None = Field(None, json_schema_extra=marks(flag="--label-pattern REGEX"))
+    """Regular expression that finds the label in the answer: its first group, or the whole match; without look-around
+    and back-references."""
 
     @field_validator("label_pattern")
     @classmethod

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+from tokenizers import Tokenizer
 
 from tunelab.cleaning.clean import clean_rows
 from tunelab.cleaning.clean_report import CleanReport
@@ -47,7 +48,13 @@ def rejected_rows(path: Path | None) -> Iterator[Rejected]:
 
 
 def clean_for(
-    rows: Iterable[Row], data: DataConfig, *, base: Path, draws: bool, rejected: Rejected
+    rows: Iterable[Row],
+    data: DataConfig,
+    *,
+    base: Path,
+    draws: bool,
+    rejected: Rejected,
+    tokenizer: Tokenizer | None = None,
 ) -> tuple[list[Row], CleanReport]:
     """Return the rows of a recipe that stand, with what was done.
 
@@ -55,17 +62,16 @@ def clean_for(
         base: the recipe's folder.
         draws: False where no samples are drawn and nothing is compared with `exclude_files`.
         rejected: takes the others.
+        tokenizer: that of the base model.
     """
     config = data.cleaning
     names = config.exclude_files if draws else ()
     excluded = files_named(names, base=base / Path(data.data_dir).expanduser()) if names else ()
-    changed: dict[str, object] = {}
-    if config.tokenizer != "nano":
-        changed["tokenizer"] = str(base / Path(config.tokenizer).expanduser())
     if not draws:
-        changed |= {"max_samples": None, "max_per_class": None, "near_overlap": None}
-    config = config.model_copy(update=changed)
-    return clean_rows(rows, config, conversation=data, excluded=excluded, draws=draws, reject=rejected)
+        config = config.model_copy(update={"max_samples": None, "max_per_class": None, "near_overlap": None})
+    return clean_rows(
+        rows, config, conversation=data, excluded=excluded, draws=draws, reject=rejected, tokenizer=tokenizer
+    )
 
 
 def in_words(report: CleanReport) -> list[str]:

@@ -11,6 +11,5 @@ from tunelab.sources.config import SourceConfig
 class DataConfig(RenderingConfig, ConversationConfig, SourceConfig):  # pydantic lists the last base's fields first
     """Which rows are read, how they are cleaned, how they become conversations, and how those become tokens."""
 
-    cleaning: CleaningConfig = Field(
-        default_factory=CleaningConfig, description="What is changed in rows, and which rows go, before anything else."
-    )
+    cleaning: CleaningConfig = Field(default_factory=CleaningConfig)
+    """What is changed in rows, and which rows go, before anything else."""

@@ -5,6 +5,8 @@ from dataclasses import replace
 from itertools import accumulate, chain, count
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.conversations.fingerprints import questions
@@ -60,7 +62,16 @@ def gather(
 
         def read(side: Iterable[SourceFile], *, draws: bool) -> Conversations:
             rows = _told(read_rows(_named_from_here(side), on_bad=bad_rows), numbers, events)
-            found, cleaned = read_side(rows, data, base=base, on_bad=bad_rows, draws=draws, look=look, rejected=reject)
+            found, cleaned = read_side(
+                rows,
+                data,
+                base=base,
+                tokenizer=renderer.tokens.tokenizer,
+                on_bad=bad_rows,
+                draws=draws,
+                look=look,
+                rejected=reject,
+            )
             notes.extend(cleaned)
             return found
 
@@ -85,7 +96,6 @@ def gather(
     notes += _drawn(len(held_out), len(held_out_found), "held-out")
     events.emit(Planned(stage="rendering", amounts={"rows": len(train) + len(held_out)}))
     folder = cache_folder("rendered")
-    longest = data.eval_max_length or data.max_length
     rendered = [
         render_cached(
             items,
@@ -96,7 +106,7 @@ def gather(
             on_bad=bad_turns,
             on_done=_telling(items, events),
         )
-        for items, length in ((train, data.max_length), (held_out, longest))
+        for items, length in ((train, data.max_length), (held_out, data.eval_max_length))
     ]
     return Dataset(
         train=train,
@@ -117,6 +127,7 @@ def read_side(
     data: DataConfig,
     *,
     base: Path,
+    tokenizer: Tokenizer,
     on_bad: OnBad = refuse,
     draws: bool = True,
     look: Look | None = None,
@@ -127,6 +138,7 @@ def read_side(
     There are none where no row can be read.
 
     Args:
+        tokenizer: that of the base model, by which cleaning counts unless it names another.
         draws: False for held-out files, of which cleaning draws no samples and compares none with `exclude_files`.
         look: given the conversations as they are made.
         rejected: takes the rows that cleaning rejects; None lets them go.
@@ -136,7 +148,9 @@ def read_side(
     """
     notes: list[str] = []
     if data.cleaning != CleaningConfig():
-        stand, report = clean_for(rows, data, base=base, draws=draws, rejected=rejected or Rejected())
+        stand, report = clean_for(
+            rows, data, base=base, draws=draws, rejected=rejected or Rejected(), tokenizer=tokenizer
+        )
         notes = in_words(report)
         if report.num_read and not stand:
             where, remedy = "data.cleaning", "tunelab clean, with the same settings, keeps each row with its reason."

@@ -6,35 +6,34 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunelab.generation.completion import Sampling
+from tunelab.settings import marks
 
 
 class EvaluationConfig(BaseModel):
     """What is measured after training, on how many rows, and how answers are drawn."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    compare: bool = Field(
-        False, description="Compare base and tuned model when training ends, as `tunelab compare` does."
-    )
-    compare_file: str | None = Field(
-        None, description="Rows to compare on, e.g. {query, response} lines; null takes the held-out rows."
-    )
-    num_examples: int = Field(100, ge=1, description="At most this many rows are answered.")
-    max_new_tokens: int = Field(128, ge=1, description="Longest answer, in tokens.")
-    temperature: float = Field(0.0, ge=0, le=2, description="0 answers greedily; above, answers are sampled by seed.")
-    top_p: float = Field(
-        1.0, ge=0, le=1, description="Sample from the fewest tokens whose probabilities reach this sum; 1 leaves all."
-    )
-    top_k: int = Field(0, ge=0, description="Sample from this many of the most likely tokens; 0 leaves all.")
-    min_p: float = Field(
-        0.0, ge=0, le=1, description="Sample from tokens at least this share as likely as the likeliest; 0 leaves all."
-    )
-    repetition_penalty: float = Field(
-        1.0, gt=0, description="Above 1, tokens of the prompt and of the answer so far become less likely."
-    )
-    stop_strings: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        (), description="An answer ends before the first of these texts."
-    )
+    compare: bool = Field(False, json_schema_extra=marks(everyday=True))
+    """Compare base and tuned model when training ends, as `tunelab compare` does."""
+    compare_file: str | None = None
+    """Rows to compare on, e.g. {query, response} lines; null takes the held-out rows."""
+    num_examples: int = Field(100, ge=1, json_schema_extra=marks(unit="rows"))
+    """At most this many rows are answered."""
+    max_new_tokens: int = Field(128, ge=1, json_schema_extra=marks(scale="log", unit="tokens"))
+    """Longest answer, in tokens."""
+    temperature: float = Field(0.0, ge=0, le=2)
+    """0 answers greedily; above, answers are sampled by seed."""
+    top_p: float = Field(1.0, ge=0, le=1)
+    """Sample from the fewest tokens whose probabilities reach this sum; 1 leaves all."""
+    top_k: int = Field(0, ge=0)
+    """Sample from this many of the most likely tokens; 0 leaves all."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Sample from tokens at least this share as likely as the likeliest; 0 leaves all."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Above 1, tokens of the prompt and of the answer so far become less likely."""
+    stop_strings: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """An answer ends before the first of these texts."""
 
     def changed(self, **settings: object) -> "EvaluationConfig":
         """Return these settings with some others; None leaves one as it is.

@@ -33,6 +33,8 @@ def clean_data(
         found = locate_data(SourceConfig(data_dir=".", train_files=(name,)), base=Path(os.curdir))
         files += [*found.train, *found.eval]
         notes += found.left_aside
+    if config.counts_tokens:
+        notes.append(f"tokens are counted by the tokenizer {config.tokenizer}")
     return clean_files(
         files,
         Path(out),

@@ -1,9 +1,11 @@
 """The rows that a run is compared on, and the questions among them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.conversations import Conversation
+from tunelab.dataset.config import DataConfig
 from tunelab.dataset.gather import gather, read_side
 from tunelab.errors import DataError, RunError, counted
 from tunelab.evaluation.samples import Question, UnaskedRows
@@ -93,18 +95,23 @@ def _of_the_run(run: Run, subject: Subject, events: EventLog) -> HeldOut:
 def _of_file(run: Run, subject: Subject, file: Path) -> HeldOut:
     data, base = subject.recipe.data, run.path
     source = SourceFile(name=str(file), path=file)
+
+    def read(data: DataConfig) -> Sequence[Conversation]:
+        tokenizer = subject.renderer.tokens.tokenizer
+        return read_side(read_rows([source]), data, base=base, tokenizer=tokenizer, draws=False)[0].items
+
     try:
-        items = read_side(read_rows([source]), data, base=base, draws=False)[0].items
+        items = read(data)
     except DataError as as_trained:
         # Questions and answers may stand in another shape than the training rows did.
         try:
-            items = read_side(read_rows([source]), data.model_copy(update=_NO_TABLE), base=base, draws=False)[0].items
+            items = read(data.model_copy(update=_NO_TABLE))
         except DataError:
             raise as_trained from None
     rendered = render_all(
         items,
         subject.renderer,
-        max_length=data.eval_max_length or data.max_length,
+        max_length=data.eval_max_length,
         on_too_long=data.on_too_long,
         on_bad=refuse,
     )

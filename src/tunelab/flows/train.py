@@ -30,7 +30,7 @@ from tunelab.events import (
     read_events,
 )
 from tunelab.events.loss_plot import write_loss_plot
-from tunelab.files import new_folder, sha256_file
+from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.training.agreement import agree, announce_processes, shards_base
 from tunelab.flows.training.plan import held_out_batches
 from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
@@ -170,7 +170,8 @@ def _train(
     with world.first_ahead():  # it hashes the base for all, and sweeps what a crash left
         manifest = _manifest(recipe, folder, renderer, data)
         fingerprint = manifest.fingerprint
-        checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint)
+        older = _older_fingerprint(run, folder, manifest) if run.exists else ""
+        checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint, older=older)
     resumed_from = checkpoint.progress.step if checkpoint else 0
     batching = agree(world, fingerprint, batching_that_fits(recipe, model, adapter, events, world.num_on(model.device)))
     announce_processes(world, schedule, events, fsdp=recipe.training.fsdp)
@@ -245,6 +246,14 @@ def _manifest(recipe: Recipe, folder: Path, renderer: Renderer, data: Dataset) -
         system_prompt=system_prompt,
         tools=tools,
     )
+
+
+def _older_fingerprint(run: Run, folder: Path, manifest: Manifest) -> str:
+    """Return the fingerprint of checkpoints saved when it was made of the recipe as written and the base's sizes."""
+    sizes = {file.name: file.stat().st_size for file in sorted(folder.glob("*.safetensors"))}
+    config = manifest.base_files["config.json"]
+    made_of = [sha256_file(run.recipe_file), sizes, config, manifest.template_sha256, manifest.data_sha256]
+    return sha256_text(canonical_json(made_of))
 
 
 def _data_hash(data: Dataset) -> str:

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tunelab.settings import marks
+
 Quantization = Literal["nf4", "int8"]
 """How the weights of linear layers may be packed in memory: 4 bits of bitsandbytes' NormalFloat, or 8 of its int8."""
 BITS: dict[Quantization, int] = {"nf4": 4, "int8": 8}
@@ -12,15 +14,13 @@ BITS: dict[Quantization, int] = {"nf4": 4, "int8": 8}
 class ModelConfig(BaseModel):
     """Which base model, in which precision, where."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
-    base_model: str = Field("nano", description="nano (embedded), a local folder, or a Hub id.")
-    revision: str | None = Field(
-        None, description="Commit of a Hub model; required there, so that the base cannot change under an adapter."
-    )
-    torch_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Precision of the base weights; auto is float32 on a CPU and the stored one on a GPU."
-    )
-    device_map: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where the model runs; auto takes a GPU where there is one."
-    )
+    base_model: str = Field("nano", json_schema_extra=marks(everyday=True))
+    """nano (embedded), a local folder, or a Hub id."""
+    revision: str | None = None
+    """Commit of a Hub model; required there, so that the base cannot change under an adapter."""
+    torch_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Precision of the base weights; auto is float32 on a CPU and the stored one on a GPU."""
+    device_map: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the model runs; auto takes a GPU where there is one."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, settings_of
 from tunelab.recipes.resolve import ResolvedRecipe
+from tunelab.settings import meaning_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ def explain(resolved: ResolvedRecipe) -> list[Explanation]:
             key=key,
             value=value,
             source=resolved.sources[key],
-            meaning=FIELDS[key].description or "",
+            meaning=meaning_of(FIELDS[key]),
             changed=not resolved.sources[key].endswith("default") and value != defaults.get(key),
         )
         for key, value in settings_of(resolved.recipe).items()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from difflib import get_close_matches
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean, guess
 from tunelab.recipes.recipe import FIELDS, SECTIONS
+from tunelab.settings import kinds_of
 
 FOREIGN = {
     "dataloader_num_workers": "There is no loader process to count: rows are rendered once, before training.",
@@ -73,7 +73,7 @@ def _depth(dotted: str) -> int:
 
 def kinds(dotted: str) -> set[type]:
     """Return the Python types that a setting may hold: str, int, float, bool, tuple, dict, NoneType."""
-    return _kinds(FIELDS[dotted].annotation)
+    return kinds_of(FIELDS[dotted].annotation)
 
 
 def expected(dotted: str) -> str:
@@ -87,15 +87,6 @@ def shown(value: object) -> str:
     """Return a value as a message shows it, in at most 60 characters."""
     text = f"{value:g}" if type(value) is float else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _kinds(annotation: Any) -> set[type]:
-    origin = get_origin(annotation)
-    if origin in (Union, UnionType):
-        return set().union(*map(_kinds, get_args(annotation)))
-    if origin is Literal:
-        return {type(value) for value in get_args(annotation)}
-    return {origin or annotation}
 
 
 def _in_words(schema: dict[str, Any]) -> str:

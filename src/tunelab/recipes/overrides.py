@@ -14,6 +14,7 @@ from tunelab.recipes.recipe import FIELDS
 from tunelab.recipes.yaml_document import MAX_RECIPE_BYTES, NESTED, Layer, Setting, plain
 
 _VARIABLE = re.compile(r"LLM_([A-Z0-9_]+?)__([A-Z0-9_]+)")
+_MERGE = re.compile(r"<<\s*:")
 _COMMENT = re.compile(r"(?<!\s)\s+#")
 
 
@@ -81,7 +82,7 @@ def _parsed(dotted: str, text: str, source: str) -> Any:
         )
     wanted = kinds(dotted)
     try:
-        value = text if NESTED.search(text) else YAML(typ="safe", pure=True).load(text)
+        value = text if NESTED.search(text) or _MERGE.search(text) else YAML(typ="safe", pure=True).load(text)
     except Exception:  # no YAML, or some over which ruamel itself stumbles
         value = text
     if str in wanted and not (value is None or isinstance(value, str) or (tuple in wanted and isinstance(value, list))):

@@ -121,5 +121,6 @@ def _written(value: Any) -> str:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """Return the SHA-256 of the canonical text, in hexadecimal."""
-    return sha256_text(to_yaml(recipe))
+    """Return the SHA-256 of the canonical text without `training.output_dir`, in hexadecimal: where is not what."""
+    training = recipe.training.model_copy(update={"output_dir": None})
+    return sha256_text(to_yaml(recipe.model_copy(update={"training": training})))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from tunelab.cleaning.config import BASE_MODEL
 from tunelab.dataset.config import DataConfig
 from tunelab.errors import RecipeError, guess
 from tunelab.recipes.dialects import DIALECTS
@@ -20,7 +21,8 @@ from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, Recipe, settings_
 from tunelab.recipes.yaml_document import Faults, Layer, Note, read_entries
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
-_OTHER_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "training.output_dir", "model.base_model")
+_DATA_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "data.cleaning.tokenizer")
+_NAMES = (*_FILE_SETTINGS, *_DATA_NAMES, "training.output_dir", "model.base_model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class ResolvedRecipe:
                 only_there = os.path.exists(beside_data) and not os.path.exists(beside_recipe)
                 chosen = beside_data if only_there else beside_recipe
                 changed[dotted] = str(chosen.resolve())
+        if (tokenizer := settings["data.cleaning.tokenizer"]) not in ("nano", BASE_MODEL):
+            changed["data.cleaning.tokenizer"] = str((self.base / os.path.expanduser(tokenizer)).resolve())
         if output_dir := settings["training.output_dir"]:
             changed["training.output_dir"] = str((self.base / os.path.expanduser(output_dir)).resolve())
         model = self.base / os.path.expanduser(settings["model.base_model"])
@@ -97,14 +101,17 @@ def resolve_recipe(
     with faults.noted():
         _refuse_clashes(layer)
     recipe = _validated(layer, faults)
-    sources = {key: layer[key].source if key in layer else "default" for key in settings_of(recipe)}
+    followed = {key: each for key, each in _followed(recipe).items() if key not in layer}
+    settings = settings_of(recipe) | {key: value for key, (_, value) in followed.items()}
+    recipe = Recipe.model_validate(_tree(settings))
+    defaults = dict.fromkeys(settings, "default") | {key: f"{other} by default" for key, (other, _) in followed.items()}
     return ResolvedRecipe(
         recipe=recipe,
         file=path,
         base=base.absolute(),
-        sources=sources,
+        sources={key: layer[key].source if key in layer else source for key, source in defaults.items()},
         dialect=dialect,
-        notes=(*(note.text for note in notes if _stands(note, in_file, layer)), *_remarks(recipe, layer)),
+        notes=(*(note.text for note in notes if _stands(note, in_file, layer)), *_remarks(recipe, layer, followed)),
     )
 
 
@@ -135,7 +142,7 @@ def _validated(layer: Layer, faults: Faults) -> Recipe:
         value = setting.value
         if dotted in FIELDS:
             wanted = kinds(dotted)
-            if dotted in (*_FILE_SETTINGS, *_OTHER_NAMES) and "\0" in "".join(_texts(value)):
+            if dotted in _NAMES and "\0" in "".join(_texts(value)):
                 what = f"a NUL character stands in {dotted}"
                 faults.append(RecipeError(what, where=setting.source, expected="a name that a file can have"))
                 continue
@@ -190,8 +197,25 @@ def _refuse_clashes(layer: Layer) -> None:
         raise RecipeError("training.bf16 and training.fp16 are both true", where=places, expected="one of them at most")
 
 
-def _remarks(recipe: Recipe, layer: Layer) -> list[str]:
+def _followed(recipe: Recipe) -> dict[str, tuple[str, object]]:
+    """Return the settings of cleaning that follow those of another section unless they are set: whom, and the value.
+
+    Only those that have an effect: `eval_max_length` follows `max_length` in their own room.
+    """
+    followed: dict[str, tuple[str, object]] = {}
+    if recipe.data.cleaning.counts_tokens:
+        followed["data.cleaning.tokenizer"] = ("model.base_model", BASE_MODEL)
+    if recipe.data.cleaning.draws:
+        followed["data.cleaning.seed"] = ("training.seed", recipe.training.seed)
+    return followed
+
+
+def _remarks(recipe: Recipe, layer: Layer, followed: Collection[str]) -> list[str]:
     remarks = []
+    if "data.cleaning.tokenizer" in followed:
+        remarks.append(f"data.cleaning counts tokens by the tokenizer of the base model, {recipe.model.base_model}.")
+    if "data.cleaning.seed" in followed:
+        remarks.append(f"data.cleaning draws rows by training.seed, {recipe.training.seed}.")
     if not any(key.partition(".")[0] in ADAPTERS for key in layer):
         remarks.append("No method is named: a LoRA adapter with its defaults is trained.")
     remarks += recipe.adapter.remarks({key.partition(".")[2] for key in layer if key.partition(".")[0] in ADAPTERS})

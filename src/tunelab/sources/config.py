@@ -4,36 +4,25 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tunelab.settings import marks
+
 
 class SourceConfig(BaseModel):
     """Which rows are read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    data_dir: str = Field(".", description="Folder that relative file names start from; itself relative to the recipe.")
-    train_files: tuple[str, ...] = Field(
-        (),
-        description=(
-            "Training files: names, globs, folders with train.*/test.* inside, or name[split] of a Hub data set."
-        ),
-    )
-    eval_files: tuple[str, ...] = Field(
-        (), description="Held-out files; when empty, a share of the training rows is held out (eval_fraction)."
-    )
-    train_samples: int | None = Field(
-        None, ge=1, description=("At most this many training rows, drawn by seed; null takes all.")
-    )
-    eval_samples: int | None = Field(
-        None, ge=1, description=("At most this many held-out rows, drawn by seed; null takes all.")
-    )
-    eval_fraction: float = Field(
-        0.05,
-        ge=0,
-        le=0.9,
-        description=(
-            "Share of all rows held out when eval_files is empty, before samples are drawn; whole sessions on one side."
-        ),
-    )
-    bad_rows: Literal["refuse", "skip"] = Field(
-        "refuse", description=("What an unreadable row does: end the command, or be counted and listed.")
-    )
+    data_dir: str = "."
+    """Folder that relative file names start from; itself relative to the recipe."""
+    train_files: tuple[str, ...] = Field((), json_schema_extra=marks(everyday=True))
+    """Training files: names, globs, folders with train.*/test.* inside, or name[split] of a Hub data set."""
+    eval_files: tuple[str, ...] = Field((), json_schema_extra=marks(everyday=True))
+    """Held-out files; when empty, a share of the training rows is held out (eval_fraction)."""
+    train_samples: int | None = Field(None, ge=1, json_schema_extra=marks(unit="rows"))
+    """At most this many training rows, drawn by seed; null takes all."""
+    eval_samples: int | None = Field(None, ge=1, json_schema_extra=marks(unit="rows"))
+    """At most this many held-out rows, drawn by seed; null takes all."""
+    eval_fraction: float = Field(0.05, ge=0, le=0.9, json_schema_extra=marks(everyday=True))
+    """Share of all rows held out when eval_files is empty, before samples are drawn; whole sessions on one side."""
+    bad_rows: Literal["refuse", "skip"] = "refuse"
+    """What an unreadable row does: end the command, or be counted and listed."""

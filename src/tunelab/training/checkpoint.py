@@ -76,8 +76,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     return path
 
 
-def latest_checkpoint(folder: Path, *, fingerprint: str) -> Checkpoint | None:
+def latest_checkpoint(folder: Path, *, fingerprint: str, older: str = "") -> Checkpoint | None:
     """Return the newest whole checkpoint below `folder`, or None; sweep what a crash left half done.
+
+    Args:
+        fingerprint: what a checkpoint of the run has.
+        older: what it has if an older tunelab saved it.
 
     Raises:
         RunError: the checkpoint belongs to other data or another recipe.
@@ -89,7 +93,7 @@ def latest_checkpoint(folder: Path, *, fingerprint: str) -> Checkpoint | None:
         checkpoint = _read(path)
         if checkpoint is None:
             continue
-        if checkpoint.fingerprint != fingerprint:
+        if checkpoint.fingerprint not in (fingerprint, older):
             remedy = "Undo the change to resume, or start a new run without --resume."
             what = "recipe, data, chat template or base model changed since this checkpoint was saved"
             raise RunError(what, where=str(path), remedy=remedy)

@@ -4,70 +4,71 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tunelab.settings import marks
+
 SchedulerName = Literal["linear", "cosine", "linear_with_warmup", "cosine_with_warmup"]
 
 
 class TrainingConfig(BaseModel):
     """How an adapter is trained."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    output_dir: str | None = Field(None, description="Folder of the run; null makes runs/<run id> in the workspace.")
-    num_train_epochs: float = Field(
-        1.0, gt=0, le=1000, description="Passes over the training rows; a fraction is allowed."
-    )
-    num_training_steps: int | None = Field(
-        None, ge=1, description="Optimizer steps; null computes them from num_train_epochs."
-    )
-    per_device_train_batch_size: int = Field(
-        8, ge=1, description="Examples (or filled rows) in a training micro-batch."
-    )
-    per_device_eval_batch_size: int = Field(8, ge=1, description="Examples (or filled rows) in an evaluation batch.")
-    gradient_accumulation_steps: int = Field(1, ge=1, description="Micro-batches summed into one optimizer step.")
-    learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
-    lr_scheduler_type: SchedulerName = Field("linear", description="Course of the learning rate.")
-    num_warmup_steps: int = Field(
-        0, ge=0, description="Steps of rising learning rate; used by the _with_warmup schedulers."
-    )
-    weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's decoupled weight decay.")
-    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay of the first moment.")
-    adam_beta2: float = Field(0.95, ge=0, lt=1, description="AdamW's decay of the second moment.")
-    adam_epsilon: float = Field(1e-8, gt=0, le=1, description="AdamW's epsilon.")
-    max_grad_norm: float = Field(1.0, ge=0, description="Gradients are scaled down to this norm; 0 leaves them.")
-    eval_strategy: Literal["steps", "epoch", "no"] = Field("steps", description="When held-out loss is measured.")
-    eval_steps: int = Field(64, ge=1, description="Optimizer steps between evaluations.")
-    eval_delay: float = Field(
-        0, ge=0, description="Steps (or epochs, with eval_strategy epoch) before the first evaluation."
-    )
-    eval_accumulation_steps: int | None = Field(
-        None,
-        ge=1,
-        description=(
-            "Evaluation batches whose losses stay on the device before they move to the CPU; null moves them"
-            " once, at the end."
-        ),
-    )
-    save_steps: int = Field(64, ge=1, description="Optimizer steps between checkpoints; a multiple of eval_steps.")
-    save_total_limit: int = Field(2, ge=1, description="Newest checkpoints kept; the best one is kept besides.")
-    early_stopping_patience: int | None = Field(
-        5, ge=1, description="Evaluations without improvement after which training ends; null never ends early."
-    )
-    load_best_model_at_end: bool = Field(
-        True, description="The finished adapter is the one with the lowest held-out loss, not the last."
-    )
-    gradient_checkpointing: bool = Field(
-        False, description="Recompute activations in the backward pass: less memory, more time."
-    )
-    fsdp: bool = Field(
-        False,
-        description=(
-            "Several processes (torchrun) each hold a part of every frozen layer (FSDP2), for a base larger than one "
-            "card; false: each holds the whole base."
-        ),
-    )
-    bf16: bool = Field(False, description="Compute in bfloat16 (autocast).")
-    fp16: bool = Field(False, description="Compute in float16 (autocast with loss scaling).")
-    seed: int = Field(
-        42, ge=0, le=2**32 - 1, description="Seed of sampling, order, initial adapter weights and dropout."
-    )
-    logging_steps: int = Field(1, ge=1, description="Optimizer steps between training events.")
+    output_dir: str | None = None
+    """Folder of the run; null makes runs/<run id> in the workspace."""
+    num_train_epochs: float = Field(1.0, gt=0, le=1000, json_schema_extra=marks(everyday=True, unit="epochs"))
+    """Passes over the training rows; a fraction is allowed."""
+    num_training_steps: int | None = Field(None, ge=1, json_schema_extra=marks(unit="steps"))
+    """Optimizer steps; null computes them from num_train_epochs."""
+    per_device_train_batch_size: int = Field(8, ge=1, json_schema_extra=marks(everyday=True, unit="examples"))
+    """Examples (or filled rows) in a training micro-batch."""
+    per_device_eval_batch_size: int = Field(8, ge=1, json_schema_extra=marks(unit="examples"))
+    """Examples (or filled rows) in an evaluation batch."""
+    gradient_accumulation_steps: int = Field(1, ge=1, json_schema_extra=marks(everyday=True, unit="micro-batches"))
+    """Micro-batches summed into one optimizer step."""
+    learning_rate: float = Field(2e-4, gt=0, le=1, json_schema_extra=marks(everyday=True, scale="log"))
+    """Peak learning rate."""
+    lr_scheduler_type: SchedulerName = Field("linear", json_schema_extra=marks(everyday=True))
+    """Course of the learning rate."""
+    num_warmup_steps: int = Field(0, ge=0, json_schema_extra=marks(everyday=True, unit="steps"))
+    """Steps of rising learning rate; used by the _with_warmup schedulers."""
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    """AdamW's decoupled weight decay."""
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    """AdamW's decay of the first moment."""
+    adam_beta2: float = Field(0.95, ge=0, lt=1)
+    """AdamW's decay of the second moment."""
+    adam_epsilon: float = Field(1e-8, gt=0, le=1, json_schema_extra=marks(scale="log"))
+    """AdamW's epsilon."""
+    max_grad_norm: float = Field(1.0, ge=0)
+    """Gradients are scaled down to this norm; 0 leaves them."""
+    eval_strategy: Literal["steps", "epoch", "no"] = "steps"
+    """When held-out loss is measured."""
+    eval_steps: int = Field(64, ge=1, json_schema_extra=marks(everyday=True, unit="steps"))
+    """Optimizer steps between evaluations."""
+    eval_delay: float = Field(0, ge=0)
+    """Steps (or epochs, with eval_strategy epoch) before the first evaluation."""
+    eval_accumulation_steps: int | None = Field(None, ge=1, json_schema_extra=marks(unit="batches"))
+    """Evaluation batches whose losses stay on the device before they move to the CPU; null moves them once, at the
+    end."""
+    save_steps: int = Field(64, ge=1, json_schema_extra=marks(unit="steps"))
+    """Optimizer steps between checkpoints; a multiple of eval_steps."""
+    save_total_limit: int = Field(2, ge=1, json_schema_extra=marks(unit="checkpoints"))
+    """Newest checkpoints kept; the best one is kept besides."""
+    early_stopping_patience: int | None = Field(5, ge=1, json_schema_extra=marks(everyday=True, unit="evaluations"))
+    """Evaluations without improvement after which training ends; null never ends early."""
+    load_best_model_at_end: bool = True
+    """The finished adapter is the one with the lowest held-out loss, not the last."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, more time."""
+    fsdp: bool = False
+    """Several processes (torchrun) each hold a part of every frozen layer (FSDP2), for a base larger than one card;
+    false: each holds the whole base."""
+    bf16: bool = False
+    """Compute in bfloat16 (autocast)."""
+    fp16: bool = False
+    """Compute in float16 (autocast with loss scaling)."""
+    seed: int = Field(42, ge=0, le=2**32 - 1, json_schema_extra=marks(everyday=True))
+    """Seed of sampling, order, initial adapter weights and dropout."""
+    logging_steps: int = Field(1, ge=1, json_schema_extra=marks(unit="steps"))
+    """Optimizer steps between training events."""

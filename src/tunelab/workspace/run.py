@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from tunelab.errors import RunError
+from tunelab.errors import RecipeError, RunError
 from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file
+from tunelab.recipes import recipe_hash, resolve_recipe
 from tunelab.registry import Manifest, read_manifest, write_manifest
 
 
@@ -30,6 +31,14 @@ class Run:
     def recipe_file(self) -> Path:
         """The resolved recipe."""
         return self.path / "recipe.yaml"
+
+    @property
+    def recipe_hash(self) -> str:
+        """Hash of the recipe, settings that were added since the run began at their defaults; empty if it is none."""
+        try:
+            return recipe_hash(resolve_recipe(self.recipe_file, environment=None).recipe)
+        except RecipeError:
+            return ""
 
     @property
     def events_file(self) -> Path:

@@ -10,7 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from tunelab.errors import RunError, did_you_mean
-from tunelab.files import sha256_file, storage_errors
+from tunelab.files import storage_errors
 from tunelab.workspace.run import Run
 
 MARKER = "finetuning.workspace.config"
@@ -107,9 +107,9 @@ class Workspace:
         raise RunError(f'there is no run "{reference}"', where=str(self._runs), remedy=did_you_mean(reference, ids))
 
     def latest_of(self, recipe_hash: str, *, output_dir: Path | None = None) -> Run | None:
-        """Return the latest run whose recipe has this hash; with `output_dir`, look only there."""
+        """Return the latest run whose recipe has this hash, as it is read today; with `output_dir`, look only there."""
         runs = [Run(path=output_dir.resolve())] if output_dir is not None else self.runs()
-        return next((run for run in reversed(runs) if run.exists and sha256_file(run.recipe_file) == recipe_hash), None)
+        return next((run for run in reversed(runs) if run.exists and run.recipe_hash == recipe_hash), None)
 
     @property
     def _runs(self) -> Path:

@@ -1,26 +1,16 @@
 """What a check found, as one document: the shape of `--json`, and what the page is made of."""
 
-import ast
-import inspect
 import json
-import textwrap
-from dataclasses import dataclass, is_dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
 
 from tunelab.checks.context import PlannedModel, PlannedRun
 from tunelab.checks.finding import Finding
-from tunelab.checks.report.examples import Example, ShownMessage
-from tunelab.checks.report.statistics import CandidateLength, Spread, Statistics, TokenStatistics
-from tunelab.models.estimate import MemoryEstimate
-from tunelab.models.requested_targets import Target
-from tunelab.rendering.preview import PreviewSpan
-
-_RECORDS = (
-    Finding, Statistics, TokenStatistics, Spread, CandidateLength, PlannedRun, PlannedModel, MemoryEstimate, Target,
-    Example, ShownMessage, PreviewSpan,
-)  # fmt: skip
+from tunelab.checks.report.examples import Example
+from tunelab.checks.report.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,27 +49,14 @@ def to_json(document: Document) -> str:
 
 def json_schema() -> str:
     """Return the JSON Schema of `to_json`, made from the records; docs/check.schema.json holds it."""
-    schema = msgspec.json.schema(Document)
-    definitions = schema["$defs"]
-    for record in (Document, *_RECORDS):
-        told = _words_of_fields(record)
-        for name, entry in definitions[record.__name__]["properties"].items():
-            if name in told:
-                entry["description"] = told[name]
-        definitions[record.__name__]["required"] = list(definitions[record.__name__]["properties"])
-        definitions[record.__name__]["additionalProperties"] = False
+    # records without a config of their own take that of the adapter around them
+    config = ConfigDict(use_attribute_docstrings=True, extra="forbid", json_schema_serialization_defaults_required=True)
+    schema = TypeAdapter(tuple[Document], config=config).json_schema(mode="serialization", schema_generator=_Untitled)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "tunelab check --json"}
-    return json.dumps(head | schema, ensure_ascii=False, indent=2) + "\n"
+    document = {**head, "$ref": "#/$defs/Document", "$defs": schema["$defs"]}
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
-def _words_of_fields(record: type[Any]) -> dict[str, str]:
-    """Return field -> the prose under it in the source, which Python itself forgets."""
-    assert is_dataclass(record)
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(record))).body
-    assert isinstance(definition, ast.ClassDef)
-    told = {}
-    for field, behind in zip(definition.body, definition.body[1:], strict=False):
-        is_prose = isinstance(behind, ast.Expr) and isinstance(behind.value, ast.Constant)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_prose:
-            told[field.target.id] = inspect.cleandoc(str(behind.value.value)).replace("\n", " ")  # type: ignore[attr-defined]
-    return told
+class _Untitled(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: object) -> bool:
+        return False

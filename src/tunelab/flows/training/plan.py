@@ -60,7 +60,7 @@ def held_out_batches(recipe: Recipe, sequences: Sequence[Rendered]) -> list[Batc
         sequences,
         recipe.batching,
         batch_size=recipe.training.per_device_eval_batch_size,
-        max_length=recipe.data.eval_max_length or recipe.data.max_length,
+        max_length=recipe.data.eval_max_length,
     )
 
 
