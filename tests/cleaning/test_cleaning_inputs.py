@@ -11,7 +11,7 @@ from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cli.main import run
 from tunelab.errors import DataError
-from tunelab.events import AnyEvent, EventLog, Progress
+from tunelab.events import AnyEvent, EventLog, Planned, Progress
 from tunelab.sources import SourceFile
 
 
@@ -99,6 +99,18 @@ def test_lists_that_have_no_place_in_the_output_are_refused_before_all_is_read(t
         with refused, EventLog(None, [told.append]) as events:
             clean_files([source(path.with_name(name))], tmp_path / out, config, events=events)
         assert not [event for event in told if isinstance(event, Progress)]
+
+
+def test_what_will_be_read_is_told_first_and_then_how_far_it_has_come_to_the_end(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "in.jsonl", [chat(f"question {n}", "answer") for n in range(50)])
+    told: list[AnyEvent] = []
+    with EventLog(None, [told.append]) as events:
+        clean_files([source(path)], tmp_path / "out.jsonl", CleaningConfig(), events=events)
+    planned, *_, last = told
+    assert isinstance(planned, Planned)
+    assert planned.amounts == {"files": 1, "bytes": path.stat().st_size}
+    assert isinstance(last, Progress)
+    assert (last.done, last.total, last.unit, last.rows) == (path.stat().st_size, path.stat().st_size, "bytes", 50)
 
 
 def test_rows_of_a_later_piece_may_lack_a_column(tmp_path: Path) -> None:

@@ -115,6 +115,9 @@ def test_every_event_says_what_happened(story) -> None:  # type: ignore[no-untyp
     assert finished.adapter_bytes == weights_of(result.run).stat().st_size
     assert finished.best_eval_loss == min(event.eval_loss for event in evaluations)
     assert sorted(event.time for event in told) == [event.time for event in told]
+    codes = {event.code for event in told if isinstance(event, Notice)}
+    assert codes >= {"format", "run_folder", "adapter", "weights", "memory"}
+    assert all(re.fullmatch("[a-z_]+", code) for code in codes)
 
 
 def test_pain_19_what_is_trained_and_how_much_memory_it_takes_is_said_before_the_first_step(story) -> None:  # type: ignore[no-untyped-def]
