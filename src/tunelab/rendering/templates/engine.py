@@ -1,6 +1,6 @@
 """Chat templates: code that came with a model, run in jinja2's sandbox and bounded in time and size.
 
-A clock is read at every loop turn, macro call, filter and written piece, so it works in any thread. Weights (`bounds`)
+A clock is read at every loop turn, macro call, filter and written piece, so it works in any thread. Weights (`limits`)
 are looked at where a value is kept, handed to a call, repeated, joined, formatted or written. One filter or expression
 at work inside jinja2 is not interrupted: the bounds stop runaway templates and the ways known to exhaust a machine.
 """
@@ -18,6 +18,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 from tunelab.errors import ModelError
 from tunelab.rendering.templates.early_exit import leave_early
@@ -195,9 +196,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().is_safe_attribute(obj, attr, value) and not (isinstance(obj, str) and attr in UNSAFE_METHODS)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        # What jinja does with a key of a dict, but for asking the dict first for a method that it has not.
+        # What jinja does with a key of a dict or namespace, without its search for a method of that name first.
         if type(obj) is dict and attribute in obj and attribute not in _METHODS_OF_DICTS:
             return obj[attribute]
+        if type(obj) is Namespace and attribute in (held := obj._Namespace__attrs):
+            return held[attribute]
         if type(obj) is LoggedMessages:
             obj = obj.all()
         return super().getattr(obj, attribute)
