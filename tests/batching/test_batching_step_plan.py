@@ -3,7 +3,6 @@
 from itertools import combinations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,9 +38,7 @@ def _trained_ids(grove: Grove) -> list[int]:
 def test_every_micro_batch_keeps_its_budget_and_no_trained_token_is_lost(
     sequences: list[Rendered], budget: int, share: bool
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunelab.batching.step_plan._SHORTEST_ROOT", 1)
-        grove = plant_step(sequences, micro_batch_tokens=budget, share=share)
+    grove = plant_step(sequences, micro_batch_tokens=budget, share=share, shortest_root=1)
     longest = max(each.num_tokens for each in sequences)
     assert all(forest.num_nodes <= max(budget, longest) for forest in grove.forests)
     assert grove.num_real_tokens == sum(each.num_tokens for each in sequences)
@@ -51,9 +48,8 @@ def test_every_micro_batch_keeps_its_budget_and_no_trained_token_is_lost(
 @settings(max_examples=60, deadline=None)
 @given(STEPS, st.integers(4, 40))
 def test_no_other_cut_within_the_budget_repeats_less(sequences: list[Rendered], budget: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunelab.batching.step_plan._LEAST_SAVED", 0)
-        grove = plant_step(sequences, micro_batch_tokens=budget)  # no root: the sequences are too short for one
+    # no root: the sequences are too short for one
+    grove = plant_step(sequences, micro_batch_tokens=budget, least_saved=0)
     order = sorted(sequences, key=lambda each: (*each.prompt_ids, *each.completion_ids))
     assert [tuple(way.ids) for way in paths(sequences)] == [(*each.prompt_ids, *each.completion_ids) for each in order]
     best = min(

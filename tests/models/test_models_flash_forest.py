@@ -69,9 +69,8 @@ def test_a_window_gives_what_a_mask_gives_wherever_its_edge_runs(
     spans = [Segment(*span) for span in forest.spans()]
     layout = ForestLayout(spans_S=spans, longest_path=1)
     wanted = torch.randn(1, forest.num_nodes, 4, 8, generator=generator)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_MOST_QUERIES", most_queries)
-        pieces = flash_forest(query, key, value, spans=spans, root=root, scale=None, window=window)
+    how = {"spans": spans, "root": root, "scale": None, "window": window}
+    pieces = flash_forest(query, key, value, **how, most_queries=most_queries)
     masked = _masked(query, key, value, layout=layout, root=root, scale=None, window=window)
     torch.testing.assert_close(pieces, masked, rtol=1e-5, atol=1e-6)
     leaf = [query, key, value, *(root or ())]

@@ -12,11 +12,9 @@ from tunelab.rendering.tokens.tokenizer import Tokens
 from tunelab.rendering.tokens.word_cache import WORD_PATTERNS
 
 
-def test_what_was_forgotten_to_save_memory_is_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunelab.rendering.tokens.tokenizer._CACHED_TOKENS", 10)
-    monkeypatch.setattr("tunelab.rendering.tokens.word_cache._CACHED_WORDS", 3)
+def test_what_was_forgotten_to_save_memory_is_encoded_again() -> None:
     tokenizer = byte_level()
-    tokens = Tokens(tokenizer.to_str().encode(), "")
+    tokens = Tokens(tokenizer.to_str().encode(), "", cached_tokens=10, cached_words=3)
     for number in range(40):
         text = f"one{number % 7} two three{number % 11} four"
         assert list(tokens.ids(Marked(text))) == tokenizer.encode(text, add_special_tokens=False).ids

@@ -118,9 +118,8 @@ def _assert_cuts_change_nothing(  # type: ignore[no-untyped-def]
     loss, gradient = _loss_and_gradient(padded_unshared_loss(network, adapter, sequences), adapter)
     assert gradient.norm() > 0
     for budget in budgets:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tunelab.batching.step_plan._SHORTEST_ROOT", 1)
-            grove = plant_step(sequences, micro_batch_tokens=budget, num_virtual_tokens=adapter.num_virtual_tokens)
+        virtual = adapter.num_virtual_tokens
+        grove = plant_step(sequences, micro_batch_tokens=budget, num_virtual_tokens=virtual, shortest_root=1)
         if len(grove.forests) > 1:
             assert len(grove.root_ids_R) >= adapter.num_virtual_tokens
         _assert_grove_gives(loss, gradient, network, adapter, grove, tolerance=tolerance)
@@ -145,9 +144,7 @@ def test_a_root_survives_gradient_checkpointing() -> None:
     network.train()  # type: ignore[attr-defined]
     network.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[attr-defined]
     plain, plain_adapter = _trained("llama", ADAPTERS["lora"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunelab.batching.step_plan._SHORTEST_ROOT", 1)
-        grove = plant_step(UNDER_A_TRUNK, micro_batch_tokens=5)
+    grove = plant_step(UNDER_A_TRUNK, micro_batch_tokens=5, shortest_root=1)
     assert len(grove.root_ids_R) == len(TRUNK)
     loss, gradient = _grove_loss_and_gradient(network, adapter, grove)
     plain_loss, plain_gradient = _grove_loss_and_gradient(plain, plain_adapter, grove)

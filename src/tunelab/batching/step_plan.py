@@ -12,11 +12,11 @@ import numpy as np
 from tunelab.batching.forest import Forest, Indices, Path, common_prefix, count_nodes, overlaps, paths, plant
 from tunelab.rendering.rendered import Rendered
 
-_SHORTEST_ROOT = 64
+SHORTEST_ROOT = 64
 """Tokens; a shorter root costs more to hand from one micro-batch to the next than to run again."""
 _COST_OF_A_CUT = 1e-3
 """Tokens; among cuts that repeat the same, the fewest."""
-_LEAST_SAVED = 0.03
+LEAST_SAVED = 0.03
 """Share of a step's tokens; below it, joining in attention what branches takes longer than running them again."""
 _LIGHT = 4_096
 """Tokens of a micro-batch that fills a processor; more of them take memory and save no time."""
@@ -54,27 +54,37 @@ NOTHING = Grove(root_ids_R=np.zeros(0, dtype=np.int32), forests=())
 
 
 def plant_step(
-    sequences: Sequence[Rendered], *, micro_batch_tokens: int, num_virtual_tokens: int = 0, share: bool = True
+    sequences: Sequence[Rendered],
+    *,
+    micro_batch_tokens: int,
+    num_virtual_tokens: int = 0,
+    share: bool = True,
+    shortest_root: int = SHORTEST_ROOT,
+    least_saved: float = LEAST_SAVED,
 ) -> Grove:
     """Return the forests of an optimizer step, none of more than `micro_batch_tokens` nodes.
 
     The cuts fall where the least is repeated, and above some thousands of tokens wherever next to nothing is. A
-    sequence longer than the budget is a micro-batch of its own. Nothing is shared where that saves next to nothing.
+    sequence longer than the budget is a micro-batch of its own.
+
+    Args:
+        shortest_root: a shared beginning of fewer tokens is run again in each micro-batch.
+        least_saved: below this share of the step's tokens, nothing is shared.
     """
     ways = paths(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
     shared = overlaps(ways, share=share)
-    if sum(shared) < _LEAST_SAVED * count_nodes(ways, [0]):
+    if sum(shared) < least_saved * count_nodes(ways, [0]):
         share, shared = False, [0] * len(shared)
     if len(ways) == 1 or count_nodes(ways, shared) <= min(micro_batch_tokens, _LIGHT):
         return _grove([ways], root=0, share=share)
-    root = _root_length(ways) if share else 0
+    root = _root_length(ways, shortest_root) if share else 0
     return _grove(list(_cut(ways, shared, root, micro_batch_tokens)), root=root, share=share)
 
 
 def plant_batches(batches: Sequence[Sequence[Rendered]], *, num_virtual_tokens: int = 0, share: bool = True) -> Grove:
     """Return a forest for each batch, as it is, under the root that all of them share."""
     pieces = [paths(batch, num_virtual_tokens=num_virtual_tokens, share=share) for batch in batches]
-    root = _root_length([way for piece in pieces for way in piece]) if share and len(pieces) > 1 else 0
+    root = _root_length([way for piece in pieces for way in piece], SHORTEST_ROOT) if share and len(pieces) > 1 else 0
     return _grove(pieces, root=root, share=share)
 
 
@@ -85,13 +95,13 @@ def _grove(pieces: Sequence[Sequence[Path]], *, root: int, share: bool) -> Grove
     )
 
 
-def _root_length(ways: Sequence[Path]) -> int:
+def _root_length(ways: Sequence[Path], shortest: int) -> int:
     """Return how many first tokens all paths share and can leave to a run of its own, 0 where that does not pay.
 
     What predicts a trained token stays below the root, so that a root has no loss of its own.
     """
     length = min(common_prefix(ways[0].ids, way.ids[: max(0, way.first_trained - 1)]) for way in ways)
-    return length if length >= _SHORTEST_ROOT else 0
+    return length if length >= shortest else 0
 
 
 def _cut(ways: Sequence[Path], shared: Sequence[int], root: int, budget: int) -> Iterator[Sequence[Path]]:

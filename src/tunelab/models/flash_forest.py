@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-_MOST_QUERIES = 512
+MOST_QUERIES = 512
 """Queries of a call under a window; the more, the longer the edge at which what a mask hides is computed as well."""
 
 
@@ -46,6 +46,7 @@ def flash_forest(
     scale: float | None,
     window: int | None = None,
     read_Q: NDArray[np.int32] | None = None,
+    most_queries: int = MOST_QUERIES,
 ) -> torch.Tensor:
     """Return (1, N, H, D) outputs; every node attends to its ancestors, itself and the (1, G, R, D) `root`.
 
@@ -53,11 +54,12 @@ def flash_forest(
         window: how many places of its path, itself included, a node sees back; None for all of them.
         read_Q: the nodes whose outputs are wanted, each once and ascending; the others' are zeros. None wants all,
             and so does a window.
+        most_queries: of a call of the kernel under a window.
     """
     root_key, root_value = root if root is not None else (None, None)
     num_root = root_key.shape[2] if root_key is not None else 0
     if window is not None:
-        calls = list(_windowed_calls(spans, num_root, window))
+        calls = list(_windowed_calls(spans, num_root, window, min(window, most_queries)))
         return _attended(query_1HND, key_1GND, value_1GND, root_key, root_value, calls, scale)
     if read_Q is None:
         calls = list(_calls(spans, num_root, np.arange(query_1HND.shape[2], dtype=np.int32)))
@@ -113,14 +115,13 @@ class _Piece(NamedTuple):
     """None for the root's nodes."""
 
 
-def _windowed_calls(spans: Sequence[Segment], num_root: int, window: int) -> Iterator[_Call]:
-    """Yield the same calls for queries that see back no further than `window` places of their path."""
+def _windowed_calls(spans: Sequence[Segment], num_root: int, window: int, most: int) -> Iterator[_Call]:
+    """Yield the same calls for queries that see back `window` places of their path, `most` at a time."""
     path = [_Piece(0, num_root, 0, None)]
     for span in spans:
         while (end := path[-1].subtree_end) is not None and end <= span.start:
             path.pop()
         depth = path[-1].end_depth
-        most = min(window, _MOST_QUERIES)
         for start in range(span.start, span.end, most):
             queries = slice(start, min(start + most, span.end))
             yield _Call(queries, queries, True)

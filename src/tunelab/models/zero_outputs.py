@@ -21,14 +21,16 @@ _FEW = 4
 """Weights of a row that are looked at first: it is rare that they are zero and others are not."""
 
 
-def count_zero_outputs(folder: Path, weights: StoredWeights, modules: Iterable[str]) -> dict[str, tuple[int, int]]:
+def count_zero_outputs(
+    folder: Path, weights: StoredWeights, modules: Iterable[str], *, most_bytes: int = MOST_BYTES
+) -> dict[str, tuple[int, int]]:
     """Return, for each of some modules, how many of its outputs have only zero weights, and its outputs.
 
-    Empty where the modules take more than `MOST_BYTES`, or their weights cannot be read: loading tells there.
+    Empty where the modules take more than `most_bytes`, or their weights cannot be read: loading tells there.
     """
     tensors = stored_tensors(folder) or {}
     wanted = {name: tensors[f"{name}.weight"] for name in dict.fromkeys(modules)}
-    if sum(tensor.num_bytes for tensor in wanted.values()) > MOST_BYTES:
+    if sum(tensor.num_bytes for tensor in wanted.values()) > most_bytes:
         return {}
     counts = {}
     try:

@@ -22,7 +22,6 @@ from tunelab.rendering.tokens.marked_text import Marked, Unit, agreed
 from tunelab.rendering.tokens.word_cache import Words, splits_words
 
 _MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
-_CACHED_TOKENS = 10_000_000
 
 
 class ControlTokenError(ValueError):
@@ -35,9 +34,18 @@ class Tokens:
     Args:
         tokenizer_json: the bytes of `tokenizer.json`.
         template_source: the chat template; bracketed added tokens that stand in it count as control tokens.
+        cached_tokens: above so many, what was encoded is forgotten.
+        cached_words: the same of words that are encoded by themselves.
     """
 
-    def __init__(self, tokenizer_json: bytes, template_source: str) -> None:
+    def __init__(
+        self,
+        tokenizer_json: bytes,
+        template_source: str,
+        *,
+        cached_tokens: int = 10_000_000,
+        cached_words: int = 250_000,
+    ) -> None:
         self._json = tokenizer_json
         self.tokenizer = Tokenizer.from_buffer(tokenizer_json)
         self.tokenizer.no_truncation()
@@ -54,8 +62,8 @@ class Tokens:
         self._units: dict[str, TokenIds] = {}
         whole = all(" " not in text and not token.rstrip for text, (_, token) in self._added.items())
         splits = whole and len(boundaries) == len(self._added) and splits_words(tokenizer_json)
-        self._words = Words(self.tokenizer, splits=splits)
-        self._num_cached = 0
+        self._words = Words(self.tokenizer, splits=splits, most=cached_words)
+        self._num_cached, self._most_cached = 0, cached_tokens
 
     @property
     def vocab_size(self) -> int:
@@ -170,7 +178,7 @@ class Tokens:
 
     def _learn(self, units: Iterable[str]) -> None:
         """Encode what is not known yet, in one batch."""
-        if self._num_cached > _CACHED_TOKENS:
+        if self._num_cached > self._most_cached:
             self._units.clear()
             self._num_cached = 0
         missing = [unit for unit in dict.fromkeys(units) if unit not in self._units]

@@ -10,7 +10,6 @@ from tokenizers import Tokenizer
 
 from tunelab.rendering.rendered import TokenIds
 
-_CACHED_WORDS = 250_000
 _GAP = re.compile(r" (?<=\S )")
 """A blank behind something that is none. The blank is named first, for that is what the engine then searches for."""
 WORD_PATTERNS = {  # no match of these goes on from what is no white space to a blank, or looks ahead of one there
@@ -29,10 +28,11 @@ class Words:
 
     Args:
         splits: whether texts may be cut into words, as `splits_words` says.
+        most: above so many words, all are forgotten.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, splits: bool) -> None:
-        self._tokenizer, self.splits = tokenizer, splits
+    def __init__(self, tokenizer: Tokenizer, *, splits: bool, most: int) -> None:
+        self._tokenizer, self.splits, self._most = tokenizer, splits, most
         # As bytes, for a text is joined word by word, not id by id.
         self._firsts: dict[str, bytes] = {}
         self._others: dict[str, bytes] = {}
@@ -45,7 +45,7 @@ class Words:
         if not self.splits:
             yield from (np.array(ids, dtype=np.int32) for ids in self._encoded(texts))
             return
-        if len(self) > _CACHED_WORDS:
+        if len(self) > self._most:
             self._firsts.clear()
             self._others.clear()
         split = [_GAP.split(text) for text in texts]
