@@ -47,30 +47,22 @@ def object_batches(file: SourceFile, number: int, columns: tuple[str, ...]) -> I
 def table_batches(
     file: SourceFile, number: int, columns: tuple[str, ...], restart: Callable[[], Exception]
 ) -> Iterator[TableBatch]:
-    """Yield rows whose fields are `columns`, each text or null. A row of another shape raises what `restart` makes."""
+    """Yield rows whose fields are `columns`, each text or null. A row of another shape raises what `restart` makes.
+
+    A piece is read by the fast parser, or as objects are read if one of its rows leaves a doubt.
+    """
     schema = pl.Schema({name: pl.String() for name in columns})
     line = 1
     for piece, parsed in side_by_side(read_pieces(file, TABLE_BYTES), lambda piece: _parsed(piece, schema)):
-        unreadable: tuple[Unreadable, ...] = ()
         if parsed is None:
-            records, lines, unreadable = _readable(piece, line, file.name)
-            table = _columns(records, schema)
-            odd, num_lines = _doubtful(records, table), _num_lines(piece)
+            numbers, texts, values, unreadable = _decoded(piece, line, file.name)
+            if not all(_is_of(columns, value) for value in values):
+                raise restart()
+            records, table = pl.Series(texts, dtype=pl.String), pl.DataFrame(values, schema=schema)
+            lines, num_lines = pl.Series("line", numbers, dtype=pl.UInt64), _num_lines(piece)
         else:
-            records, table, odd, num_lines = parsed.records, parsed.table, parsed.odd, parsed.num_lines
-            lines = parsed.lines + line
-        if len(odd):
-            bad = {}
-            for row in odd:
-                value = _strict(records[row], Origin(path=file.name, line=lines[row]))
-                if isinstance(value, Unreadable):
-                    bad[row] = value
-                elif value.keys() != set(columns) or not all(isinstance(each, str | None) for each in value.values()):
-                    raise restart()
-            if bad:
-                keep = ~pl.int_range(len(records), eager=True).is_in(list(bad))
-                records, lines, table = records.filter(keep), lines.filter(keep), table.filter(keep)
-                unreadable = (*unreadable, *bad.values())
+            records, table, unreadable = parsed.records, parsed.table, ()
+            lines, num_lines = parsed.lines + line, parsed.num_lines
         yield TableBatch(
             file=number,
             lines=lines,
@@ -81,6 +73,15 @@ def table_batches(
             records=records,
         )
         line += num_lines
+
+
+def _is_of(columns: tuple[str, ...], value: object) -> bool:
+    """Tell whether a row has exactly these fields, each text or null."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == set(columns)
+        and all(isinstance(each, str | None) for each in value.values())
+    )
 
 
 def _refused(piece: Piece, line: int) -> tuple[Unreadable, ...]:
@@ -100,14 +101,12 @@ class _Parsed:
     lines: pl.Series
     """Their lines; the first one of the piece is 0."""
     table: pl.DataFrame
-    odd: pl.Series
-    """Numbers of rows that are to be looked at again."""
     num_lines: int
     """Blank ones too."""
 
 
 def _parsed(piece: Piece, schema: pl.Schema) -> _Parsed | None:
-    """Return the rows of a piece; None where the fast parser makes nothing of it."""
+    """Return the rows of a piece; None if one of them is not certainly what the fast parser takes it for."""
     if not piece.text:
         return None
     try:
@@ -122,11 +121,13 @@ def _parsed(piece: Piece, schema: pl.Schema) -> _Parsed | None:
         records, lines = records.filter(filled), lines.filter(filled)
         if table.height != len(records):
             return None
-    return _Parsed(records=records, lines=lines, table=table, odd=_doubtful(records, table), num_lines=num_lines)
+    if _is_doubtful(records, table):
+        return None
+    return _Parsed(records=records, lines=lines, table=table, num_lines=num_lines)
 
 
-def _doubtful(records: pl.Series, table: pl.DataFrame) -> pl.Series:
-    """Return the numbers of rows that may not be objects of exactly these fields, each once, each text or null.
+def _is_doubtful(records: pl.Series, table: pl.DataFrame) -> bool:
+    """Tell whether any row may not be an object of exactly these fields, each once, each text or null.
 
     The parser behind this takes the first of two fields of one name, numbers and lists for text, half a character for
     NUL, and a field that is missing for null; it passes over other fields.
@@ -137,8 +138,7 @@ def _doubtful(records: pl.Series, table: pl.DataFrame) -> pl.Series:
     is_odd = records.str.count_matches(_COLON_OR_HALF) != table.width
     if table.width:
         is_odd |= table.select(pl.any_horizontal(map(_may_be_no_text, table.columns))).to_series()
-    odd = is_odd.arg_true()
-    return odd.filter(~records.gather(odd).str.contains(_pattern_of(table.columns)))
+    return not records.filter(is_odd).str.contains(_pattern_of(table.columns)).all()
 
 
 def _may_be_no_text(name: str) -> pl.Expr:
@@ -155,17 +155,6 @@ def _pattern_of(names: list[str]) -> str:
         spellings = dict.fromkeys(json.dumps(name, ensure_ascii=is_ascii) for is_ascii in (True, False))
         fields.append(f"(?:{'|'.join(map(re.escape, spellings))}):[ \\t]?{_TEXT_OR_NULL}")
     return rf"^[ \t]*\{{{_COMMA.join(fields)}\}}[ \t\r]*$"
-
-
-def _columns(records: pl.Series, schema: pl.Schema) -> pl.DataFrame:
-    if not len(records):
-        return pl.DataFrame(schema=schema)
-    return pl.read_ndjson(io.BytesIO("\n".join(records).encode()), schema=schema)
-
-
-def _readable(piece: Piece, line: int, name: str) -> tuple[pl.Series, pl.Series, tuple[Unreadable, ...]]:
-    lines, records, _, unreadable = _decoded(piece, line, name)
-    return pl.Series(records, dtype=pl.String), pl.Series("line", lines, dtype=pl.UInt64), unreadable
 
 
 def _decoded(piece: Piece, line: int, name: str) -> tuple[list[int], list[str], list[object], tuple[Unreadable, ...]]:
