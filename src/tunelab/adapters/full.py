@@ -1,6 +1,7 @@
 """Full fine-tuning: every weight of the base model is trained, and saved as a model folder of its own."""
 
 import copy
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,7 @@ class FullAdapter:
     def save(self, folder: Path) -> None:
         """Write a model folder that transformers loads, with the tokenizer of the base, into an existing folder."""
         self._network.save_pretrained(folder, max_shard_size="1TB")  # one file
+        shutil.copymode(folder / "config.json", folder / "model.safetensors")  # safetensors lets the owner alone read
         if source := self._network.name_or_path:
             files = {file for pattern in _TOKENIZER_FILES for file in Path(source).glob(pattern) if file.is_file()}
             for file in sorted(files):

@@ -106,7 +106,8 @@ def attach_layers(
         try:
             wrapped = peft.get_peft_model(network, settings, autocast_adapter_dtype=True)
         except ValueError as error:
-            raise AdapterError(f"peft refuses these layers: {error}", where=where) from error
+            remedy = "Name other layers, or one of the roles attention, mlp and all-linear."
+            raise AdapterError(f"peft refuses these layers: {error}", where=where, remedy=remedy) from error
     _refuse_if_passed_over(network, targets, where)
     settings.base_model_name_or_path = base_model  # peft writes the network's own path, a folder of this machine
     return LayerAdapter(wrapped, targets)
