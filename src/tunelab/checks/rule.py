@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Finding
 
-Look = Callable[[CheckContext], Iterator[Finding]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -15,7 +13,7 @@ class Rule:
 
     codes: tuple[str, ...]
     """The codes of its findings: what `checks.ignore` may name, each explained on docs/check.md."""
-    look: Look
+    look: Callable[[CheckContext], Iterator[Finding]]
 
     def __call__(self, context: CheckContext) -> Iterator[Finding]:
         """Yield what is wrong, the codes held to what the rule declares."""
@@ -24,6 +22,6 @@ class Rule:
             yield finding
 
 
-def rule(*codes: str) -> Callable[[Look], Rule]:
+def rule(*codes: str) -> Callable[[Callable[[CheckContext], Iterator[Finding]]], Rule]:
     """Return a decorator that makes a function a rule with these codes."""
     return lambda look: Rule(codes=codes, look=look)

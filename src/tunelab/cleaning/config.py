@@ -10,7 +10,7 @@ from tunelab.texts.language import LANGUAGES
 BASE_MODEL = "base_model"
 """As the tokenizer: that of the recipe's own base model."""
 Characters = Annotated[int, Field(ge=0)]
-Answer = Literal["keep", "report", "redact", "drop"]
+Treatment = Literal["keep", "report", "redact", "drop"]
 Form = Literal["NFC", "NFKC"]
 Same = Literal["row", "prompt"]
 
@@ -30,10 +30,10 @@ class CleaningConfig(BaseModel):
         None, json_schema_extra=marks(flag="--unicode NFC|NFKC")
     )
     """Unicode form that all text is brought into; without one, it stays as it is."""
-    personal_data: Answer = Field("keep", json_schema_extra=marks(flag="--personal-data report|redact|drop"))
+    personal_data: Treatment = Field("keep", json_schema_extra=marks(flag="--personal-data report|redact|drop"))
     """What e-mail addresses, phone and card numbers and the like in a row do: nothing (keep), be reported, be redacted,
     or drop the row."""
-    secrets: Answer = Field("keep", json_schema_extra=marks(flag="--secrets report|redact|drop"))
+    secrets: Treatment = Field("keep", json_schema_extra=marks(flag="--secrets report|redact|drop"))
     """What keys and passwords in a row do: nothing (keep), be reported, be redacted, or drop the row."""
     drop_nulls: bool = Field(False, json_schema_extra=marks(flag="--drop-nulls"))
     """Drop rows in which a text is null or missing."""

@@ -14,7 +14,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 
 from tunelab.models.flash_forest import Segment
 
-Rule = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+MaskRule = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Batch, head, query and key to whether the query sees the key."""
 
 
@@ -50,7 +50,7 @@ def flex_forest(
     return output.transpose(1, 2)
 
 
-def forest_rule(spans: Sequence[Segment], *, num_root: int, window: int | None, device: torch.device) -> Rule:
+def forest_rule(spans: Sequence[Segment], *, num_root: int, window: int | None, device: torch.device) -> MaskRule:
     """Return who sees whom: what stands above on the same path, in reach of the window, and the root."""
     subtree_ends_K, depths_K = (each.to(device) for each in _ends_and_depths(spans, num_root))
     first = torch.tensor(num_root, device=device)  # as a number it would be compiled in
