@@ -40,7 +40,14 @@ def assert_whole(run: Run, sha256: str) -> None:
 
 
 # Out of about 127: in the recipe, the first checkpoint, one that replaces another, the adapter, the plot, the manifest.
-KILLS = {"lora": (2, 9, 57, -14, -5, -1), "soft_prompt": (40,), "prefix_tuning": (40,), "qlora": (40,), "ia3": (40,), "full": (40,)}
+KILLS = {
+    "lora": (2, 9, 57, -14, -5, -1),
+    "soft_prompt": (40,),
+    "prefix_tuning": (40,),
+    "qlora": (40,),
+    "ia3": (40,),
+    "full": (40,),
+}
 
 
 @pytest.mark.parametrize(("adapter", "kill"), [(name, kill) for name, kills in KILLS.items() for kill in kills])
