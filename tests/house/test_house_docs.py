@@ -13,6 +13,7 @@ import typer
 from ruamel.yaml import YAML
 
 from tiny_model import save_tiny_model
+from tunelab.adapters.kinds import KINDS
 from tunelab.cli.main import VERBS
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.recipes import resolve_recipe
@@ -133,3 +134,9 @@ def test_the_reference_of_settings_is_what_the_rooms_declare() -> None:
     assert marker
     assert tables == settings_reference()
     assert sum(line.startswith("| `") for line in tables.splitlines()) == len(FIELDS)
+
+
+def test_the_table_of_adapters_is_the_list_of_kinds() -> None:
+    page = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+    lines = [f"| `{each.section}` | {str(each.config.__doc__).rstrip('.')} | `{each.peft_type}` |" for each in KINDS]
+    assert "|---|---|---|\n" + "\n".join(lines) + "\n\n" in page

@@ -1,1 +1,1 @@
-"""Room of the adapters: what is trained of a base model or next to it; one file for each kind."""
+"""Room of the adapters: every kind behind the same verbs; `kinds.py` lists them."""
