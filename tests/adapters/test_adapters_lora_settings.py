@@ -226,8 +226,8 @@ def test_what_is_trained_of_the_layers_is_what_peft_trains_of_them(settings: dic
             {"layers_to_transform": 1, "target_modules": ("mlp", "embeddings")},
             "lora.layers_to_transform: embeddings has no module in these layers",
         ),
-        ({"exclude_modules": "v_prj"}, r'"v_prj" matches no layer that lora.target_modules takes.*"v_proj"'),
-        ({"exclude_modules": "mlp", "target_modules": "attention"}, '"mlp" matches no layer that lora.target_modules'),
+        ({"exclude_modules": "v_prj"}, r'"v_prj" matches no layer that target_modules takes.*"v_proj"'),
+        ({"exclude_modules": "mlp", "target_modules": "attention"}, '"mlp" matches no layer that target_modules'),
         ({"exclude_modules": "all-linear"}, "lora.exclude_modules: all-linear keeps no module"),
         (
             {"modules_to_save": ("embed_token",)},
