@@ -96,7 +96,7 @@ EFFECTS: dict[str, Effect] = {
     "lora.layers_to_transform": Effect(change="1", on="adapter"),
     "lora.exclude_modules": Effect(change="q_proj", on="adapter"),
     "lora.modules_to_save": Effect(change="embed_tokens, lm_head", on="adapter"),
-    "lora.init_lora_weights": Effect(change="pissa", on="adapter"),
+    "lora.init_lora_weights": Effect(change="gaussian", on="adapter"),
     "lora.loraplus_lr_ratio": loop("16", "test_with_lora_plus_one_step_moves_b_that_many_times_as_far"),
     "lora.bias": Effect(change="lora_only", on="adapter"),
     "lora.use_rslora": Effect(change="true", on="adapter"),
