@@ -20,12 +20,11 @@ from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import LoraConfig
 from tunelab.adapters.lora import LayerAdapter
 from tunelab.errors import AdapterError
-from tunelab.models.estimate import Sizes, sizes_in
+from tunelab.models.estimate import sizes_in
 from tunelab.models.layers import modules_of
 from tunelab.models.weight_headers import read_headers
 
 IDS = torch.tensor([[3, 7, 11, 4, 20]])
-NO_SIZES = Sizes(hidden=0, layers=0, mlp=0, vocabulary=0)  # LoRA counts from its targets alone
 SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
     "ranks by pattern": ("llama", {"rank_pattern": {"q_proj": 2, r"layers\.1\..*": 7}}),
     "scales by pattern": ("llama", {"alpha_pattern": {"mlp.up_proj": 3.5}, "use_rslora": True}),
@@ -143,7 +142,11 @@ def test_what_is_trained_is_known_from_the_headers_of_the_base(name: str, tmp_pa
     _, adapter = fresh(name)
     trained = {name: weight.numel() for name, weight in adapter.named_parameters().items()}
     biases = sum(number for name, number in trained.items() if name.endswith("bias") and "modules_to_save" not in name)
-    assert config.num_trained(targets=targets, sizes=sizes) == sum(trained.values()) - biases > 0
+    assert (
+        config.num_trained(targets=targets, sizes=sizes, num_weights=weights.num_weights)
+        == sum(trained.values()) - biases
+        > 0
+    )
     said = [target.in_words for target in targets]
     told = [[sorted(re.findall(r"\w+", line)) for line in lines] for lines in (adapter.description, said)]
     assert told[0] == told[1]  # the files name the layers of a block in another order
