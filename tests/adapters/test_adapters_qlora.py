@@ -15,7 +15,7 @@ from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import QloraConfig
 from tunelab.adapters.lora import quiet_peft
 from tunelab.batching.step_plan import plant_batches
-from tunelab.errors import MissingExtraError
+from tunelab.errors import AdapterError, MissingExtraError
 from tunelab.models.config import ModelConfig, Quantization
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded import LoadedModel
@@ -96,6 +96,28 @@ def test_a_forest_over_a_base_in_nf4_gives_the_loss_and_gradients_of_the_unshare
     gradient = torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None])
     assert shared == pytest.approx(float(loss.detach()), rel=1e-5)
     assert float((gradient - expected).norm() / expected.norm()) < 1e-5
+
+
+def test_over_a_packed_base_embeddings_and_head_are_trained_whole_and_packed_layers_are_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    network = packed(folder, "nf4").network
+    base = logits(network)
+    config = QloraConfig(r=4, modules_to_save=("embed_tokens", "lm_head"), rank_pattern={"q_proj": 2})
+    adapter = moved(network, config)
+    adapter.save(tmp_path)
+    stock = AutoModelForCausalLM.from_pretrained(folder, quantization_config=STOCK["nf4"], dtype=torch.float32)
+    with quiet_peft():
+        stock = peft.PeftModel.from_pretrained(stock, str(tmp_path)).eval()
+    assert torch.allclose(logits(network), logits(stock), atol=1e-5)
+    with adapter.disabled():
+        assert torch.equal(logits(network), base)
+    norms = moved(packed(folder, "nf4").network, QloraConfig(r=4, modules_to_save="norm"))
+    assert any("norm.modules_to_save" in name for name in norms.named_parameters())
+    with pytest.raises(AdapterError, match=r"qlora\.modules_to_save: .*up_proj is held in nf4"):
+        moved(packed(folder, "nf4").network, QloraConfig(target_modules="attention", modules_to_save="up_proj"))
+    with pytest.raises(ValueError, match="starts from weights that are not packed"):
+        QloraConfig(init_lora_weights="pissa")
 
 
 def test_without_bitsandbytes_the_pip_line_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

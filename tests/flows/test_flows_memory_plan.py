@@ -27,10 +27,18 @@ def checked(recipe: Path, *overrides: str) -> CheckResult:
     return check_data_or_recipe(str(recipe), overrides=("model.base_model=model", *overrides), environment={})
 
 
+BY_LAYER = (
+    "lora: {r: 4, rank_pattern: {q_proj: 9}, layers_to_transform: 1, exclude_modules: v_proj, init_lora_weights: olora}"
+)
+WHOLE = "lora: {r: 4, target_modules: attention, modules_to_save: [embed_tokens, lm_head]}"
+
+
 @pytest.mark.parametrize(
     "method",
     [
         "lora: {r: 4}",
+        BY_LAYER,
+        WHOLE,
         "soft_prompt: {number_of_virtual_tokens: 3}",
         "ia3: {}",
         "full: {train_embeddings: false}",
@@ -50,7 +58,7 @@ def test_pain_19_check_expects_what_train_announces(method: str, tmp_path: Path)
     lines = [
         re.split(r", in (?:float32|nf4|int8) on", line)[0].partition(" frozen ones")[0] for line in model.in_words()
     ]
-    assert len(lines) == (3 if "lora" in method or "ia3" in method else 2)
+    assert len(lines) == (5 if method == WHOLE else 3 if "lora" in method or "ia3" in method else 2)
     for line in lines:  # the files name the layers of a block in another order
         words = sorted(re.findall(r"[\w,.]+", line.replace(",", "")))
         announced = [sorted(re.findall(r"[\w,.]+", " ".join(notice).replace(",", ""))) for notice in notices]
@@ -63,6 +71,29 @@ def test_pain_07_a_wish_that_matches_no_layer_blocks_in_check(tmp_path: Path) ->
     assert finding.blocking
     assert "use k_proj, q_proj, v_proj" in finding.remedy
     assert "qkv_proj matches no layer of llama" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("layers_to_transform: [1, 2]", "lora.layers_to_transform: llama has no layer 2"),
+        ("rank_pattern: {q_prj: 2}", 'lora.rank_pattern: "q_prj" matches no layer that is trained'),
+        ("exclude_modules: embed_tokens", 'lora.exclude_modules: "embed_tokens" matches no layer'),
+        ("modules_to_save: lm_haed", 'lora.modules_to_save: "lm_haed" matches no module of llama'),
+        ("init_lora_weights: pissa, r: 40", "lora.init_lora_weights: model.layers.0"),
+    ],
+)
+def test_pain_07_what_train_would_refuse_of_a_choice_of_layers_blocks_in_check(
+    setting: str, told: str, tmp_path: Path
+) -> None:
+    (finding,) = [
+        each
+        for each in checked(recipe_in(tmp_path, f"lora: {{{setting}}}\n")).findings
+        if each.code == "target_unmatched"
+    ]
+    assert finding.blocking
+    assert told in finding.summary
+    assert finding.remedy or "no layer 2" in finding.summary
 
 
 def test_dora_over_outputs_without_weights_blocks_in_check_with_the_words_of_train(tmp_path: Path) -> None:

@@ -91,6 +91,13 @@ EFFECTS: dict[str, Effect] = {
     "lora.lora_alpha": Effect(change="8", on="adapter"),
     "lora.lora_dropout": Effect(change="0.5", on="adapter"),
     "lora.target_modules": Effect(change="attention", on="adapter"),
+    "lora.rank_pattern": Effect(change="{q_proj: 3}", on="adapter"),
+    "lora.alpha_pattern": Effect(change="{q_proj: 3}", on="adapter"),
+    "lora.layers_to_transform": Effect(change="1", on="adapter"),
+    "lora.exclude_modules": Effect(change="q_proj", on="adapter"),
+    "lora.modules_to_save": Effect(change="embed_tokens, lm_head", on="adapter"),
+    "lora.init_lora_weights": Effect(change="gaussian", on="adapter"),
+    "lora.loraplus_lr_ratio": loop("16", "test_with_lora_plus_one_step_moves_b_that_many_times_as_far"),
     "lora.bias": Effect(change="lora_only", on="adapter"),
     "lora.use_rslora": Effect(change="true", on="adapter"),
     "lora.use_dora": Effect(change="true", on="adapter"),
@@ -299,7 +306,8 @@ def arrived(task: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
             found["adapter"] = _adapter(adapter)
             found["steps"] = [schedule.step(index) for index in range(schedule.total_steps)]
             found["evaluation"] = None if score is None else (score.args[3], score.keywords)
-            found["loop"] = (named["config"].model_dump(), named["batching"].micro_batch_tokens)
+            rates = adapter.learning_rate_factors()
+            found["loop"] = (named["config"].model_dump(), named["batching"].micro_batch_tokens, rates)
             assert named["batching"].share_prefixes == (score is None or score.keywords["share"])
             found["folder"] = named["checkpoints"].parent.name.partition("-")[0]
             raise _EnoughError

@@ -19,6 +19,10 @@ from tunelab.rendering.rendered import Rendered
 ADAPTERS: dict[str, AdapterConfig] = {
     "lora": LoraConfig(r=4, target_modules="all-linear"),
     "dora": LoraConfig(r=4, target_modules="attention", use_dora=True),
+    "lora by layer": LoraConfig(
+        r=4, target_modules="all-linear", rank_pattern={r".*\.0\..*": 2}, exclude_modules="mlp"
+    ),
+    "pissa": LoraConfig(r=4, target_modules="attention", init_lora_weights="pissa"),
     "soft prompt": SoftPromptConfig(number_of_virtual_tokens=3),
     "ia3": Ia3Config(),
     "full": FullConfig(),
@@ -130,6 +134,26 @@ def _assert_cuts_change_nothing(  # type: ignore[no-untyped-def]
 def test_a_root_that_runs_once_changes_neither_loss_nor_gradients(family: str, adapter_name: str) -> None:
     network, adapter = _trained(family, ADAPTERS[adapter_name])
     _assert_cuts_change_nothing(network, adapter, UNDER_A_TRUNK, (1, 5, 8, 100), tolerance=1e-5)
+
+
+WHOLE = {
+    "llama": ("embed_tokens", "lm_head", "norm"),
+    "qwen3": ("embed_tokens",),
+    "gemma3": ("lm_head", "layers.1.input_layernorm"),  # tied, as GPT-2's
+    "gpt2": ("wte", "wpe"),
+}
+
+
+@pytest.mark.parametrize("family", WHOLE)
+def test_modules_trained_whole_get_the_gradients_of_the_unshared_run(family: str) -> None:
+    config = LoraConfig(r=4, target_modules="attention", modules_to_save=WHOLE[family])
+    network, adapter = _trained(family, config)
+    whole = [weight for name, weight in adapter.named_parameters().items() if "modules_to_save" in name]
+    assert whole
+    for shape in ("a tree", "nothing shared"):
+        _assert_equal(network, adapter, SHAPES[shape], tolerance=1e-5)
+    _assert_cuts_change_nothing(network, adapter, UNDER_A_TRUNK, (1, 5, 8, 100), tolerance=1e-5)
+    assert all(weight.grad is not None and weight.grad.norm() > 0 for weight in whole)
 
 
 @pytest.mark.parametrize("family", ["mistral", "gemma3"])

@@ -36,6 +36,10 @@ DATA = [
 ]
 HELD_OUT = DATA[:4]
 LORA = LoraConfig(r=4, lora_dropout=0.1)
+WHOLE = LoraConfig(
+    r=4, rank_pattern={"q_proj": 2}, modules_to_save=("embed_tokens", "lm_head"), loraplus_lr_ratio=8, lora_dropout=0.1
+)
+PISSA = LoraConfig(r=4, init_lora_weights="pissa", loraplus_lr_ratio=2)
 PREFIX = PrefixTuningConfig(number_of_virtual_tokens=3, prefix_projection=True, encoder_hidden_size=5)
 
 
@@ -176,7 +180,7 @@ def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:
     assert torch.equal(run(tmp_path / "a").weights, run(tmp_path / "b").weights)
 
 
-@pytest.mark.parametrize("adapter", [LORA, SoftPromptConfig(number_of_virtual_tokens=3), PREFIX])
+@pytest.mark.parametrize("adapter", [LORA, WHOLE, PISSA, SoftPromptConfig(number_of_virtual_tokens=3), PREFIX])
 @pytest.mark.parametrize("stop_after", [1, 2, 5, 9])
 def test_pain_16_an_interrupted_run_ends_in_the_bytes_of_an_undisturbed_one(
     adapter: AdapterConfig, stop_after: int, tmp_path: Path
@@ -279,12 +283,42 @@ def test_a_setting_of_the_optimizer_changes_the_weights(setting: str, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "change", [{"lora_alpha": 8.0}, {"use_rslora": True}, {"use_dora": True}, {"lora_dropout": 0.5}, {"r": 2}]
+    "change",
+    [
+        {"lora_alpha": 8.0},
+        {"use_rslora": True},
+        {"use_dora": True},
+        {"lora_dropout": 0.5},
+        {"r": 2},
+        {"rank_pattern": {"q_proj": 2}},
+        {"alpha_pattern": {"q_proj": 2.0}},
+        {"layers_to_transform": 1},
+        {"exclude_modules": "mlp"},
+        {"modules_to_save": "embed_tokens"},
+        {"init_lora_weights": "gaussian"},
+        {"init_lora_weights": "pissa"},
+        {"init_lora_weights": "olora"},
+        {"loraplus_lr_ratio": 16.0},
+    ],
+    ids=str,
 )
 def test_a_setting_of_lora_changes_the_course(change: dict[str, object], tmp_path: Path) -> None:
     base = run(tmp_path / "base", adapter=LORA)
     changed = run(tmp_path / "changed", adapter=LORA.model_copy(update=change))
     assert [s.loss for s in steps(base.events)] != [s.loss for s in steps(changed.events)]
+
+
+def test_with_lora_plus_one_step_moves_b_that_many_times_as_far(tmp_path: Path) -> None:
+    # AdamW's first step is the learning rate itself, whatever the gradient; a fresh B is zero.
+    settings = {"num_training_steps": 1, "adam_epsilon": 1e-30, "max_grad_norm": 0, "evaluates": False}
+    plain = run(tmp_path / "plain", adapter=LoraConfig(r=4), **settings)  # type: ignore[arg-type]
+    plus = run(tmp_path / "plus", adapter=LoraConfig(r=4, loraplus_lr_ratio=16), **settings)  # type: ignore[arg-type]
+    assert steps(plus.events)[0].learning_rate == 1e-2
+    moved = plus.adapter.named_parameters()
+    for name, weight in plain.adapter.named_parameters().items():
+        factor = 16 if "lora_B" in name else 1
+        assert torch.allclose(moved[name], weight * factor, rtol=1e-3)
+        assert "lora_B" not in name or weight.detach().abs().max() == pytest.approx(1e-2, rel=1e-3)
 
 
 def test_the_four_schedules_run_as_they_are_named(tmp_path: Path) -> None:

@@ -96,6 +96,14 @@ def test_virtual_tokens_stand_before_every_padded_row(family: str) -> None:
     assert max(relative_differences(network, adapter, ROWS, budget=20)) < 1e-5
 
 
+@pytest.mark.parametrize("asked", ["embed_tokens", "lm_head", ("embed_tokens", "lm_head")])
+def test_embeddings_and_head_trained_whole_are_those_that_padded_rows_run_through(asked: str | tuple[str, ...]) -> None:
+    network = running_network("bamba")
+    adapter = with_adapter(network, LoraConfig(r=4, target_modules="all-linear", modules_to_save=asked))
+    assert any("modules_to_save" in name for name in adapter.named_parameters())
+    assert max(relative_differences(network, adapter, ROWS, budget=20)) < 1e-5
+
+
 @pytest.mark.parametrize("budget", [1, 1000])
 def test_the_budget_of_padded_rows_changes_nothing(budget: int) -> None:
     network = running_network("lfm2")

@@ -23,6 +23,7 @@ LONG = " ".join(f"rule {number}" for number in range(40))
 """A system prompt of more than 64 tokens, the root of a step that is cut."""
 USUAL = ("training.learning_rate=0.002", "training.num_train_epochs=1")
 STILL = "lora.lora_dropout=0"
+WHOLE = "lora.modules_to_save=embed_tokens, lm_head, norm"
 CUT = ("batching.micro_batch_tokens=100", "data.max_length=512", "training.per_device_train_batch_size=3")
 ALONE = ("training.per_device_train_batch_size=1", "training.num_training_steps=4")
 SHARDED = "training.fsdp=true"
@@ -49,12 +50,14 @@ class Case:
 
 CASES = {
     "lora": Case(settings=(STILL,)),
+    "by_layer": Case(settings=(STILL, "lora.rank_pattern={q_proj: 3}", WHOLE, "lora.loraplus_lr_ratio=8")),
     "soft_prompt": Case(adapter="soft_prompt"),
     "prefix_tuning": Case(adapter="prefix_tuning"),
     "cut": Case(settings=(STILL, *CUT)),
     "idle": Case(settings=(STILL, *ALONE)),
     "stopped": Case(settings=(STILL,), stop_at=4),
     "sharded": Case(settings=(STILL, *CUT), of_two=(SHARDED,)),
+    "sharded_whole": Case(settings=(STILL, *CUT, WHOLE, "lora.init_lora_weights=pissa"), of_two=(SHARDED,)),
     "sharded_recomputed": Case(settings=(STILL, *CUT, "training.gradient_checkpointing=true"), of_two=(SHARDED,)),
     "sharded_idle": Case(settings=(STILL, *ALONE), of_two=(SHARDED,)),
     "sharded_prefix_tuning": Case(adapter="prefix_tuning", settings=CUT, of_two=(SHARDED,)),

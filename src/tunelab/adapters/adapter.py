@@ -36,6 +36,10 @@ class Adapter(Protocol):
         """Return the trained weights by name, in a fixed order."""
         ...
 
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Return by name the trained weights with a learning rate of their own: that many times the others'."""
+        ...
+
     def virtual_embeddings(self) -> torch.Tensor:
         """Return the (num_virtual_tokens, hidden) vectors of the virtual tokens; no rows while switched off."""
         ...

@@ -1,15 +1,24 @@
 """Settings of the adapters: one section of a recipe each, and what is asked of any of them. Imports no torch."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from tunelab.errors import counted
+from tunelab.adapters.lora_targets import (
+    first_pattern,
+    in_layers,
+    refuse_high_ranks,
+    refuse_unused,
+    whole_modules,
+    without,
+)
+from tunelab.errors import AdapterError, counted
 from tunelab.models.config import Quantization
 from tunelab.models.estimate import Sizes
-from tunelab.models.requested_targets import Target
+from tunelab.models.requested_targets import Modules, Target, role_of
 from tunelab.settings import marks
 
 
@@ -30,7 +39,7 @@ class AdapterConfig(BaseModel):
         """Return the number of weights that the adapter trains.
 
         Args:
-            targets: what `requested_targets` matched.
+            targets: what `targets_in` returned.
             sizes: of the base model.
             num_weights: of the base model.
         """
@@ -40,6 +49,14 @@ class AdapterConfig(BaseModel):
         """Layers that the adapter trains, by role or name: its `target_modules`, if it has them."""
         targets: str | tuple[str, ...] = getattr(self, "target_modules", ())
         return targets
+
+    def targets_in(self, modules: Modules) -> list[Target]:
+        """Return what of a base model is trained.
+
+        Raises:
+            AdapterError: a setting asks for what the base model does not have.
+        """
+        return modules.match(self.requested_targets, where=f"{self.section}.target_modules")
 
     @property
     def num_positions(self) -> int:
@@ -76,19 +93,28 @@ class AdapterConfig(BaseModel):
         yield from ()
 
 
+Rank = Annotated[int, Field(ge=1, le=1024)]
+
+
 class LoraConfig(AdapterConfig):
     """Low-rank updates of linear layers; rsLoRA and DoRA by a setting."""
 
     section = "lora"
 
-    r: int = Field(
-        16, ge=1, le=1024, description="Rank of the update.", json_schema_extra=marks(everyday=True, scale="log")
-    )
+    r: Rank = Field(16, description="Rank of the update.", json_schema_extra=marks(everyday=True, scale="log"))
     lora_alpha: float = Field(
         32,
         gt=0,
         description="The update is scaled by lora_alpha / r (by lora_alpha / sqrt(r) with use_rslora).",
         json_schema_extra=marks(everyday=True, scale="log"),
+    )
+    rank_pattern: dict[str, Rank] = Field(
+        default_factory=dict,
+        description="Ranks of some layers: a name, or a regular expression for the end of one -> rank. The first that "
+        "fits a layer counts.",
+    )
+    alpha_pattern: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="lora_alpha of some layers, by the same patterns."
     )
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the input of the update.")
     target_modules: str | tuple[str, ...] = Field(
@@ -96,18 +122,89 @@ class LoraConfig(AdapterConfig):
         description="Layers by role (attention, mlp, all-linear, embeddings) or by name; each must match.",
         json_schema_extra=marks(everyday=True),
     )
+    layers_to_transform: int | tuple[int, ...] = Field(
+        (), description="Numbers of the layers that are trained, from 0; none given trains all of them."
+    )
+    exclude_modules: str | tuple[str, ...] = Field(
+        (), description="Layers left out of target_modules, by role or name; each must match."
+    )
+    modules_to_save: str | tuple[str, ...] = Field(
+        (),
+        description="Modules trained whole and saved with the adapter, by name: embed_tokens, lm_head, norm. Tied ones "
+        "stay tied.",
+    )
     bias: Literal["none", "all", "lora_only"] = Field("none", description="Which bias terms are trained along.")
     use_rslora: bool = Field(False, description="Rank-stabilised scaling.")
     use_dora: bool = Field(False, description="Weight-decomposed update (DoRA).")
+    init_lora_weights: Literal[True, "gaussian", "pissa", "olora"] = Field(
+        True,
+        description="What the update starts from: zero (true; gaussian draws its first half otherwise), or the layer's "
+        "own weight, by singular values (pissa) or orthogonal columns (olora).",
+    )
+    loraplus_lr_ratio: float = Field(
+        1.0,
+        ge=1,
+        le=1000,
+        description="LoRA+: the learning rate of the update's second half (B) is this many times learning_rate.",
+    )
+
+    @field_validator("rank_pattern", "alpha_pattern")
+    @classmethod
+    def _regular_expressions(cls, patterns: dict[str, float]) -> dict[str, float]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f'holds "{pattern}", which is no regular expression: {error}') from None
+        return patterns
+
+    @field_validator("init_lora_weights")
+    @classmethod
+    def _no_dora_from_weights(cls, init: bool | str, others: ValidationInfo) -> bool | str:
+        if init in ("pissa", "olora") and others.data.get("use_dora"):
+            raise ValueError(f"is {init}, which cannot be saved with use_dora: take one of the two")
+        return init
 
     def describe(self) -> str:
         """Return method, rank and targets."""
-        return f"{'DoRA' if self.use_dora else 'LoRA'}, rank {self.r} on {in_words(self.target_modules)}"
+        ranks = " and ".join(map(str, dict.fromkeys((self.r, *self.rank_pattern.values()))))
+        return f"{'DoRA' if self.use_dora else 'LoRA'}, rank {ranks} on {in_words(self.target_modules)}"
+
+    def targets_in(self, modules: Modules) -> list[Target]:
+        """Return the layers that get an update, then the modules trained whole."""
+        targets = super().targets_in(modules)
+        targets = in_layers(
+            targets, _as_tuple(self.layers_to_transform), modules, where=self._at("layers_to_transform")
+        )
+        targets = without(targets, _as_tuple(self.exclude_modules), where=self._at("exclude_modules"))
+        refuse_unused(self.rank_pattern, targets, where=self._at("rank_pattern"))
+        refuse_unused(self.alpha_pattern, targets, where=self._at("alpha_pattern"))
+        if self.starts_from_weights:
+            refuse_high_ranks(targets, self.rank_of, where=self._at("init_lora_weights"))
+        whole = whole_modules(_as_tuple(self.modules_to_save), modules, targets, where=self._at("modules_to_save"))
+        return [*targets, *whole]
 
     def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
-        """Return the weights of the updates; bias terms, which `bias` may add, are not among them."""
-        magnitudes = sum(outputs for target in targets for _, outputs in target.shapes) if self.use_dora else 0
-        return sum(target.num_lora_weights(self.r) for target in targets) + magnitudes
+        """Return the weights of the updates and of whole modules; bias terms, which `bias` may add, do not count."""
+        total = 0
+        for target in targets:
+            total += target.num_whole
+            for module, (inputs, outputs) in zip(target.modules, target.shapes, strict=not target.num_whole):
+                total += self.rank_of(module) * (inputs + outputs) + (outputs if self.use_dora else 0)
+        return total
+
+    def _at(self, setting: str) -> str:
+        return f"{self.section}.{setting}"
+
+    def rank_of(self, module: str) -> int:
+        """Return the rank of the update of a module, by its full name."""
+        pattern = first_pattern(self.rank_pattern, module)
+        return self.r if pattern is None else self.rank_pattern[pattern]
+
+    @property
+    def starts_from_weights(self) -> bool:
+        """True if the update starts as a part of the layer's own weight."""
+        return self.init_lora_weights in ("pissa", "olora")
 
     @property
     def divides_by_outputs(self) -> bool:
@@ -124,9 +221,25 @@ class QloraConfig(LoraConfig):
         "nf4", description="How the base's linear layers are held in memory: in 4 bits (nf4) or in 8 (int8)."
     )
 
+    @field_validator("init_lora_weights")
+    @classmethod
+    def _no_start_from_packed_weights(cls, init: bool | str) -> bool | str:
+        if init in ("pissa", "olora"):
+            raise ValueError(f"is {init}, which starts from weights that are not packed: take true or gaussian")
+        return init
+
     def describe(self) -> str:
         """Return what LoRA does, and how the base is packed."""
         return f"{super().describe()}, over a base in {self.quantization}"
+
+    def targets_in(self, modules: Modules) -> list[Target]:
+        """Return the layers that get an update, then the modules trained whole: none of those that are packed."""
+        targets = super().targets_in(modules)
+        whole = (module for target in targets if target.num_whole for module in target.modules)
+        if packed := [module for module in whole if module in modules.adaptable and role_of(module) != "embeddings"]:
+            what = f"{packed[0]} is held in {self.quantization} and cannot itself be trained"
+            raise AdapterError(what, where=self._at("modules_to_save"), expected="embeddings, head or norms")
+        return targets
 
     @property
     def base_quantization(self) -> Quantization | None:
@@ -242,3 +355,10 @@ class FullConfig(AdapterConfig):
 def in_words(names: str | Sequence[str]) -> str:
     """Return requested targets as one text, such as ``q_proj, v_proj``."""
     return names if isinstance(names, str) else ", ".join(names)
+
+
+_T = TypeVar("_T")
+
+
+def _as_tuple(one_or_more: _T | tuple[_T, ...]) -> tuple[_T, ...]:
+    return one_or_more if isinstance(one_or_more, tuple) else (one_or_more,)

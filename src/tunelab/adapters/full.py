@@ -31,6 +31,10 @@ class FullAdapter:
         """Return the trained weights by name, sorted."""
         return {name: weight for name, weight in sorted(self._network.named_parameters()) if name in self._waiting}
 
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Return nothing: all of it is trained at one rate."""
+        return {}
+
     def virtual_embeddings(self) -> torch.Tensor:
         """Return (0, hidden): nothing stands in front of a prompt."""
         embeddings: torch.Tensor = self._network.get_input_embeddings().weight

@@ -1,8 +1,8 @@
 """LoRA, rsLoRA and DoRA through peft, on layers found by role or name; and what other methods of peft share with it."""
 
 import warnings
-from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import peft
@@ -13,9 +13,11 @@ from transformers.pytorch_utils import Conv1D
 
 from tunelab.adapters.config import LoraConfig
 from tunelab.adapters.lora_linear import LoraLinear
+from tunelab.adapters.lora_start import saved_as_lora, start_from_weights
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
+from tunelab.adapters.whole_modules import tie, train_in_float32
 from tunelab.errors import AdapterError
-from tunelab.models.layers import find_targets
+from tunelab.models.layers import modules_of
 from tunelab.models.requested_targets import Target
 from tunelab.models.zero_outputs import zero_outputs_in_words
 
@@ -26,9 +28,17 @@ class LayerAdapter:
     num_virtual_tokens = 0
     num_prefix_positions = 0
 
-    def __init__(self, wrapped: peft.PeftModel, targets: Sequence[Target] = ()) -> None:
-        self._wrapped = wrapped
-        self._targets = tuple(targets)
+    def __init__(
+        self,
+        wrapped: peft.PeftModel,
+        biases: Mapping[torch.nn.Parameter, torch.Tensor],
+        targets: Sequence[Target] = (),
+        *,
+        rate_ratio: float = 1.0,
+    ) -> None:
+        self._wrapped, self._targets, self._rate_ratio = wrapped, tuple(targets), rate_ratio
+        # Bias terms are trained in place: what the base had for them comes back while the adapter is switched off.
+        self._biases = {weight: value for weight, value in biases.items() if weight.requires_grad}
 
     @property
     def description(self) -> tuple[str, ...]:
@@ -38,6 +48,11 @@ class LayerAdapter:
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name, sorted."""
         return {name: weight for name, weight in sorted(self._wrapped.named_parameters()) if weight.requires_grad}
+
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Return LoRA+'s ratio for the B of each update, and for biases and magnitudes, as peft's optimizer has it."""
+        names = (name for name, weight in self.named_parameters().items() if "lora_B" in name or weight.ndim == 1)
+        return dict.fromkeys(names, self._rate_ratio)
 
     def virtual_embeddings(self) -> torch.Tensor:
         """Return (0, hidden): nothing stands in front of a prompt."""
@@ -51,13 +66,18 @@ class LayerAdapter:
     @contextmanager
     def disabled(self) -> Iterator[None]:
         """Let the network answer as the base model within the context."""
-        with self._wrapped.disable_adapter():
+        with ExitStack() as off:
+            with quiet_peft():
+                off.enter_context(self._wrapped.disable_adapter())
+            off.enter_context(_exchanged(self._biases))
             yield
 
     def save(self, folder: Path) -> None:
         """Write adapter_config.json and adapter_model.safetensors into an existing folder."""
-        weights = peft.get_peft_model_state_dict(self._wrapped, save_embedding_layers=False)
-        write_peft_folder(folder, self._wrapped.peft_config["default"], weights)
+        named = peft.get_peft_model_state_dict(self._wrapped, save_embedding_layers=False)
+        # With bias: all, peft names the biases of whole modules twice. Tied weights are written under both names.
+        weights = {name: weight.clone() for name, weight in named.items() if ".modules_to_save." not in name}
+        write_peft_folder(folder, *saved_as_lora(self._wrapped, self._wrapped.peft_config["default"], weights))
 
 
 def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, seed: int, **_: object) -> LayerAdapter:
@@ -66,22 +86,42 @@ def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, see
     Raises:
         AdapterError: a target matches no layer, a setting does not fit the layers, or DoRA would divide by zero.
     """
-    targets = find_targets(network, config.target_modules, where=f"{config.section}.target_modules")
+    modules = modules_of(network)
+    targets = config.targets_in(modules)
+    updated = [module for target in targets if not target.num_whole for module in target.modules]
+    whole = {module for target in targets if target.num_whole for module in target.modules}
     settings = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=config.r,
         lora_alpha=config.lora_alpha,
+        rank_pattern=config.rank_pattern,
+        alpha_pattern=config.alpha_pattern,
         lora_dropout=config.lora_dropout,
         bias=config.bias,
         use_rslora=config.use_rslora,
         use_dora=config.use_dora,
-        target_modules=peft_names(network, {module for target in targets for module in target.modules}),
+        init_lora_weights=True if config.starts_from_weights else config.init_lora_weights,
+        target_modules=peft_names(network, set(updated)),
+        modules_to_save=peft_names(network, whole, dot="") or None,
     )
-    if all(type(module) is torch.nn.Linear for module in _modules(network, targets)):
+    if all(type(network.get_submodule(name)) is torch.nn.Linear for name in updated):
         settings._register_custom_module({torch.nn.Linear: LoraLinear})
-    adapter = attach_layers(network, settings, targets, base_model=base_model, seed=seed, section=config.section)
+    adapter = attach_layers(
+        network,
+        settings,
+        targets,
+        base_model=base_model,
+        seed=seed,
+        section=config.section,
+        rate_ratio=config.loraplus_lr_ratio,
+    )
     if config.use_dora:
-        _refuse_to_divide_by_zero(network, targets, config.section)
+        _refuse_to_divide_by_zero(network, updated, config.section)
+    if config.starts_from_weights:
+        start_from_weights(network, str(config.init_lora_weights))
+    train_in_float32(network, whole)
+    if whole & set(modules.tied):
+        tie(network)
     return adapter
 
 
@@ -93,6 +133,7 @@ def attach_layers(
     base_model: str,
     seed: int,
     section: str,
+    rate_ratio: float = 1.0,
 ) -> LayerAdapter:
     """Let peft put its layers around those of `network` that `targets` matched.
 
@@ -101,6 +142,7 @@ def attach_layers(
     """
     where = f"{section}.target_modules"
     settings.fan_in_fan_out = any(isinstance(module, Conv1D) for module in network.modules())  # as GPT-2 stores them
+    biases = _biases_of(network)
     with torch.random.fork_rng(), quiet_peft():
         torch.manual_seed(seed)
         try:
@@ -108,13 +150,14 @@ def attach_layers(
         except ValueError as error:
             remedy = "Name other layers, or one of the roles attention, mlp and all-linear."
             raise AdapterError(f"peft refuses these layers: {error}", where=where, remedy=remedy) from error
-    _refuse_if_passed_over(network, targets, where)
+    _refuse_if_passed_over(network, [target for target in targets if not target.num_whole], where)
     settings.base_model_name_or_path = base_model  # peft writes the network's own path, a folder of this machine
-    return LayerAdapter(wrapped, targets)
+    return LayerAdapter(wrapped, biases, targets, rate_ratio=rate_ratio)
 
 
 def load(network: PreTrainedModel, folder: Path) -> LayerAdapter:
     """Attach the adapter saved in `folder`, ready to answer."""
+    biases = _biases_of(network)
     read_peft_folder(folder)  # tells in our words what peft would search the Hub for, or choke on
     try:
         with quiet_peft():
@@ -126,7 +169,7 @@ def load(network: PreTrainedModel, folder: Path) -> LayerAdapter:
             f"the adapter does not fit this base model: {first_line}", where=str(folder), remedy=remedy
         ) from error
     wrapped.eval()
-    return LayerAdapter(wrapped)
+    return LayerAdapter(wrapped, biases)
 
 
 def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target], where: str) -> None:
@@ -143,10 +186,10 @@ def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target], 
         )
 
 
-def _refuse_to_divide_by_zero(network: PreTrainedModel, targets: Sequence[Target], section: str) -> None:
+def _refuse_to_divide_by_zero(network: PreTrainedModel, modules: Sequence[str], section: str) -> None:
     """Raise an AdapterError where an output of a layer has only zero weights: DoRA gives 0/0 there, in peft as well."""
     counts = {}
-    for name in dict.fromkeys(module for target in targets for module in target.modules):
+    for name in dict.fromkeys(modules):
         magnitudes: torch.Tensor = network.get_submodule(name).lora_magnitude_vector["default"].weight
         counts[name] = (int((magnitudes == 0).sum()), magnitudes.numel())
     what, remedy = zero_outputs_in_words(counts, section=section)
@@ -154,11 +197,34 @@ def _refuse_to_divide_by_zero(network: PreTrainedModel, targets: Sequence[Target
         raise AdapterError(what, where=f"{section}.use_dora", remedy=remedy)
 
 
-def peft_names(network: PreTrainedModel, wanted: Set[str]) -> list[str]:
-    """Return short names, which every engine understands, where they select just what is wanted; full names else."""
-    short = sorted({name.rsplit(".", 1)[-1] for name in wanted})
-    reached = {name for name, _ in network.named_modules() if name in short or name.rsplit(".", 1)[-1] in short}
+def peft_names(network: PreTrainedModel, wanted: Set[str], *, dot: str = ".") -> list[str]:
+    """Return short names, which every engine understands, where they select just what is wanted; full names else.
+
+    peft takes the modules whose names end in a target with a `dot` before it, or in one of those to save without.
+    """
+    short = sorted({name.rpartition(".")[2] for name in wanted})
+    ends = tuple(dot + name for name in short)
+    reached = {name for name, _ in network.named_modules() if f"{dot}{name}".endswith(ends)}
     return short if reached == wanted else sorted(wanted)
+
+
+def _biases_of(network: PreTrainedModel) -> dict[torch.nn.Parameter, torch.Tensor]:
+    """Return copies of the bias terms of the base: few numbers, and all of the base that peft may train in place."""
+    named = network.named_parameters()
+    return {weight: weight.detach().clone() for name, weight in named if name.rpartition(".")[2] == "bias"}
+
+
+@contextmanager
+def _exchanged(values: Mapping[torch.nn.Parameter, torch.Tensor]) -> Iterator[None]:
+    """Put other values into some weights within the context."""
+    previous = {weight: weight.data for weight in values}
+    try:
+        for weight, value in values.items():
+            weight.data = value.to(weight.device)
+        yield
+    finally:
+        for weight, value in previous.items():
+            weight.data = value
 
 
 @contextmanager
@@ -168,8 +234,7 @@ def quiet_peft() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
         # Told as a refusal, with the names that work.
         warnings.filterwarnings("ignore", message=".*did not match any targeted module.*", category=RuntimeWarning)
+        # Tied weights stay tied here, and biases of the base come back: peft knows of neither.
+        warnings.filterwarnings("ignore", message="Careful, disabling adapter layers with bias", category=UserWarning)
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`", category=UserWarning)
         yield
-
-
-def _modules(network: PreTrainedModel, targets: Sequence[Target]) -> list[torch.nn.Module]:
-    return [network.get_submodule(module) for target in targets for module in target.modules]

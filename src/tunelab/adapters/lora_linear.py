@@ -33,6 +33,8 @@ class LoraLinear(Linear):  # type: ignore[misc]  # peft carries no types
         (name,) = self.active_adapters
         if name not in self.lora_A or name in self.lora_variant or self.lora_B[name].bias is not None:
             return False
+        if type(self.lora_A[name]) is not torch.nn.Linear:  # an update that starts from its layer's weight
+            return False
         dropout, base = self.lora_dropout[name], self.get_base_layer()
         if self.training and not isinstance(dropout, torch.nn.Identity):
             return False

@@ -68,6 +68,10 @@ class Prefix:
         """Return the prefix itself, or vectors and projection that it is computed from, by name, sorted."""
         return dict(sorted(self._encoder.named_parameters()))
 
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Return nothing: all of it is trained at one rate."""
+        return {}
+
     def virtual_embeddings(self) -> torch.Tensor:
         """Return (0, hidden): a prefix has no input embeddings."""
         embeddings: torch.Tensor = self._network.get_input_embeddings().weight

@@ -41,6 +41,10 @@ class SoftPrompt:
         """Return the (num_virtual_tokens, hidden) vectors under their one name."""
         return {_WEIGHT: self._vectors}
 
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Return nothing: all of it is trained at one rate."""
+        return {}
+
     def virtual_embeddings(self) -> torch.Tensor:
         """Return the (num_virtual_tokens, hidden) vectors; no rows while switched off."""
         return self._vectors[: self.num_virtual_tokens]

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from tunelab.models.requested_targets import Target, match_targets, role_of
+from tunelab.models.requested_targets import Modules, Target, role_of
 
 
 def find_targets(
@@ -20,15 +20,27 @@ def find_targets(
     Raises:
         AdapterError: as `match_targets` does.
     """
+    return modules_of(network).match(wishes, where=where)
+
+
+def modules_of(network: PreTrainedModel) -> Modules:
+    """Return what of `network` can be trained; it may lie on the meta device."""
     adaptable = _adaptable(network)
     around = _read_around_in(network, adaptable)
-    return match_targets(
-        {name: shape for name, shape in adaptable.items() if name not in around},
-        wishes,
+    embeddings, head = network.get_input_embeddings(), network.get_output_embeddings()
+    ends = {module: name for name, module in network.named_modules() if module in (embeddings, head)}
+    is_tied = head is not None and head.weight is embeddings.weight
+    return Modules(
         kind=getattr(network.config, "model_type", "this model"),
         num_layers=int(getattr(network.config.get_text_config(), "num_hidden_layers", 0)),
-        where=where,
+        adaptable={name: shape for name, shape in adaptable.items() if name not in around},
         read_around=around,
+        sizes={
+            name: sum(weight.numel() for weight in module.parameters(recurse=False))
+            for name, module in (*_text_modules(network), *((name, module) for module, name in ends.items()))
+            if isinstance(getattr(module, "weight", None), torch.nn.Parameter)
+        },
+        tied=(ends[embeddings], ends[head]) if is_tied else (),
     )
 
 

@@ -1,7 +1,7 @@
 """Wishes for layers, matched by role or name or refused with what to write instead. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tunelab.errors import AdapterError, did_you_mean
 
@@ -21,6 +21,34 @@ _FUSED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Modules:
+    """What of a base model can be trained, as the loaded network or the headers of its files name it."""
+
+    kind: str
+    """What config.json calls the model, such as ``llama``."""
+    num_layers: int
+    adaptable: Mapping[str, tuple[int, int]]
+    """(inputs, outputs) of the modules that an update can be put around, by full name; the head is none of them."""
+    read_around: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Modules that look like the others and cannot be adapted."""
+    sizes: Mapping[str, int]
+    """Weights of each module that could be trained whole, by full name: layers, embeddings, norms and the head."""
+    tied: tuple[str, ...] = ()
+    """Embeddings and head, if one weight serves both; empty otherwise."""
+
+    def match(self, wishes: str | Sequence[str], *, where: str) -> "list[Target]":
+        """Return what each wish matches, as `match_targets` does."""
+        return match_targets(
+            self.adaptable,
+            wishes,
+            kind=self.kind,
+            num_layers=self.num_layers,
+            where=where,
+            read_around=self.read_around,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One wish and the modules it matched."""
 
@@ -31,15 +59,16 @@ class Target:
     shapes: tuple[tuple[int, int], ...]
     """(inputs, outputs) of each module."""
     num_layers: int
-    """Layers of the network, to see whether a wish reaches all of them."""
+    """Layers of the network, or as many of them as were asked for: to see whether a wish reaches them all."""
     left_out: tuple[str, ...] = ()
     """Last parts of the names that belong to the role and cannot be adapted: their weights are read around them."""
+    num_whole: int = 0
+    """Weights of the modules, if they themselves are trained; 0 if updates are put around them."""
 
     @property
     def num_reached(self) -> int:
         """Layers in which at least one module was matched; modules outside the layers do not count."""
-        numbers = {part for module in self.modules for part in module.split(".") if part.isdigit()}
-        return len(numbers)
+        return len({layer_of(module) for module in self.modules} - {None})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,13 +78,16 @@ class Target:
     @property
     def in_words(self) -> str:
         """What was matched, such as ``attention: 64 modules (qkv_proj, o_proj) in 32 of 32 layers``."""
+        if self.num_whole:
+            return f"{self.wish}: {len(self.modules)} modules trained whole, {self.num_whole:,} weights"
         around = f"; not {', '.join(self.left_out)}, whose weights are read around them" if self.left_out else ""
         reached = f"in {self.num_reached} of {self.num_layers} layers"
         return f"{self.wish}: {len(self.modules)} modules ({', '.join(self.names)}) {reached}{around}"
 
-    def num_lora_weights(self, rank: int) -> int:
-        """Trainable weights of LoRA at `rank` over these modules."""
-        return sum(rank * (inputs + outputs) for inputs, outputs in self.shapes)
+    def only(self, is_kept: Callable[[str], bool]) -> "Target":
+        """Return this target with those of its modules that `is_kept` says yes to."""
+        kept = [pair for pair in zip(self.modules, self.shapes, strict=True) if is_kept(pair[0])]
+        return replace(self, modules=tuple(name for name, _ in kept), shapes=tuple(shape for _, shape in kept))
 
 
 def match_targets(
@@ -82,27 +114,33 @@ def match_targets(
     """
     around = read_around or {}
     wanted = [wishes] if isinstance(wishes, str) else list(wishes)
-    unmatched = [wish for wish in wanted if not _match(wish, modules)]
+    unmatched = [wish for wish in wanted if not matched(wish, modules)]
     if unmatched:
-        _refuse_read_around(kind, [wish for wish in unmatched if _match(wish, around)], where)
+        _refuse_read_around(kind, [wish for wish in unmatched if matched(wish, around)], where)
         _refuse(kind, unmatched, modules, where)
     return [
         Target(
             wish=wish,
-            modules=tuple(names := _match(wish, modules)),
+            modules=tuple(names := matched(wish, modules)),
             shapes=tuple(modules[name] for name in names),
             num_layers=num_layers,
-            left_out=tuple(dict.fromkeys(name.rsplit(".", 1)[-1] for name in _match(wish, around))),
+            left_out=tuple(dict.fromkeys(name.rsplit(".", 1)[-1] for name in matched(wish, around))),
         )
         for wish in wanted
     ]
 
 
-def _match(wish: str, modules: Mapping[str, tuple[int, int]]) -> list[str]:
+def matched(wish: str, modules: Iterable[str]) -> list[str]:
+    """Return the names among `modules` that a wish means: those of a role, or those that end in the wish."""
     if wish in ROLES:
         linear = wish == "all-linear"
         return [name for name in modules if role_of(name) == wish or (linear and role_of(name) != "embeddings")]
     return [name for name in modules if name == wish or name.endswith(f".{wish}")]
+
+
+def layer_of(module: str) -> int | None:
+    """Return the number of the layer that a module is in; None for one outside the layers, such as embeddings."""
+    return next((int(part) for part in module.split(".") if part.isdigit()), None)
 
 
 def role_of(name: str) -> str:

@@ -1,14 +1,17 @@
 """The weights of a model as the headers of its files name them: enough to find and count layers. Imports no torch."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from tunelab.models.architecture import running_kinds_in
 from tunelab.models.estimate import num_experts
 from tunelab.models.model_files import read_description
+from tunelab.models.requested_targets import Modules
 
 _MOST_HEADER_BYTES = 100 * 2**20  # what the format itself allows
 _FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes
@@ -50,6 +53,14 @@ class StoredWeights:
     """Those of `layers` that are stored (inputs, outputs), as embeddings are; the others are (outputs, inputs)."""
     dtype: str
     """As the format names it: F32, BF16, F16; the one that most weights have."""
+    sizes: Mapping[str, int]
+    """Weights of each module by full name, the output layer among them; no experts'."""
+    tied: tuple[str, ...]
+    """Embeddings and output layer, if one weight serves both; empty otherwise."""
+
+    def modules(self, *, num_layers: int) -> Modules:
+        """Return what of the model can be trained; its config tells the number of layers."""
+        return Modules(kind=self.kind, num_layers=num_layers, adaptable=self.layers, sizes=self.sizes, tied=self.tied)
 
 
 def read_headers(folder: Path) -> StoredWeights | None:
@@ -73,25 +84,50 @@ def read_headers(folder: Path) -> StoredWeights | None:
     if bool(experts) != bool(num_experts(config)):
         return None
     routers = {f"{_parent_of_experts(name)}.{router}.weight" for name in experts for router in _ROUTERS}
-    tied, kind = config.get("tie_word_embeddings", False), str(config.get("model_type") or "this model")
-    head = sum(prod(each.shape) for name, each in tensors.items() if tied and _is_head(name))
+    kind = str(config.get("model_type") or "this model")
     turned = kind in ("gpt2", "openai-gpt", "imagegpt")  # they store (inputs, outputs)
     shapes = {
         name.removesuffix(".weight"): each.shape
         for name, each in tensors.items()
         if name.endswith(".weight") and len(each.shape) == 2 and not _is_head(name) and name not in experts | routers
     }
+    sizes = _sizes({name: each for name, each in tensors.items() if name not in experts})
+    tied = _tied(sizes, shapes, config)
+    stored_twice = sum(sizes.get(head, 0) for head in tied[1:])
+    sizes.update((head, sizes[tied[0]]) for head in tied[1:])
     in_columns = frozenset(name for name in shapes if turned or _is_embedding(name))
     return StoredWeights(
         kind=kind,
-        num_weights=sum(counts.values()) - head,
+        num_weights=sum(counts.values()) - stored_twice,
         num_expert_weights=sum(prod(tensors[name].shape) for name in experts),
         layers={
             name: (rows, columns) if name in in_columns else (columns, rows) for name, (rows, columns) in shapes.items()
         },
         in_columns=in_columns,
         dtype=max(counts, key=lambda dtype: counts[dtype]),
+        sizes=sizes,
+        tied=tied,
     )
+
+
+def _sizes(tensors: Mapping[str, StoredTensor]) -> dict[str, int]:
+    sizes: Counter[str] = Counter()
+    for name, tensor in tensors.items():
+        module, _, part = name.rpartition(".")
+        if part in ("weight", "bias"):
+            sizes[module] += prod(tensor.shape)
+    return dict(sizes)
+
+
+def _tied(
+    sizes: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return embeddings and head if one weight serves both: the config says so, or no head is stored."""
+    vocabulary = config.get("vocab_size")
+    embeddings = next((name for name, shape in shapes.items() if _is_embedding(name) and shape[0] == vocabulary), "")
+    head = next(filter(_is_head, sizes), "")
+    is_tied = embeddings and (not head or config.get("tie_word_embeddings"))
+    return (embeddings, head or _HEADS[0]) if is_tied else ()
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:

@@ -32,7 +32,6 @@ FOREIGN = {
     "optim": "The optimizer is AdamW; its settings are training.adam_beta1, adam_beta2, adam_epsilon and weight_decay.",
     "report_to": "Each run writes events.jsonl; other trackers are not available yet.",
     "resume_from_checkpoint": "Resuming is asked for on the command line: tunelab train RECIPE --resume.",
-    "modules_to_save": "Whole trained modules beside an adapter are not available yet.",
     "metric_for_best_model": "The best adapter is the one with the lowest held-out loss.",
     "task_type": "There is one task: causal language modelling.",
     "push_to_hub": "Nothing is uploaded.",
@@ -91,8 +90,11 @@ def shown(value: object) -> str:
 
 def _in_words(schema: dict[str, Any]) -> str:
     if "enum" in schema:
-        *most, last = map(str, schema["enum"])
+        *most, last = ("true" if value is True else str(value) for value in schema["enum"])
         return f"{', '.join(most)} or {last}"
+    values = schema.get("additionalProperties")
+    if isinstance(values, dict) and values.get("type") in ("integer", "number"):
+        return f"a mapping to values, each {_in_words(values)}"
     words = {
         "integer": "a whole number",
         "number": "a number",

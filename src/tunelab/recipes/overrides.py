@@ -85,7 +85,7 @@ def _parsed(dotted: str, text: str, source: str) -> Any:
         value = text if NESTED.search(text) or _MERGE.search(text) else YAML(typ="safe", pure=True).load(text)
     except Exception:  # no YAML, or some over which ruamel itself stumbles
         value = text
-    if str in wanted and not (value is None or isinstance(value, str) or (tuple in wanted and isinstance(value, list))):
+    if str in wanted and not (value is None or type(value) in wanted or (tuple in wanted and isinstance(value, list))):
         value = text  # a prompt with a colon, a revision of digits only
     value = plain(value, source)
     if tuple in wanted and isinstance(value, str):

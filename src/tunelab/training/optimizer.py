@@ -1,6 +1,6 @@
 """AdamW and the course of the learning rate."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 import torch
 import transformers
@@ -8,16 +8,27 @@ import transformers
 from tunelab.training.config import TrainingConfig
 
 
-def make_optimizer(parameters: Iterable[torch.nn.Parameter], config: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW over the adapter's weights."""
+def make_optimizer(
+    weights: Mapping[str, torch.nn.Parameter], config: TrainingConfig, factors: Mapping[str, float]
+) -> torch.optim.AdamW:
+    """Return AdamW over the adapter's weights; the rate of those in `factors` is that many times the others'."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, weight in weights.items():
+        groups.setdefault(factors.get(name, 1.0), []).append(weight)
     return torch.optim.AdamW(
-        parameters,
+        [{"params": group, "factor": factor} for factor, group in groups.items()],
         lr=config.learning_rate,
         betas=(config.adam_beta1, config.adam_beta2),
         eps=config.adam_epsilon,
         weight_decay=config.weight_decay,
         fused=True,  # one pass over weights and moments instead of twelve
     )
+
+
+def set_learning_rate(optimizer: torch.optim.AdamW, rate: float) -> None:
+    """Set the learning rate of the next step; weights with a factor of their own take that multiple of it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
 
 
 def learning_rates(config: TrainingConfig, *, total_steps: int) -> Callable[[int], float]:
@@ -36,24 +47,24 @@ def learning_rates(config: TrainingConfig, *, total_steps: int) -> Callable[[int
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def optimizer_state(optimizer: torch.optim.AdamW, names: Iterable[str]) -> dict[str, torch.Tensor]:
-    """Return copies of AdamW's state as `exp_avg.<name>` and so on, in the order the parameters were given."""
-    (group,) = optimizer.param_groups
+def optimizer_state(optimizer: torch.optim.AdamW, weights: Mapping[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
+    """Return copies of AdamW's state as `exp_avg.<name>` and so on."""
     return {
         f"{moment}.{name}": optimizer.state[weight][moment].detach().cpu().clone()
-        for name, weight in zip(names, group["params"], strict=True)
+        for name, weight in weights.items()
         if weight in optimizer.state
         for moment in _MOMENTS
     }
 
 
 def restore_optimizer(
-    optimizer: torch.optim.AdamW, names: Iterable[str], saved: Callable[[str], dict[str, torch.Tensor]]
+    optimizer: torch.optim.AdamW,
+    weights: Mapping[str, torch.nn.Parameter],
+    saved: Callable[[str], dict[str, torch.Tensor]],
 ) -> None:
     """Put saved state back; `saved` gives the tensors of one moment by parameter name."""
-    (group,) = optimizer.param_groups
     moments = {moment: saved(moment) for moment in _MOMENTS}
-    for name, weight in zip(names, group["params"], strict=True):
+    for name, weight in weights.items():
         if name in moments["step"]:
             state = {moment: moments[moment][name].clone() for moment in _MOMENTS}
             optimizer.state[weight] = {

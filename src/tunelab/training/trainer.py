@@ -27,7 +27,13 @@ from tunelab.models.precision import Precision
 from tunelab.training.checkpoint import Checkpoint, TrainingProgress, save_checkpoint
 from tunelab.training.config import TrainingConfig
 from tunelab.training.forward import forest_loss
-from tunelab.training.optimizer import learning_rates, make_optimizer, optimizer_state, restore_optimizer
+from tunelab.training.optimizer import (
+    learning_rates,
+    make_optimizer,
+    optimizer_state,
+    restore_optimizer,
+    set_learning_rate,
+)
 from tunelab.training.root import run_root
 from tunelab.training.sharding import (
     OutOfMemoryElsewhereError,
@@ -59,7 +65,7 @@ class Trainer:
         self.world = world
         self.network, self.adapter, self.config, self.device = model.network, adapter, config, model.device
         self.weights = adapter.named_parameters()
-        self.optimizer = make_optimizer(self.weights.values(), config)
+        self.optimizer = make_optimizer(self.weights, config, adapter.learning_rate_factors())
         self.learning_rate = learning_rates(config, total_steps=total_steps)
         self.autocast = _autocast(precision, model.device)
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=precision == "fp16")
@@ -164,8 +170,7 @@ class Trainer:
     def _descend(self) -> tuple[float | None, float]:
         """Clip, step, clear; return the gradient's norm before clipping (None: it overflowed) and the learning rate."""
         rate = self.learning_rate(self.progress.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self.optimizer, rate)
         limit = self.config.max_grad_norm or float("inf")
         with _told_if_out_of_memory("AdamW", "Choose a smaller lora.r, or set training.gradient_checkpointing: true."):
             self.scaler.unscale_(self.optimizer)

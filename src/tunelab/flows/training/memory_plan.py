@@ -10,7 +10,7 @@ from tunelab.errors import AdapterError
 from tunelab.flows.training.plan import sharing_of
 from tunelab.models.config import BITS
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
-from tunelab.models.requested_targets import Target, match_targets, role_of
+from tunelab.models.requested_targets import Target, role_of
 from tunelab.models.weight_headers import StoredWeights, read_headers
 from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
 from tunelab.recipes import Recipe
@@ -38,7 +38,7 @@ def planned_model(
     if weights is None or sizes is None:
         return None
     try:
-        targets, unmatched, remedy = tuple(_targets(recipe, weights, sizes)), "", ""
+        targets, unmatched, remedy = tuple(recipe.adapter.targets_in(weights.modules(num_layers=sizes.layers))), "", ""
     except AdapterError as error:
         targets, unmatched, remedy = (), f"{error.where}: {error.what}", error.remedy
     divides_by_zero, divides_remedy = _zero_outputs(recipe, folder, weights, targets)
@@ -61,20 +61,10 @@ def planned_model(
     )
 
 
-def _targets(recipe: Recipe, weights: StoredWeights, sizes: Sizes) -> list[Target]:
-    return match_targets(
-        weights.layers,
-        recipe.adapter.requested_targets,
-        kind=weights.kind,
-        num_layers=sizes.layers,
-        where=f"{recipe.adapter.section}.target_modules",
-    )
-
-
 def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets: Sequence[Target]) -> tuple[str, str]:
     if not recipe.adapter.divides_by_outputs:
         return "", ""
-    modules = (module for target in targets for module in target.modules)
+    modules = (module for target in targets if not target.num_whole for module in target.modules)
     counts = count_zero_outputs(folder, weights, modules)
     return zero_outputs_in_words(counts, section=recipe.adapter.section)
 

@@ -1,0 +1,36 @@
+"""Modules of a network that are trained whole, as peft's copies of them: next to the base's own, which stay."""
+
+from collections.abc import Iterable
+
+import torch
+from peft.utils.other import ModulesToSaveWrapper
+from transformers import PreTrainedModel
+
+
+def train_in_float32(network: PreTrainedModel, names: Iterable[str]) -> None:
+    """Let the copies of these modules hold float32, whatever the base is stored in; what comes out is as the base's.
+
+    Small updates vanish in half precision.
+    """
+    for name in names:
+        copy = _copy(network.get_submodule(name))
+        dtype = copy.weight.dtype
+        copy.float()
+        if dtype != torch.float32:
+            copy.register_forward_pre_hook(_in_float32)
+            copy.register_forward_hook(lambda _module, _inputs, output, dtype=dtype: output.to(dtype))
+
+
+def tie(network: PreTrainedModel) -> None:
+    """Make the copies of embeddings and head share one weight, as those of the base do."""
+    _copy(network.get_output_embeddings()).weight = _copy(network.get_input_embeddings()).weight
+
+
+def _copy(wrapper: torch.nn.Module) -> torch.nn.Module:
+    assert isinstance(wrapper, ModulesToSaveWrapper)
+    copy: torch.nn.Module = wrapper.modules_to_save["default"]
+    return copy
+
+
+def _in_float32(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(each.float() if each.is_floating_point() else each for each in inputs)
