@@ -3,7 +3,8 @@
 import pytest
 
 from tunelab.cli.reading_line import progress_words, reading_line
-from tunelab.events import Planned, Progress
+from tunelab.cli.training_line import progress_line
+from tunelab.events import Notice, Planned, Progress
 
 
 def test_the_line_tells_size_rate_rows_and_the_time_left() -> None:
@@ -37,6 +38,33 @@ def test_a_slow_command_tells_of_itself_on_standard_error(
     printed = capsys.readouterr()
     assert [line.split("  ")[3] for line in printed.err.splitlines()] == ["10 rows", "30 rows"]
     assert printed.out == ""
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), SystemExit(1)], ids=repr)
+def test_a_screen_that_went_away_is_written_to_no_more_and_nobody_hears_of_it(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    tried: list[object] = []
+
+    class Gone:
+        is_terminal = False
+
+        def print(self, *_: object, **__: object) -> None:
+            tried.append(_)
+            raise error
+
+    monkeypatch.setattr("tunelab.cli.console.console", lambda **_: Gone())
+    monkeypatch.setattr("tunelab.cli.reading_line.console", lambda **_: Gone())
+    for limit in ("_QUIET_S", "_PLAIN_INTERVAL_S"):
+        monkeypatch.setattr(f"tunelab.cli.reading_line.{limit}", 0.0)
+    with progress_line() as training, reading_line() as reading:
+        for listener in (training, reading):
+            tried.clear()
+            listener(Planned(stage="reading", amounts={}))
+            for _ in range(3):
+                listener(Notice(code="said", text="a word"))
+                listener(Progress(stage="reading", done=1, total=0, unit="rows"))
+            assert len(tried) == 1
 
 
 def _a_console(*, stderr: bool) -> object:

@@ -51,7 +51,7 @@ class _Line:
                 self._stage, self._began, self._shown = event.stage, now, now
             if isinstance(event, Progress):
                 self._show(event, now)
-        except OSError:  # the screen went away: the work goes on
+        except (OSError, SystemExit):  # the screen went away (rich makes the second of a broken pipe): the work goes on
             self._gone = True
 
     def _show(self, event: Progress, now: float) -> None:

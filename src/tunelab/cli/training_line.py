@@ -59,7 +59,7 @@ def _while_it_lasts(listener: Listener) -> Listener:
         if not gone:
             try:
                 listener(event)
-            except OSError:
+            except (OSError, SystemExit):  # rich makes the second of a broken pipe
                 gone = True
 
     return silent_when_gone
