@@ -26,8 +26,8 @@ from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.config import RenderingConfig
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.sources import SourceConfig, locate_data, read_rows
+from tunelab.training.forest_root import run_root
 from tunelab.training.forward import forest_loss
-from tunelab.training.root import run_root
 
 HERE = Path(__file__).parent
 

@@ -22,8 +22,8 @@ from tunelab.batching.step_plan import Grove
 from tunelab.models.branching import training_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.sources.row import Origin
+from tunelab.training.forest_root import run_root
 from tunelab.training.forward import forest_loss
-from tunelab.training.root import run_root
 
 _SIZES = {
     "vocab_size": 50,

@@ -21,7 +21,7 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.adapters.lora import LayerAdapter
 from tunelab.errors import AdapterError
 from tunelab.models.estimate import sizes_in
-from tunelab.models.layers import modules_of
+from tunelab.models.network_layers import modules_of
 from tunelab.models.weight_headers import read_headers
 
 IDS = torch.tensor([[3, 7, 11, 4, 20]])

@@ -18,8 +18,8 @@ from tunelab.adapters.config import (
 from tunelab.adapters.ia3 import Ia3Config
 from tunelab.models.config import ModelConfig
 from tunelab.models.estimate import sizes_in
+from tunelab.models.layer_roles import match_targets
 from tunelab.models.load_model import load_model
-from tunelab.models.requested_targets import match_targets
 from tunelab.models.weight_headers import read_headers
 
 

@@ -18,7 +18,7 @@ from tunelab.batching.step_plan import plant_batches
 from tunelab.errors import AdapterError, MissingExtraError
 from tunelab.models.config import ModelConfig, Quantization
 from tunelab.models.load_model import load_model
-from tunelab.models.loaded import LoadedModel
+from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.quantized import num_packed
 
 IDS = torch.tensor([[3, 7, 11, 4, 20]])

@@ -10,7 +10,7 @@ from tunelab.checks.check import check
 from tunelab.checks.config import ChecksConfig
 from tunelab.checks.context import PlannedModel
 from tunelab.models.estimate import MemoryEstimate
-from tunelab.models.requested_targets import Target
+from tunelab.models.layer_roles import Target
 
 MODEL = PlannedModel(
     targets=(Target(wish="mlp", modules=("layers.0.mlp.up", "layers.1.mlp.up"), shapes=((2, 2),) * 2, num_layers=2),),

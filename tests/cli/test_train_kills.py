@@ -286,7 +286,7 @@ def test_pain_25_a_run_needs_no_screen_and_who_reads_its_files_sees_it_all(
     forker: Forker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tunelab.cli import training_line
+    from tunelab.cli import training_progress
 
     def gone(*_: object, **__: object) -> None:
         raise BrokenPipeError
@@ -298,8 +298,8 @@ def test_pain_25_a_run_needs_no_screen_and_who_reads_its_files_sees_it_all(
     assert started.wait().code == 0
     assert steps(read_events(only_run(tmp_path).events_file))[: len(seen)] == seen
 
-    with monkeypatch.context() as patch, training_line.progress_line() as listener:
-        patch.setattr(training_line, "say", gone)
+    with monkeypatch.context() as patch, training_progress.progress_line() as listener:
+        patch.setattr(training_progress, "say", gone)
         for event in read_events(only_run(tmp_path).events_file):
             listener(event)
     assert json.loads(only_run(tmp_path).events_file.read_text().splitlines()[-1])["event"] == "run_finished"

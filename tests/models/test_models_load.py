@@ -11,9 +11,9 @@ from transformers import Gemma3Config, LlavaConfig, T5Config
 from networks import tiny_network
 from tunelab.errors import ModelError
 from tunelab.models.config import ModelConfig
-from tunelab.models.layers import find_targets
 from tunelab.models.load_model import choose_dtype, empty_model, load_model, read_model_config
 from tunelab.models.locate_model import locate_model
+from tunelab.models.network_layers import find_targets
 
 CPU = torch.device("cpu")
 SMALL = {

@@ -13,9 +13,9 @@ from networks import FAMILIES
 from running_networks import RUNNING
 from tunelab.errors import AdapterError
 from tunelab.models.estimate import mlp_width, sizes_in
-from tunelab.models.layers import find_targets
+from tunelab.models.layer_roles import match_targets
 from tunelab.models.memory import sizes_of
-from tunelab.models.requested_targets import match_targets
+from tunelab.models.network_layers import find_targets
 from tunelab.models.weight_headers import read_headers
 
 _MOE = {

@@ -10,7 +10,7 @@ from networks import FAMILIES, tiny_network
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.errors import AdapterError
-from tunelab.models.layers import find_targets
+from tunelab.models.network_layers import find_targets
 from tunelab.models.weight_headers import read_headers
 from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
 

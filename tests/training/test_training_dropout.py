@@ -9,8 +9,8 @@ from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching.step_plan import Grove, plant_batches
 from tunelab.models.attention import forest_attention
+from tunelab.training.forest_root import run_root
 from tunelab.training.forward import forest_loss
-from tunelab.training.root import run_root
 
 TREE = [
     sequence([1, 2, 3], [4, 5]),

@@ -19,15 +19,15 @@ from tunelab.batching.forest import Forest
 from tunelab.batching.schedule import Schedule, evaluation_batches
 from tunelab.errors import RunError, StorageError
 from tunelab.events import AnyEvent, CheckpointSaved, EvaluationDone, EventLog, Notice, read_events
+from tunelab.models.config import Precision
 from tunelab.models.flash_forest import flash_forest
-from tunelab.models.loaded import LoadedModel
-from tunelab.models.precision import Precision
+from tunelab.models.loaded_model import LoadedModel
 from tunelab.training.checkpoint import latest_checkpoint
 from tunelab.training.config import TrainingConfig
+from tunelab.training.forest_root import Root
 from tunelab.training.forward import forest_loss
 from tunelab.training.held_out_loss import held_out_loss
 from tunelab.training.loop import Fit, fit
-from tunelab.training.root import Root
 
 _TOKENS = np.random.default_rng(0)
 DATA = [

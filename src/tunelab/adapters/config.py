@@ -18,7 +18,7 @@ from tunelab.adapters.lora_targets import (
 from tunelab.errors import AdapterError, counted
 from tunelab.models.config import Quantization
 from tunelab.models.estimate import Sizes
-from tunelab.models.requested_targets import Modules, Target, role_of
+from tunelab.models.layer_roles import Modules, Target, role_of
 from tunelab.settings import marks
 
 

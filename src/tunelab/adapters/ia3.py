@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tunelab.adapters.config import AdapterConfig, in_words
 from tunelab.models.estimate import Sizes
-from tunelab.models.requested_targets import Target, role_of
+from tunelab.models.layer_roles import Target, role_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,7 +42,7 @@ def attach(network: PreTrainedModel, config: Ia3Config, *, base_model: str, seed
     import peft
 
     from tunelab.adapters.lora import attach_layers, peft_names
-    from tunelab.models.layers import find_targets
+    from tunelab.models.network_layers import find_targets
 
     targets = find_targets(network, config.target_modules, where=f"{config.section}.target_modules")
     modules = {module for target in targets for module in target.modules}

@@ -17,8 +17,8 @@ from tunelab.adapters.lora_start import saved_as_lora, start_from_weights
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.adapters.whole_modules import tie, train_in_float32
 from tunelab.errors import AdapterError
-from tunelab.models.layers import modules_of
-from tunelab.models.requested_targets import Target
+from tunelab.models.layer_roles import Target
+from tunelab.models.network_layers import modules_of
 from tunelab.models.zero_outputs import zero_outputs_in_words
 
 

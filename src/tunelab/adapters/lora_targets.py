@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tunelab.errors import AdapterError, did_you_mean, listed
-from tunelab.models.requested_targets import Modules, Target, layer_of, matched, role_of
+from tunelab.models.layer_roles import Modules, Target, layer_of, matched, role_of
 
 
 def in_layers(targets: Sequence[Target], numbers: Collection[int], modules: Modules, *, where: str) -> list[Target]:

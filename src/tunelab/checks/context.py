@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tunelab.checks.config import ChecksConfig
 from tunelab.dataset.dataset import Dataset
 from tunelab.models.estimate import MemoryEstimate
-from tunelab.models.requested_targets import Target
+from tunelab.models.layer_roles import Target
 from tunelab.rendering.template_messages import Abilities
 
 

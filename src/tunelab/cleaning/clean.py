@@ -45,7 +45,7 @@ from tunelab.errors import RecipeError
 from tunelab.events import SILENT, EventLog, Planned, Progress
 from tunelab.files import write_json
 from tunelab.sources import Origin, Row, SourceFile
-from tunelab.sources.garbage import collector_at_rest
+from tunelab.sources.gc_pause import collector_at_rest
 
 _IN_MEMORY = 100_000
 

@@ -13,7 +13,7 @@ import typer
 
 from tunelab.cli.check_summary import STYLES, print_check
 from tunelab.cli.console import SET, console, harmless, named, say
-from tunelab.cli.reading_line import reading_line
+from tunelab.cli.reading_progress import reading_line
 from tunelab.errors import UserError
 from tunelab.events import LEFT_OUT, AnyEvent, EventLog, Found, Listener
 
@@ -143,7 +143,7 @@ class _Watch:
 
 @contextmanager
 def _watched(*, shows_findings: bool) -> Iterator[EventLog]:
-    from tunelab.sources.garbage import collector_at_rest
+    from tunelab.sources.gc_pause import collector_at_rest
 
     with collector_at_rest():
         try:

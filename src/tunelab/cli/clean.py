@@ -11,7 +11,7 @@ import typer
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cli.clean_summary import print_report
 from tunelab.cli.console import harmless, say
-from tunelab.cli.reading_line import reading_line
+from tunelab.cli.reading_progress import reading_line
 from tunelab.cli.setting_flags import SettingFlags
 from tunelab.conversations.config import ConversationConfig
 from tunelab.errors import UserError

@@ -34,7 +34,7 @@ def command(
         # What trains takes seconds to import: the check has a process, and with it a core, of its own meanwhile.
         from tunelab.cli.compare import compare_and_print
         from tunelab.cli.train import end_of
-        from tunelab.cli.training_line import progress_line
+        from tunelab.cli.training_progress import progress_line
         from tunelab.flows.train import train
     if check.returncode:
         raise typer.Exit(check.returncode)

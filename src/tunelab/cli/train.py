@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunelab.cli.console import SET, named, say, this_command
-from tunelab.cli.training_line import progress_line
+from tunelab.cli.training_progress import progress_line
 from tunelab.events import AnyEvent, EventIndex, RunFinished
 from tunelab.recipes import resolve_recipe
 from tunelab.training.join_world import join_world

@@ -14,7 +14,7 @@ from tunelab.generation.responder import Responder
 from tunelab.models.base_hashes import hash_base
 from tunelab.models.config import ModelConfig
 from tunelab.models.load_model import load_model
-from tunelab.models.loaded import LoadedModel
+from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import locate_model
 from tunelab.recipes import Recipe, resolve_recipe
 from tunelab.registry import Manifest

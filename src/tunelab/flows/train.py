@@ -14,7 +14,7 @@ import numpy as np
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.batching.config import BatchingConfig
-from tunelab.conversations.opening import common_opening
+from tunelab.conversations.common_prompt import common_opening
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
 from tunelab.errors import RunError, StorageError
@@ -36,10 +36,10 @@ from tunelab.flows.training.plan import held_out_batches
 from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
 from tunelab.flows.training.signals import stop_on_signals
 from tunelab.models.base_hashes import hash_base
+from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
-from tunelab.models.loaded import LoadedModel
+from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import locate_model, require_bitsandbytes, require_weights
-from tunelab.models.precision import choose_precision
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
 from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer

@@ -19,7 +19,7 @@ from tunelab.generation.completion import Sampling
 from tunelab.generation.next_token import NextToken
 from tunelab.models.attention import sliding_windows
 from tunelab.models.branching import network_kinds
-from tunelab.models.loaded import in_eval_mode
+from tunelab.models.loaded_model import in_eval_mode
 from tunelab.rendering.rendered import TokenIds
 
 # A pass over the network has a fixed price: shorter common beginnings are not worth a pass of their own.

@@ -12,7 +12,7 @@ from tunelab.errors import ModelError
 from tunelab.models.architecture import running_kinds
 from tunelab.models.attention import ForestLayout, forest_attention, last_layer
 from tunelab.models.flash_forest import Segment
-from tunelab.models.loaded import in_eval_mode
+from tunelab.models.loaded_model import in_eval_mode
 
 _TRUNK, _FIRST, _SECOND = 5, 6, 4  # tokens of the trial: what two rows share, then what each has alone
 _reasons: "WeakKeyDictionary[PreTrainedModel, str | None]" = WeakKeyDictionary()

@@ -9,6 +9,8 @@ from tunelab.settings import marks
 Quantization = Literal["nf4", "int8"]
 """How the weights of linear layers may be packed in memory: 4 bits of bitsandbytes' NormalFloat, or 8 of its int8."""
 BITS: dict[Quantization, int] = {"nf4": 4, "int8": 8}
+Precision = Literal["fp32", "bf16", "fp16"]
+"""What training computes in."""
 
 
 class ModelConfig(BaseModel):
@@ -24,3 +26,8 @@ class ModelConfig(BaseModel):
     """Precision of the base weights; auto is float32 on a CPU and the stored one on a GPU."""
     device_map: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the model runs; auto takes a GPU where there is one."""
+
+
+def choose_precision(*, bf16: bool, fp16: bool) -> Precision:
+    """Return the precision for the two switches of a recipe; the recipe refuses both at once."""
+    return "bf16" if bf16 else "fp16" if fp16 else "fp32"

@@ -11,11 +11,10 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCa
 
 from tunelab.errors import ModelError, counted
 from tunelab.models.architecture import other_inputs, quantized_in
-from tunelab.models.config import ModelConfig, Quantization
+from tunelab.models.config import ModelConfig, Precision, Quantization
 from tunelab.models.cpu_settings import prepare_host
-from tunelab.models.loaded import LoadedModel
+from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import require_bitsandbytes, require_weights
-from tunelab.models.precision import Precision
 from tunelab.models.quantized import quantized_by
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

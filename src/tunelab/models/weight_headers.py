@@ -10,8 +10,8 @@ from typing import Any
 
 from tunelab.models.architecture import running_kinds_in
 from tunelab.models.estimate import num_experts
+from tunelab.models.layer_roles import Modules
 from tunelab.models.model_files import read_description
-from tunelab.models.requested_targets import Modules
 
 _MOST_HEADER_BYTES = 100 * 2**20  # what the format itself allows
 _FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from tunelab.texts.recogniser import Span
+from tunelab.texts.recognisers.recogniser import Span
 
 Find = Callable[[str], list[Span]]
 

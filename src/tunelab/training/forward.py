@@ -9,8 +9,8 @@ from tunelab.batching.forest import Forest
 from tunelab.models.attention import IMPLEMENTATION, ForestLayout, last_layer
 from tunelab.models.flash_forest import Segment
 from tunelab.training.embedding import embed
+from tunelab.training.forest_root import Root
 from tunelab.training.padded_loss import rows_loss, summed_loss
-from tunelab.training.root import Root
 
 
 def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest, root: Root) -> torch.Tensor:

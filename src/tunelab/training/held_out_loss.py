@@ -10,10 +10,10 @@ from tunelab.batching.padded_rows import plant_rows
 from tunelab.batching.schedule import Batch
 from tunelab.batching.step_plan import NOTHING, plant_batches
 from tunelab.models.branching import cannot_branch, training_attention
-from tunelab.models.loaded import in_eval_mode
+from tunelab.models.loaded_model import in_eval_mode
 from tunelab.rendering.rendered import Rendered
+from tunelab.training.forest_root import run_root
 from tunelab.training.forward import forest_loss
-from tunelab.training.root import run_root
 from tunelab.training.sharding import keep_pace, spare_root
 from tunelab.training.world import ALONE, World
 

@@ -17,8 +17,8 @@ from tunelab.batching.step_plan import NOTHING, plant_step
 from tunelab.errors import RunError
 from tunelab.events import EventLog, Notice
 from tunelab.models.branching import cannot_branch
-from tunelab.models.loaded import LoadedModel
-from tunelab.models.precision import Precision
+from tunelab.models.config import Precision
+from tunelab.models.loaded_model import LoadedModel
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.checkpoint import Checkpoint
 from tunelab.training.config import TrainingConfig

@@ -23,9 +23,9 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.batching.forest import Forest
 from tunelab.batching.step_plan import Grove
 from tunelab.errors import ModelError, RunError
-from tunelab.models.loaded import LoadedModel
+from tunelab.models.loaded_model import LoadedModel
+from tunelab.training.forest_root import Root, run_root
 from tunelab.training.process_group import lost_if_it_fails
-from tunelab.training.root import Root, run_root
 from tunelab.training.world import World
 
 _CAN_GIVE_UP = hasattr(FSDPModule, "reset_iter_state")  # from torch 2.13 on

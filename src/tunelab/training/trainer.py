@@ -21,11 +21,12 @@ from tunelab.errors import RunError
 from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
 from tunelab.files import sha256_text
 from tunelab.models.branching import training_attention
+from tunelab.models.config import Precision
 from tunelab.models.cpu_settings import spare_memory
-from tunelab.models.loaded import LoadedModel
-from tunelab.models.precision import Precision
+from tunelab.models.loaded_model import LoadedModel
 from tunelab.training.checkpoint import Checkpoint, TrainingProgress, save_checkpoint
 from tunelab.training.config import TrainingConfig
+from tunelab.training.forest_root import run_root
 from tunelab.training.forward import forest_loss
 from tunelab.training.optimizer import (
     learning_rates,
@@ -34,7 +35,6 @@ from tunelab.training.optimizer import (
     restore_optimizer,
     set_learning_rate,
 )
-from tunelab.training.root import run_root
 from tunelab.training.sharding import (
     OutOfMemoryElsewhereError,
     give_up_passes,

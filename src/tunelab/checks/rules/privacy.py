@@ -13,8 +13,8 @@ from tunelab.checks.phrases import found
 from tunelab.checks.rule import rule
 from tunelab.checks.text_index import Texts, place, texts_of
 from tunelab.texts.recognisers import CANDIDATES, RECOGNISERS, Sort, find
+from tunelab.texts.recognisers.secrets import GUESSED_KINDS
 from tunelab.texts.redaction import redacted
-from tunelab.texts.secrets import GUESSED_KINDS
 
 _WHY = "What is trained can be said again: a model repeats rare strings of its training rows to whoever asks well."
 

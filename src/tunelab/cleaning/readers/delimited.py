@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from tunelab.cleaning.readers.chunks import TABLE_BYTES, read_pieces
-from tunelab.cleaning.readers.delimited_layout import Layout, Marks, find_marks, lay_out
+from tunelab.cleaning.readers.delimited_quoting import Layout, Marks, find_marks, lay_out
 from tunelab.cleaning.readers.prefetch import side_by_side
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.sources import SourceFile

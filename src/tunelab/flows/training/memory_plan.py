@@ -10,7 +10,7 @@ from tunelab.errors import AdapterError
 from tunelab.flows.training.plan import sharing_of
 from tunelab.models.config import BITS
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
-from tunelab.models.requested_targets import Target, role_of
+from tunelab.models.layer_roles import Target, role_of
 from tunelab.models.weight_headers import StoredWeights, read_headers
 from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
 from tunelab.recipes import Recipe

@@ -14,7 +14,7 @@ from tunelab.flows.check import context_of, note_on_pictures
 from tunelab.flows.training.plan import Sharing, in_amounts, make_schedule, sharing_of
 from tunelab.models.branching import cannot_branch
 from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
-from tunelab.models.loaded import LoadedModel
+from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.memory import device_memory, sizes_of
 from tunelab.models.quantized import num_packed
 from tunelab.recipes import Recipe

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Literal
 
-from tunelab.texts.personal_data import PERSONAL_DATA
-from tunelab.texts.recogniser import Recogniser, Span
-from tunelab.texts.secrets import SECRETS
+from tunelab.texts.recognisers.personal_data import PERSONAL_DATA
+from tunelab.texts.recognisers.recogniser import Recogniser, Span
+from tunelab.texts.recognisers.secrets import SECRETS
 
 Sort = Literal["personal_data", "secrets"]
 

@@ -7,7 +7,7 @@ and postal addresses are not recognised. What is left out by rule stands beside 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, ip_address
 
-from tunelab.texts.recogniser import Recogniser, whole
+from tunelab.texts.recognisers.recogniser import Recogniser, whole
 
 
 def _email(match: re.Match[str]) -> int:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from tunelab.checks.phrases import origins
 from tunelab.cli.console import console, harmless, say
-from tunelab.cli.reading_line import duration
+from tunelab.cli.reading_progress import duration
 from tunelab.errors import counted
 from tunelab.events import (
     LEFT_OUT,

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from tunelab.models.requested_targets import Modules, Target, role_of
+from tunelab.models.layer_roles import Modules, Target, role_of
 
 
 def find_targets(

@@ -6,8 +6,8 @@ from transformers import Phi3Config
 from networks import FAMILIES
 from running_networks import RUNNING
 from tunelab.errors import AdapterError
-from tunelab.models.layers import find_targets
 from tunelab.models.load_model import empty_model
+from tunelab.models.network_layers import find_targets
 
 PHI_4_MINI = Phi3Config(
     vocab_size=200064,

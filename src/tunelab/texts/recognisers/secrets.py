@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from tunelab.texts.recogniser import Recogniser, whole
+from tunelab.texts.recognisers.recogniser import Recogniser, whole
 
 
 def _token(match: re.Match[str]) -> int:

@@ -1,7 +1,7 @@
 """What all conversations begin with is known only if they agree."""
 
 from tunelab.conversations import Conversation, Message
-from tunelab.conversations.opening import common_opening
+from tunelab.conversations.common_prompt import common_opening
 from tunelab.sources.row import Origin
 
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tunelab.cli.reading_line import progress_words, reading_line
-from tunelab.cli.training_line import progress_line
+from tunelab.cli.reading_progress import progress_words, reading_line
+from tunelab.cli.training_progress import progress_line
 from tunelab.events import Notice, Planned, Progress
 
 
@@ -29,8 +29,8 @@ def test_a_slow_command_tells_of_itself_on_standard_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 3.0, 4.0, 14.0])
-    monkeypatch.setattr("tunelab.cli.reading_line.time.monotonic", lambda: next(clock))
-    monkeypatch.setattr("tunelab.cli.reading_line.console", _a_console)
+    monkeypatch.setattr("tunelab.cli.reading_progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("tunelab.cli.reading_progress.console", _a_console)
     with reading_line() as listener:
         listener(Planned(stage="cleaning", amounts={"files": 1}))
         for rows in (10, 20, 30):
@@ -54,9 +54,9 @@ def test_a_screen_that_went_away_is_written_to_no_more_and_nobody_hears_of_it(
             raise error
 
     monkeypatch.setattr("tunelab.cli.console.console", lambda **_: Gone())
-    monkeypatch.setattr("tunelab.cli.reading_line.console", lambda **_: Gone())
+    monkeypatch.setattr("tunelab.cli.reading_progress.console", lambda **_: Gone())
     for limit in ("_QUIET_S", "_PLAIN_INTERVAL_S"):
-        monkeypatch.setattr(f"tunelab.cli.reading_line.{limit}", 0.0)
+        monkeypatch.setattr(f"tunelab.cli.reading_progress.{limit}", 0.0)
     with progress_line() as training, reading_line() as reading:
         for listener in (training, reading):
             tried.clear()
