@@ -20,7 +20,7 @@ from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import LoraConfig
 from tunelab.adapters.lora import LayerAdapter
 from tunelab.errors import AdapterError
-from tunelab.models.estimate import sizes_in
+from tunelab.models.estimate import Sizes, sizes_in
 from tunelab.models.network_layers import modules_of
 from tunelab.models.weight_headers import read_headers
 
@@ -248,6 +248,20 @@ def test_what_is_trained_of_the_layers_is_what_peft_trains_of_them(settings: dic
 def test_what_selects_nothing_or_contradicts_itself_is_refused(settings: dict[str, object], told: str) -> None:
     with pytest.raises(AdapterError, match=told):
         attached("llama", **settings)
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?i)q_proj", "q{99999999999999999999}"])
+def test_a_pattern_that_peft_could_not_match_is_refused_with_the_fault(pattern: str) -> None:
+    with pytest.raises(ValueError, match="is no regular expression: "):
+        LoraConfig(rank_pattern={"k_proj": 4, pattern: 2})
+
+
+def test_layers_that_two_wishes_name_are_counted_once() -> None:
+    _, adapter = attached("llama", target_modules=("attention", "q_proj"))
+    config = LoraConfig(r=4, target_modules=("attention", "q_proj"))
+    sizes = Sizes(hidden=0, layers=0, mlp=0, vocabulary=0)  # LoRA counts from its targets alone
+    counted = config.num_trained(targets=config.targets_in(modules_of(tiny_network())), sizes=sizes, num_weights=0)
+    assert counted == sum(weight.numel() for weight in adapter.named_parameters().values())
 
 
 def test_a_whole_module_may_be_one_that_an_exclusion_spares_the_update() -> None:

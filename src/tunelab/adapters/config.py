@@ -153,8 +153,8 @@ class LoraConfig(AdapterConfig):
     def _regular_expressions(cls, patterns: dict[str, float]) -> dict[str, float]:
         for pattern in patterns:
             try:
-                re.compile(pattern)
-            except re.error as error:
+                first_pattern([pattern], "")
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(f'holds "{pattern}", which is no regular expression: {error}') from None
         return patterns
 
@@ -186,15 +186,15 @@ class LoraConfig(AdapterConfig):
 
     def num_trained(self, *, targets: Sequence[Target], sizes: Sizes, num_weights: int) -> int:
         """Return the weights of the updates and of whole modules; bias terms, which `bias` may add, do not count."""
-        total = 0
-        for target in targets:
-            total += target.num_whole
-            for module, (inputs, outputs) in zip(target.modules, target.shapes, strict=not target.num_whole):
-                total += self.rank_of(module) * (inputs + outputs) + (outputs if self.use_dora else 0)
-        return total
-
-    def _at(self, setting: str) -> str:
-        return f"{self.section}.{setting}"
+        whole = sum(target.num_whole for target in targets)
+        shapes = {
+            module: shape
+            for target in targets
+            for module, shape in zip(target.modules, target.shapes, strict=not target.num_whole)
+        }
+        updates = (self.rank_of(module) * (inputs + outputs) for module, (inputs, outputs) in shapes.items())
+        magnitudes = sum(outputs for _, outputs in shapes.values()) if self.use_dora else 0
+        return whole + sum(updates) + magnitudes
 
     def rank_of(self, module: str) -> int:
         """Return the rank of the update of a module, by its full name."""
@@ -210,6 +210,9 @@ class LoraConfig(AdapterConfig):
     def divides_by_outputs(self) -> bool:
         """True for DoRA, which divides by the norm of each output's weights."""
         return self.use_dora
+
+    def _at(self, setting: str) -> str:
+        return f"{self.section}.{setting}"
 
 
 class QloraConfig(LoraConfig):
