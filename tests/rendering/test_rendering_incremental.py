@@ -231,10 +231,13 @@ def test_a_template_that_reads_what_comes_later_proves_no_beginning_that_it_chan
     assert num_proven(template, messages) <= 1
 
 
-def test_a_template_that_stops_proves_the_beginnings_before_its_stop() -> None:
+def test_a_template_that_stops_proves_the_beginnings_before_its_stop_and_the_whole() -> None:
     source = "{% for m in messages %}{% if m.content == '3' %}{% break %}{% endif %}" + BODY + "{% endfor %}"
     messages = [{"role": "user", "content": str(n)} for n in range(6)]
-    assert num_proven(compiled(source), messages) == 3
+    assert num_proven(compiled(source), messages) == 4
+    prefixes = compiled(source).prefixes(messages)
+    assert prefixes is not None
+    assert set(prefixes.ends) == {1, 2, 3, 6}
 
 
 @pytest.mark.parametrize(

@@ -147,5 +147,8 @@ class _Plain:
         Raises:
             Exception: whatever the template raises.
         """
-        messages = self.messages[: self.places[index] + with_answer]
+        prefixes, place = self.prefixes, self.places[index] + with_answer
+        if prefixes is not None and (end := prefixes.ends.get(place)) is not None:
+            return Marked(prefixes.text.text[:end] + (prefixes.opening if add_generation_prompt else ""))
+        messages = self.messages[:place]
         return Marked(self.template.render(messages, self.tools, add_generation_prompt=add_generation_prompt))

@@ -112,7 +112,8 @@ class ChatTemplate:
             text = self._written(logged, tools, log, add_generation_prompt=True)
         except LooksAheadError:
             return None
-        return Prefixes(text=Marked(text[: log.loop_end]), opening=text[log.loop_end :], ends=log.ends)
+        ends = log.ends | {len(messages): log.loop_end}
+        return Prefixes(text=Marked(text[: log.loop_end]), opening=text[log.loop_end :], ends=ends)
 
     def _written(
         self,
