@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.config import FullConfig
 from tunelab.errors import AdapterError, counted
 from tunelab.files import write_file
@@ -69,7 +70,7 @@ class FullAdapter:
                 write_file(folder / file.name, file.read_bytes())
 
 
-def attach(network: PreTrainedModel, config: FullConfig, **_: object) -> FullAdapter:
+def attach(network: PreTrainedModel, config: FullConfig, **_: object) -> Adapter:
     """Let every weight of `network` be trained, in float32: small updates vanish in half precision."""
     frozen = None if config.train_embeddings else network.get_input_embeddings().weight
     trained = {name: weight for name, weight in network.named_parameters() if weight is not frozen}
@@ -80,7 +81,7 @@ def attach(network: PreTrainedModel, config: FullConfig, **_: object) -> FullAda
     return FullAdapter(network, base)
 
 
-def load(network: PreTrainedModel, folder: Path) -> FullAdapter:
+def load(network: PreTrainedModel, folder: Path) -> Adapter:
     """Put the weights saved in `folder` into `network`, ready to answer, in the precision of its own."""
     remedy = "Use the base model that it was trained from."
     try:

@@ -15,7 +15,7 @@ from tunelab.models.layer_roles import Target, role_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from tunelab.adapters.lora import LayerAdapter
+    from tunelab.adapters.adapter import Adapter
 
 
 class Ia3Config(AdapterConfig):
@@ -37,7 +37,7 @@ class Ia3Config(AdapterConfig):
         return sum(inputs if role_of(name) == "mlp" else outputs for name, (inputs, outputs) in pairs)
 
 
-def attach(network: PreTrainedModel, config: Ia3Config, *, base_model: str, seed: int, **_: object) -> LayerAdapter:
+def attach(network: PreTrainedModel, config: Ia3Config, *, base_model: str, seed: int, **_: object) -> Adapter:
     """Attach fresh factors, all of them 1, to `network`, in place."""
     import peft
 
@@ -52,7 +52,7 @@ def attach(network: PreTrainedModel, config: Ia3Config, *, base_model: str, seed
     return attach_layers(network, settings, targets, base_model=base_model, seed=seed, section=config.section)
 
 
-def load(network: PreTrainedModel, folder: Path) -> LayerAdapter:
+def load(network: PreTrainedModel, folder: Path) -> Adapter:
     """Attach the factors saved in `folder`, ready to answer."""
     from tunelab.adapters import lora
 

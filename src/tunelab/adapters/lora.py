@@ -11,6 +11,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.config import LoraConfig
 from tunelab.adapters.lora_linear import LoraLinear
 from tunelab.adapters.lora_start import saved_as_lora, start_from_weights
@@ -80,7 +81,7 @@ class LayerAdapter:
         write_peft_folder(folder, *saved_as_lora(self._wrapped, self._wrapped.peft_config["default"], weights))
 
 
-def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, seed: int, **_: object) -> LayerAdapter:
+def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, seed: int, **_: object) -> Adapter:
     """Attach a fresh LoRA adapter to `network`, in place; its initial weights depend on `seed` alone.
 
     Raises:
@@ -155,7 +156,7 @@ def attach_layers(
     return LayerAdapter(wrapped, biases, targets, rate_ratio=rate_ratio)
 
 
-def load(network: PreTrainedModel, folder: Path) -> LayerAdapter:
+def load(network: PreTrainedModel, folder: Path) -> Adapter:
     """Attach the adapter saved in `folder`, ready to answer."""
     biases = _biases_of(network)
     read_peft_folder(folder)  # tells in our words what peft would search the Hub for, or choke on

@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
 
+from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.config import PrefixTuningConfig
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
@@ -122,7 +123,7 @@ class Prefix:
         return flat
 
 
-def attach(network: PreTrainedModel, config: PrefixTuningConfig, *, base_model: str, seed: int, **_: object) -> Prefix:
+def attach(network: PreTrainedModel, config: PrefixTuningConfig, *, base_model: str, seed: int, **_: object) -> Adapter:
     """Return a fresh prefix for `network`.
 
     A plain prefix starts as the keys and values that the network computes for random vocabulary: normal noise, which
@@ -158,7 +159,7 @@ def attach(network: PreTrainedModel, config: PrefixTuningConfig, *, base_model: 
     return Prefix(network, encoder, shape, base_model=base_model)
 
 
-def load(network: PreTrainedModel, folder: Path) -> Prefix:
+def load(network: PreTrainedModel, folder: Path) -> Adapter:
     """Return the prefix saved in `folder`, ready to answer.
 
     Raises:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
+from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.config import SoftPromptConfig
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
@@ -80,7 +81,7 @@ class SoftPrompt:
 
 def attach(
     network: PreTrainedModel, config: SoftPromptConfig, *, init_ids: NDArray[np.int32], base_model: str, seed: int
-) -> SoftPrompt:
+) -> Adapter:
     """Return a fresh soft prompt for `network`.
 
     Args:
@@ -101,7 +102,7 @@ def attach(
     return SoftPrompt(network, vectors, base_model=base_model)
 
 
-def load(network: PreTrainedModel, folder: Path) -> SoftPrompt:
+def load(network: PreTrainedModel, folder: Path) -> Adapter:
     """Return the soft prompt saved in `folder`, ready to answer.
 
     Raises:
