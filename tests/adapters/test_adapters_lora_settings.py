@@ -181,6 +181,21 @@ def test_the_first_pattern_that_fits_gives_rank_and_scale() -> None:
     assert found["1.self_attn.k_proj"] == (4, 0.25)
 
 
+def test_a_regular_expression_is_never_run_by_pythons_engine() -> None:
+    endless = r"((\w|\.)+)+!"  # on a name of thirty letters Python tries a billion ways
+    with pytest.raises(AdapterError, match="matches no layer that is trained"):
+        attached("llama", target_modules="attention", rank_pattern={"q_proj": 2, endless: 3})
+    network, _ = attached(
+        "llama", target_modules="attention", rank_pattern={r"((\w|\.)+)+1\.self_attn.[kv]_proj": 2, "v_proj": 3}
+    )
+    ranks = {
+        name.removeprefix("model.layers."): layer.r["default"]
+        for name, layer in network.named_modules()
+        if isinstance(layer, LoraLayer)
+    }
+    assert [ranks[f"{layer}.self_attn.{name}_proj"] for layer in (0, 1) for name in "qkv"] == [4, 4, 3, 4, 2, 2]
+
+
 def names_of(family: str = "llama", **settings: object) -> set[str]:
     """Return the modules of the trained weights."""
     _, adapter = attached(family, **settings)

@@ -1,6 +1,5 @@
 """Settings of the adapters: one section of a recipe each, and what is asked of any of them. Imports no torch."""
 
-import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, ClassVar, Literal, TypeVar
@@ -15,6 +14,7 @@ from tunelab.adapters.lora_targets import (
     whole_modules,
     without,
 )
+from tunelab.conversations.safe_regex import refuse_bad_pattern
 from tunelab.errors import AdapterError, counted
 from tunelab.models.config import Quantization
 from tunelab.models.estimate import Sizes
@@ -153,9 +153,9 @@ class LoraConfig(AdapterConfig):
     def _regular_expressions(cls, patterns: dict[str, float]) -> dict[str, float]:
         for pattern in patterns:
             try:
-                first_pattern([pattern], "")
-            except (re.error, OverflowError, RecursionError) as error:
-                raise ValueError(f'holds "{pattern}", which is no regular expression: {error}') from None
+                refuse_bad_pattern(rf"(.*\.)?({pattern})$")
+            except ValueError as error:
+                raise ValueError(f'holds "{pattern}", which {error}') from None
         return patterns
 
     @field_validator("init_lora_weights")

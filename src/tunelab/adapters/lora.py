@@ -15,6 +15,7 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.config import LoraConfig
 from tunelab.adapters.lora_linear import LoraLinear
 from tunelab.adapters.lora_start import saved_as_lora, start_from_weights
+from tunelab.adapters.lora_targets import by_name
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.adapters.whole_modules import tie, train_in_float32
 from tunelab.errors import AdapterError
@@ -95,8 +96,8 @@ def attach(network: PreTrainedModel, config: LoraConfig, *, base_model: str, see
         task_type="CAUSAL_LM",
         r=config.r,
         lora_alpha=config.lora_alpha,
-        rank_pattern=config.rank_pattern,
-        alpha_pattern=config.alpha_pattern,
+        rank_pattern=by_name(config.rank_pattern, updated),
+        alpha_pattern=by_name(config.alpha_pattern, updated),
         lora_dropout=config.lora_dropout,
         bias=config.bias,
         use_rslora=config.use_rslora,

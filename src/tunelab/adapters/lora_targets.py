@@ -6,9 +6,14 @@ What would select nothing, or take back what another setting asks for, is refuse
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from typing import TypeVar
 
+from tunelab.conversations.safe_regex import first_matches
 from tunelab.errors import AdapterError, did_you_mean, listed
 from tunelab.models.layer_roles import Modules, Target, layer_of, matched, role_of
+
+_V = TypeVar("_V")
 
 
 def in_layers(targets: Sequence[Target], numbers: Collection[int], modules: Modules, *, where: str) -> list[Target]:
@@ -52,7 +57,22 @@ def first_pattern(patterns: Iterable[str], module: str) -> str | None:
 
     A name ends as PEFT sees it: ``q_proj`` and ``layers.1.self_attn.q_proj`` fit ``model.layers.1.self_attn.q_proj``.
     """
-    return next((pattern for pattern in patterns if re.match(rf"(.*\.)?({pattern})$", module)), None)
+    return next((pattern for pattern in patterns if _fits(pattern, module)), None)
+
+
+def by_name(values: Mapping[str, _V], modules: Iterable[str]) -> dict[str, _V]:
+    """Return what peft is told instead of `values` by pattern: the same for each of `modules`, by plain names alone.
+
+    peft matches by Python's engine, which can take longer than a life for a regular expression of a stranger's recipe.
+    """
+    first = {module: first_pattern(values, module) for module in modules}
+    spelled_out = {
+        re.escape(module): values[pattern]
+        for module, pattern in first.items()
+        if pattern is not None and not _is_name(pattern)
+    }
+    # One by one before names, which would take them, too.
+    return spelled_out | {pattern: value for pattern, value in values.items() if _is_name(pattern)}
 
 
 def refuse_unused(patterns: Mapping[str, object], targets: Sequence[Target], *, where: str) -> None:
@@ -114,6 +134,15 @@ def _refuse_if_empty(targets: Sequence[Target], *, where: str, why: str) -> None
     if empty := [target.wish for target in targets if not target.modules]:
         remedy = "Take it out of target_modules, or change this setting."
         raise AdapterError(f"{empty[0]} {why}", where=where, remedy=remedy)
+
+
+def _is_name(pattern: str) -> bool:
+    return re.fullmatch(r"[\w.]+", pattern) is not None
+
+
+@cache
+def _fits(pattern: str, module: str) -> bool:
+    return first_matches(rf"^((?:.*\.)?(?:{pattern}))$", [module])[0] is not None
 
 
 def _last_parts(modules: Iterable[str]) -> list[str]:
