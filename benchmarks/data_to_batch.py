@@ -267,7 +267,8 @@ def read(arguments: argparse.Namespace, name: str) -> Any:
     from tunelab.sources import SourceFile, read_rows
 
     files = [SourceFile(name=name, path=arguments.folder / name)]
-    conversations, _ = read_side(read_rows(files), DataConfig(), base=arguments.folder)
+    tokenizer = renderer(arguments).tokens.tokenizer
+    conversations, _ = read_side(read_rows(files), DataConfig(), base=arguments.folder, tokenizer=tokenizer)
     return conversations.items
 
 
