@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tunelab.cli.console import harmless, say
-from tunelab.cli.sampling_options import MinP, RepetitionPenalty, Seed, Stop, Temperature, TopK, TopP
+from tunelab.cli.setting_flags import SettingFlags
 from tunelab.errors import RunError, UserError
+from tunelab.evaluation.config import EvaluationConfig
 from tunelab.models.locate_model import EMBEDDED_MODELS
 from tunelab.workspace import find_workspace
 
@@ -21,18 +22,20 @@ if TYPE_CHECKING:
 _HELP = "/reset forgets the conversation, /quit ends (so does Ctrl+D), Ctrl+C breaks a reply off."
 
 
+FLAGS = SettingFlags(EvaluationConfig, section="evaluation", without=("num_examples", "max_new_tokens"))
+
+
+@FLAGS.added_to
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
     prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", hidden=True)] = None,
+    *,
     base: Annotated[bool, typer.Option("--base", help="Talk to the base model, without the adapter.")] = False,
-    temperature: Temperature = None,
-    top_p: TopP = None,
-    top_k: TopK = None,
-    min_p: MinP = None,
-    repetition_penalty: RepetitionPenalty = None,
-    stop: Stop = None,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of sampled replies. Default: the recipe's training.seed.")
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest reply, in tokens.")] = 512,
+    **settings: Any,
 ) -> None:
     """Talk to a tuned model, or to its base, with the template and system prompt it was trained with.
 
@@ -40,6 +43,7 @@ def command(
     model, or nano, the embedded one. PROMPT is answered, and the command ends; without it, the question comes from a
     pipe or the keyboard.
     """
+    given = FLAGS.read(EvaluationConfig, settings).model_dump(exclude_unset=True)
     found = _find(model)
     if prompt is None and not sys.stdin.isatty():
         prompt = sys.stdin.read()
@@ -47,18 +51,7 @@ def command(
         raise UserError("there is nothing to answer", where="prompt", expected="some text")
     from tunelab.flows.chat import open_chat  # brings torch: not before the arguments are known to be good
 
-    chat = open_chat(
-        found,
-        base=base,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        stop_strings=stop or None,
-        seed=seed,
-        max_new_tokens=max_new_tokens,
-    )
+    chat = open_chat(found, base=base, seed=seed, max_new_tokens=max_new_tokens, **given)
     if prompt is not None:
         _print_reply(chat, prompt)
     else:

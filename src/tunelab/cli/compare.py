@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunelab.cli.console import console, harmless, named, print_table, say
-from tunelab.cli.sampling_options import MinP, RepetitionPenalty, Seed, Stop, Temperature, TopK, TopP
+from tunelab.cli.setting_flags import SettingFlags
 from tunelab.errors import counted
+from tunelab.evaluation.config import EvaluationConfig
 from tunelab.events import AnyEvent, EventLog, Listener, Progress
 from tunelab.workspace import find_workspace
 
@@ -22,47 +23,27 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 600
 
 
+FLAGS = SettingFlags(EvaluationConfig, section="evaluation")
+
+
+@FLAGS.added_to
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", hidden=True)],
-    num_examples: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Rows to answer; default: the recipe's evaluation.num_examples."),
-    ] = None,
-    temperature: Temperature = None,
-    top_p: TopP = None,
-    top_k: TopK = None,
-    min_p: MinP = None,
-    repetition_penalty: RepetitionPenalty = None,
-    stop: Stop = None,
-    seed: Seed = None,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Longest answer, in tokens; default: the recipe's evaluation.max_new_tokens."
-        ),
+    *,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of sampled answers. Default: the recipe's training.seed.")
     ] = None,
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare on the rows of this file.")] = None,
     show: Annotated[int, typer.Option(min=0, metavar="N", help="Answers shown side by side.")] = 3,
+    **settings: Any,
 ) -> None:
     """Compare base and tuned model on the same held-out rows; write report.json and report.html into the run.
 
     RUN is a run's id, the beginning of one, its folder, or the word latest.
     """
+    given = FLAGS.read(EvaluationConfig, settings).model_dump(exclude_unset=True)
     found = find_workspace(Path.cwd()).find_run(run)
-    compare_and_print(
-        found,
-        show=show,
-        file=file,
-        num_examples=num_examples,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        stop_strings=stop or None,
-        seed=seed,
-        max_new_tokens=max_new_tokens,
-    )
+    compare_and_print(found, show=show, file=file, seed=seed, **given)
 
 
 def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settings: Any) -> Report:

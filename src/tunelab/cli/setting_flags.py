@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -22,11 +22,20 @@ Config = TypeVar("Config", bound="BaseModel")
 
 
 class SettingFlags:
-    """The flags of some configs: those of their settings that are marked with one."""
+    """The flags of some configs: those of their settings that are marked with one.
 
-    def __init__(self, *configs: type[BaseModel]) -> None:
+    Args:
+        configs: the classes.
+        section: that of the recipe whose values they replace; a flag that is not given is None then.
+        without: settings whose flags the command does not take, or declares itself.
+    """
+
+    def __init__(self, *configs: type[BaseModel], section: str = "", without: Collection[str] = ()) -> None:
         every = {name: field for config in configs for name, field in config.model_fields.items()}
-        self._fields = {name: field for name, field in every.items() if "flag" in marks_of(field)}
+        self._fields = {
+            name: field for name, field in every.items() if "flag" in marks_of(field) and name not in without
+        }
+        self._section = section
 
     def added_to(self, command: Command) -> Command:
         """Return a command that takes these flags, too, as keyword arguments called like the settings.
@@ -55,7 +64,7 @@ class SettingFlags:
         except ValidationError as error:
             first = error.errors()[0]
             flag = self.flag_of(str(first["loc"][0]))
-            expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            expected = re.sub(r"^(Input should be |String should have |Value error, )", "", first["msg"])
             expected = expected.replace("'keep', ", "").replace("'", "")
             shown = json.dumps(first["input"], ensure_ascii=False)
             if expected.startswith(("is no", "is a", "names")):  # a clause of its own
@@ -82,14 +91,17 @@ class SettingFlags:
         flag, _, metavar = marks_of(field)["flag"].partition(" ")
         (kind,) = kinds_of(field.annotation) - {type(None)}
         repeats = kind in (tuple, dict)
+        default = None if repeats or self._section else field.default
+        recipes = f" Default: the recipe's {self._section}.{name}." if self._section else ""
         option = typer.Option(
-            None if repeats else field.default,
+            default,
             flag,
             metavar=metavar or None,
-            help=self._named_in_text(meaning_of(field)) + " Repeatable." * repeats,
+            help=self._named_in_text(meaning_of(field)) + " Repeatable." * repeats + recipes,
             min=next((limit.ge for limit in field.metadata if hasattr(limit, "ge")), None),
+            max=next((limit.le for limit in field.metadata if hasattr(limit, "le")), None),
         )
-        annotation = list[str] | None if repeats else kind if field.default is not None else kind | None
+        annotation = list[str] | None if repeats else kind if default is not None else kind | None
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=annotation)
 
 

@@ -18,21 +18,25 @@ class EvaluationConfig(BaseModel):
     """Compare base and tuned model when training ends, as `tunelab compare` does."""
     compare_file: str | None = None
     """Rows to compare on, e.g. {query, response} lines; null takes the held-out rows."""
-    num_examples: int = Field(100, ge=1, json_schema_extra=marks(unit="rows"))
+    num_examples: int = Field(100, ge=1, json_schema_extra=marks(unit="rows", flag="--num-examples N"))
     """At most this many rows are answered."""
-    max_new_tokens: int = Field(128, ge=1, json_schema_extra=marks(scale="log", unit="tokens"))
+    max_new_tokens: int = Field(
+        128, ge=1, json_schema_extra=marks(scale="log", unit="tokens", flag="--max-new-tokens N")
+    )
     """Longest answer, in tokens."""
-    temperature: float = Field(0.0, ge=0, le=2)
+    temperature: float = Field(0.0, ge=0, le=2, json_schema_extra=marks(flag="--temperature NUMBER"))
     """0 answers greedily; above, answers are sampled by seed."""
-    top_p: float = Field(1.0, ge=0, le=1)
+    top_p: float = Field(1.0, ge=0, le=1, json_schema_extra=marks(flag="--top-p NUMBER"))
     """Sample from the fewest tokens whose probabilities reach this sum; 1 leaves all."""
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(0, ge=0, json_schema_extra=marks(flag="--top-k N"))
     """Sample from this many of the most likely tokens; 0 leaves all."""
-    min_p: float = Field(0.0, ge=0, le=1)
+    min_p: float = Field(0.0, ge=0, le=1, json_schema_extra=marks(flag="--min-p NUMBER"))
     """Sample from tokens at least this share as likely as the likeliest; 0 leaves all."""
-    repetition_penalty: float = Field(1.0, gt=0)
+    repetition_penalty: float = Field(1.0, gt=0, json_schema_extra=marks(flag="--repetition-penalty NUMBER"))
     """Above 1, tokens of the prompt and of the answer so far become less likely."""
-    stop_strings: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    stop_strings: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), json_schema_extra=marks(flag="--stop TEXT")
+    )
     """An answer ends before the first of these texts."""
 
     def changed(self, **settings: object) -> "EvaluationConfig":
