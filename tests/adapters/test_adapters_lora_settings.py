@@ -323,6 +323,22 @@ def test_whole_modules_over_a_base_in_half_precision_are_trained_in_float32(tmp_
         assert torch.equal(network(IDS).logits, base)
 
 
+def test_small_steps_of_whole_modules_over_a_base_in_half_precision_are_there_once_loaded(tmp_path: Path) -> None:
+    network, adapter = attached("llama", modules_to_save=("embed_tokens", "lm_head", "norm"), dtype=torch.bfloat16)
+    trained = {name: weight for name, weight in adapter.named_parameters().items() if "modules_to_save" in name}
+    for weight in trained.values():
+        weight.data *= 1.001  # less than a step of bfloat16
+    adapter.save(tmp_path)
+    again = tiny_network(dtype=torch.bfloat16)
+    loaded = load_adapter(again, tmp_path, base_model="tiny")
+    weights = loaded.named_parameters()
+    assert len(trained) == 3
+    assert all(torch.equal(weights[name], weight) for name, weight in trained.items())
+    assert torch.equal(again(IDS).logits, network(IDS).logits)
+    with loaded.disabled():
+        assert torch.equal(again(IDS).logits, tiny_network(dtype=torch.bfloat16)(IDS).logits)
+
+
 @pytest.mark.parametrize("method", ["pissa", "olora"])
 @pytest.mark.parametrize("use_rslora", [False, True])
 def test_updates_start_where_those_of_peft_do_and_give_what_theirs_give(method: str, use_rslora: bool) -> None:

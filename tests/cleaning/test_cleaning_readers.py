@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cleaned_files import chat, clean, counts, rejected, write_rows
+from cleaned_files import chat, clean, counts, kept, rejected, write_rows
 from tunelab.cleaning.readers import chunks
 from tunelab.cleaning.readers.read_batches import OtherWayError, find_way, first_rows, read_batches
 from tunelab.errors import DataError
@@ -128,6 +128,19 @@ def test_json_lines_are_read_as_sources_read_them(
     path = tmp_path / "f.jsonl"
     path.write_bytes("".join(line + end for line in [*head, *tail]).encode())
     assert as_batches(path) == as_sources(path)
+
+
+@pytest.mark.parametrize("filled", ["of texts", "of messages"])
+def test_two_rows_on_a_line_before_a_blank_one_shift_no_row(tmp_path: Path, filled: str) -> None:
+    answers = {"q1": "a", "q2": "b", "q3": "c", "q4": "", "q5": "e"}
+    rows = [chat(*each) if filled == "of messages" else dict(zip("qa", each, strict=True)) for each in answers.items()]
+    lines = [json.dumps(row) for row in rows]
+    lines[1] += json.dumps(rows[0])  # as when files are joined of which one does not end its last line
+    path = tmp_path / "f.jsonl"
+    path.write_text("\n".join(lines) + "\n\n")
+    clean(path, drop_blank=True)
+    assert kept(tmp_path / "out.jsonl") == [rows[0], rows[2], rows[4]]
+    assert [each["where"] for each in rejected(tmp_path)] == ["f.jsonl:2", "f.jsonl:4"]
 
 
 @MANY

@@ -87,6 +87,13 @@ def test_a_torn_line_is_left_out_at_the_end_and_later_in_the_middle(file: Path, 
     assert [event.step for event in index.news(len(whole))[0] if isinstance(event, StepDone)] == [3]
 
 
+def test_a_line_with_a_byte_that_is_no_text_is_left_out(file: Path) -> None:
+    write(file, step(1), Notice(code="about", text="here"), step(2))
+    file.write_bytes(file.read_bytes().replace(b"here", b"h\xff"))
+    assert numbers(EventIndex(file)) == [1, 2]
+    assert len(EventIndex(file)) == 2
+
+
 def test_a_line_that_is_still_being_written_is_read_once_it_is_whole(file: Path) -> None:
     write(file, step(1), step(2))
     whole = file.read_bytes()

@@ -147,6 +147,12 @@ def test_an_impossible_value_is_refused_with_its_line_and_its_range(tmp_path: Pa
     assert expected in message
 
 
+def test_a_scale_of_some_layers_is_a_number_with_an_end(tmp_path: Path) -> None:
+    message = _refusal(_recipe(tmp_path, "lora:\n  alpha_pattern: {q_proj: .inf}\n"))
+    assert "lora.alpha_pattern is " in message
+    assert "each a number of more than 0" in message
+
+
 @pytest.mark.parametrize(
     ("text", "line", "expected"),
     [
@@ -204,6 +210,7 @@ def test_no_word_on_a_foreign_key_hides_a_setting_and_each_setting_it_names_exis
         (b"data:\n  max_length: !!python/object:os.system x\n", ":2: a value tagged"),
         (b"data:\n  train_files: [[a]]\n", ":2: a list stands here"),
         (b"data: 3\n", "the section data holds 3"),
+        (b"data:\n  cleaning: 3\n", ":2: the section data.cleaning holds 3; expected settings such as text_fields:"),
         (
             b"model: nano\ndata:\n  train_files: a\n",
             ':1: the section model holds "nano"; expected settings such as base_model:',

@@ -41,8 +41,8 @@ def test_a_manifest_of_before_the_hashes_reads_back(tmp_path: Path) -> None:
 
 def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
     file = tmp_path / "manifest.json"
-    for text in ("{", "{}", '{"base_model": 3}'):
-        file.write_text(text)
+    for content in (b"{", b"{}", b'{"base_model": 3}', b'{"base_model": "\xff"}'):
+        file.write_bytes(content)
         with pytest.raises(RunError, match="manifest is damaged"):
             read_manifest(file)
 

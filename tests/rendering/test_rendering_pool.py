@@ -136,6 +136,25 @@ def test_a_process_that_is_killed_at_work_leaves_its_work_to_this_one(
     assert watched.num_taken == 3
 
 
+def test_nothing_is_submitted_while_the_executor_tells_of_a_process_that_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer = renderer_of(tmp_path)
+    watched = Watched(monkeypatch, 1)
+    monkeypatch.setattr(pool, "_rendered", dies_at_the_fourth)
+    broken: list[object] = []
+    submit = futures.ProcessPoolExecutor.submit
+
+    def submitting(it: Any, *args: Any) -> Any:
+        broken.append(it._broken)
+        return submit(it, *args)
+
+    monkeypatch.setattr(futures.ProcessPoolExecutor, "submit", submitting)
+    told(rows(), renderer, on_done=watched.wait)
+    assert len(broken) > 3
+    assert not any(broken)
+
+
 def test_a_process_that_reads_other_files_renders_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     renderer = renderer_of(tmp_path)
     alone = told(rows(), renderer)

@@ -113,7 +113,7 @@ class LoraConfig(AdapterConfig):
         description="Ranks of some layers: a name, or a regular expression for the end of one -> rank. The first that "
         "fits a layer counts.",
     )
-    alpha_pattern: dict[str, Annotated[float, Field(gt=0)]] = Field(
+    alpha_pattern: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=dict, description="lora_alpha of some layers, by the same patterns."
     )
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the input of the update.")

@@ -17,7 +17,7 @@ from tunelab.adapters.lora_linear import LoraLinear
 from tunelab.adapters.lora_start import saved_as_lora, start_from_weights
 from tunelab.adapters.lora_targets import by_name
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
-from tunelab.adapters.whole_modules import tie, train_in_float32
+from tunelab.adapters.whole_modules import load_in_float32, tie, train_in_float32
 from tunelab.errors import AdapterError
 from tunelab.models.layer_roles import Target
 from tunelab.models.network_layers import modules_of
@@ -160,7 +160,7 @@ def attach_layers(
 def load(network: PreTrainedModel, folder: Path) -> Adapter:
     """Attach the adapter saved in `folder`, ready to answer."""
     biases = _biases_of(network)
-    read_peft_folder(folder)  # tells in our words what peft would search the Hub for, or choke on
+    _, saved = read_peft_folder(folder)  # tells in our words what peft would search the Hub for, or choke on
     try:
         with quiet_peft():
             wrapped = peft.PeftModel.from_pretrained(network, str(folder), is_trainable=True, use_safetensors=True)
@@ -170,6 +170,7 @@ def load(network: PreTrainedModel, folder: Path) -> Adapter:
         raise AdapterError(
             f"the adapter does not fit this base model: {first_line}", where=str(folder), remedy=remedy
         ) from error
+    load_in_float32(network, saved)
     wrapped.eval()
     return LayerAdapter(wrapped, biases)
 

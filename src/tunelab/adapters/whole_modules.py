@@ -1,6 +1,6 @@
 """Modules of a network that are trained whole, as peft's copies of them: next to the base's own, which stay."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from peft.utils.other import ModulesToSaveWrapper
@@ -19,6 +19,22 @@ def train_in_float32(network: PreTrainedModel, names: Iterable[str]) -> None:
         if dtype != torch.float32:
             copy.register_forward_pre_hook(_in_float32)
             copy.register_forward_hook(lambda _module, _inputs, output, dtype=dtype: output.to(dtype))
+
+
+def load_in_float32(network: PreTrainedModel, saved: Mapping[str, torch.Tensor]) -> None:
+    """Let the copies that were trained so hold what was `saved` of them: in the base's precision it would be rounded.
+
+    Those of a kind that is never trained here, with modules inside, stay as peft loads them.
+    """
+    states = {}
+    for name, module in network.named_modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            keys = {key: f"base_model.model.{name}.{key}" for key in _copy(module).state_dict()}
+            states[name] = {key: saved[full] for key, full in keys.items() if full in saved}
+    states = {name: state for name, state in states.items() if "weight" in state}
+    train_in_float32(network, states)
+    for name, state in states.items():
+        _copy(network.get_submodule(name)).load_state_dict(state, strict=False)
 
 
 def tie(network: PreTrainedModel) -> None:

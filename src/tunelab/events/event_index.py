@@ -134,5 +134,5 @@ def _events_at(file: BinaryIO, starts: Iterable[int]) -> Iterator[tuple[int, Any
 def _decoded(line: bytes) -> AnyEvent | None:
     try:
         return _decoder.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -54,7 +54,7 @@ def read_manifest(file: Path) -> Manifest:
     """
     try:
         return msgspec.json.decode(file.read_bytes(), type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RunError(f"the manifest is damaged ({error})", where=str(file), remedy="Train again.") from error
 
 

@@ -210,7 +210,8 @@ def _values(piece: Piece, records: list[str]) -> list[object]:
     """Return what the fast parser makes of each line; None where it makes nothing of it."""
     try:
         values: list[object] = _DECODER.decode_lines(piece.text)
-        if len(values) == len(records):
+        # It takes two values of one line, or one of two lines: only from brace to brace is a line surely one object.
+        if len(values) == len(records) and all(record[:1] == "{" and record[-1:] == "}" for record in records):
             return values
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
         pass

@@ -23,8 +23,8 @@ def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Lay
         with faults.noted():
             check_key(entry.dotted, entry.where)
             if entry.dotted in SECTIONS and entry.value not in (None, {}):
-                what = f"the section {entry.key} holds {shown(entry.value)}"
-                first = next(iter(SECTIONS[entry.key].model_fields))
+                what = f"the section {entry.dotted} holds {shown(entry.value)}"
+                first = next(iter(SECTIONS[entry.dotted].model_fields))
                 expected = f"settings such as {first}:, indented below it"
                 raise RecipeError(what, where=entry.where, expected=expected)
             layer[entry.dotted] = Setting(value=entry.value, source=entry.where)

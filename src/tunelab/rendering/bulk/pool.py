@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import get_context, parent_process, resource_tracker
@@ -96,6 +96,8 @@ class Helpers:
 
     def _submit_next(self, done: "Future[bytes] | None" = None) -> None:
         """Submit the next group; few at a time, as what was submitted cannot be taken back."""
+        if done is not None and isinstance(done.exception(), BrokenExecutor):
+            return  # told under the executor's lock from Python 3.12 on: one more call would wait for it for ever
         with self._lock:
             number = self._back - 1
             if number < self._front or self._executor is None:
