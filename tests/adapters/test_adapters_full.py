@@ -110,3 +110,23 @@ def test_a_folder_that_does_not_fit_is_told(damage: str, tmp_path: Path) -> None
         save_file(tensors, weights, metadata={"format": "pt"})
     with pytest.raises(AdapterError, match=r"the trained model (does not load|lacks 1 tensor|lacks \d+ tensors)"):
         load_adapter(network, tmp_path, base_model="tiny")
+
+
+def test_an_interrupted_switch_to_the_base_leaves_the_trained_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = tiny_network("llama")
+    adapter = moved(network)
+    trained = logits(network)
+    real, calls = torch.Tensor.cpu, iter(range(5))
+
+    def interrupted(tensor: torch.Tensor) -> torch.Tensor:
+        if next(calls, None) == 4:
+            raise KeyboardInterrupt
+        return real(tensor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "cpu", interrupted)
+        with pytest.raises(KeyboardInterrupt), adapter.disabled():
+            pass
+    assert torch.equal(logits(network), trained)

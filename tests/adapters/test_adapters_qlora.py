@@ -16,10 +16,12 @@ from tunelab.adapters.config import QloraConfig
 from tunelab.adapters.lora import quiet_peft
 from tunelab.batching.step_plan import plant_batches
 from tunelab.errors import AdapterError, MissingExtraError
+from tunelab.models.branching import cannot_branch
 from tunelab.models.config import ModelConfig, Quantization
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.quantized import num_packed
+from tunelab.starter import NANO_FOLDER
 
 IDS = torch.tensor([[3, 7, 11, 4, 20]])
 KINDS: tuple[Quantization, ...] = ("nf4", "int8")
@@ -128,3 +130,8 @@ def test_without_bitsandbytes_the_pip_line_is_told(folder: Path, monkeypatch: py
     with pytest.raises(MissingExtraError, match=r'needs bitsandbytes.*pip install "tunelab\[qlora\]"'):
         packed(folder, "nf4")
     packed(folder, None)
+
+
+@pytest.mark.parametrize("quantization", KINDS)
+def test_a_packed_base_still_branches_though_int8_rounds_by_what_runs_together(quantization: Quantization) -> None:
+    assert cannot_branch(load_model(NANO_FOLDER, ModelConfig(), quantization=quantization).network) is None

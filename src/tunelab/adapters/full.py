@@ -24,9 +24,12 @@ class FullAdapter:
     num_virtual_tokens = 0
     num_prefix_positions = 0
 
-    def __init__(self, network: PreTrainedModel, base: dict[str, torch.Tensor]) -> None:
-        self._network, self._waiting = network, base
-        self.description = (f"all weights of {len(base)} tensors, in float32; the base's are kept, to switch back to",)
+    def __init__(self, network: PreTrainedModel, waiting: dict[str, torch.Tensor], *, holds_base: bool = False) -> None:
+        self._network, self._waiting = network, waiting
+        self._of_base = set(waiting) if holds_base else set()
+        """Names of the weights that are the base's in the network at this moment."""
+        kept = "in float32; the base's are kept, to switch back to"
+        self.description = (f"all weights of {len(waiting)} tensors, {kept}",)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name, sorted."""
@@ -48,17 +51,22 @@ class FullAdapter:
     @contextmanager
     def disabled(self) -> Iterator[None]:
         """Let the network answer as the base model within the context."""
-        self.exchange()
         try:
+            self.hold(base=True)
             yield
         finally:
-            self.exchange()
+            self.hold(base=False)
 
-    def exchange(self) -> None:
-        """Put the weights that wait in main memory into the network, and let those that it held wait."""
+    def hold(self, *, base: bool) -> None:
+        """Put the base's weights into the network or the trained ones; the others wait in main memory.
+
+        Interrupted, as by Ctrl+C, it goes on where it was when it is next called.
+        """
         for name, weight in self.named_parameters().items():
-            held = weight.data.cpu()
-            weight.data, self._waiting[name] = self._waiting[name].to(weight), held
+            if (name in self._of_base) != base:
+                held, waiting = weight.data.cpu(), self._waiting[name].to(weight)
+                weight.data, self._waiting[name] = waiting, held
+                self._of_base ^= {name}
 
     def save(self, folder: Path) -> None:
         """Write a model folder that transformers loads, with the tokenizer of the base, into an existing folder."""
@@ -101,6 +109,7 @@ def load(network: PreTrainedModel, folder: Path) -> Adapter:
     if missing := sorted(found["missing_keys"]):
         what = f"the trained model lacks {counted(len(missing), 'tensor')}, the first of them {missing[0]}"
         raise AdapterError(what, where=str(folder), remedy=remedy)
-    adapter = FullAdapter(network, {name: weight.data for name, weight in trained.named_parameters()})
-    adapter.exchange()
+    weights = {name: weight.data for name, weight in trained.named_parameters()}
+    adapter = FullAdapter(network, weights, holds_base=True)
+    adapter.hold(base=False)
     return adapter

@@ -11,7 +11,6 @@ BASE_MODEL = "base_model"
 """As the tokenizer: that of the recipe's own base model."""
 Characters = Annotated[int, Field(ge=0)]
 Treatment = Literal["keep", "report", "redact", "drop"]
-Form = Literal["NFC", "NFKC"]
 Same = Literal["row", "prompt"]
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import RLock, Thread
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +45,7 @@ class EventLog:
         self.path = path
         self._tellers = [_Teller(listener, most_waiting) for listener in listeners]
         self._patience_s = patience_s
+        self._one_at_a_time = RLock()
 
     @property
     def has_listeners(self) -> bool:
@@ -69,14 +70,15 @@ class EventLog:
 
     def emit(self, event: AnyEvent) -> None:
         """Write one event with the present time, and tell the listeners of it; `Progress` is only told."""
-        event = msgspec.structs.replace(event, time=time.time())
-        if not isinstance(event, Progress):
-            self._write(event)
-        for teller in self._tellers:
-            teller.tell(event)
-        for teller in self._tellers:
-            if told := teller.new_fault():
-                self.emit(Notice(code="listener_failed", text=told, level="warning"))
+        with self._one_at_a_time:
+            event = msgspec.structs.replace(event, time=time.time())
+            if not isinstance(event, Progress):
+                self._write(event)
+            for teller in self._tellers:
+                teller.tell(event)
+            for teller in self._tellers:
+                if told := teller.new_fault():
+                    self.emit(Notice(code="listener_failed", text=told, level="warning"))
 
     def _write(self, event: AnyEvent) -> None:
         """Append a line; a torn last line of an earlier process is closed first."""

@@ -171,7 +171,9 @@ def _train(
         manifest = _manifest(recipe, folder, renderer, data)
         fingerprint = manifest.fingerprint
         older = _older_fingerprint(run, folder, manifest) if run.exists else ""
-        checkpoint = latest_checkpoint(run.checkpoints, fingerprint=fingerprint, older=older)
+        checkpoint = latest_checkpoint(
+            run.checkpoints, fingerprint=fingerprint, older=older, on_damaged=partial(_tell_damaged, events)
+        )
     resumed_from = checkpoint.progress.step if checkpoint else 0
     batching = agree(world, fingerprint, batching_that_fits(recipe, model, adapter, events, world.num_on(model.device)))
     announce_processes(world, schedule, events, fsdp=recipe.training.fsdp)
@@ -214,6 +216,11 @@ def _find(workspace: Workspace, file: Path | None, recipe: Recipe, output_dir: P
         )
         raise RunError("there is no run of exactly this recipe to resume", where=str(workspace.path), remedy=remedy)
     return run
+
+
+def _tell_damaged(events: EventLog, path: Path) -> None:
+    text = f"the checkpoint {path.name} is damaged and left out: the run goes on from an earlier one, or anew"
+    events.emit(Notice(code="checkpoint_damaged", text=text, level="warning"))
 
 
 def _has_begun(run: Run) -> bool:

@@ -139,4 +139,7 @@ def _difference(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def _tolerance(network: PreTrainedModel) -> float:
+    if getattr(network, "is_loaded_in_8bit", False):
+        # int8 picks the columns that it leaves unrounded from all tokens of a call: on `nano` outputs differ by 2 %.
+        return 0.1
     return math.pow(torch.finfo(network.dtype).eps, 2 / 3)  # a third of the digits may be lost on the way

@@ -55,7 +55,8 @@ def read_manifest(file: Path) -> Manifest:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"the manifest is damaged ({error})", where=str(file), remedy="Train again.") from error
+        remedy = "Delete it and go on with tunelab train RECIPE --resume, which writes it again."
+        raise RunError(f"the manifest is damaged ({error})", where=str(file), remedy=remedy) from error
 
 
 def write_manifest(file: Path, manifest: Manifest) -> None:

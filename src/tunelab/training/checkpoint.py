@@ -6,7 +6,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -76,12 +76,15 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     return path
 
 
-def latest_checkpoint(folder: Path, *, fingerprint: str, older: str = "") -> Checkpoint | None:
+def latest_checkpoint(
+    folder: Path, *, fingerprint: str, older: str = "", on_damaged: Callable[[Path], None] = lambda path: None
+) -> Checkpoint | None:
     """Return the newest whole checkpoint below `folder`, or None; sweep what a crash left half done.
 
     Args:
         fingerprint: what a checkpoint of the run has.
         older: what it has if an older tunelab saved it.
+        on_damaged: told of each newer one that is not whole.
 
     Raises:
         RunError: the checkpoint belongs to other data or another recipe.
@@ -92,6 +95,7 @@ def latest_checkpoint(folder: Path, *, fingerprint: str, older: str = "") -> Che
     for path in reversed(_folders(folder)):
         checkpoint = _read(path)
         if checkpoint is None:
+            on_damaged(path)
             continue
         if checkpoint.fingerprint not in (fingerprint, older):
             remedy = "Undo the change to resume, or start a new run without --resume."

@@ -172,10 +172,8 @@ class Trainer:
         rate = self.learning_rate(self.progress.step)
         set_learning_rate(self.optimizer, rate)
         limit = self.config.max_grad_norm or float("inf")
-        with _told_if_out_of_memory(
-            "AdamW",
-            "Train fewer weights (lora instead of full, a smaller lora.r), or set training.gradient_checkpointing: true.",
-        ):
+        remedy = "Train fewer weights (lora for full, a smaller lora.r), or set training.gradient_checkpointing: true."
+        with _told_if_out_of_memory("AdamW", remedy):
             self.scaler.unscale_(self.optimizer)
             norm = float(torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit))
             if not self.scaler.is_enabled():  # the scaler leaves out such a step by itself
