@@ -253,6 +253,19 @@ def test_a_run_is_resumed_by_its_recipe_with_its_folder_named_as_output_dir(
     assert next(event.step for event in told if isinstance(event, StepDone)) == 7
 
 
+def test_a_damaged_checkpoint_is_told_of_before_the_run_goes_on_from_an_earlier_one_or_anew(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = broken_off(write_task(tmp_path, tiny_model), monkeypatch)
+    saved = sorted(run.checkpoints.iterdir())
+    for folder in saved:
+        (folder / "state.safetensors").write_bytes(b"cut")
+    _, told = trained(run.recipe_file, resume=True)
+    warnings = [event.text for event in told if isinstance(event, Notice) and event.code == "checkpoint_damaged"]
+    assert [text.split()[2] for text in warnings] == [folder.name for folder in reversed(saved)]
+    assert next(event.step for event in told if isinstance(event, StepDone)) == 1
+
+
 def test_a_run_that_an_older_tunelab_began_is_resumed_to_the_same_bytes(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
