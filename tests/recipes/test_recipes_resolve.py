@@ -109,6 +109,15 @@ def test_a_projection_that_is_switched_off_has_no_width_and_is_said_so(tmp_path:
     assert "encoder_hidden_size has no effect" in notes["false"][0]
 
 
+def test_sampling_that_greedy_answers_leave_without_effect_is_said_so(tmp_path: Path) -> None:
+    text = "lora:\n  r: 4\nevaluation:\n  temperature: {}\n  top_p: 0.9\n  top_k: 0\n"
+    notes = {heat: resolve_recipe(_recipe(tmp_path, text.format(heat)), environment={}).notes for heat in (0, 0.7)}
+    assert notes == {
+        0: ("evaluation.top_p has no effect: evaluation.temperature is 0, which answers greedily.",),
+        0.7: (),
+    }
+
+
 def test_two_methods_are_refused_with_both_places(tmp_path: Path) -> None:
     path = _recipe(tmp_path, "lora:\n  r: 4\n  lora_alpha: 8\n")
     for other in ("soft_prompt", "prefix_tuning"):

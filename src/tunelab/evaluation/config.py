@@ -1,5 +1,6 @@
 """Settings of the comparison of base and tuned model."""
 
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Annotated
 
@@ -38,6 +39,12 @@ class EvaluationConfig(BaseModel):
         (), json_schema_extra=marks(flag="--stop TEXT")
     )
     """An answer ends before the first of these texts."""
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what is to be said of settings that have no effect."""
+        for name in ("top_p", "top_k", "min_p"):
+            if self.temperature == 0 and getattr(self, name) != type(self).model_fields[name].default:
+                yield f"evaluation.{name} has no effect: evaluation.temperature is 0, which answers greedily."
 
     def changed(self, **settings: object) -> "EvaluationConfig":
         """Return these settings with some others; None leaves one as it is.
