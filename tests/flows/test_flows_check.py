@@ -1,5 +1,6 @@
 """`tunelab check`: what would be trained, what is wrong with it, and the exit code."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -222,6 +223,18 @@ def test_a_folder_with_both_sides_is_looked_at_for_overlap(file: Path) -> None:
     result = checked(file.parent)
     assert result.findings.blocking.codes() == ("train_eval_overlap",)
     assert [example.endswith("test.jsonl:1") for example in result.findings.items[0].examples] == [True]
+
+
+def test_what_a_run_would_lack_on_this_machine_is_said(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = write_recipe(file.parent, "data: {train_files: train.jsonl}\nqlora: {r: 4}\n")
+    there = checked(recipe).notes
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "tunelab.models.locate_model.find_spec", lambda name: None if name == "bitsandbytes" else found(name)
+    )
+    (told,) = set(checked(recipe).notes) - set(there)
+    assert "tunelab train refuses this recipe here" in told
+    assert 'pip install "tunelab[qlora]"' in told
 
 
 def test_a_recipe_is_checked_with_the_run_it_plans(file: Path) -> None:

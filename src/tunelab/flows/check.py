@@ -17,11 +17,12 @@ from tunelab.checks.report.statistics import Statistics, statistics
 from tunelab.checks.streaming import EarlyLook
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
+from tunelab.errors import MissingExtraError
 from tunelab.events import SILENT, EventLog
 from tunelab.flows.training.memory_plan import planned_model
 from tunelab.flows.training.plan import in_amounts, make_schedule, planned_run
 from tunelab.models.architecture import other_inputs_in, quantized_in, running_kinds_in
-from tunelab.models.locate_model import locate_model, max_positions
+from tunelab.models.locate_model import locate_model, max_positions, require_bitsandbytes
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
@@ -122,8 +123,23 @@ def check_data_or_recipe(
         findings=check(context),
         statistics=statistics(context, count_repeats=count_repeats),
         examples=make_examples(context, renderer, num_examples, worst=worst, seed=recipe.training.seed),
-        notes=(*(_assumed(recipe) if is_data else resolved.notes), *dataset.notes, *renderer.notes, *_on_base(folder)),
+        notes=(
+            *(_assumed(recipe) if is_data else resolved.notes),
+            *dataset.notes,
+            *renderer.notes,
+            *_on_base(folder),
+            *_not_installed(recipe),
+        ),
     )
+
+
+def _not_installed(recipe: Recipe) -> list[str]:
+    """Return what a run of the recipe lacks on this machine."""
+    try:
+        require_bitsandbytes(recipe.adapter.base_quantization)
+    except MissingExtraError as error:
+        return [f"tunelab train refuses this recipe here: {error.what}. {error.remedy}."]
+    return []
 
 
 def _on_base(folder: Path) -> list[str]:
