@@ -38,11 +38,11 @@ class PlannedModel:
     """What a run would train of its base model, and the memory it would take, as far as the model's files tell."""
 
     targets: tuple[Target, ...]
-    """What each wish of `lora.target_modules` matches; empty for other adapters."""
+    """What each requested target matches; empty for adapters that request none."""
     unmatched: str
-    """Which wish matches nothing, and where it stands; empty where all match."""
+    """Which requested target matches nothing, and where it stands; empty if all match."""
     remedy: str
-    """What to wish for instead."""
+    """What to request instead."""
     num_weights: int
     num_trainable: int
     dtype: str

@@ -12,7 +12,6 @@ from typing import TextIO
 
 from tunelab.errors import RecipeError, RunError
 from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file
-from tunelab.recipes import recipe_hash, resolve_recipe
 from tunelab.registry import Manifest, read_manifest, write_manifest
 
 
@@ -35,6 +34,8 @@ class Run:
     @property
     def recipe_hash(self) -> str:
         """Hash of the recipe, settings that were added since the run began at their defaults; empty if it is none."""
+        from tunelab.recipes import recipe_hash, resolve_recipe  # all settings: only a search for a recipe's run asks
+
         try:
             return recipe_hash(resolve_recipe(self.recipe_file, environment=None).recipe)
         except RecipeError:
