@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -50,6 +51,14 @@ class Started:
 
     def __init__(self, pid: int, ended: Callable[[], int], files: dict[str, Path]) -> None:
         self.pid, self._ended, self._files = pid, ended, files
+        self._code: int | None = None
+
+    def reported(self, text: str) -> None:
+        """Wait until standard error holds a text."""
+        deadline = time.monotonic() + 60
+        while text not in self._files["err"].read_text():
+            assert time.monotonic() < deadline, text
+            time.sleep(0.01)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -57,9 +66,16 @@ class Started:
 
     def wait(self) -> Ended:
         """Return how it ended."""
-        code = self._ended()
+        code = self._code = self._ended() if self._code is None else self._code
         texts = {name: file.read_text() for name, file in self._files.items()}
         return Ended(code=code, out=texts["out"], err=texts["err"], num_changes=int(texts["changes"] or 0))
+
+    def end(self) -> None:
+        """Kill it unless it has ended: a test that failed leaves nothing to the next one."""
+        if self._code is None:
+            with suppress(ProcessLookupError):
+                self.send(signal.SIGKILL)
+            self.wait()
 
 
 class Forker:
@@ -67,6 +83,7 @@ class Forker:
 
     def __init__(self, model: Path, folder: Path) -> None:
         self._folder, self._number = folder, 0
+        self._last: Started | None = None
         self._server = subprocess.Popen(
             [sys.executable, __file__, str(model), str(folder)],
             stdin=subprocess.PIPE,
@@ -83,8 +100,11 @@ class Forker:
             full_from: the disk is full from its n-th change on.
             max_bytes: no file can grow beyond this.
             pause_s: seconds that each optimizer step takes longer.
+            pause_from: the first step that does, from 1.
             without_privileges: it may write only where its user may, even if that is root.
         """
+        if self._last is not None:
+            self._last.end()
         self._number += 1
         files = {name: self._folder / f"{self._number}.{name}" for name in ("out", "err", "changes")}
         for file in files.values():
@@ -92,7 +112,8 @@ class Forker:
             file.chmod(0o666)
         wish = {"arguments": arguments, "folder": str(folder), "options": options}
         self._say(wish | {"files": {name: str(file) for name, file in files.items()}})
-        return Started(self._hear(), self._hear, files)
+        self._last = Started(self._hear(), self._hear, files)
+        return self._last
 
     def run(self, *arguments: str, folder: Path, **options: Any) -> Ended:
         """Run `tunelab ARGUMENTS` in `folder` to its end."""
@@ -167,7 +188,7 @@ def _become(wish: dict[str, Any]) -> None:
     if "max_bytes" in options:
         resource.setrlimit(resource.RLIMIT_FSIZE, (options["max_bytes"], options["max_bytes"]))
     _watch_changes(changes, options.get("kill_at"), options.get("full_from"))
-    _work_slowly(options.get("pause_s", 0.0))
+    _work_slowly(options.get("pause_s", 0.0), options.get("pause_from", 1))
     sys.argv = ["tunelab", *wish["arguments"]]
     from tunelab.cli.main import main
 
@@ -213,13 +234,16 @@ def _watch_changes(report: int, kill_at: int | None, full_from: int | None) -> N
         setattr(os, name, watched(getattr(os, name)))
 
 
-def _work_slowly(pause_s: float) -> None:
+def _work_slowly(pause_s: float, pause_from: int) -> None:
     from tunelab.training.trainer import Trainer
 
-    step = Trainer.train_step
+    step, number = Trainer.train_step, 0
 
     def slow(*arguments: Any) -> Any:
-        time.sleep(pause_s)
+        nonlocal number
+        number += 1
+        if number >= pause_from:
+            time.sleep(pause_s)
         return step(*arguments)
 
     if pause_s:
