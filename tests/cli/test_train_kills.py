@@ -115,7 +115,7 @@ def test_a_signal_saves_says_how_to_go_on_and_what_it_says_works(
 ) -> None:
     folder = tmp_path / "a folder, with spaces"
     write_task(folder, tiny_model)
-    started = at_work(forker.start("train", "task.yaml", folder=folder, pause_s=0.1), folder)
+    started = at_work(forker.start("train", "task.yaml", folder=folder, pause_s=1, pause_from=4), folder)
     started.send(number)
     ended = started.wait()
     assert ended.code == code
@@ -264,7 +264,7 @@ def test_a_run_in_use_by_another_process_is_refused_and_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = write_task(tmp_path, tiny_model)
-    started = at_work(forker.start("train", "task.yaml", folder=tmp_path, pause_s=0.1), tmp_path)
+    started = at_work(forker.start("train", "task.yaml", folder=tmp_path, pause_s=1, pause_from=4), tmp_path)
     started.send(signal.SIGSTOP)  # at work, and no further before it was asked for twice
     own = str(only_run(tmp_path).recipe_file)
     try:
