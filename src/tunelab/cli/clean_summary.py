@@ -47,11 +47,11 @@ def print_report(report: CleanReport, out: str, *, splits: bool, flag_of: Callab
         f"{report.num_rejected:,} rejected{drawn}.",
         style="bold",
     )
-    rejected, counts = (path.name for path in beside(Path(out), splits=splits))
+    rejected, report_file = (path.name for path in beside(Path(out), splits=splits))
     place = (
-        f"the folder {out}, with {rejected} and {counts}"
+        f"the folder {out}, with {rejected} and {report_file}"
         if splits
-        else f"{out}; {rejected} and {counts} lie next to it"
+        else f"{out}; {rejected} and {report_file} lie next to it"
     )
     say(f"Written to {place}.")
 

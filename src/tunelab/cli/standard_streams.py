@@ -8,7 +8,9 @@ import sys
 
 TYPE_CHECKING = False  # typing itself takes a hundredth of a second
 if TYPE_CHECKING:
-    from collections.abc import Buffer
+    from typing import TextIO
+
+    from typing_extensions import Buffer
 
 
 BROKEN_PIPE = 141
@@ -47,9 +49,9 @@ def flush_output() -> int | None:
 
 
 class _Output(io.FileIO):
-    def write(self, data: Buffer, /) -> int | None:
+    def write(self, data: Buffer, /) -> int:
         try:
-            return super().write(data)
+            return super().write(data) or 0
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -60,9 +62,9 @@ class _Output(io.FileIO):
 
 
 class _Error(io.FileIO):
-    def write(self, data: Buffer, /) -> int | None:
+    def write(self, data: Buffer, /) -> int:
         try:
-            return super().write(data)
+            return super().write(data) or 0
         except OSError:
             return memoryview(data).nbytes
 
@@ -77,7 +79,7 @@ def _open_if_closed(descriptor: int) -> None:
             os.close(opened)
 
 
-def _text_stream(raw: io.FileIO, old: io.TextIOBase | None) -> io.TextIOWrapper:
+def _text_stream(raw: io.FileIO, old: TextIO | None) -> io.TextIOWrapper:
     encoding = old.encoding if old is not None else "utf-8"
     at_once = raw.isatty() or raw.fileno() == 2
     return io.TextIOWrapper(
