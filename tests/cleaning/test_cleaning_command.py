@@ -47,5 +47,5 @@ def test_an_interruption_says_that_nothing_was_written(
 
     monkeypatch.setattr("tunelab.cleaning.clean.find_shape", interrupt)
     assert run(["clean", "table.jsonl", "-o", "out.jsonl"]) == 130
-    told = "Interrupted: nothing was written to out.jsonl; table.jsonl stands untouched."
+    told = "Interrupted: nothing was written to out.jsonl; table.jsonl is unchanged."
     assert told in capsys.readouterr().err

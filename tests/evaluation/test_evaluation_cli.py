@@ -111,7 +111,7 @@ def test_chat_answers_an_argument_a_pipe_and_the_keyboard_alike(make_run, capsys
     assert tunelab([*options, "question 3"]) == 0
     answer = capsys.readouterr().out
     assert answer.strip()
-    monkeypatch.setattr("sys.stdin", io.StringIO("question 3"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("question 3\n"))  # as of echo: the line end is no part of it
     assert tunelab(options) == 0
     assert capsys.readouterr().out == answer
     monkeypatch.setattr("sys.stdin", type("Terminal", (io.StringIO,), {"isatty": lambda self: True})())
@@ -121,6 +121,23 @@ def test_chat_answers_an_argument_a_pipe_and_the_keyboard_alike(make_run, capsys
     printed = capsys.readouterr().out
     assert printed.count(answer) == 2
     assert next(typed) == "never read"
+
+
+def test_a_piped_question_that_is_no_text_is_one_message(make_run, capsys, monkeypatch):
+    run = make_run()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9 \n"), encoding="utf-8"))
+    assert tunelab(["chat", str(run.path)]) == 2
+    assert capsys.readouterr().err.startswith("tunelab: standard input: not text in utf-8")
+
+
+def test_compare_says_before_it_computes_that_the_run_s_folder_cannot_be_written_to(make_run, capsys, monkeypatch):
+    run = make_run()
+    monkeypatch.setattr("tunelab.flows.compare.open_run", lambda run: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert tunelab(["compare", str(run.path)]) == 2
+    error = capsys.readouterr().err
+    assert f"{run.path}: report.json cannot be written here" in error
+    assert error.count("\n") == 1
 
 
 def test_a_chat_that_outgrows_the_model_can_go_on(make_run, capsys, monkeypatch):

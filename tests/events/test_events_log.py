@@ -117,14 +117,14 @@ def test_what_waits_for_a_listener_is_bounded_and_what_it_misses_is_counted(file
         hangs.wait()
         told.append(event)
 
-    with EventLog(file, [late], most_waiting=5) as log:
+    with EventLog(file, [late], max_pending=5) as log:
         emit(log, 100)
         hangs.set()
     events = read_events(file)
     assert len(told) <= 6
     assert numbers(told) == list(range(len(told)))
     assert len(faults(events)) == 1
-    assert "5 events wait for it" in faults(events)[0]
+    assert "5 events are pending" in faults(events)[0]
     last = events[-1]
     assert isinstance(last, Notice)
     assert f"missed {101 - len(told)} of 101 events" in last.text

@@ -46,7 +46,7 @@ def command(
     given = FLAGS.read(EvaluationConfig, settings).model_dump(exclude_unset=True)
     found = _find(model)
     if prompt is None and not sys.stdin.isatty():
-        prompt = sys.stdin.read()
+        prompt = _piped()
     if prompt is not None and not prompt.strip():
         raise UserError("there is nothing to answer", where="prompt", expected="some text")
     from tunelab.flows.chat import open_chat  # brings torch: not before the arguments are known to be good
@@ -58,6 +58,14 @@ def command(
         name = found if isinstance(found, str) else found.id
         say(f"{name}{' (base model)' if base else ''}. {_HELP}", style="dim")
         _talk(chat)
+
+
+def _piped() -> str:
+    """Return standard input without its last line end, which ends the line and is no part of the question."""
+    try:
+        return sys.stdin.read().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"not text in {sys.stdin.encoding}: {error.reason}", where="standard input") from error
 
 
 def _find(reference: str) -> Run | str:

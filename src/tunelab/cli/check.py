@@ -12,7 +12,7 @@ from typing import Annotated, get_args
 import typer
 
 from tunelab.cli.check_summary import STYLES, print_check
-from tunelab.cli.console import SET, console, harmless, named, say
+from tunelab.cli.console import SET, console, harmless, named, print_document, say
 from tunelab.cli.reading_progress import reading_line
 from tunelab.errors import UserError
 from tunelab.events import LEFT_OUT, AnyEvent, EventLog, Found, Listener
@@ -77,7 +77,7 @@ def command(
     if json_schema:
         from tunelab.checks.report.document import json_schema as schema
 
-        print(schema(), end="")
+        print_document(schema())
         raise typer.Exit(0)
     from tunelab.checks.config import FailOn
     from tunelab.checks.report.examples import measure_named
@@ -112,7 +112,7 @@ def command(
     if as_json:
         from tunelab.checks.report.document import to_json
 
-        print(to_json(result.document()))
+        print_document(to_json(result.document()))
     else:
         print_check(result, stats=stats, shows=bool(num_examples or measure))
         if html is not None:

@@ -10,7 +10,7 @@ import typer
 
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cli.clean_summary import print_report
-from tunelab.cli.console import harmless, say
+from tunelab.cli.console import harmless, print_document, say
 from tunelab.cli.reading_progress import reading_line
 from tunelab.cli.setting_flags import SettingFlags
 from tunelab.conversations.config import ConversationConfig
@@ -31,7 +31,7 @@ def command(
             "--test-size", min=0, max=0.9, metavar="SHARE", help="Split this share off, sessions whole, e.g. 0.1."
         ),
     ] = 0.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what stands at OUT.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at OUT.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     **settings: Any,
 ) -> None:
@@ -39,7 +39,7 @@ def command(
 
     DATA are files of rows, folders or globs; they are never changed. OUT ends in .jsonl, .csv, .tsv or
     .parquet (.gz and .zst of the first three), and nothing is dropped but what no trainer could read
-    and what you ask for. Beside clean.jsonl, rejected rows stand in clean.rejected.jsonl, the counts in
+    and what you ask for. Next to clean.jsonl, rejected rows are in clean.rejected.jsonl, the counts in
     clean.report.json; in the folder of --test-size they are rejected.jsonl and report.json.
     """
     from tunelab.cleaning.output.output_files import beside
@@ -59,20 +59,19 @@ def command(
                 events=events,
             )
     except KeyboardInterrupt:
-        stand = "stands" if len(data) == 1 else "stand"
-        told = f"nothing was written to {out}; {', '.join(data)} {stand} untouched"
-        raise KeyboardInterrupt(harmless(told)) from None
+        are = "is" if len(data) == 1 else "are"
+        raise KeyboardInterrupt(harmless(f"nothing was written to {out}; {', '.join(data)} {are} unchanged")) from None
     except UserError as error:
         raise FLAGS.named_in(error) from error
     if as_json:
         from dataclasses import asdict
 
-        print(json.dumps({"out": out, **asdict(report)}, ensure_ascii=False, indent=2))
+        print_document(json.dumps({"out": out, **asdict(report)}, ensure_ascii=False, indent=2))
     else:
         print_report(report, out, splits=test_size > 0, flag_of=FLAGS.flag_of)
     if report.lacks:
         rejected, _ = beside(Path(out), splits=test_size > 0)
-        told = f"Each rejected row stands with its reason in {rejected}."
-        remedy = "Give another --test-size, or keep more rows." if report.num_kept else told
+        reasons = f"{rejected} holds each rejected row with its reason."
+        remedy = "Give another --test-size, or keep more rows." if report.num_kept else reasons
         say(f"{report.lacks[0].upper()}{report.lacks[1:]}. {remedy}", style="bold red", stderr=True)
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""What `tunelab clean` did, as a reader wants it: rule by rule, class by class, and where the rows are."""
+"""What `tunelab clean` did, rule by rule, class by class, and where the rows are."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def print_report(report: CleanReport, out: str, *, splits: bool, flag_of: Callab
         _print_counts(title, counts)
     _print_counts("no label", report.unlabelled)
     for each in report.unlabelled:
-        remedy = "" if each.rule == "answer" else f" Mend {flag_of(each.rule)} if they should have one."
+        remedy = "" if each.rule == "answer" else f" Correct {flag_of(each.rule)} if they should have one."
         say(f"    They count as one class of their own, {_NO_LABEL}.{remedy}")
     if report.classes:
         columns = ("class", "rows", "of them test") if report.num_test else ("class", "rows")
@@ -47,8 +47,12 @@ def print_report(report: CleanReport, out: str, *, splits: bool, flag_of: Callab
         f"{report.num_rejected:,} rejected{drawn}.",
         style="bold",
     )
-    rejected, told = (path.name for path in beside(Path(out), splits=splits))
-    place = f"the folder {out}, with {rejected} and {told}" if splits else f"{out}; {rejected} and {told} stand beside"
+    rejected, report_file = (path.name for path in beside(Path(out), splits=splits))
+    place = (
+        f"the folder {out}, with {rejected} and {report_file}"
+        if splits
+        else f"{out}; {rejected} and {report_file} lie next to it"
+    )
     say(f"Written to {place}.")
 
 

@@ -114,13 +114,18 @@ def _progress() -> Iterator[Listener]:
 
     text, bar = rich.TextColumn("{task.description}"), rich.BarColumn()
     columns = (text, bar, rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
-    with rich.Progress(*columns, console=console(stderr=True), transient=True) as bars:
-        tasks: dict[str, rich.TaskID] = {}
+    bars = rich.Progress(*columns, console=console(stderr=True), transient=True)
+    tasks: dict[str, rich.TaskID] = {}
 
-        def listener(event: AnyEvent) -> None:
-            if isinstance(event, Progress) and event.unit == "answers":
-                if event.stage not in tasks:
-                    tasks[event.stage] = bars.add_task(f"{event.stage} answers", total=event.total)
-                bars.update(tasks[event.stage], completed=event.done)
+    def listener(event: AnyEvent) -> None:
+        if isinstance(event, Progress) and event.unit == "answers":
+            if event.stage not in tasks:
+                bars.start()  # the first time: an error before it leaves no empty line
+                tasks[event.stage] = bars.add_task(f"{event.stage} answers", total=event.total)
+            bars.update(tasks[event.stage], completed=event.done)
 
+    try:
         yield listener
+    finally:
+        if tasks:
+            bars.stop()

@@ -34,8 +34,14 @@ def say(text: str = "", *, style: str | None = None, stderr: bool = False) -> No
     console(stderr=stderr).print(text, style=style)
 
 
+def print_document(text: str) -> None:
+    """Print a document that programs read (JSON, YAML): in UTF-8, whatever the terminal's encoding is."""
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    print(text, end="" if text.endswith("\n") else "\n")
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """Print rows under their column names; a column whose cells are all numbers stands to the right."""
+    """Print rows under their column names; a column whose cells are all numbers is aligned to the right."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -53,13 +59,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 def harmless(text: str) -> str:
     """Return text of data or models without control characters, which could move the cursor or rewrite the screen.
 
-    What has no bytes in UTF-8, such as a part of a file name that is none, stands there as its escape.
+    What has no bytes in UTF-8, such as a part of a file name that is none, is shown as its escape.
     """
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text.encode(errors="backslashreplace").decode())
 
 
 def plain_app(**settings: Any) -> typer.Typer:
-    """Return a typer app whose help is plain text, behind -h too.
+    """Return a typer app whose help is plain text, after -h too.
 
     Arguments are hidden in it, since typer would name their Python types: each command's own words tell of them.
     """
@@ -83,7 +89,7 @@ def this_command() -> str:
 
 
 def print_error(error: UserError) -> None:
-    """Print the one message of an error that the user can mend, on standard error."""
+    """Print the one message of an error that the user can fix, on standard error."""
     print(f"tunelab: {harmless(str(error))}", file=sys.stderr)
 
 

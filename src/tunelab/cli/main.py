@@ -1,7 +1,7 @@
 """The command line: finds the verb, imports only its module, turns errors into one message and an exit code.
 
 A verb is a module of this folder with a `command`: a function annotated for typer, or a typer app where the verb has
-verbs of its own. Exit codes: 0 done, 1 findings, 2 could not run, 130 interrupted.
+verbs of its own. Exit codes: 0 done, 1 findings, 2 could not run, 130 interrupted, 141 if nobody reads the output.
 
 Modules are imported inside functions, where Ctrl+C is one line: imports take a second, and nobody waits for it.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
+
+from tunelab.cli.standard_streams import BROKEN_PIPE, flush_output, prepare_standard_streams
 
 TYPE_CHECKING = False  # typing itself takes a hundredth of a second
 if TYPE_CHECKING:
@@ -30,12 +32,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    prepare_standard_streams()
     code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # whoever read our output has gone; without this, Python complains once more while it shuts down
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    code = flush_output() or code
     if code == INTERRUPTED:
         # nobody waits for threads now; and a sys.exit after Ctrl+C within an exec, as where a dataclass is being made,
         # ends in a signal instead of the code
@@ -55,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"Interrupted{f': {interrupt}' if interrupt.args else ''}.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        return 1
+        return BROKEN_PIPE
 
 
 def _answered(arguments: list[str]) -> int:
@@ -109,6 +108,8 @@ def _call(verb: str, arguments: list[str]) -> int:
         cause = end.__context__ and end.__context__.__cause__
         if isinstance(cause, KeyboardInterrupt):
             raise cause from None
+        if isinstance(end.__context__, BrokenPipeError):  # rich and typer end so, with 1
+            return BROKEN_PIPE
         return end.code if isinstance(end.code, int) else 1
     return 0
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tunelab.cli.console import SET, harmless, plain_app, say
+from tunelab.cli.console import SET, harmless, plain_app, print_document, say
 from tunelab.recipes import ResolvedRecipe, explain, resolve_recipe, to_yaml
 
 command = plain_app(help="Look into a recipe.", no_args_is_help=True)
@@ -34,10 +34,10 @@ def explain_command(
     """
     resolved = resolve_recipe(file, overrides=overrides or ())
     if as_yaml:
-        print(to_yaml(resolved.recipe), end="")
+        print_document(to_yaml(resolved.recipe))
     elif as_json:
         settings = [asdict(row) for row in explain(resolved)]
-        print(json.dumps({"dialect": resolved.dialect, "notes": resolved.notes, "settings": settings}))
+        print_document(json.dumps({"dialect": resolved.dialect, "notes": resolved.notes, "settings": settings}))
     else:
         _print(resolved, changed)
 

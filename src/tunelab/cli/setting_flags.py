@@ -40,7 +40,7 @@ class SettingFlags:
     def added_to(self, command: Command) -> Command:
         """Return a command that takes these flags, too, as keyword arguments called like the settings.
 
-        In its help they stand behind its positional parameters and before its own keyword-only ones.
+        In its help they come after its positional parameters and before its own keyword-only ones.
         """
         signature = inspect.signature(command, eval_str=True)
         own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
@@ -51,7 +51,7 @@ class SettingFlags:
         return command
 
     def read(self, config: type[Config], given: Mapping[str, Any]) -> Config:
-        """Return the settings of one config; what cannot be is told by the flag's name."""
+        """Return the settings of one config; an error names the flag."""
         from pydantic import ValidationError
 
         values = {
@@ -72,7 +72,7 @@ class SettingFlags:
             raise self.named_in(UserError(f"{flag} is {shown}", expected=expected)) from None
 
     def named_in(self, error: UserError) -> UserError:
-        """Return an error that names flags where it named settings; what stands in quotes is the user's own."""
+        """Return an error that names flags where it named settings; text in quotes is the user's own."""
         parts = map(self._named_in_text, (error.what, error.where, error.expected, error.remedy))
         what, where, expected, remedy = parts
         return UserError(what, where=where, expected=expected, remedy=remedy)

@@ -1,4 +1,4 @@
-"""One line that tells how training goes; plain lines, fewer of them, where no terminal watches.
+"""One line that shows how training goes; plain lines, fewer of them, where no terminal watches.
 
 The screen only watches: when it goes away (a closed terminal, a pipe without a reader), the run goes on.
 """
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from tunelab.checks.phrases import origins
 from tunelab.cli.console import console, harmless, say
 from tunelab.cli.reading_progress import duration
-from tunelab.errors import counted
+from tunelab.errors import UserError, counted
 from tunelab.events import (
     LEFT_OUT,
     AnyEvent,
@@ -59,7 +59,7 @@ def _while_it_lasts(listener: Listener) -> Listener:
         if not gone:
             try:
                 listener(event)
-            except (OSError, SystemExit):  # rich makes the second of a broken pipe
+            except (OSError, SystemExit, UserError):  # rich makes the second of a broken pipe, a full disk is the third
                 gone = True
 
     return silent_when_gone

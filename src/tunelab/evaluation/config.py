@@ -47,7 +47,7 @@ class EvaluationConfig(BaseModel):
                 yield f"evaluation.{name} has no effect: evaluation.temperature is 0, which answers greedily."
 
     def changed(self, **settings: object) -> "EvaluationConfig":
-        """Return these settings with some others; None leaves one as it is.
+        """Return these settings with some changed; None changes nothing.
 
         Raises:
             ValidationError: a name or a value that is impossible.

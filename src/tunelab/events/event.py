@@ -52,7 +52,7 @@ class Planned(Event, frozen=True, kw_only=True, tag="planned"):
 
 
 class Progress(Event, frozen=True, kw_only=True, tag="progress"):
-    """How far a stage has come; told to listeners and written nowhere, since the next one says the same and more."""
+    """How far a stage has come; passed to listeners and written nowhere, since the next one says the same and more."""
 
     stage: str
     done: int

@@ -81,8 +81,8 @@ class EventIndex:
 
     def _up_to(self, step: int) -> "array[int]":
         with _open(self.path) as file:
-            told = _events_at(file, self._starts)
-            return array("q", [start for start, event in told if getattr(event, "step", 0) <= step])
+            events = _events_at(file, self._starts)
+            return array("q", [start for start, event in events if getattr(event, "step", 0) <= step])
 
 
 def read_events(path: Path) -> list[AnyEvent]:

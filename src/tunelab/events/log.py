@@ -1,4 +1,4 @@
-"""`events.jsonl`: appended while a run goes; `EventIndex` reads it. Listeners are told of the same events."""
+"""`events.jsonl`: appended while a run goes; `EventIndex` reads it. Listeners are passed the same events."""
 
 import logging
 import os
@@ -20,18 +20,18 @@ Listener = Callable[[AnyEvent], None]
 
 _logger = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
-_MOST_WAITING = 10_000
+_MAX_PENDING = 10_000
 _PATIENCE_S = 3.0
 _MOST_CHARS = 300
 
 
 class EventLog:
-    """Appends events to a file, one line each, and tells the listeners of them; a context, left once all is told.
+    """Appends events to a file, one line each, and passes them to the listeners; a context that waits for these.
 
-    Each listener is told in order in a thread of its own, so that none costs the work anything: one that raises is told
-    of the next event all the same, one that is slow or hangs misses events once `most_waiting` wait for it. The first
-    fault of each is an event, too. On leaving, all listeners together have `patience_s` to take what waits for them;
-    what one has missed is counted then.
+    Each listener is called in order in a thread of its own, so that none costs the work anything: one that raises gets
+    the next event all the same, one that is slow or hangs misses events once `max_pending` are pending. The first fault
+    of each is an event, too. At the end, all listeners together have `patience_s` to take what is pending; what one has
+    missed is counted then.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class EventLog:
         path: Path | None,
         listeners: Iterable[Listener] = (),
         *,
-        most_waiting: int = _MOST_WAITING,
+        max_pending: int = _MAX_PENDING,
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self.path = path
-        self._tellers = [_Teller(listener, most_waiting) for listener in listeners]
+        self._deliveries = [_Delivery(listener, max_pending) for listener in listeners]
         self._patience_s = patience_s
         self._one_at_a_time = RLock()
 
     @property
     def has_listeners(self) -> bool:
-        """True if somebody is told of the events."""
-        return bool(self._tellers)
+        """True if events are passed to somebody."""
+        return bool(self._deliveries)
 
     def __enter__(self) -> Self:
         return self
@@ -59,26 +59,26 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         deadline = time.monotonic() + self._patience_s
-        for teller in self._tellers:
-            teller.end()
-        for teller in self._tellers:
-            teller.wait(deadline)
-        for teller in self._tellers:
-            if told := teller.missed():
-                self._write(Notice(code="listener_missed", text=told, level="warning", time=time.time()))
-                _logger.warning(told)
+        for delivery in self._deliveries:
+            delivery.end()
+        for delivery in self._deliveries:
+            delivery.wait(deadline)
+        for delivery in self._deliveries:
+            if text := delivery.missed():
+                self._write(Notice(code="listener_missed", text=text, level="warning", time=time.time()))
+                _logger.warning(text)
 
     def emit(self, event: AnyEvent) -> None:
-        """Write one event with the present time, and tell the listeners of it; `Progress` is only told."""
+        """Write one event with the present time, and pass it to the listeners; `Progress` is not written."""
         with self._one_at_a_time:
             event = msgspec.structs.replace(event, time=time.time())
             if not isinstance(event, Progress):
                 self._write(event)
-            for teller in self._tellers:
-                teller.tell(event)
-            for teller in self._tellers:
-                if told := teller.new_fault():
-                    self.emit(Notice(code="listener_failed", text=told, level="warning"))
+            for delivery in self._deliveries:
+                delivery.put(event)
+            for delivery in self._deliveries:
+                if text := delivery.new_fault():
+                    self.emit(Notice(code="listener_failed", text=text, level="warning"))
 
     def _write(self, event: AnyEvent) -> None:
         """Append a line; a torn last line of an earlier process is closed first."""
@@ -95,25 +95,25 @@ SILENT = EventLog(None)
 """Takes events and does nothing with them."""
 
 
-class _Teller:
-    """Tells one listener of events in a thread of its own, and counts those that it misses."""
+class _Delivery:
+    """Calls one listener with events in a thread of its own, and counts those that it misses."""
 
-    def __init__(self, listener: Listener, most_waiting: int) -> None:
-        self._listener, self._most_waiting = listener, most_waiting
+    def __init__(self, listener: Listener, max_pending: int) -> None:
+        self._listener, self._max_pending = listener, max_pending
         self._name = getattr(listener, "__qualname__", type(listener).__name__)
-        self._waiting: SimpleQueue[AnyEvent | None] = SimpleQueue()
+        self._pending: SimpleQueue[AnyEvent | None] = SimpleQueue()
         self._num_events = self._num_refused = self._num_raised = self._num_left = 0
         self._fault, self._is_said = "", False
-        self._thread = Thread(target=self._tell_all, name=f"tells {self._name}", daemon=True)
+        self._thread = Thread(target=self._deliver, name=f"events for {self._name}", daemon=True)
         self._thread.start()
 
-    def tell(self, event: AnyEvent) -> None:
+    def put(self, event: AnyEvent) -> None:
         self._num_events += 1
-        if self._waiting.qsize() < self._most_waiting:
-            self._waiting.put(event)
+        if self._pending.qsize() < self._max_pending:
+            self._pending.put(event)
         else:
             self._num_refused += 1
-            self._fault = self._fault or f"is slow: {counted(self._most_waiting, 'event')} wait for it"
+            self._fault = self._fault or f"is slow: {counted(self._max_pending, 'event')} are pending"
 
     def new_fault(self) -> str:
         """Return in words what it did wrong first; nothing after that."""
@@ -124,13 +124,13 @@ class _Teller:
 
     def end(self) -> None:
         """Say that no event follows."""
-        self._waiting.put(None)
+        self._pending.put(None)
 
     def wait(self, deadline: float) -> None:
-        """Let it take what waits, until `deadline` by the monotonic clock."""
+        """Let it take what is pending, until `deadline` by the monotonic clock."""
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
-            self._num_left = self._waiting.qsize()  # what waits without the end mark, and what it is busy with
+            self._num_left = self._pending.qsize()  # what is pending without the end mark, and what it is busy with
             self._fault = self._fault or "did not come back in time"
 
     def missed(self) -> str:
@@ -139,8 +139,8 @@ class _Teller:
         missed = f"the listener {self._name} missed {count:,} of {counted(self._num_events, 'event')}"
         return f"{missed}: it {self._fault}" if count else ""
 
-    def _tell_all(self) -> None:
-        while (event := self._waiting.get()) is not None:
+    def _deliver(self) -> None:
+        while (event := self._pending.get()) is not None:
             try:
                 self._listener(event)
             except BaseException as error:  # whatever it is, it ends neither this thread nor the work

@@ -1,4 +1,4 @@
-"""The course of the loss, as a PNG and as text."""
+"""The loss over the steps, as a PNG and as text."""
 
 import io
 from collections.abc import Sequence

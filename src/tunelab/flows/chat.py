@@ -19,7 +19,7 @@ def open_chat(
         base: answer as the base model does, with the same template.
         max_new_tokens: longest reply, in tokens.
         seed: of sampled replies; None takes the recipe's.
-        settings: other ones of `evaluation` than the recipe's, e.g. ``temperature=0.7``; None leaves one as it is.
+        settings: other ones of `evaluation` than the recipe's, e.g. ``temperature=0.7``; None changes nothing.
 
     Raises:
         RunError, ModelError, AdapterError: as `open_subject`.

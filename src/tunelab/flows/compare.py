@@ -1,10 +1,12 @@
 """Base against tuned: the same held-out rows, one model in memory, its adapter switched off and on."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from tunelab.errors import StorageError
 from tunelab.evaluation.comparison import compare
 from tunelab.evaluation.report import ComparisonSetting, Report
 from tunelab.evaluation.report_html import to_html
@@ -34,12 +36,14 @@ def compare_run(
     Args:
         file: rows to compare on instead of the held-out ones.
         seed: of sampled answers; None takes the recipe's.
-        events: where is told how far reading, rendering and the answers of both sides have come.
-        settings: other ones of `evaluation` than the recipe's, e.g. ``temperature=0.7``; None leaves one as it is.
+        events: of how far reading, rendering and the answers of both sides have come.
+        settings: other ones of `evaluation` than the recipe's, e.g. ``temperature=0.7``; None changes nothing.
 
     Raises:
+        StorageError: the run's folder cannot be written to.
         UserError: the run cannot be opened (`open_run`) or its rows cannot be read.
     """
+    _refuse_unwritable(run.path)
     subject = open_run(run)
     recipe = subject.recipe
     evaluation = recipe.evaluation.changed(**settings)
@@ -61,8 +65,8 @@ def compare_run(
         **asdict(sampling),
     )
     report = compare(
-        ask(base, on_progress=_telling(events, "base")),
-        ask(tuned, on_progress=_telling(events, "tuned")),
+        ask(base, on_progress=_reports(events, "base")),
+        ask(tuned, on_progress=_reports(events, "tuned")),
         chosen.questions,
         setting=setting,
         left_out=chosen.left_out,
@@ -70,6 +74,12 @@ def compare_run(
     write_file(run.report_file, report.to_json())
     write_file(run.html_report_file, to_html(report))
     return report
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    if not os.access(folder, os.W_OK):
+        remedy = "Make it writable, or copy the run's folder to a place that is."
+        raise StorageError("report.json cannot be written here", where=str(folder), remedy=remedy)
 
 
 def _side(
@@ -100,5 +110,5 @@ def _loss(responder: Responder, recipe: Recipe, sequences: Sequence[Rendered]) -
     return HeldOutLoss(mean=loss if num_tokens else None, num_sequences=len(sequences), num_trained_tokens=num_tokens)
 
 
-def _telling(events: EventLog, side: str) -> Callable[[int, int], None]:
+def _reports(events: EventLog, side: str) -> Callable[[int, int], None]:
     return lambda done, total: events.emit(Progress(stage=side, done=done, total=total, unit="answers"))

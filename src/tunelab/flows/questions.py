@@ -67,7 +67,7 @@ def choose_questions(held_out: HeldOut, renderer: Renderer, *, num_examples: int
     chosen = [sequence for index, sequence in enumerate(answerable) if index in picked]
     if count < len(answerable):
         others = [sequence for index, sequence in enumerate(answerable) if index not in picked]
-        reasons[f"beyond the number of examples asked for, {count:,}"] = others
+        reasons[f"not among the {count:,} examples that num_examples allows"] = others
     asked = [(sequence, held_out.conversations[sequence.conversation]) for sequence in chosen]
     return Chosen(
         prompts=tuple(sequence.prompt_ids for sequence in chosen),
@@ -103,7 +103,7 @@ def _of_file(run: Run, subject: Subject, file: Path) -> HeldOut:
     try:
         items = read(data)
     except DataError as as_trained:
-        # Questions and answers may stand in another shape than the training rows did.
+        # Questions and answers may have another format than the training rows.
         try:
             items = read(data.model_copy(update=_NO_TABLE))
         except DataError:

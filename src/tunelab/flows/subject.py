@@ -1,4 +1,4 @@
-"""What answers: a base model in memory, with an adapter on it or none, and the rendering that both are asked in."""
+"""What answers: a base model in memory, with an adapter on it or none, and the rendering of prompts for both."""
 
 import shlex
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from tunelab.workspace import Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What answers, ready to be asked."""
+    """What answers, ready for questions."""
 
     recipe: Recipe
     """As it was trained; for what no recipe is known of, the defaults over its base model."""

@@ -55,7 +55,7 @@ from tunelab.workspace import Run, Workspace, name_of_run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """What `train` leaves behind."""
+    """What `train` returns."""
 
     run: Run
     step: int = 0
@@ -81,12 +81,12 @@ def train(
         workspace: where the run's folder is made, or found again with `resume`.
         resume: continue the run whose recipe file this is, or the latest run of exactly this recipe; one that is
             finished is left as it is.
-        listeners: told of each event as it happens; in the first process alone.
+        listeners: called with each event as it happens; in the first process alone.
         world: the processes that train this run together, each of which calls this function.
 
     Raises:
         UserError: anything about recipe, data, model or folder that keeps a run from starting. A new run that never
-            began leaves nothing behind; one that began can be resumed.
+            began leaves no files; one that began can be resumed.
     """
     recipe = resolved.anchored
     if not world.is_first:
@@ -228,10 +228,10 @@ def _has_begun(run: Run) -> bool:
 
 
 def _with_what_stands(error: StorageError, run: Run) -> StorageError:
-    """Return the error of a run that began, with the checkpoint that stands and the way to go on."""
+    """Return the error of a run that began, with the last whole checkpoint and the command that goes on."""
     saved = sorted(run.checkpoints.glob("step-*"))
-    stands = f"The checkpoint {saved[-1].name} stands" if saved else "No checkpoint was written yet"
-    remedy = f"{stands}. Mend this, then go on with: tunelab train {shlex.quote(str(run.recipe_file))} --resume"
+    saved_so_far = f"The checkpoint {saved[-1].name} is whole" if saved else "No checkpoint was written yet"
+    remedy = f"{saved_so_far}. Fix this, then go on with: tunelab train {shlex.quote(str(run.recipe_file))} --resume"
     return StorageError(error.what, where=error.where, expected=error.expected, remedy=remedy)
 
 
@@ -297,7 +297,7 @@ def _scorer(
 
 
 def _first_day(run: Run) -> date:
-    """Return the day the run began, which a template that writes the date is told however long the run takes."""
+    """Return the day the run began, which templates that write the date are given however long the run takes."""
     began = next((event.time for event in read_events(run.events_file)), None)
     return date.today() if began is None else date.fromtimestamp(began)
 

@@ -27,7 +27,7 @@ class Manifest:
     template_sha256: str
     """Of the rendering: chat template, tokenizer, stop tokens. Answering with another one is refused."""
     rendered_on: date
-    """The day that templates which write a date were told."""
+    """The day that was passed to templates which write a date."""
     system_prompt: str | None = None
     """The system prompt of its training conversations, if all have the same."""
     tools: tuple[dict[str, Any], ...] = ()

@@ -12,7 +12,7 @@ def shards_base(recipe: Recipe, world: World) -> bool:
     """Return whether each process holds a part of the base's layers.
 
     Raises:
-        RecipeError: the adapter leaves nothing that could be split so.
+        RecipeError: the adapter has nothing that could be split so.
     """
     if not recipe.training.fsdp or world.size == 1:
         return False

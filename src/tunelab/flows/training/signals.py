@@ -1,4 +1,4 @@
-"""Ctrl+C, SIGTERM and a closed terminal as a wish: the training loop asks about it, saves and ends."""
+"""Ctrl+C, SIGTERM and a closed terminal as a request to stop: the training loop asks for it, saves and ends."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ class Stopping:
 
 @contextmanager
 def stop_on_signals(world: World) -> Iterator[Stopping]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP within the context into a wish; a second one ends the process as usual.
+    """Turn the first SIGINT, SIGTERM or SIGHUP within the context into a request; a second one ends the process.
 
     A signal that the process was started to ignore (nohup, a background job of a shell) stays so; of Ctrl+C it is said.
     Where several processes train together, a second signal is ignored, too: the first one comes to them from the
