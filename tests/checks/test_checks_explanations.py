@@ -86,8 +86,9 @@ def target_of(files: dict[str, str]) -> str:
 
 
 def severities(code: str) -> list[str]:
-    """Return the severities that the first sentences of a page name."""
-    return re.findall(r"\b(error|warning|note)\b", parts(code)["severity"] + parts(code)["what"])
+    """Return the severities that the first sentence of what it does names."""
+    first = re.split(r"\.(?: |$)", parts(code)["severity"] + parts(code)["what"])[0]
+    return re.findall(r"\b(error|warning|note)\b", first)
 
 
 def write_base_model(name: str) -> None:

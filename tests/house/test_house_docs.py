@@ -18,12 +18,11 @@ from tunelab.cli.main import VERBS
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import FIELDS, SECTIONS
-from tunelab.recipes.settings_reference import settings_reference
 from tunelab.sources import SourceConfig, locate_data, read_rows
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/reference").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)[^\n`]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FOREIGN_OPTIONS = {"--version", "--help"}
 
 
