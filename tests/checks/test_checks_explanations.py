@@ -10,6 +10,7 @@ from flows_files import rows, write_rows
 from tiny_model import save_tiny_model
 from tunelab.checks.explanations import FOLDER, explanation
 from tunelab.checks.rules import CODES, base_model, conversations
+from tunelab.cli.main import run
 from tunelab.errors import UserError
 from tunelab.flows.check import check_data_or_recipe
 from tunelab.recipes.recipe import FIELDS, SECTIONS
@@ -120,8 +121,19 @@ def test_figures_on_a_page_are_those_of_the_rule(code: str, figure: str) -> None
     assert figure in parts(code)["what"]
 
 
+def test_explain_prints_the_page_and_each_check_with_findings_names_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", "--explain", "too_few_rows"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("too_few_rows\n\nThere are fewer training rows than `checks.min_rows`.\n\nWhat it does\n")
+    assert '\ntrain.jsonl:\n    {"prompt": "When do you open?"' in page
+    assert run(["check", str(write_rows(tmp_path / "train.jsonl", rows(2)))]) == 1
+    assert capsys.readouterr().out.endswith(" check --explain too_few_rows\n")
+    assert run(["check", str(write_rows(tmp_path / "train.jsonl", rows(20)))]) == 0
+    assert "--explain" not in capsys.readouterr().out
+
+
 def test_the_nearest_code_is_suggested_for_one_that_no_finding_has() -> None:
-    with pytest.raises(UserError, match='no finding has the code "few_step"'):
-        explanation("few_step")
-    with pytest.raises(UserError, match='Did you mean "few_steps"'):
+    with pytest.raises(UserError, match=r'no finding has the code "few_step".*Did you mean "few_steps"'):
         explanation("few_step")

@@ -12,9 +12,10 @@ from tunelab.recipes.recipe import FIELDS
 INTRODUCTION = """\
 # Findings
 
-What `tunelab check` and `tunelab train` can find, by the code that they print. `tunelab check --explain CODE` prints the same in the
-terminal. An error blocks a run; the setting [`checks.fail_on`](settings.md#checks) lets warnings or notes block, too, and
-[`checks.ignore`](settings.md#checks) lets a finding pass, with a reason: `checks: {ignore: {too_few_rows: "a trial run"}}`.
+What `tunelab check` and `tunelab train` can find, by the code that they print. `tunelab check --explain CODE` prints
+the same in the terminal. An error blocks a run. The setting [`checks.fail_on`](settings.md#checks) can let warnings and
+notes block, too; [`checks.ignore`](settings.md#checks) lets a finding pass, with a reason:
+`checks: {ignore: {too_few_rows: "a trial run"}}`.
 
 In the examples, `rows.jsonl` is a file of 20 ordinary rows.
 """
@@ -48,13 +49,13 @@ def _groups() -> Iterator[tuple[str, list[str]]]:
 def _group(title: str, codes: list[str]) -> Iterator[str]:
     yield from (f"## {title}", "")
     for code in codes:
-        page = re.sub("^## (.+)$", r"**\1**", explanation(code), flags=re.MULTILINE)
-        yield re.sub("`([a-z_.]+)`", lambda name: _linked(name, code), f"##{page}")
+        headed = re.sub("^## (.+)$", r"**\1**", f"##{explanation(code)}", flags=re.MULTILINE)
+        yield re.sub("`([a-z_.]+)`", _linked, headed)
 
 
-def _linked(name: re.Match[str], own: str) -> str:
+def _linked(name: re.Match[str]) -> str:
     """Return a code or a setting as a link to where it is described; other words as they are."""
-    if name[1] in CODES and name[1] != own:
+    if name[1] in CODES:
         return f"[{name[0]}](#{name[1]})"
     if name[1] in FIELDS:
         return f"[{name[0]}](settings.md#{name[1].rpartition('.')[0].replace('.', '')})"

@@ -15,8 +15,8 @@ INTRODUCTION = """\
 # Settings
 
 Every setting of a recipe, by section. A ★ marks the everyday ones. On the command line a setting is
-`--set training.learning_rate=1e-4`, in the environment `LLM_TRAINING__LEARNING_RATE=1e-4`. `tunelab recipe explain FILE` prints
-the value of each and where it came from.
+`--set training.learning_rate=1e-4`, in the environment `LLM_TRAINING__LEARNING_RATE=1e-4`.
+`tunelab recipe explain FILE` prints the value of each and where it came from.
 """
 
 
