@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from flows_files import rows, write_rows
 from tiny_model import save_tiny_model
 from tunelab.checks.explanations import FOLDER, explanation
-from tunelab.checks.rules import CODES, base_model, conversations
+from tunelab.checks.rules import CODES, base_model, conversations, labels
 from tunelab.cli.main import run
 from tunelab.errors import UserError
 from tunelab.flows.check import check_data_or_recipe
@@ -17,8 +19,6 @@ from tunelab.recipes.recipe import FIELDS, SECTIONS
 from tunelab.texts import quality
 
 NOT_RUN = {
-    "dora_without_weights": "takes a base model with zero weights",
-    "experts_unreached": "takes a base model with experts",
     "memory_above_machine": "takes a base model larger than this machine",
 }
 """Codes whose example no test runs, and why; tests of the rules themselves raise them."""
@@ -101,6 +101,16 @@ def write_base_model(name: str) -> None:
         change(folder / "tokenizer_config.json", bos_token="<|endoftext|>")
     if name == "short":
         change(folder / "config.json", max_position_embeddings=32)
+    if name == "padded":
+        weights = load_file(folder / "model.safetensors")
+        weights["model.layers.0.self_attn.q_proj.weight"][-1] = 0
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    if name == "mixture":
+        config = AutoConfig.for_model("qwen3_moe", vocab_size=1000, num_experts=4, moe_intermediate_size=16, **SMALL)
+        AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
 
 
 def change(file: Path, **values: object) -> None:
@@ -111,6 +121,8 @@ def change(file: Path, **values: object) -> None:
     ("code", "figure"),
     [
         ("duplicates", f"{100 * conversations.MANY:g} %"),
+        ("label_imbalance", f"at least {labels._FEWEST_ROWS} rows"),
+        ("label_imbalance", f"at most {labels._LONGEST_LABEL} characters"),
         ("memory_above_machine", f"{100 * base_model._ROOM:g} %"),
         ("repetition", f"runs of {quality._RUN} words"),
         ("repetition", f"fewer than {quality._RUNS_AT_LEAST + quality._RUN} words"),
