@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
-from tunelab.errors import RunError, UserError, counted
+from tunelab.errors import TRY_AGAIN, RunError, UserError, counted
 from tunelab.training.world import World
 
 _LONGEST_WAIT = timedelta(hours=4)  # the first process may render much data; one that has ended is noticed at once
@@ -22,6 +22,8 @@ _LOST = "tunelab/lost"
 
 class LostProcessError(RunError):
     """Another process of this run ended before its time, or this one cannot exchange with it."""
+
+    exit_code = TRY_AGAIN
 
 
 class Processes(World):
@@ -47,7 +49,7 @@ class Processes(World):
             yield world
         except UserError as error:
             if world._is_told_elsewhere(error):
-                raise SystemExit(2) from error
+                raise SystemExit(error.exit_code) from error
             raise
         dist.destroy_process_group()
 
