@@ -15,7 +15,7 @@ _WHAT_TORCHRUN_SETS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "
 def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
     """Yield the world that torchrun set up for this process, or that of a process alone.
 
-    An error of the user that several processes meet is raised in one of them; the others end with exit code 2.
+    An error of the user that several processes meet is raised in one of them; the others end with its exit code.
 
     Raises:
         RunError: more than one process is announced, and not how to find the others.
