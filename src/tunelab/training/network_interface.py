@@ -30,7 +30,7 @@ def interface_towards(address: str) -> str | None:
             own = probe.getsockname()[0]
         for name, addresses in psutil.net_if_addrs().items():
             if any(each.address.partition("%")[0] == own for each in addresses):
-                return name
+                return str(name)
     return None
 
 
