@@ -33,5 +33,6 @@ def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
     from tunelab.training.process_group import Processes  # which loads torch
 
     local_rank, local_size = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
-    with Processes.joined(local_rank=local_rank, local_size=local_size) as world:
+    master = environment["MASTER_ADDR"]
+    with Processes.joined(local_rank=local_rank, local_size=local_size, master=master) as world:
         yield world

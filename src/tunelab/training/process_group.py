@@ -12,6 +12,7 @@ from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from tunelab.errors import TRY_AGAIN, RunError, UserError, counted
+from tunelab.training.network_interface import choose_interface
 from tunelab.training.world import World
 
 _LONGEST_WAIT = timedelta(hours=4)  # the first process may render much data; one that has ended is noticed at once
@@ -34,11 +35,12 @@ class Processes(World):
 
     @classmethod
     @contextmanager
-    def joined(cls, *, local_rank: int, local_size: int) -> Iterator[Self]:
-        """Yield the world of this process once all the others are there."""
+    def joined(cls, *, local_rank: int, local_size: int, master: str) -> Iterator[Self]:
+        """Yield the world of this process once all the others are there; `master` is the first one's machine."""
         if num_gpus := torch.cuda.device_count():
             _refuse_if_gpus_are_too_few(num_gpus, local_size)
             torch.cuda.set_device(local_rank)
+        choose_interface(master)
         with lost_if_it_fails():
             store, rank, size = next(rendezvous("env://"))
             # Numbers and texts go over gloo wherever the gradients are.
