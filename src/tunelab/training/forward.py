@@ -18,7 +18,7 @@ def forest_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest, root
 
     Divide by the trained tokens of the whole optimizer step to get its mean loss. Call within `training_attention`,
     with the root that `run_root` made of the first tokens which the forest leaves out. A network that cannot branch
-    takes a forest of `plant_rows`, and no root.
+    takes a forest of `plan_rows`, and no root.
     """
     if network.config._attn_implementation != IMPLEMENTATION:
         return rows_loss(network, adapter, forest)

@@ -18,15 +18,15 @@ from tunelab.training.embedding import embed
 def rows_loss(network: PreTrainedModel, adapter: Adapter, forest: Forest) -> torch.Tensor:
     """Return the sum (nats, float32 scalar) of the losses of a forest without branches, as `forest_loss` does.
 
-    Padding stands behind each row, where no causal layer looks: no mask is needed, and stock attention takes its
-    fastest way.
+    Padding comes after each row, and causal layers do not look ahead: no mask is needed, and stock attention takes
+    its fastest path.
 
     Raises:
         AdapterError: a prefix, which such models have no keys for in every layer.
-        ValueError: sequences share tokens, or stand under a root.
+        ValueError: sequences share tokens, or have a root.
     """
     if forest.depths_N[forest.segment_starts_S].any():
-        raise ValueError("rows share no token: plant_rows plants them")
+        raise ValueError("rows share no token: plan_rows makes them")
     if adapter.num_prefix_positions:
         remedy = "Train a LoRA adapter or a soft prompt."
         raise AdapterError("prefix tuning needs layers that can branch", where="prefix_tuning", remedy=remedy)

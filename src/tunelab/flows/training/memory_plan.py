@@ -32,7 +32,7 @@ def planned_model(
 ) -> PlannedModel | None:
     """Return what the recipe trains of the base model in `folder`, and the memory of its largest micro-batch.
 
-    None where only loading the model tells: its files are no safetensors, or its layers are not laid out as in them.
+    None if only loading the model can say: its files are no safetensors, or its layers are not laid out as in them.
     """
     weights, sizes = read_headers(folder), sizes_in(folder)
     if weights is None or sizes is None:
@@ -70,9 +70,9 @@ def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets:
 
 
 def _device(recipe: Recipe, weights: StoredWeights) -> _Device:
-    """Return where the model would run: without torch a GPU is known by its device file alone."""
-    wish = recipe.model.device_map
-    on_gpu = wish == "cuda" or (wish == "auto" and Path("/dev/nvidia0").exists())
+    """Return the device that the model would run on; without torch a GPU is known by its device file alone."""
+    requested = recipe.model.device_map
+    on_gpu = requested == "cuda" or (requested == "auto" and Path("/dev/nvidia0").exists())
     dtype: str = recipe.model.torch_dtype
     if dtype == "auto":
         dtype = _STORED[weights.dtype] if on_gpu or recipe.training.fp16 else "float32"
