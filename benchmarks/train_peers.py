@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("work", choices=WORKS)
     parser.add_argument("data", type=Path, help="the file of that name in the docstring")
     parser.add_argument("--catalog", type=Path, help="tool definitions of the sessions")
-    parser.add_argument("--weights", default="20M", choices=("5M", "20M", "40M", "qwen3-0.6B", "llama-8B"))
+    parser.add_argument("--weights", default="20M", choices=SHAPES)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--peak-tflops", type=float, help="of the card in that precision: with it, MFU is printed")

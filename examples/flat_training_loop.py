@@ -18,7 +18,7 @@ from tunelab.batching.schedule import Schedule
 from tunelab.batching.step_plan import plan_step
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.files import new_folder
-from tunelab.models.attention import forest_attention
+from tunelab.models.branching import training_attention
 from tunelab.models.config import ModelConfig
 from tunelab.models.load_model import load_model
 from tunelab.models.locate_model import locate_model
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
 
     # 5. The loop. The base stays in eval mode: its own dropout, if it has any, is off, as it will be when it serves.
     losses = []
-    with forest_attention(model.network):
+    with training_attention(model.network):
         for number in range(schedule.total_steps):
             # Forests hold the tokens of a step, each shared one once: here the system prompt.
             chosen = [rendered.sequences[index] for batch in schedule.step(number).batches for index in batch]

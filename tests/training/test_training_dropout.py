@@ -8,7 +8,7 @@ from networks import sequence, tiny_network
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching.step_plan import StepPlan, plan_batches
-from tunelab.models.attention import forest_attention
+from tunelab.models.branching import training_attention
 from tunelab.training.forest_root import run_root
 from tunelab.training.forward import forest_loss
 
@@ -24,7 +24,7 @@ NUM_DRAWS = 200
 def _gradients(network, weights: list[torch.Tensor], adapter, plan: StepPlan, *, seeds: range) -> np.ndarray:  # type: ignore[no-untyped-def,type-arg]
     """Return (samples, weights) gradients, each under a dropout of its own."""
     found = []
-    with forest_attention(network):
+    with training_attention(network):
         for seed in seeds:
             torch.manual_seed(seed)
             root = run_root(network, adapter, plan.root_ids_R)
