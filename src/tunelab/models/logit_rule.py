@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from tunelab.models.loaded_model import in_eval_mode
 
-_SMALL, _LARGE = 2.0**-10, 2.0**40
+_SMALL, _LARGE = 2.0**-20, 2.0**40
 """Head outputs of the trial: the one lies below every cap, the other above."""
 _rules: "WeakKeyDictionary[PreTrainedModel, LogitRule | None]" = WeakKeyDictionary()
 
@@ -66,7 +66,7 @@ def _head_replaced(network: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
         numbers_V = torch.linspace(-50, 50, outputs.shape[-1], device=outputs.device)
         numbers_V[:2] = torch.tensor([_SMALL, _LARGE])
         known.append(numbers_V)
-        return numbers_V.expand(*outputs.shape)
+        return numbers_V.expand(*outputs.shape).clone()  # a network may change them in place
 
     head = network.get_output_embeddings()
     hook = head.register_forward_hook(replace) if head is not None else None
