@@ -111,9 +111,10 @@ def train(
     if run.is_finished:
         world.tell(str(run.path))
         return Trained(run=run, was_finished=True)
-    with run.locked() as refuse_if_replaced:
+    with run.locked():
         try:
             run.write_recipe(recipe, workspace=workspace.path)
+            refuse_if_replaced = run.begin_attempt()
             world.tell(str(run.path))
             with EventLog(run.events_file, listeners) as events:
                 return _train_in(run, recipe, resolved, events, world, stopping, refuse_if_replaced)
