@@ -26,7 +26,9 @@ def clean(path: Path, out: str = "out.jsonl", *, test_size: float = 0.0, **setti
     """Clean one file into `out` beside it, and assert that every row is accounted for."""
     excluded = settings.pop("excluded", ())
     labels = {name: settings.pop(name) for name in list(settings) if name.startswith("label_")}
-    beside(path.parent / out, "report.json").unlink(missing_ok=True)  # of an output of the same name and another kind
+    companion_files(path.parent / out, "report.json").unlink(
+        missing_ok=True
+    )  # of an output of the same name and another kind
     report = clean_files(
         [SourceFile(name=path.name, path=path)],
         path.parent / out,
@@ -36,20 +38,20 @@ def clean(path: Path, out: str = "out.jsonl", *, test_size: float = 0.0, **setti
         excluded=[SourceFile(name=each.name, path=each) for each in excluded],  # type: ignore[attr-defined]
         overwrite=True,
     )
-    assert report.num_read == report.num_kept + report.num_rejected + report.num_not_drawn
+    assert report.num_read == report.num_kept + report.num_rejected + report.num_not_sampled
     assert report.num_kept == report.num_train + report.num_test
     assert report.num_rejected == len(rejected(path.parent, out)) == sum(each.count for each in report.rejected)
-    assert json.loads(beside(path.parent / out, "report.json").read_text())["num_kept"] == report.num_kept
+    assert json.loads(companion_files(path.parent / out, "report.json").read_text())["num_kept"] == report.num_kept
     return report
 
 
 def rejected(folder: Path, out: str = "out.jsonl") -> list[dict[str, object]]:
     """Return the rejected rows of an output in a folder."""
-    text = beside(folder / out, "rejected.jsonl").read_text(encoding="utf-8")
+    text = companion_files(folder / out, "rejected.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def beside(out: Path, name: str) -> Path:
+def companion_files(out: Path, name: str) -> Path:
     """Return what stands beside an output: inside, where it is a folder."""
     return out / name if out.is_dir() else out.with_name(f"{out.name.partition('.')[0]}.{name}")
 

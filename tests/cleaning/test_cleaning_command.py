@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (["table.jsonl", "--max-per-class", "3"], "Set --label-field to the column of the class."),
         (["table.jsonl", "--near-overlap", "0.5"], "--near-overlap is set, and no test rows are named. Name their"),
-        (["table.jsonl", "--conflicts", "drop"], "Set --prompt-field to the columns that ask"),
+        (["table.jsonl", "--conflicts", "drop"], "Set --prompt-field to the columns of the prompt"),
         (["table.jsonl", "--label-field", "title"], "Set --max-per-class or --stratified, or leave the label out."),
         (["table.jsonl", "--tokenizer", "x"], "--tokenizer is set, and no tokens are counted. Set --min-tokens or"),
         (["table.jsonl", "--text-field", "min_chars"], '--text-field: no row has the column "min_chars"'),

@@ -23,11 +23,11 @@ def source(path: Path) -> SourceFile:
 def test_a_table_and_a_chat_file_together_are_refused_with_what_each_looks_like(tmp_path: Path) -> None:
     chats = write_rows(tmp_path / "chat.jsonl", [chat("q", "a")])
     table = write_rows(tmp_path / "table.jsonl", [{"title": "t", "content": "c"}])
-    wanted = 'chat.jsonl looks like conversations of the kind "messages", and table.jsonl like a table: title, content'
+    wanted = 'chat.jsonl is conversations of the kind "messages", and table.jsonl is a table: title, content'
     with pytest.raises(DataError, match=wanted):
         clean_files([source(chats), source(table)], tmp_path / "out.jsonl", CleaningConfig())
     pairs = write_rows(tmp_path / "pairs.jsonl", [{"prompt": "t", "completion": "c"}])
-    with pytest.raises(DataError, match=r"table: title, content, and pairs\.jsonl like conversations of the kind"):
+    with pytest.raises(DataError, match=r"table: title, content, and pairs\.jsonl is conversations of the kind"):
         clean_files([source(table), source(pairs)], tmp_path / "out.jsonl", CleaningConfig())
     assert not (tmp_path / "out.jsonl").exists()
 
@@ -53,7 +53,7 @@ def test_what_a_folder_holds_besides_rows_is_named(
     write_rows(tmp_path / "data" / "rows.jsonl", [chat("q", "a")])
     (tmp_path / "data" / "words.py").write_text("")
     assert run(["clean", "data", "-o", "out.jsonl"]) == 0
-    assert "data: left aside words.py" in capsys.readouterr().out
+    assert "data: ignored words.py" in capsys.readouterr().out
 
 
 def test_columns_stand_in_the_order_of_most_rows_and_a_missing_field_is_an_empty_cell(tmp_path: Path) -> None:

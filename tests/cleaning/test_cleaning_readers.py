@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cleaned_files import chat, clean, counts, kept, rejected, write_rows
 from tunelab.cleaning.readers import chunks
-from tunelab.cleaning.readers.read_batches import OtherWayError, find_way, first_rows, read_batches
+from tunelab.cleaning.readers.read_batches import OtherPlanError, find_read_plan, first_rows, read_batches
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows
 from tunelab.sources.text_stream import MAX_LINE_BYTES
@@ -34,17 +34,17 @@ def as_batches(path: Path) -> tuple[list[tuple[int, object]], list[int]] | str:
     """Return the same, read for cleaning."""
     files = [SourceFile(name="f", path=path)]
     try:
-        way = find_way(first_rows(files), is_conversation=False)
+        read_plan = find_read_plan(first_rows(files), is_conversation=False)
         while True:
             try:
                 rows, bad = [], []
-                for batch in read_batches(files, way):
+                for batch in read_batches(files, read_plan):
                     values = batch.values(pl_rows(len(batch.lines)))
                     rows += zip(batch.lines.to_list(), values, strict=True)
                     bad += [each.line for each in batch.unreadable]
                 return rows, sorted(bad)
-            except OtherWayError as other:
-                way = other.way
+            except OtherPlanError as other:
+                read_plan = other.read_plan
     except DataError:
         return "refused"
 
@@ -109,7 +109,7 @@ SLY_LINES = [
 def test_no_line_of_json_slips_through_as_a_row_of_texts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, looked_at: int
 ) -> None:
-    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.LOOKED_AT", looked_at)
+    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.SHAPE_ROWS", looked_at)
     path = tmp_path / "f.jsonl"
     path.write_text('{"a": "x", "b": "y"}\n' + ("{}\n" * (looked_at - 1)) + line + "\n")
     assert as_batches(path) == as_sources(path)
@@ -124,7 +124,7 @@ def test_no_line_of_json_slips_through_as_a_row_of_texts(
 def test_json_lines_are_read_as_sources_read_them(
     tmp_path: Path, piece_bytes: int, monkeypatch: pytest.MonkeyPatch, head: list[str], tail: list[str], end: str
 ) -> None:
-    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.LOOKED_AT", len(head))
+    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.SHAPE_ROWS", len(head))
     path = tmp_path / "f.jsonl"
     path.write_bytes("".join(line + end for line in [*head, *tail]).encode())
     assert as_batches(path) == as_sources(path)

@@ -70,7 +70,7 @@ def test_names_start_from_the_data_folder_which_starts_from_the_recipe(home):
 
 def test_what_a_folder_holds_besides_is_said_aloud(home):
     (note,) = locate_data(SourceConfig(train_files=("both",)), base=home).notes
-    assert note == "both/: both/train.json to train on, both/test.json held out; left aside: README.md"
+    assert note == "both/: both/train.json to train on, both/test.json held out; ignored: README.md"
     assert "tool_catalogue.json" in locate_data(SourceConfig(train_files=("logs/*",)), base=home).notes[0]
 
 

@@ -19,7 +19,7 @@ def looks_like_hub(name: str) -> bool:
 
 
 def locate_splits(name: str) -> tuple[list[SourceFile], list[SourceFile]]:
-    """Return the training and held-out splits that a name stands for; a split that is named is the only one.
+    """Return the training and held-out splits that a name refers to; a split that is named is the only one.
 
     Raises:
         MissingExtraError: `datasets` is not installed.
@@ -37,7 +37,7 @@ def locate_splits(name: str) -> tuple[list[SourceFile], list[SourceFile]]:
         )
     held_out = [each for each in HELD_OUT_SPLITS if each in found][:1]
     train, test = (
-        [SourceFile(name=f"{data_set}[{each}]", path=None) for each in side] for side in (["train"], held_out)
+        [SourceFile(name=f"{data_set}[{each}]", path=None) for each in some] for some in (["train"], held_out)
     )
     return train, test
 
@@ -51,7 +51,7 @@ def read_split(name: str) -> Iterator[Row]:
 
 def _parts(name: str) -> tuple[str, str]:
     found = _NAME.fullmatch(name)
-    assert found, "locate_splits is asked only for names that look_like_hub"
+    assert found, "locate_splits is called only for names that look_like_hub"
     return found["data_set"], found["split"] or ""
 
 

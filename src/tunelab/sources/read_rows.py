@@ -27,7 +27,7 @@ def read_rows(files: Iterable[SourceFile], *, on_bad: OnBad = refuse) -> Iterato
     """Yield the rows of the files in order, holding one at a time; blank lines are no rows.
 
     Args:
-        on_bad: receives the error of each unreadable row, and reading goes on behind it; the default raises the error.
+        on_bad: receives the error of each unreadable row, and reading goes on after it; the default raises the error.
 
     Raises:
         DataError: a file that is missing, empty, damaged, in another encoding, or of an unknown kind.

@@ -52,7 +52,7 @@ def read_parquet(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
     """Yield the rows of a parquet file, a thousand held at a time; their lines are row numbers. None of them is bad."""
     line = 0
     for batch in parquet_frames(path, name):
-        # a text that many rows share stands in the file once, and in each row that is held
+        # a text that many rows share is in the file once, and in each row that is held
         held = int(max(1, min(512, MAX_LINE_BYTES * batch.height // max(1, batch.estimated_size()))))
         for value in batch.iter_rows(named=True, buffer_size=held):
             line += 1
@@ -193,11 +193,11 @@ class _Lines:
         return self._record[0][1].rstrip("\r\n")
 
     def text(self) -> str:
-        """Return the present record as it stands."""
+        """Return the present record as it was read."""
         return "".join(text for _, text in self._record).rstrip("\r\n")
 
     def close_record(self, *, broken: bool) -> None:
-        """Begin another record: behind this one, or on its second line where it is broken."""
+        """Begin another record: after this one, or on its second line if it is broken."""
         if broken:
             self._again.extendleft(reversed(self._record[1:]))
             self._reread_chars += self._record_chars - len(self._record[0][1])
@@ -205,6 +205,6 @@ class _Lines:
         self._record_chars = 0
 
     def in_circles(self) -> bool:
-        """Tell whether most of what is read was read before, behind one broken row after another."""
+        """Tell whether most of what is read was read before, after one broken row after another."""
         once = self._read_chars - self._reread_chars
         return self._reread_chars > _REREAD_CHARS + _REREAD_TIMES * once

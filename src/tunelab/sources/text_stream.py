@@ -25,7 +25,7 @@ ANY_UNPACKED_BYTES = 2**30
 """What every packed file may grow to."""
 PROBABLY_LATIN = "It is probably Windows-1252 or Latin-1: save the file again as UTF-8."
 _HEAD_BYTES = 2**16
-_LOOKED_AT = 8
+_PROBED_BYTES = 8
 """Bytes by which UTF-16 is known: the first characters of data are braces, quotes and names."""
 _CHUNK_BYTES = 2**18
 _PACKED_CHUNK_BYTES = 2**9  # zstandard can unpack a few bytes to 128 KiB: small bites bound what one read can yield
@@ -106,9 +106,9 @@ def read_head(path: Path, name: str, *, by_line: bool = False) -> str:
 
 
 def _is_every_second_nul(head: bytes) -> bool:
-    """Tell whether text begins as ASCII does in UTF-16: a NUL before each character, or behind each."""
-    sides = (head[0:_LOOKED_AT:2], head[1:_LOOKED_AT:2])
-    return any(one and not one.strip(b"\0") and b"\0" not in other for one, other in (sides, sides[::-1]))
+    """Tell whether text begins as ASCII does in UTF-16: a NUL before each character, or after each."""
+    halves = (head[0:_PROBED_BYTES:2], head[1:_PROBED_BYTES:2])
+    return any(one and not one.strip(b"\0") and b"\0" not in other for one, other in (halves, halves[::-1]))
 
 
 def read_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:

@@ -1,6 +1,6 @@
 """CSV and TSV as batches of columns.
 
-A fast parser reads pieces of the file. Where the layout of a piece leaves a doubt, or the table holds other records or
+A fast parser reads pieces of the file. If the layout of a piece leaves a doubt, or the table holds other records or
 other bytes of text than the layout says, the parsers may differ, and `sources` reads the file instead.
 """
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from tunelab.cleaning.readers.chunks import TABLE_BYTES, read_pieces
 from tunelab.cleaning.readers.delimited_quoting import Layout, Marks, find_marks, lay_out
-from tunelab.cleaning.readers.prefetch import side_by_side
+from tunelab.cleaning.readers.prefetch import in_parallel
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.sources import SourceFile
 from tunelab.sources.table_rows import separator_of
@@ -22,7 +22,7 @@ _LONGEST_RECORD = 2 * TABLE_BYTES
 def separated_batches(
     file: SourceFile, number: int, is_conversation: bool, restart: Callable[[], Exception]
 ) -> Iterator[TableBatch]:
-    """Yield the rows of a CSV or TSV file; what `restart` makes is raised where `sources` should read it.
+    """Yield the rows of a CSV or TSV file; what `restart` makes is raised if `sources` should read it.
 
     Raises:
         DataError: the header names a column twice, or not at all.
@@ -32,7 +32,7 @@ def separated_batches(
     separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(head)
     names: list[str] = []
     line = 1
-    for (text, _), parsed in side_by_side(_records(file, restart), lambda record: _parsed(*record, separator)):
+    for (text, _), parsed in in_parallel(_records(file, restart), lambda record: _parsed(*record, separator)):
         if parsed is None:
             raise restart()
         table, layout = parsed
@@ -73,7 +73,7 @@ def _records(file: SourceFile, restart: Callable[[], Exception]) -> Iterator[tup
 
 
 def _parsed(text: bytes, marks: Marks, separator: str) -> tuple[pl.DataFrame, Layout] | None:
-    """Return the records of a text; None where parsers might differ."""
+    """Return the records of a text; None if parsers might differ."""
     layout = lay_out(text, marks, separator)
     if layout is None:
         return None

@@ -1,4 +1,4 @@
-"""The rules on text, each written once: an expression over the frame of text leaves."""
+"""The rules on text, each written once: an expression over the frame of text fields."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Change:
     rule: str
     """The setting it comes from."""
     changed: pl.Expr
-    """The text that stands there afterwards."""
+    """The text afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Refusal:
 
     rule: str
     may_be_bad: pl.Expr
-    """True wherever `is_bad` is, and quickly found: it looks at no more than how long a text is and how it begins."""
+    """True wherever `is_bad` is, and quickly found: it depends on no more than how long a text is and how it begins."""
     is_bad: pl.Expr
     reason: pl.Expr
     """What is wrong with the text, in words."""
@@ -87,7 +87,7 @@ def _characters(length: pl.Expr) -> pl.Expr:
 
 
 def _limit(limits: dict[str, int]) -> pl.Expr:
-    """Return the limit of a leaf's field; null where it has none."""
+    """Return the limit of a text field; null if it has none."""
     expression = pl.lit(limits.get(_EVERY), dtype=pl.UInt32)
     for field, limit in limits.items():
         if field != _EVERY:
@@ -96,7 +96,7 @@ def _limit(limits: dict[str, int]) -> pl.Expr:
 
 
 def _without_html() -> pl.Expr:
-    """Return the text without tags and comments, its entities as what they stand for.
+    """Return the text without tags and comments, its entities as the characters they name.
 
     Only known elements are tags: `a < b`, `<unk>` and generics of a programming language stay. A text without any is
     left as it is, white space included.
