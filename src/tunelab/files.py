@@ -12,6 +12,9 @@ from pathlib import Path
 
 from tunelab.errors import StorageError
 
+LFS_POINTER = b"version https://git-lfs"
+"""What a pointer of Git LFS begins with, which lies where a file should that was not fetched."""
+
 
 def write_file(path: Path, content: bytes | str) -> None:
     """Write a file aside, fsync it and rename it into place, so that a reader sees the old file or the new one."""

@@ -141,7 +141,7 @@ def test_a_line_in_another_encoding_says_which_it_probably_is(tmp_path: Path, na
     lines = ["a,b", "x,y", "café,z"] if name == "in.csv" else ['{"a": "x"}', '{"a": "café"}']
     (tmp_path / name).write_bytes("\n".join(lines).encode("latin-1"))
     clean(tmp_path / name)
-    assert "probably Windows-1252 or Latin-1" in str(rejected(tmp_path)[0]["reason"])
+    assert "looks like Windows-1252 (Western Europe)" in str(rejected(tmp_path)[0]["reason"])
 
 
 def test_rejected_rows_stand_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_a_data_set_of_the_hub_is_read_split_by_split(home, monkeypatch):
 def test_a_hub_that_cannot_be_reached_or_a_missing_package_is_said(home, monkeypatch):
     config = SourceConfig(train_files=("owner/name",))
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(get_dataset_split_names=unreachable))
-    with pytest.raises(DataError, match=r"^owner/name: the Hub cannot be reached"):
+    with pytest.raises(DataError, match=r"^owner/name: no file or folder has this name, and the Hub cannot be reached"):
         locate_data(config, base=home)
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtraError, match=r"tunelab\[hub\]"):

@@ -15,7 +15,9 @@ HELD_OUT_SPLITS = ("validation", "valid", "eval", "dev", "test")
 def looks_like_hub(name: str) -> bool:
     """Tell whether a name that is no local file may be ``owner/name``, ``owner/name[split]`` or ``name[split]``."""
     found = _NAME.fullmatch(name)
-    return bool(found) and ("/" in name.partition("[")[0] or found["split"] is not None)  # type: ignore[index]
+    if found is None or name.startswith((".", "~", "/")):
+        return False
+    return "/" in name.partition("[")[0] or found["split"] is not None
 
 
 def locate_splits(name: str) -> tuple[list[SourceFile], list[SourceFile]]:
@@ -59,11 +61,12 @@ def _ask(name: str, verb: str, *arguments: str, **options: str) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise MissingExtraError("the datasets package", extra="hub") from error
+        package = f'the datasets package ("{name}" is no file or folder here, and so taken for a data set of the Hub)'
+        raise MissingExtraError(package, extra="hub") from error
     try:
         return getattr(datasets, verb)(*arguments, **options)
     except ValueError as error:  # an unknown split
         raise DataError(str(error).splitlines()[0], where=name) from error
     except Exception as error:  # the package lets errors of three HTTP libraries through
-        what = f"the Hub cannot be reached or has no such data set ({type(error).__name__})"
+        what = f"no file or folder has this name, and the Hub cannot be reached or has none ({type(error).__name__})"
         raise DataError(what, where=name, remedy="Check the name and the network, or give a local file.") from error

@@ -8,7 +8,15 @@ from pathlib import Path
 from tunelab.errors import DataError
 from tunelab.sources.row import Origin, Row
 from tunelab.sources.strict_json import kind_of, parse_json
-from tunelab.sources.text_stream import MAX_LINE_BYTES, OnBad, read_chunks, read_head, read_lines, too_long
+from tunelab.sources.text_stream import (
+    BYTE_ORDER_MARK,
+    MAX_LINE_BYTES,
+    OnBad,
+    read_chunks,
+    read_head,
+    read_lines,
+    too_long,
+)
 
 _ARRAY = re.compile(r"\s*\[")
 _WRAPPED_ARRAY = re.compile(
@@ -49,7 +57,7 @@ def _rows(placed: Iterable[tuple[str, int, int]], name: str, on_bad: OnBad) -> I
     for text, line, column in placed:
         origin = Origin(path=name, line=line)
         try:
-            value = parse_json(text, origin, column=column)
+            value = parse_json(text.removeprefix(BYTE_ORDER_MARK), origin, column=column)
             if not isinstance(value, dict):
                 expected = "an object {…} with named fields"
                 raise DataError(f"the row is {kind_of(value)}", where=str(origin), expected=expected)
@@ -143,4 +151,5 @@ def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str
             "the array is never closed", where=f"{name}:{place.line}", expected='"]" at the end of the file'
         )
     if closed and rest and not ("{" in opening and rest == "}"):
-        raise DataError("text after the array", where=f"{name}:{line}", expected="the end of the file")
+        remedy = "If arrays were joined, write them as one, or one object per line into a .jsonl file."
+        raise DataError("text after the array", where=f"{name}:{line}", expected="the end of the file", remedy=remedy)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from tunelab.errors import DataError, guess_file, listed
@@ -12,14 +13,16 @@ from tunelab.sources.hub import locate_splits, looks_like_hub
 from tunelab.sources.source_files import DataFiles, SourceFile
 from tunelab.sources.text_stream import unpacked_suffix
 
-DATA_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
+DATA_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".txt")
 _TRAIN_NAME = re.compile(r"(?:train|trn)(?![a-z])", re.IGNORECASE)
 _EVAL_NAMES = tuple(
     re.compile(rf"(?:{name})(?![a-z])", re.IGNORECASE)
     for name in ("validation", "valid", "val", "eval", "dev", "test|tst")
 )
 _NO_ROWS = re.compile(
-    r"\.|tool_?catalog|(dataset_infos?|package|tsconfig)\.json$|(.+\.)?(report\.json|rejected\.jsonl)$", re.IGNORECASE
+    r"\.|tool_?catalog|(dataset_infos?|dataset_dict|state|package|tsconfig)\.json$|cache-.+\.arrow$"
+    r"|(.+\.)?(report\.json|rejected\.jsonl)$",
+    re.IGNORECASE,
 )
 
 
@@ -93,10 +96,16 @@ def _expand(name: str, folder: Path, *, held_out: bool) -> _Found:
         left = listed(match.name for match in matches if not _holds_rows(match))
         return _Found(files=files, notes=[f"{name}: ignored {left}"] if left else [], left=left)
     is_local = unpacked_suffix(Path(name)) in DATA_SUFFIXES or ("/" in name and os.path.isdir(path.parent))
-    if looks_like_hub(name) and not is_local:
+    if looks_like_hub(name) and not is_local and not _near_folder(name, folder):
         train, others = locate_splits(name)
         return _Found(files=others or train) if held_out else _Found(files=train, held_out=others)
     raise _nothing(path, name)
+
+
+def _near_folder(name: str, folder: Path) -> str:
+    """Return the folder here that ``dat/tran`` may be a slip of; empty if its first part is like none."""
+    folders = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
+    return next(iter(get_close_matches(name.partition("/")[0], folders, n=1, cutoff=0.7)), "") if "/" in name else ""
 
 
 def _glob(path: Path) -> list[Path]:
@@ -114,7 +123,7 @@ def _in_folder(path: Path, folder: Path, *, held_out: bool) -> _Found:
     by_name = ([entry for entry in entries if name.match(entry.name)] for name in _EVAL_NAMES)
     test = next((some for some in by_name if some), [])
     if not (train and test):
-        train, test = [entry for entry in entries if not entry.is_dir()], []
+        train, test = [entry for entry in entries if not entry.is_dir()] or train, []
     taken = {*train, *test}
     others_there = (entry.name for entry in sorted(path.iterdir()) if entry not in taken)
     left = listed(name for name in others_there if not name.startswith("."))
@@ -138,15 +147,15 @@ def _holds_rows(path: Path) -> bool:
 
 
 def _nothing(path: Path, name: str) -> DataError:
-    parent = path if os.path.isdir(path) else path.parent
+    parent, missing = (path, path) if os.path.isdir(path) else (path.parent, path)
     while not os.path.isdir(parent):
-        parent = parent.parent
+        parent, missing = parent.parent, parent
     names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
     inside = f"{parent.name or parent}/ holds {listed(names)}" if names else f"{parent.name or parent}/ is empty"
     what = (
         "the folder holds no file of rows" if parent == path else f'"{name}" is no file, no folder and matches nothing'
     )
-    remedy = f"{inside}. {guess_file(path.name, names)}".rstrip()
+    remedy = f"{inside}. {guess_file(missing.name, names)}".rstrip()
     expected = f"a file that ends in {', '.join(DATA_SUFFIXES)} (.gz and .zst of each)"
     return DataError(what, where="data", expected=expected, remedy=remedy)
 

@@ -12,6 +12,7 @@ from tunelab.conversations.field_types import fields_of
 from tunelab.errors import DataError, listed
 from tunelab.files import new_files, read_small_file
 from tunelab.sources import Row, SourceFile
+from tunelab.sources.column_rows import COLUMN_SUFFIXES
 from tunelab.sources.text_stream import unpacked_suffix
 
 REJECTED, REPORT = "rejected.jsonl", "report.json"
@@ -44,13 +45,13 @@ class Targets:
             DataError: they hold lists or objects, which have no place there.
         """
         suffix = unpacked_suffix(self.rows[0])
-        is_parquet = bool(first) and unpacked_suffix(Path(first[0].origin.path)) == ".parquet"
-        if suffix not in (*TABLE_SUFFIXES, ".parquet") or (is_parquet and suffix == ".parquet"):
+        is_columns = bool(first) and unpacked_suffix(Path(first[0].origin.path)) in COLUMN_SUFFIXES
+        if suffix not in (*TABLE_SUFFIXES, ".parquet") or (is_columns and suffix == ".parquet"):
             return ()
         for row in first:
             for field, value in fields_of(row).items():
                 if isinstance(value, dict | list):
-                    raise no_place_for_lists(field, str(self.rows[0]), is_json=not is_parquet)
+                    raise no_place_for_lists(field, str(self.rows[0]), is_json=not is_columns)
         if all(tuple(fields_of(row)) == tuple(fields) for row in first):
             return ()
         return (f"not all rows have the same fields in one order: the columns are {listed(fields)}, as in most rows",)

@@ -13,7 +13,8 @@ from tunelab.cleaning.readers.delimited_quoting import Layout, Marks, find_marks
 from tunelab.cleaning.readers.prefetch import in_parallel
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.sources import SourceFile
-from tunelab.sources.table_rows import separator_of
+from tunelab.sources.table_layout import layout_of
+from tunelab.sources.table_rows import column_names
 from tunelab.sources.text_stream import read_head, unpacked_suffix
 
 _LONGEST_RECORD = 2 * TABLE_BYTES
@@ -29,21 +30,23 @@ def separated_batches(
     """
     assert file.path is not None
     head = read_head(file.path, file.name)
-    separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(head)
+    plain = layout_of(head, separator="\t" if unpacked_suffix(file.path) == ".tsv" else "")
+    if plain.has_separator_line or plain.has_blanks_before_quotes:
+        raise restart()
     names: list[str] = []
     line = 1
-    for (text, _), parsed in in_parallel(_records(file, restart), lambda record: _parsed(*record, separator)):
+    for (text, _), parsed in in_parallel(_records(file, restart), lambda record: _parsed(*record, plain.separator)):
         if parsed is None:
             raise restart()
         table, layout = parsed
         lines = pl.Series("line", layout.breaks_before_R + line, dtype=pl.UInt64)
         line += layout.num_breaks
         if not names:
-            names = [name.strip() for name in table.row(0)]
+            names = column_names(table.row(0))
             if len(set(names)) < len(names) or "" in names:
                 raise restart()  # `sources` has the words for it
             table, lines = table[1:], lines[1:]
-        if table.width != len(names):
+        if table.width != len(names) or (table.to_series() == names[0]).any():  # perhaps the header again
             raise restart()
         yield TableBatch(
             file=number,
@@ -87,7 +90,11 @@ def _parsed(text: bytes, marks: Marks, separator: str) -> tuple[pl.DataFrame, La
         )
     except pl.exceptions.PolarsError:
         return None
-    return (table, layout) if table.width > 1 and _is_as_laid_out(table, layout) else None
+    if table.width < 2 or not _is_as_laid_out(table, layout):
+        return None
+    return (
+        table.with_columns(pl.all().str.replace_all("\r\n", "\n", literal=True)) if layout.has_returns_inside else table
+    ), layout
 
 
 def _is_as_laid_out(table: pl.DataFrame, layout: Layout) -> bool:

@@ -44,6 +44,8 @@ class Layout:
 
     breaks_before_R: NDArray[np.int64]
     """How many line feeds come before each record; those inside quotes count."""
+    has_returns_inside: bool
+    """Whether quotes hold a carriage return before a line feed."""
     num_breaks: int
     """Line feeds in all."""
     num_bytes: int
@@ -89,6 +91,7 @@ def lay_out(text: bytes, marks: Marks, separator: str) -> Layout | None:
     begins_R = np.concatenate([[0], ends_K + 1])
     return Layout(
         breaks_before_R=begins_R[:-1] if text.endswith(b"\n") else begins_R,
+        has_returns_inside=bool((is_after_return_K & ~is_end_K).any()),
         num_breaks=len(is_end_K),
         num_bytes=len(text) - len(ends_K) - num_returns - quotes,
     )

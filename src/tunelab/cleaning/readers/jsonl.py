@@ -16,7 +16,8 @@ from tunelab.cleaning.readers.prefetch import in_parallel
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Origin, SourceFile, kind_of, parse_json
-from tunelab.sources.text_stream import PROBABLY_LATIN
+from tunelab.sources.encoding import encoding_remedy
+from tunelab.sources.text_stream import BYTE_ORDER_MARK
 
 _DECODER = msgspec.json.Decoder()
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
@@ -24,6 +25,8 @@ _BLANK_AND_COLON = re.compile(r'"[ \t\r]+:')
 _COLON_OR_HALF = r'":|[ \t\r]:|' + _HALF_CHARACTER.pattern
 _WHOLE_CHARACTER = r"u(?:[0-9abcefABCEF]|[dD](?:[0-7]|[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]))"
 _COMMA = r",[ \t]?"
+_SAMPLE_BYTES = 2**14
+"""On each side of the first byte that is not UTF-8: what an encoding is judged by."""
 _TEXT_OR_NULL = rf'(?:null|"[^"\\]*(?:\\(?:["\\/bfnrt]|{_WHOLE_CHARACTER})[^"\\]*)*")'
 
 
@@ -193,14 +196,17 @@ def _records(piece: Piece, line: int) -> tuple[list[str], dict[int, Unreadable]]
     try:
         text = piece.text.decode()
         text = text.replace("\r\n", "\n") if "\r" in text else text
+        if BYTE_ORDER_MARK in text:
+            text = text.replace(f"\n{BYTE_ORDER_MARK}", "\n").removeprefix(BYTE_ORDER_MARK)
         return text.removesuffix("\n").split("\n"), bad
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
         records = []
+        remedy = encoding_remedy(piece.text[max(error.start - _SAMPLE_BYTES, 0) : error.start + _SAMPLE_BYTES])
     for row, raw in enumerate(piece.text.removesuffix(b"\n").split(b"\n")):
         try:
-            records.append(raw.removesuffix(b"\r").decode())
+            records.append(raw.removesuffix(b"\r").decode().removeprefix(BYTE_ORDER_MARK))
         except UnicodeDecodeError as error:
-            fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text. {PROBABLY_LATIN}"
+            fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text. {remedy}"
             bad[row] = Unreadable(line=line + row, fault=fault, text=raw.decode(errors="replace"))
             records.append("")
     return records, bad

@@ -19,14 +19,14 @@ from tunelab.cleaning.readers.object_batch import ObjectBatch
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Row, SourceFile, read_rows
+from tunelab.sources.column_rows import COLUMN_SUFFIXES, column_frames
 from tunelab.sources.json_rows import holds_json_lines
-from tunelab.sources.table_rows import parquet_frames
 from tunelab.sources.text_stream import read_head, unpacked_suffix
 
 SHAPE_ROWS = 1000
 """Rows by which a file's shape is judged."""
 _ROWS_AT_ONCE = 4096
-_TABLES = (".csv", ".tsv", ".parquet")
+_TABLES = (".csv", ".tsv", *COLUMN_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,19 +136,19 @@ def _batches_of(file: SourceFile, number: int, read_plan: ReadPlan) -> Iterator[
             slowly = replace(read_plan, slow=read_plan.slow | {file.name})
             yield from separated_batches(file, number, read_plan.is_conversation, lambda: OtherPlanError(slowly))
             return
-        if suffix == ".parquet":
-            yield from _parquet_batches(file, number, read_plan)
+        if suffix in COLUMN_SUFFIXES:
+            yield from _column_batches(file, number, read_plan)
             return
     errors: list[DataError] = []
     for batch in _object_batches(read_rows([file], on_bad=errors.append), errors, number, read_plan):
         yield _as_table(batch, file.name, suffix, read_plan) if suffix in _TABLES else batch
 
 
-def _parquet_batches(file: SourceFile, number: int, read_plan: ReadPlan) -> Iterator[Batch]:
-    """Yield a parquet file in columns of its own kinds; if those are lists or structs, with rows as objects."""
+def _column_batches(file: SourceFile, number: int, read_plan: ReadPlan) -> Iterator[Batch]:
+    """Yield a file of columns in columns of its own kinds; if those are lists or structs, with rows as objects."""
     assert file.path is not None
     first = 1
-    for frame in parquet_frames(file.path, file.name):
+    for frame in column_frames(file.path, file.name):
         lines = pl.int_range(first, first + frame.height, dtype=pl.UInt64, eager=True)
         first += frame.height
         columns = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
@@ -186,7 +186,7 @@ def _as_table(batch: ObjectBatch, name: str, suffix: str, read_plan: ReadPlan) -
     if any(kind.is_nested() for kind in columns.dtypes):
         return batch
     table = _table_batch(batch.file, batch.lines, columns, read_plan)
-    table.unreadable, table.empty_is_null = batch.unreadable, suffix != ".parquet"
+    table.unreadable, table.empty_is_null = batch.unreadable, suffix not in COLUMN_SUFFIXES
     table.records = None if batch.records is None else pl.Series(batch.records, dtype=pl.String)
     return table
 
