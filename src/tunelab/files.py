@@ -127,6 +127,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        path = path if path.name else path.resolve()  # "." says nothing
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             remedy = "Nothing that was complete was touched. Free some space and run the same command again."
             raise StorageError("the disk is full", where=str(path), remedy=remedy) from error

@@ -78,6 +78,27 @@ def test_a_csv_is_read_as_sources_read_it(tmp_path: Path, piece_bytes: int, text
     assert as_batches(path) == as_sources(path)
 
 
+FOREIGN_TABLES = [
+    "sep=;\r\ntitle;content\r\na,b;c\r\n", '"sep=;"\ntitle;content\na;c\n', 'title, content\n"a", "b, c"\n"d", "e"\n',
+    ",title,content\n0,a,b\n1,c,d\n", "title,content\na,b\n\ufefftitle,content\nc,d\n",
+    "title,content\na,b\ntitle,content\n",
+    'title,content\r\n"a\r\nb","c\nd"\r\ne,f\r\n', 'title,content\n"a\r\nb","c\rd"\ne,f\n',
+    "title,content\ntitle,x\ntitle,\n",
+    '"ti\r\ntle",content\na,b\n', "title,content\na,nan\nNA,None\n", "title,content\n\ufeffa,b\nc,\ufeffd\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FOREIGN_TABLES)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_tables_as_other_programs_write_them_are_read_as_sources_read_them(
+    tmp_path: Path, piece_bytes: int, text: str, mark: str
+) -> None:
+    path = tmp_path / "f.csv"
+    path.write_bytes((mark + text).encode())
+    assert as_batches(path) == as_sources(path)
+    assert as_batches(path)[0]
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -100,6 +121,7 @@ SLY_LINES = [
     '{"x\\"a": "x", "b": "y"}', '{"c": {"a": null}, "b": "y"}', '{"\\u0061": "x", "b": "y"}',
     '{"a": "5", "b": "true"}', '{"a": "[", "b": "{}"}', '{"a": "\\u0000", "b": "\\\\"}', '{"a": null, "b": "x :y"}',
     '{"a": "\\ud83dx", "b": "y"}', '{"a": "\\uD83D\\uDE00", "b": "\\ud7ff"}', '{"a":"","b":"\\"\\" : \\""}',
+    '\ufeff{"a": "x", "b": "y"}', '\ufeff', '{"a": "\ufeff", "b": "\\n\ufeff"}', ' \ufeff{"a": "x", "b": "y"}',
     '{"a": "x", "b": "y", "": 1}', '{"a": "x", "b\\\\": "y"}', '{"a": "x", "b": "y", "b\\\\": 1}', '{"a": 1, "a" : 2}',
 ]  # fmt: skip
 

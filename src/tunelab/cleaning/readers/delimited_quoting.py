@@ -3,6 +3,7 @@
 Letters in names of arrays: B bytes, M marks, R records.
 """
 
+import codecs
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +80,8 @@ def lay_out(text: bytes, marks: Marks, separator: str) -> Layout | None:
         return None
     text_B = np.frombuffer(text, dtype=np.uint8)
     is_break_M = marks.bytes_M == _BREAK
+    if _has_marked_line(text, text_B, marks.places_M[is_break_M]):
+        return None
     quotes = _num_quoted(text_B, marks, ~is_break_M, ord(separator))
     if quotes is None:
         return None
@@ -95,6 +98,12 @@ def lay_out(text: bytes, marks: Marks, separator: str) -> Layout | None:
         num_breaks=len(is_end_K),
         num_bytes=len(text) - len(ends_K) - num_returns - quotes,
     )
+
+
+def _has_marked_line(text: bytes, text_B: NDArray[np.uint8], breaks_K: NDArray[np.int64]) -> bool:
+    """Tell whether a byte-order mark begins a line, as where files were joined."""
+    begins_K = breaks_K[breaks_K < len(text) - 1] + 1
+    return any(text.startswith(codecs.BOM_UTF8, begin) for begin in begins_K[text_B[begins_K] == codecs.BOM_UTF8[0]])
 
 
 def _num_returns(text: bytes, text_B: NDArray[np.uint8]) -> int:
