@@ -23,18 +23,25 @@ _WITHOUT_VALUE = (
     "|inert|ismap|itemscope|loop|multiple|muted|nomodule|noshade|novalidate|nowrap|open|playsinline|readonly|required"
     "|reversed|selected"
 )
-_ATTRIBUTE = rf"\s+(?:[a-z_:@][\w:.@-]*\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>=`]+)|(?:{_WITHOUT_VALUE})\b)"
+_SPACE = r"[ \t\r\n\f]"
+_ATTRIBUTE = (
+    rf"{_SPACE}+(?:[a-z_:@][a-z0-9_:.@-]*{_SPACE}*={_SPACE}*(?:\"[^\"]*\"|'[^']*'|[^ \t\r\n\f\"'<>=`]+)"
+    rf"|(?:{_WITHOUT_VALUE}))"
+)
 
 DROPPED = r"(?is)<(script|style)\b[^>]*>.*?</(?:script|style)\s*>|<!--.*?-->|<!doctype\b[^>]*>"
 """Elements that hold no text of the page, comments, and the line that names the document type."""
 BREAKS = r"(?i)<br\s*/?>|</(?:p|div|li|tr|h[1-6]|ul|ol|table|blockquote)\s*>"
 """Tags after which a line ends."""
-TAGS = rf"(?i)</(?:{_NAMES})\s*>|<(?:{_NAMES})(?:{_ATTRIBUTE})+\s*/?>|<(?:{_BARE_NAMES})\s*/?>|<(?:{_NAMES})\s*/>"
+TAGS = (
+    rf"(?i)<(?:/(?:{_NAMES}){_SPACE}*>|(?:{_BARE_NAMES}){_SPACE}*>"
+    rf"|(?:{_NAMES})(?:(?:{_ATTRIBUTE})+{_SPACE}*/?|{_SPACE}*/)>)"
+)
 """Tags that are known by themselves. All patterns are read alike by Rust, which scans many texts at once."""
-BARE = rf"(?i)<({_OFTEN_A_TYPE})\s*>"
+BARE = rf"(?i)<({_OFTEN_A_TYPE}){_SPACE}*>"
 """Opening tags, or types: see `without_bare_tags`."""
-_BARE_TAG = re.compile(BARE)
-_CLOSING_TAG = re.compile(rf"(?i)</({_OFTEN_A_TYPE})\s*>")
+_BARE_TAG = re.compile(rf"<(/?)([A-Za-z]+){_SPACE}*>")
+_TYPES = frozenset(_OFTEN_A_TYPE.split("|"))
 _OPENS_PARAGRAPH = re.compile(r"(?:^|[\n>.!?])[ \t]*\Z")
 
 
@@ -44,12 +51,15 @@ def without_bare_tags(text: str) -> str:
     >>> without_bare_tags("<b>Use</b> Vec<u8>, List<object> or x <u> y")
     'Use</b> Vec<u8>, List<object> or x <u> y'
     """
-    last_closing = {tag[1].lower(): tag.start() for tag in _CLOSING_TAG.finditer(text)}
+    last_closing = {tag[2].lower(): tag.start() for tag in _BARE_TAG.finditer(text) if tag[1]}
 
     def kept(tag: re.Match[str]) -> str:
-        name = tag[1].lower()
-        is_closed = last_closing.get(name, -1) > tag.start()
-        opens = name == "p" and _OPENS_PARAGRAPH.search(text[max(tag.start() - 80, 0) : tag.start()]) is not None
-        return "" if is_closed or opens else tag[0]
+        name = tag[2].lower()
+        if tag[1] or name not in _TYPES:
+            return tag[0]
+        if last_closing.get(name, -1) > tag.start():
+            return ""
+        opens = name == "p" and _OPENS_PARAGRAPH.search(text[max(tag.start() - 80, 0) : tag.start()])
+        return "" if opens else tag[0]
 
     return _BARE_TAG.sub(kept, text)

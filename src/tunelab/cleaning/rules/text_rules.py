@@ -93,18 +93,17 @@ def _without_html() -> pl.Expr:
 
     A text without any is left as it is, white space included.
     """
-    opened = _changed_if_found(TEXT, BARE, without_bare_tags)
-    bare = opened.str.replace_all(DROPPED, "").str.replace_all(BREAKS, "\n").str.replace_all(TAGS, "")
-    has_tags = (opened != TEXT) | TEXT.str.contains(f"{DROPPED}|{BREAKS}|{TAGS}")
+    return TEXT.map_batches(_plain_texts, return_dtype=pl.String, is_elementwise=True)
+
+
+def _plain_texts(texts: pl.Series) -> pl.Series:
+    bare = _changed_if_found(texts, BARE, without_bare_tags)
+    bare = bare.str.replace_all(DROPPED, "").str.replace_all(BREAKS, "\n").str.replace_all(TAGS, "")
     tidy = bare.str.replace_all(r"[ \t]+\n", "\n").str.replace_all(r"\n{3,}", "\n\n").str.strip_chars()
-    return _changed_if_found(pl.when(has_tags).then(tidy).otherwise(TEXT), _ENTITY, html.unescape)
+    return _changed_if_found(tidy.zip_with((bare != texts).fill_null(False), texts), _ENTITY, html.unescape)
 
 
-def _changed_if_found(text: pl.Expr, pattern: str, change: Callable[[str], str]) -> pl.Expr:
-    """Return the text, changed if it has the pattern."""
-
-    def changed(texts: pl.Series) -> pl.Series:
-        rows = texts.str.contains(pattern).fill_null(False).arg_true()
-        return texts.clone().scatter(rows, list(map(change, texts.gather(rows)))) if len(rows) else texts
-
-    return text.map_batches(changed, return_dtype=pl.String, is_elementwise=True)
+def _changed_if_found(texts: pl.Series, pattern: str, change: Callable[[str], str]) -> pl.Series:
+    """Return the texts, those changed that have the pattern."""
+    rows = texts.str.contains(pattern).fill_null(False).arg_true()
+    return texts.clone().scatter(rows, list(map(change, texts.gather(rows)))) if len(rows) else texts
