@@ -240,7 +240,7 @@ def test_an_output_or_a_side_without_rows_is_told_and_is_no_success(
     (folder / "one.jsonl").write_text(json.dumps(ROWS[0]) + "\n")
     assert run(["clean", "one.jsonl", "-o", "sides", "--test-size", "0.1"]) == 1
     printed = capsys.readouterr()
-    assert "No row is left for the test side." in printed.err or "No row is left for the training side." in printed.err
+    assert "No row is left for the test file." in printed.err or "No row is left for the training file." in printed.err
     assert json.loads((folder / "sides" / "report.json").read_text())["lacks"]
 
 

@@ -1,10 +1,10 @@
-"""What only a conversation knows: whether a row is one, what it asks and answers, and which session it is of."""
+"""What only a conversation knows: whether a row is one, its prompt and its answer, and which session it is of."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tunelab.cleaning.readers.read_batches import Way, find_way
+from tunelab.cleaning.readers.read_batches import ReadPlan, find_read_plan
 from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.fingerprints import answer_key, questions, trained_turns
 from tunelab.conversations.format import find_format
@@ -26,17 +26,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationFacts:
-    """What is kept of a conversation while its row waits."""
+    """What is kept of a conversation while its row is in the spool."""
 
     prompts: tuple[int, ...]
-    """64-bit hashes of what it asks, one per trained answer; of a plain text, of the text."""
+    """64-bit hashes of its prompts, one per trained answer; of a plain text, of the text."""
     answer: int
     """64-bit hash of its last trained answer."""
     link: Link
     label: str
 
 
-def find_shape(rows: Sequence[Row], conversation: ConversationConfig) -> tuple["Shape | None", Way, str]:
+def find_shape(rows: Sequence[Row], conversation: ConversationConfig) -> tuple["Shape | None", ReadPlan, str]:
     """Return the conversation format that files begin with, how they are read, and the evidence, to be said aloud.
 
     The format is None for a table whose columns nobody said how to make a conversation of.
@@ -44,10 +44,14 @@ def find_shape(rows: Sequence[Row], conversation: ConversationConfig) -> tuple["
     try:
         found, evidence = find_format(list(rows), conversation)
     except DataError:
-        way = find_way(rows, is_conversation=False)
-        return None, way, f"a table: {', '.join(way.columns)}" if way.columns else "no row can be read"
-    way = find_way(rows, is_conversation=found.name not in ("table", "text"))
-    return Shape(found, conversation), way, evidence
+        read_plan = find_read_plan(rows, is_conversation=False)
+        return (
+            None,
+            read_plan,
+            f"a table: {', '.join(read_plan.columns)}" if read_plan.columns else "no row can be read",
+        )
+    read_plan = find_read_plan(rows, is_conversation=found.name not in ("table", "text"))
+    return Shape(found, conversation), read_plan, evidence
 
 
 class Shape:
@@ -64,7 +68,7 @@ class Shape:
         ]
 
     def said(self, values: Sequence[object], file: str, lines: Sequence[int]) -> list[ConversationFacts]:
-        """Return what rows ask and answer.
+        """Return the prompts and answers of rows.
 
         Raises:
             DataError: one is no conversation.
@@ -83,7 +87,7 @@ class Shape:
         ]
 
     def refuse_unknown_label(self, rows: Sequence[Row]) -> None:
-        """Raise a RecipeError where `label_json_key` or `label_pattern` finds nothing in any answer of some rows."""
+        """Raise a RecipeError if `label_json_key` or `label_pattern` finds nothing in any answer of some rows."""
         key, pattern = self._config.label_json_key, self._config.label_pattern
         if key is None and pattern is None:
             return
@@ -118,7 +122,7 @@ class Shape:
         return self.format.convert(row, self._config)
 
     def _plain(self, value: object) -> bool:
-        """Tell whether a row is certainly fine: messages of role and text, nothing beside but an id, and an answer."""
+        """Tell whether a row is certainly fine: messages of role and text, nothing else but an id, and an answer."""
         if type(value) is not dict or len(value) > 2:
             return False
         if self.format.name == "messages":

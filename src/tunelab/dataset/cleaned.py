@@ -1,4 +1,4 @@
-"""The rows of a recipe, cleaned on their way into training, and what cleaning did to them in words."""
+"""The rows of a recipe, cleaned on their read_plan into training, and what cleaning did to them in words."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,7 +81,7 @@ def in_words(report: CleanReport) -> list[str]:
         for verb, counts in (
             ("changed", report.changed),
             ("rejected", report.rejected),
-            ("did not draw", report.not_drawn),
+            ("did not sample", report.not_sampled),
             ("found and left something in", report.reported),
             ("found no label in", report.unlabelled),
         )
