@@ -44,9 +44,7 @@ def refuse_bad_answer(row: Row, verdicts: Sequence[str]) -> None:
     fields = fields_of(row)
     for name in verdicts:
         if _truth(fields.get(name)) is False:
-            remedy = (
-                f"Leave such rows out (data.bad_rows: skip, --skip-bad-rows); if {name} is a class and no verdict, "
-            )
+            remedy = f"Leave such rows out with --skip-bad-rows (data.bad_rows: skip); if {name} is a class, "
             remedy += f"set data.label_field: {name}."
             raise fault(row.origin, f"{name} is {fields[name]}: the row says that its answer is bad", "", remedy)
     if medium := next((name for name in _MEDIA if fields.get(name)), None):

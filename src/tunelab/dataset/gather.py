@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.conversations.fingerprints import questions
+from tunelab.conversations.unread import merged
 from tunelab.dataset.cleaned import Rejected, clean_for, in_words, rejected_rows
 from tunelab.dataset.config import DataConfig
 from tunelab.dataset.dataset import Dataset
@@ -115,6 +116,7 @@ def gather(
         rendered_held_out=rendered[1],
         format=side.format,
         evidence=side.evidence,
+        unread=merged(each.unread for each in (side, other) if each is not None),
         bad_rows=tuple(bad_rows.errors),
         bad_turns=tuple(bad_turns.errors),
         num_train_found=len(train_found),
@@ -190,7 +192,9 @@ def _named_from_here(files: Iterable[SourceFile]) -> list[SourceFile]:
     ]
 
 
-def _unseen(held_out: Sequence[Conversation], train: Sequence[Conversation]) -> tuple[tuple[Conversation, ...], list[str]]:
+def _unseen(
+    held_out: Sequence[Conversation], train: Sequence[Conversation]
+) -> tuple[tuple[Conversation, ...], list[str]]:
     """Return the held-out rows without contamination, and what to say of the others.
 
     A held-out row with the prompt of a training row would measure memory; rows that are twice in a file make some.
@@ -199,7 +203,10 @@ def _unseen(held_out: Sequence[Conversation], train: Sequence[Conversation]) -> 
         return (), []
     trained = {question for item in train for question in questions(item)}
     seen = [item for item in held_out if questions(item)[-1] in trained]
-    left = f"{len(seen):,} of these {len(held_out):,} have the prompt of a training row (contamination) and were left out"
+    left = (
+        f"{len(seen):,} of these {len(held_out):,} have the prompt of a training row (contamination)"
+    left += " and were left out"
+    )
     unseen = tuple(item for item in held_out if questions(item)[-1] not in trained)
     return unseen, [f"{left} (the first: {seen[0].origin})"] if seen else []
 
