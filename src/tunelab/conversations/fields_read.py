@@ -1,6 +1,6 @@
 """What the formats read of a row: which fields of it, which keys of its messages, their parts and their calls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tunelab.conversations.api_response import STOP_FIELDS
@@ -43,10 +43,10 @@ class Level:
         return shape
 
 
-def fields_read(format: Format, config: ConversationConfig) -> Level:
-    """Return what is read of rows of a format."""
+def fields_read(format: Format, config: ConversationConfig, also: Sequence[str] = ()) -> Level:
+    """Return what is read of rows of a format, and fields that are read `also`."""
     label = {read_under(config.label_field, config.field_map)} if config.label_field else set()
-    own = {*format.reads, *label, "session_id"}
+    own = {*format.reads, *label, *also, "session_id"}
     if format.name in ("table", "text"):
         return Level(path="", reads=frozenset(own | columns_named(config)))
     form = SHAREGPT if format.name == "sharegpt" else OPENAI

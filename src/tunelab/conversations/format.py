@@ -91,7 +91,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     _of_fields(
         "instruction",
-        '"instruction" and "output"',
+        '"instruction" and "output" or "response"',
         partial(from_fields, "instruction", ("output", "response"), after=("input", "context")),
         {"instruction", "output"},
         {"instruction", "response"},
@@ -100,7 +100,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     _of_fields(
         "query_response",
-        '"query" and "response"',
+        '"query" and "response", or "user" and "assistant"',
         _query_and_response,
         {"query", "response"},
         {"user", "assistant"},

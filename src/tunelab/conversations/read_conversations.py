@@ -63,8 +63,9 @@ def read_conversations(
     if format.name == "table":
         refuse_unknown_columns(first, config)
     refuse_unknown_label_field(first, config)
-    unread = UnreadFields(format, config)
-    verdicts = verdicts_in(first, config) if format.name not in ("table", "text") else None
+    is_conversation = format.name not in ("table", "text")
+    verdicts = verdicts_in(first, config) if is_conversation else ()
+    unread = UnreadFields(format, config, verdicts)
     items: list[Conversation] = []
     rows = chain(first, (prepared(row, config) for row in stream))
     while some := list(islice(rows, _LABELLED_AT_ONCE)):
@@ -73,7 +74,7 @@ def read_conversations(
             try:
                 if not format.recognises(row):
                     raise not_of(format, row, evidence)
-                if verdicts is not None:
+                if is_conversation:
                     refuse_bad_answer(row, verdicts)
                 said.append((row, format.convert(row, config)))
                 unread.look(row)

@@ -1,6 +1,6 @@
 """What lies in rows and is read by nobody: fields of rows, keys of messages, parts and calls that no format reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tunelab.conversations.chats import list_field
@@ -37,10 +37,11 @@ class UnreadFields:
     Args:
         format: of the rows.
         config: names the field of the label and, for a table, its columns.
+        verdicts: fields that were read as saying whether the answer of a row is good.
     """
 
-    def __init__(self, format: Format, config: ConversationConfig) -> None:
-        self._rows = fields_read(format, config)
+    def __init__(self, format: Format, config: ConversationConfig, verdicts: Sequence[str] = ()) -> None:
+        self._rows = fields_read(format, config, verdicts)
         self._key = {"messages": "role", "sharegpt": "from"}.get(format.name)
         self._is_table = format.name == "table"
         self._counts: dict[str, _Count] = {}

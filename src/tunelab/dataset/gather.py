@@ -203,10 +203,8 @@ def _unseen(
         return (), []
     trained = {question for item in train for question in questions(item)}
     seen = [item for item in held_out if questions(item)[-1] in trained]
-    left = (
-        f"{len(seen):,} of these {len(held_out):,} have the prompt of a training row (contamination)"
+    left = f"{len(seen):,} of these {len(held_out):,} have the prompt of a training row (contamination)"
     left += " and were left out"
-    )
     unseen = tuple(item for item in held_out if questions(item)[-1] not in trained)
     return unseen, [f"{left} (the first: {seen[0].origin})"] if seen else []
 

@@ -14,6 +14,8 @@ _NAMED = 8
 """Fields that a sentence names at most."""
 _NO_VALUE = frozenset({"nan", "none", "null", "na", "n/a", "<na>", "#n/a", "nat", "undefined"})
 """What programs write where a value is missing, in lower case."""
+_LONGEST_WORD = 20
+"""Characters, white space around it included: longer answers are not compared."""
 
 
 @rule("unread_fields")
@@ -80,9 +82,7 @@ def answers_without_value(context: CheckContext) -> Iterator[Finding]:
     """Trained answers that are nothing but a program's word for a missing value."""
     answers = [(item, turn) for item in context.dataset.conversations for turn in trained_turns(item)]
     said = [(item, turn, item.messages[turn]) for item, turn in answers if not item.messages[turn].tool_calls]
-    empty = [
-        (item, turn, each.content) for item, turn, each in said if (each.content or "").strip().lower() in _NO_VALUE
-    ]
+    empty = [(item, turn, each.content) for item, turn, each in said if _is_no_value(each.content or "")]
     yield from found(
         empty,
         len(answers),
@@ -95,3 +95,7 @@ def answers_without_value(context: CheckContext) -> Iterator[Finding]:
         remedy='Remove these rows or fill them in; if the word is an answer, as the class "None" is, say so in '
         "checks.ignore.",
     )
+
+
+def _is_no_value(answer: str) -> bool:
+    return len(answer) <= _LONGEST_WORD and answer.strip().lower() in _NO_VALUE
