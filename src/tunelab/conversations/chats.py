@@ -9,7 +9,7 @@ from tunelab.conversations.build_conversation import build
 from tunelab.conversations.config import ConversationConfig, ReadAs
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.field_map import LIST_FIELDS
-from tunelab.conversations.field_types import fault, fields, fields_of
+from tunelab.conversations.field_types import Fields, fault, fields, fields_of
 from tunelab.conversations.messages import OPENAI, SHAREGPT, Form, read_message, read_messages, roles_in
 from tunelab.sources import Origin, Row, kind_of
 
@@ -25,7 +25,9 @@ def list_field(row: Row, key: str) -> str | None:
 
 def has_messages(row: Row) -> bool:
     """Return whether a row has a list of messages with roles, or names one."""
-    return list_field(row, "role") is not None or ("messages" in fields_of(row) and not list_field(row, "from"))
+    if list_field(row, "role") is not None:
+        return True
+    return ("messages" in fields_of(row) or _text_list(row) is not None) and not list_field(row, "from")
 
 
 def has_turns(row: Row) -> bool:
@@ -35,7 +37,7 @@ def has_turns(row: Row) -> bool:
 
 def from_messages(row: Row, config: ConversationConfig) -> Conversation:
     """Return the conversation of ``{"messages": [{"role", "content"}, …], "tools"?, "system"?, "response"?}``."""
-    return _from_list(row, config, list_field(row, "role") or "messages", OPENAI)
+    return _from_list(row, config, list_field(row, "role") or _text_list(row) or "messages", OPENAI)
 
 
 def from_turns(row: Row, config: ConversationConfig) -> Conversation:
@@ -50,21 +52,34 @@ def from_session_line(row: Row, config: ConversationConfig) -> Conversation:
     """
     roles = roles_in(config)
     request = fields(fields_of(row)["request"], "request", row.origin)
-    messages = read_messages(request.get("messages"), row.origin, roles, path="request: ")
+    messages = _requested(request, row.origin, roles)
     response = _response(fields_of(row)["response"], row.origin, roles)
     return build(row, config, [*messages, response], roles=roles, fields=request, train="last")
+
+
+def _text_list(row: Row) -> str | None:
+    """Return the name of a field that is meant to hold messages and holds a text that is no JSON list of them."""
+    fields = fields_of(row)
+    return next((name for name in LIST_FIELDS if str(fields.get(name)).lstrip().startswith("[{")), None)
+
+
+def _requested(request: Fields, origin: Origin, roles: Mapping[str, ReadAs]) -> list[Message]:
+    """Return the messages of a request; OpenAI's responses call them ``input``, which may be the user's text."""
+    name = "input" if "messages" not in request and "input" in request else "messages"
+    if isinstance(said := request.get(name), str) and name == "input":
+        return [Message(role="user", content=said)]
+    return read_messages(said, origin, roles, path="request: ", name=name)
 
 
 def _from_list(row: Row, config: ConversationConfig, name: str, form: Form) -> Conversation:
     """Return the conversation of a list; a ``response`` next to it is its last answer and alone is trained."""
     roles = roles_in(config)
-    named = name if form is SHAREGPT else "messages"
-    messages = read_messages(fields_of(row)[name], row.origin, roles, form, name=named)
+    messages = read_messages(fields_of(row)[name], row.origin, roles, form, name=name)
     train: Literal["all", "last"] = "all"
     if (value := fields_of(row).get("response")) is not None:
         response = _response(value, row.origin, roles)
         if messages and messages[-1].role == "assistant" and messages[-1].content != response.content:
-            what = f"{named} ends with an answer, and response holds another"
+            what = f"{name} ends with an answer, and response holds another"
             raise fault(row.origin, what, "one answer", "Remove one of them.")
         messages = [*(messages[:-1] if messages and messages[-1].role == "assistant" else messages), response]
         train = "last"

@@ -54,8 +54,8 @@ def fields_read(format: Format, config: ConversationConfig, also: Sequence[str] 
     if format.takes_response:
         inner["response"] = _response()
     if format.name == "session":
-        messages = _messages("request.messages.", OPENAI)
-        inner["request"] = Level(path="request.", reads=_NEXT_TO_MESSAGES, inner={"messages": messages})
+        messages = {name: _messages(f"request.{name}.", OPENAI) for name in ("messages", "input")}
+        inner["request"] = Level(path="request.", reads=_NEXT_TO_MESSAGES, inner=messages)
         return Level(path="", reads=frozenset({*own, *MARKS, *STOP_FIELDS}), inner=inner)
     return Level(path="", reads=frozenset({*own, *_NEXT_TO_MESSAGES, *MARKS, *STOP_FIELDS}), inner=inner)
 
