@@ -233,7 +233,7 @@ def test_an_output_or_a_side_without_rows_is_told_and_is_no_success(
 ) -> None:
     assert run(["clean", "train.jsonl", "-o", "none/out.jsonl", "--min-chars", "500"]) == 1
     assert (
-        "No row is kept. Each rejected row stands with its reason in none/out.rejected.jsonl."
+        "No row is kept. none/out.rejected.jsonl holds each rejected row with its reason."
         in capsys.readouterr().err
     )
     assert len((folder / "none" / "out.rejected.jsonl").read_text().splitlines()) == len(ROWS)
