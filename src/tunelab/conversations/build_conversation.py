@@ -15,6 +15,7 @@ from tunelab.sources import Origin, Row
 SYSTEM_FIELDS = ("system", "system_prompt", "instructions")
 """Fields of a row, or of a request, that hold its system prompt."""
 TOOL_FIELDS = ("tools", "functions")
+_SYSTEM_FIELDS = frozenset(SYSTEM_FIELDS)
 
 
 def build(
@@ -36,7 +37,7 @@ def build(
         messages = _last_unfinished(messages)
     return Conversation(
         messages=tuple(_with_system(messages, fields, config, row.origin)),
-        tools=read_tools(next(filter(None, map(fields.get, TOOL_FIELDS)), None), "tools", row.origin),
+        tools=read_tools(fields.get("tools") or fields.get("functions"), "tools", row.origin),
         train=train,
         session_id=session_id_of(row),
         origin=row.origin,
@@ -60,6 +61,8 @@ def _last_unfinished(messages: Sequence[Message]) -> list[Message]:
 def _with_system(
     messages: Sequence[Message], fields: Fields, config: ConversationConfig, origin: Origin
 ) -> Sequence[Message]:
+    if _SYSTEM_FIELDS.isdisjoint(fields):
+        return messages
     named = ((name, optional_text(fields.get(name), name, origin)) for name in SYSTEM_FIELDS if name in fields)
     stated = {text: name for name, text in named if text}
     inside = next((each.content or "" for each in messages if each.role == "system"), None)

@@ -80,6 +80,8 @@ def read_message(
     message = fields(value, path, origin)
     role = _role(message.get(form.role, default_role), path, origin, roles, form)
     said = message.get(form.content)
+    if type(said) is str and len(message) == 2 and form.role in message and role != "function_call":
+        return [Message(role=role, content=said)]  # as nearly all are, in a tenth of the time
     if role == "function_call":
         role, said, calls = "assistant", None, _calls_in(said, path, origin)
     else:

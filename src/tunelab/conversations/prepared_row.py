@@ -5,9 +5,10 @@ from dataclasses import replace
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.field_map import LIST_FIELDS, renamed
 from tunelab.errors import DataError
-from tunelab.sources import Row, parse_json
+from tunelab.sources import Origin, Row, parse_json
 
-_MESSAGES_OR_TEXT = ("prompt", "completion")
+_COLUMNS = (*LIST_FIELDS, "prompt", "completion")
+_OPENINGS = frozenset("[ \t\r\n")
 
 
 def prepared(row: Row, config: ConversationConfig) -> Row:
@@ -17,19 +18,20 @@ def prepared(row: Row, config: ConversationConfig) -> Row:
     """
     if config.field_map:
         row = renamed(row, config.field_map)
-    if not isinstance(row.value, dict):
+    value = row.value
+    if not isinstance(value, dict):
         return row
-    lists = {name: found for name in LIST_FIELDS if (found := _list_in(row, name)) is not None}
-    lists |= {name: found for name in _MESSAGES_OR_TEXT if (found := _list_in(row, name)) and _are_messages(found)}
-    return replace(row, value={**row.value, **lists}) if lists else row
+    columns = [name for name in _COLUMNS if type(said := value.get(name)) is str and said[:1] in _OPENINGS]
+    lists = {name: found for name in columns if (found := _list_in(value[name], row.origin))}
+    lists = {name: found for name, found in lists.items() if name in LIST_FIELDS or _are_messages(found)}
+    return replace(row, value={**value, **lists}) if lists else row
 
 
-def _list_in(row: Row, name: str) -> list[object] | None:
-    value = row.value.get(name) if isinstance(row.value, dict) else None
-    if not isinstance(value, str) or not value.lstrip().startswith("["):
+def _list_in(text: object, origin: Origin) -> list[object] | None:
+    if not isinstance(text, str) or not text.lstrip().startswith("["):
         return None
     try:
-        found = parse_json(value, row.origin)
+        found = parse_json(text, origin)
     except DataError:
         return None
     return found if isinstance(found, list) else None

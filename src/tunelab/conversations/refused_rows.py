@@ -13,7 +13,7 @@ _WORDS_ALONE = ("label",)
 """Those whose 0 and 1 may be classes: only true and false are a verdict."""
 _GRADES = ("score", "reward")
 """Those that are 0 where nobody gave one: a verdict only if some are 1."""
-_MEDIA = ("images", "image", "videos", "video", "audios", "audio")
+_MEDIA = frozenset({"images", "image", "videos", "video", "audios", "audio"})
 _TREE = frozenset({"message_id", "parent_id", "role", "text"})
 
 
@@ -47,7 +47,9 @@ def refuse_bad_answer(row: Row, verdicts: Sequence[str]) -> None:
             remedy = f"Leave such rows out with --skip-bad-rows (data.bad_rows: skip); if {name} is a class, "
             remedy += f"set data.label_field: {name}."
             raise fault(row.origin, f"{name} is {fields[name]}: the row says that its answer is bad", "", remedy)
-    if medium := next((name for name in _MEDIA if fields.get(name)), None):
+    if not _MEDIA.isdisjoint(fields) and (
+        medium := next((name for name in fields if name in _MEDIA and fields[name]), "")
+    ):
         remedy = "Leave the row out (data.bad_rows: skip), or remove the field if the text alone makes sense."
         raise fault(row.origin, f"the row has {medium}, and only text is trained", "text alone", remedy)
 
