@@ -93,7 +93,7 @@ def test_parts_of_an_answer_that_agree_are_a_mark_for_the_whole(one):
         (messages(weight=0.5), "message 2: weight is 0.5; expected 0 or 1. An answer is trained whole or not at all"),
         (messages(loss_weight=2), "message 2: loss_weight is 2; expected 0 or 1"),
         (messages(train="maybe"), "message 2: train is text; expected 0 or 1"),
-        (messages(mask=1), "message 2: mask is 1, which some tools read as trained and others as left out. Set data.fi"),
+        (messages(mask=1), "message 2: mask is 1, which some tools read as trained and others as left out. Set data"),
         (
             messages(train_detail=[{"begin_offset": 0, "end_offset": 0, "train": False}, {"train": True}]),
             "message 2: train_detail trains a part of the answer",

@@ -39,7 +39,9 @@ def test_two_fields_with_different_system_prompts_are_refused(one):
     assert one(row, system_prompt="u").messages[0].content == "u"
 
 
-@pytest.mark.parametrize("past", [[["q", "a"]], json.dumps([["q", "a"]]), [USER, {"role": "assistant", "content": "a"}]])
+@pytest.mark.parametrize(
+    "past", [[["q", "a"]], json.dumps([["q", "a"]]), [USER, {"role": "assistant", "content": "a"}]]
+)
 @pytest.mark.parametrize("names", [("prompt", "completion"), ("instruction", "output"), ("query", "response")])
 def test_a_history_is_read_before_the_question(one, names, past):
     question, answer = names
@@ -74,12 +76,12 @@ def test_a_response_next_to_messages_is_their_last_answer_and_alone_is_trained(o
 def test_sharegpt_takes_reasoning_calls_and_a_call_for_each_role(one):
     turns = [
         {"from": "human", "value": "q"},
-        {"from": "gpt", "value": "let me see", "reasoning": "hm", "tool_calls": [{"name": "f", "arguments": {"x": 1}}]},
+        {"from": "gpt", "value": "let me see", "reasoning": "hm", "tool_calls": [{"name": "f", "arguments": "{}"}]},
         {"from": "tool", "value": "r", "name": "f"},
         {"from": "gpt", "value": "a"},
     ]
     found = one({"conversations": turns}).messages
-    call = ToolCall(name="f", arguments={"x": 1})
+    call = ToolCall(name="f", arguments={})
     assert found[1] == Message(role="assistant", content="let me see", reasoning="hm", tool_calls=(call,))
     assert found[2] == Message(role="tool", content="r", name="f")
 

@@ -5,6 +5,7 @@ import pytest
 from tunelab.errors import DataError
 
 CHAT = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+GPT = {"from": "gpt", "value": "a"}
 PAIR = {"prompt": "q", "completion": "a"}
 
 
@@ -15,7 +16,7 @@ PAIR = {"prompt": "q", "completion": "a"}
         ({"prompt": CHAT[:1], "chosen": CHAT[1:], "rejected": CHAT[1:]}, {"completion": "chosen"}),
         ({"chosen": CHAT, "rejected": CHAT}, {"messages": "chosen"}),
         (
-            {"conversations": [{"from": "human", "value": "q"}], "chosen": {"from": "gpt", "value": "a"}, "rejected": {}},
+            {"conversations": [{"from": "human", "value": "q"}], "chosen": GPT, "rejected": GPT},
             {"response": "chosen"},
         ),
         (

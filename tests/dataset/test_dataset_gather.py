@@ -151,3 +151,45 @@ def test_files_are_named_as_they_open_from_the_current_folder(tmp_path: Path, mo
         assert [Path(name).samefile(tmp_path / "task" / "train.jsonl") for name in names] == [True]
     monkeypatch.chdir(tmp_path)
     assert gathered(tmp_path / "task").train[0].origin.path == "task/train.jsonl"
+
+
+def test_an_answer_that_is_marked_is_seen_in_prompts_and_never_trained(tmp_path: Path) -> None:
+    def chat(number: int, **mark: object) -> dict[str, object]:
+        said = [("user", f"where is {number}?"), ("assistant", "no idea"), ("user", "look"), ("assistant", "here")]
+        messages: list[dict[str, object]] = [{"role": role, "content": text} for role, text in said]
+        messages[1] |= mark
+        return {"messages": messages}
+
+    write_rows(tmp_path / "train.jsonl", [chat(n) for n in range(12)])
+    plain = gathered(tmp_path).train_sequences
+    write_rows(tmp_path / "train.jsonl", [chat(n, weight=0) for n in range(12)])
+    marked = gathered(tmp_path).train_sequences
+    last = [each for each in plain if each.turn == 3]
+    assert (len(plain), len(marked)) == (2 * len(last), len(last)) != (0, 0)
+    for one, other in zip(last, marked, strict=True):
+        assert (one.prompt_ids.tolist(), one.completion_ids.tolist()) == (
+            other.prompt_ids.tolist(),
+            other.completion_ids.tolist(),
+        )
+
+
+@pytest.mark.parametrize("cleaning", [[], ["data.cleaning.strip_html=true"]])
+def test_a_row_of_marked_answers_alone_is_in_no_sequence_and_stops_nothing(tmp_path: Path, cleaning: list[str]) -> None:
+    write_rows(tmp_path / "train.jsonl", [*rows(20), {**row("why?", "who knows"), "train": False}])
+    found = gathered(tmp_path, "data.eval_fraction=0", *cleaning)
+    assert (len(found.train), len(found.train_sequences)) == (21, 20)
+
+
+def test_what_nobody_reads_is_counted_over_both_sides(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", [{**each, "mood": "glad"} for each in rows(12)])
+    write_rows(tmp_path / "test.jsonl", [{**row("how much?", "ten"), "mood": "sad"}])
+    (found,) = gathered(tmp_path, "data.eval_files=test.jsonl").unread
+    assert (found.path, found.num_rows, found.example) == ("mood", 13, "glad")
+
+
+def test_cleaning_reaches_fields_that_the_recipe_maps(tmp_path: Path) -> None:
+    mapped = [{"question": f"{n}?", "answer": f"<b>{n}</b> it is &amp; so"} for n in range(12)]
+    write_rows(tmp_path / "train.jsonl", mapped)
+    names = "data.field_map={prompt: question, completion: answer}"
+    found = gathered(tmp_path, names, "data.cleaning.strip_html=true", "data.eval_fraction=0")
+    assert found.train[3].messages[1].content == "3 it is & so"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tunelab.cleaning.readers.read_batches import Way, find_way
 from tunelab.conversations import Conversation, ConversationConfig, Format
-from tunelab.conversations.fingerprints import answer_key, questions, trained_turns
+from tunelab.conversations.fingerprints import answer_key, answer_turns, questions
 from tunelab.conversations.format import find_format
 from tunelab.conversations.label import labels_of, last_answer, object_in
 from tunelab.conversations.prepared_row import prepared
@@ -109,7 +109,7 @@ class Shape:
             conversation = self._conversation(_row(value, origin))
         except DataError as error:
             return Refused(reason=f"{error.what}; expected {error.expected}" if error.expected else error.what)
-        if conversation.text is None and not trained_turns(conversation):
+        if conversation.text is None and not answer_turns(conversation):
             return Refused(reason="the assistant never speaks")
         return None
 

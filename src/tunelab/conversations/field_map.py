@@ -33,17 +33,11 @@ def refuse_unknown_names(field_map: Mapping[str, str]) -> None:
 
 def renamed(row: Row, field_map: Mapping[str, str]) -> Row:
     """Return a row whose fields, and those of its messages, have the names that the formats read."""
-    if not field_map or not isinstance(row.value, dict):
+    if not isinstance(row.value, dict):
         return row
-    of_messages = _names(field_map, MESSAGE_FIELDS)
-    value = _under(row.value, _names(field_map, ROW_FIELDS))
-    if of_messages:
-        for name in _LISTS:
-            if isinstance(value.get(name), list):
-                value[name] = [_under(each, of_messages) if isinstance(each, dict) else each for each in value[name]]  # type: ignore[attr-defined]
-        request = value.get("request")
-        if isinstance(request, dict):
-            value["request"] = renamed(replace(row, value=request), field_map).value
+    value = _renamed(row.value, field_map)
+    if isinstance(request := value.get("request"), dict):
+        value["request"] = _renamed(request, field_map)
     return replace(row, value=value)
 
 
@@ -63,6 +57,16 @@ def refuse_unknown_fields(rows: Sequence[Row], field_map: Mapping[str, str]) -> 
                 expected=f"one of {listed(known)}",
                 remedy=guess(theirs, known),
             )
+
+
+def _renamed(fields: Fields, field_map: Mapping[str, str]) -> dict[str, object]:
+    """Return the fields of a row or of a request under the names of this room, and the keys of their messages."""
+    named = _under(fields, _names(field_map, ROW_FIELDS))
+    if of_messages := _names(field_map, MESSAGE_FIELDS):
+        for name in _LISTS:
+            if isinstance(messages := named.get(name), list):
+                named[name] = [_under(each, of_messages) if isinstance(each, dict) else each for each in messages]
+    return named
 
 
 def _names(field_map: Mapping[str, str], level: Sequence[str]) -> dict[str, str]:

@@ -11,12 +11,12 @@ from tunelab.conversations.format import Format
 from tunelab.conversations.messages import OPENAI, REASONING_FIELDS, SHAREGPT, Form
 from tunelab.conversations.tables import columns_named
 
-_MANY_SHAPES = 1_000
+_MANY = 1_000
 _NEXT_TO_MESSAGES = frozenset({*SYSTEM_FIELDS, *TOOL_FIELDS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Keys:
     """What is to be looked at in objects of certain keys."""
 
     unread: tuple[str, ...]
@@ -32,15 +32,15 @@ class Level:
     reads: frozenset[str]
     inner: Mapping[str, "Level"] = field(default_factory=dict)
     """Fields that are read and hold objects, or lists of objects."""
-    shapes: dict[tuple[str, ...], Shape] = field(default_factory=dict)
+    known: dict[tuple[str, ...], Keys] = field(default_factory=dict)
 
-    def shape_of(self, keys: tuple[str, ...]) -> Shape:
-        """Return what is to be looked at in objects of some keys; asked once for all that are alike."""
-        unread = tuple(name for name in keys if name not in self.reads and name not in self.inner)
-        shape = Shape(unread=unread, inner=tuple((name, self.inner[name]) for name in keys if name in self.inner))
-        if len(self.shapes) < _MANY_SHAPES:
-            self.shapes[keys] = shape
-        return shape
+    def keys_of(self, names: tuple[str, ...]) -> Keys:
+        """Return what is to be looked at in objects with keys of these names; found once for all that are alike."""
+        unread = tuple(name for name in names if name not in self.reads and name not in self.inner)
+        keys = Keys(unread=unread, inner=tuple((name, self.inner[name]) for name in names if name in self.inner))
+        if len(self.known) < _MANY:
+            self.known[names] = keys
+        return keys
 
 
 def fields_read(format: Format, config: ConversationConfig, also: Sequence[str] = ()) -> Level:

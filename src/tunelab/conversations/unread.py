@@ -69,11 +69,11 @@ class UnreadFields:
         )
 
     def _walk(self, level: Level, fields: Fields, row: Row) -> None:
-        keys = tuple(fields)
-        shape = level.shapes.get(keys) or level.shape_of(keys)
-        for name in shape.unread:
+        names = tuple(fields)
+        keys = level.known.get(names) or level.keys_of(names)
+        for name in keys.unread:
             self._add(f"{level.path}{name}", name, fields[name], row)
-        for name, inner in shape.inner:
+        for name, inner in keys.inner:
             value = fields[name]
             if type(value) is list:
                 for each in value:
