@@ -232,10 +232,7 @@ def test_an_output_or_a_side_without_rows_is_told_and_is_no_success(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["clean", "train.jsonl", "-o", "none/out.jsonl", "--min-chars", "500"]) == 1
-    assert (
-        "No row is kept. Each rejected row stands with its reason in none/out.rejected.jsonl."
-        in capsys.readouterr().err
-    )
+    assert "No row is kept. none/out.rejected.jsonl holds each rejected row with its reason." in capsys.readouterr().err
     assert len((folder / "none" / "out.rejected.jsonl").read_text().splitlines()) == len(ROWS)
     (folder / "one.jsonl").write_text(json.dumps(ROWS[0]) + "\n")
     assert run(["clean", "one.jsonl", "-o", "sides", "--test-size", "0.1"]) == 1
