@@ -131,7 +131,7 @@ def test_prompt_and_completion_may_be_messages_and_only_the_completion_is_traine
     assert (plain.messages, plain.train) == (EXCHANGE, "all")
     behind = one({"prompt": [*CHAT, CHAT[0]], "completion": CHAT[1:]})
     assert (behind.messages, behind.train) == (EXCHANGE * 2, "last")
-    with pytest.raises(DataError, match="completion holds 2 assistant messages behind a prompt that has its own"):
+    with pytest.raises(DataError, match="completion holds 2 assistant messages after a prompt that has its own"):
         one({"prompt": CHAT, "completion": [CHAT[0], CHAT[1], CHAT[0], CHAT[1]]})
 
 

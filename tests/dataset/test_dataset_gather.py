@@ -56,7 +56,7 @@ def test_questions_that_are_answered_twice_never_measure_what_was_trained(tmp_pa
     drawn = 18
     left_out = drawn - len(found.held_out)
     assert left_out
-    assert f"{left_out} of these {drawn} ask what a training row asks and were left out" in found.notes[-1]
+    assert f"{left_out} of these {drawn} have the prompt of a training row (contamination) and were left out" in found.notes[-1]
 
 
 def test_rows_of_a_test_file_are_held_out_as_they_stand(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_the_share_held_out_is_of_all_rows_and_samples_are_drawn_behind_the_spli
     assert (len(found.train), len(found.held_out), found.num_train_found) == (20, 2, 30)
     assert found.notes == (
         "10 rows of 40 held out",
-        "20 training rows drawn out of 30",
-        "2 held-out rows drawn out of 10",
+        "20 training rows sampled from 30",
+        "2 held-out rows sampled from 10",
     )
     whole = gathered(tmp_path, "data.train_samples=5", "data.eval_fraction=0.1")
     assert (len(whole.train), len(whole.held_out)) == (5, 4)

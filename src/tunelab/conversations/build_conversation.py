@@ -1,4 +1,4 @@
-"""A conversation of the messages in a row, with what stands next to them."""
+"""A conversation of the messages in a row, with what lies next to them in its fields."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,7 +18,7 @@ def build(
     fields: Fields | None = None,
     train: Literal["all", "last"] = "all",
 ) -> Conversation:
-    """Return a conversation of `messages`, with the `system` and `tools` that stand beside them in `fields`."""
+    """Return a conversation of `messages`, with the `system` and `tools` that lie next to them in `fields`."""
     fields = fields_of(row) if fields is None else fields
     system = optional_text(fields.get("system"), "system", row.origin)
     if system:

@@ -47,7 +47,7 @@ class Conversation:
     train: Literal["all", "last"] = "all"
     """Which assistant messages are trained: each one, or only the last (rows that log one model call)."""
     session_id: str | None = None
-    """Rows of one session share it; they stay on one side of a split and in one optimizer step."""
+    """Rows of one session share it; they stay in one part of a split and in one optimizer step."""
     label: str | None = None
     """The class it is of; empty where it names none, None where the recipe does not ask (`data.label_field` …)."""
     origin: Origin

@@ -13,7 +13,7 @@ def trained_turns(conversation: Conversation) -> list[int]:
 
 
 def prompt_keys(conversation: Conversation) -> list[bytes]:
-    """Return, for each trained answer, a digest of all that stands before it; empty for plain text."""
+    """Return, for each trained answer, a digest of all messages before it; empty for plain text."""
     turns = set(trained_turns(conversation))
     keys, digest = [], hashlib.blake2b(digest_size=16)
     for index, message in enumerate(conversation.messages):

@@ -56,7 +56,7 @@ FORMATS: tuple[Format, ...] = (
     Format(name="text", shape="text and no named fields", recognises=has_text, convert=from_text),
     Format(name="table", shape="named columns", recognises=has_columns, convert=from_columns),
 )
-"""In the order in which they are asked: the first that recognises a row has its vote."""
+"""In the order in which they are tried: a row counts for the first that recognises it."""
 
 _GUESSED_AT = 20
 _KNOWN_FIELDS = (

@@ -49,7 +49,7 @@ def from_prompt_completion(row: Row, config: ConversationConfig) -> Conversation
     train: Literal["all", "last"] = "last" if any(each.role == "assistant" for each in prompt) else "all"
     answers = sum(message.role == "assistant" for message in completion)
     if train == "last" and (answers != 1 or completion[-1].role != "assistant"):
-        what = f"completion holds {answers} assistant messages behind a prompt that has its own"
+        what = f"completion holds {answers} assistant messages after a prompt that has its own"
         raise fault(row.origin, what, "one, at the end", 'Write the row as "messages" to train all of them.')
     return build(row, config, [*prompt, *completion], train=train)
 
