@@ -80,7 +80,7 @@ def test_sharegpt_function_calls_and_observations_become_calls_and_tool_messages
             {"from": "gptt", "value": "x"},
             'message 2 is from "gptt"; expected human, gpt, system, function_call or observation. Did you mean "gpt"?',
         ),
-        ({"from": "gpt", "value": None}, "message 2: value is null; expected text"),
+        ({"from": "gpt", "value": None}, "message 2 (assistant) has no value; expected text, or tool calls"),
         ({"from": "function_call", "value": '{"name": '}, "message 2: tool call 1: broken JSON at character"),
         ({"from": "function_call", "value": "f()"}, "message 2: tool call 1 is text; expected an object"),
     ],

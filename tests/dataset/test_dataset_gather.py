@@ -56,7 +56,10 @@ def test_questions_that_are_answered_twice_never_measure_what_was_trained(tmp_pa
     drawn = 18
     left_out = drawn - len(found.held_out)
     assert left_out
-    assert f"{left_out} of these {drawn} have the prompt of a training row (contamination) and were left out" in found.notes[-1]
+    assert (
+        f"{left_out} of these {drawn} have the prompt of a training row (contamination) and were left out"
+        in found.notes[-1]
+    )
 
 
 def test_rows_of_a_test_file_are_held_out_as_they_stand(tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_a_held_out_side_of_another_shape_is_read_and_said(tmp_path: Path) -> No
     write_rows(tmp_path / "test.jsonl", [{"query": "how much?", "response": "ten"}])
     found = gathered(tmp_path, "data.eval_files=test.jsonl")
     assert found.held_out[0].messages[-1].content == "ten"
-    assert any("another shape" in note and "query_response" in note for note in found.notes)
+    assert any("another format" in note and "query_response" in note for note in found.notes)
 
 
 def test_each_side_has_its_own_longest_sequence(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from tunelab.conversations import Conversation, ConversationConfig, Format
 from tunelab.conversations.fingerprints import answer_key, questions, trained_turns
 from tunelab.conversations.format import find_format
 from tunelab.conversations.label import labels_of, last_answer, object_in
+from tunelab.conversations.prepared_row import prepared
 from tunelab.conversations.split import Link, session_link
 from tunelab.errors import DataError, RecipeError, guess, listed
 from tunelab.sources import Origin, Row
@@ -42,7 +43,7 @@ def find_shape(rows: Sequence[Row], conversation: ConversationConfig) -> tuple["
     The format is None for a table whose columns nobody said how to make a conversation of.
     """
     try:
-        found, evidence = find_format(list(rows), conversation)
+        found, evidence = find_format([prepared(row, conversation) for row in rows], conversation)
     except DataError:
         way = find_way(rows, is_conversation=False)
         return None, way, f"a table: {', '.join(way.columns)}" if way.columns else "no row can be read"
@@ -113,13 +114,14 @@ class Shape:
         return None
 
     def _conversation(self, row: Row) -> Conversation:
+        row = prepared(row, self._config)
         if not self.format.recognises(row):
             raise DataError("the row is of another shape", where=str(row.origin), expected=self.format.shape)
         return self.format.convert(row, self._config)
 
     def _plain(self, value: object) -> bool:
         """Tell whether a row is certainly fine: messages of role and text, nothing beside but an id, and an answer."""
-        if type(value) is not dict or len(value) > 2:
+        if type(value) is not dict or len(value) > 2 or self._config.field_map or self._config.role_map:
             return False
         if self.format.name == "messages":
             messages, who, what, roles, answers = value.get("messages"), "role", "content", _ROLES, "assistant"

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
+from tunelab.conversations.chats import from_messages, from_session_line, from_turns, has_messages, has_turns
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.field_types import fields_of
-from tunelab.conversations.messages import from_messages, from_prompt_completion, has_messages
-from tunelab.conversations.pairs import from_fields, from_instruction
-from tunelab.conversations.session import from_session_line
-from tunelab.conversations.sharegpt import from_turns, has_turns
+from tunelab.conversations.pairs import from_fields, from_prompt_completion
 from tunelab.conversations.tables import from_columns, from_text, has_columns, has_text
 from tunelab.errors import DataError, RecipeError, counted, guess, listed
 from tunelab.sources import Row
@@ -33,27 +31,44 @@ class Format:
 
 
 def _of_fields(
-    name: FormatName, first: str, second: str, convert: Callable[[Row, ConversationConfig], Conversation]
+    name: FormatName, shape: str, convert: Callable[[Row, ConversationConfig], Conversation], *fields: set[str]
 ) -> Format:
-    """Return a format that is known by two fields."""
+    """Return a format that is known by some fields, all of one set."""
     return Format(
         name=name,
-        shape=f'"{first}" and "{second}"',
-        recognises=lambda row: {first, second} <= fields_of(row).keys(),
+        shape=shape,
+        recognises=lambda row: any(each <= fields_of(row).keys() for each in fields),
         convert=convert,
     )
 
 
+def _query_and_response(row: Row, config: ConversationConfig) -> Conversation:
+    named = ("query", ("response",)) if "query" in fields_of(row) else ("user", ("assistant",))
+    return from_fields(*named, row, config, before=("prompt",))
+
+
 _TURNS = 'a "conversations" list of "from" and "value"'
 FORMATS: tuple[Format, ...] = (
-    _of_fields("session", "request", "response", from_session_line),
+    _of_fields("session", '"request" and "response"', from_session_line, {"request", "response"}),
     Format(name="sharegpt", shape=_TURNS, recognises=has_turns, convert=from_turns),
     Format(name="messages", shape='a "messages" list', recognises=has_messages, convert=from_messages),
-    _of_fields("prompt_completion", "prompt", "completion", from_prompt_completion),
-    _of_fields("instruction", "instruction", "output", from_instruction),
-    _of_fields("query_response", "query", "response", partial(from_fields, "query", "response")),
-    _of_fields("input_output", "input", "output", partial(from_fields, "input", "output")),
-    Format(name="text", shape="text and no named fields", recognises=has_text, convert=from_text),
+    _of_fields("prompt_completion", '"prompt" and "completion"', from_prompt_completion, {"prompt", "completion"}),
+    _of_fields(
+        "instruction",
+        '"instruction" and "output"',
+        partial(from_fields, "instruction", ("output", "response"), after=("input", "context")),
+        {"instruction", "output"},
+        {"instruction", "response"},
+    ),
+    _of_fields(
+        "query_response",
+        '"query" and "response"',
+        _query_and_response,
+        {"query", "response"},
+        {"user", "assistant"},
+    ),
+    _of_fields("input_output", '"input" and "output"', partial(from_fields, "input", ("output",)), {"input", "output"}),
+    Format(name="text", shape="text to continue", recognises=has_text, convert=from_text),
     Format(name="table", shape="named columns", recognises=has_columns, convert=from_columns),
 )
 """In the order in which they are tried: a row counts for the first that recognises it."""
@@ -83,6 +98,9 @@ def find_format(rows: list[Row], config: ConversationConfig) -> tuple[Format, st
     """
     templates = [name for name in ("prompt_template", "completion_template") if getattr(config, name) is not None]
     named = "table" if templates and config.format == "auto" else config.format
+    if named == "table" and config.field_map:
+        remedy = "Name the columns as the files do, in the templates, and remove data.field_map."
+        raise RecipeError("the templates of a table name its columns", where="data.field_map", remedy=remedy)
     if templates and named != "table":
         raise RecipeError(
             f"data.{templates[0]} is for tables, and data.format says {named}", where="data.format", expected="table"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.field_map import refuse_unknown_fields
 from tunelab.conversations.format import find_format, not_of
 from tunelab.conversations.label import labels_of, refuse_unknown_label_field
+from tunelab.conversations.prepared_row import prepared
 from tunelab.conversations.tables import refuse_unknown_columns
 from tunelab.conversations.tools import Tool, read_catalog
 from tunelab.errors import DataError
@@ -51,12 +53,14 @@ def read_conversations(
     catalog = read_catalog(base / os.path.expanduser(config.tool_catalog)) if config.tool_catalog else None
     stream = iter(rows)
     first = list(islice(stream, _LOOKED_AT))
+    refuse_unknown_fields(first, config.field_map)
+    first = [prepared(row, config) for row in first]
     format, evidence = find_format(first, config)
     if format.name == "table":
         refuse_unknown_columns(first, config)
     refuse_unknown_label_field(first, config)
     items: list[Conversation] = []
-    rows = chain(first, stream)
+    rows = chain(first, (prepared(row, config) for row in stream))
     while some := list(islice(rows, _LABELLED_AT_ONCE)):
         said = []
         for row in some:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from string import Formatter
 
-from tunelab.conversations.build_conversation import build
+from tunelab.conversations.build_conversation import session_id_of
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.field_types import fault, fields_of, text
@@ -33,8 +33,9 @@ def from_columns(row: Row, config: ConversationConfig) -> Conversation:
         )
     question = "".join(_filled(prompt, "prompt_template", row))
     answer = "".join(_filled(completion, "completion_template", row))
-    messages = [Message(role="user", content=question), Message(role="assistant", content=answer)]
-    return build(row, config, messages, fields={})  # columns called system or tools are columns
+    messages = (Message(role="user", content=question), Message(role="assistant", content=answer))
+    # columns called system, tools or weight are columns
+    return Conversation(messages=messages, session_id=session_id_of(row), origin=row.origin)
 
 
 def refuse_unknown_columns(rows: Sequence[Row], config: ConversationConfig) -> None:
