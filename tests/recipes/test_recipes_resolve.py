@@ -211,13 +211,13 @@ def test_no_word_on_a_foreign_key_hides_a_setting_and_each_setting_it_names_exis
         (b"- a\n", "this is a list"),
         (b"just text\n", "this is a text"),
         (b"data:\n  max_length: 8\n  max_length: 9\n", ':3: a second value for the key "max_length"'),
-        (b"data:\n\tmax_length: 8\n", ":2: a tab"),
+        (b"data:\n\tmax_length: 8\n", ":2: this is a tab"),
         (b"data: [1\n", "not YAML"),
         (b"data:\n  system_prompt: caf\xe9\n", ":2: byte 0xe9 is not UTF-8"),
         (b"data:\n  system_prompt: \x00\n", "not YAML"),
         (b"data:\n  max_length: !!float x\n", "tag"),
-        (b"data:\n  max_length: !!python/object:os.system x\n", ":2: a value tagged"),
-        (b"data:\n  train_files: [[a]]\n", ":2: a list stands here"),
+        (b"data:\n  max_length: !!python/object:os.system x\n", ":2: this is a value tagged"),
+        (b"data:\n  train_files: [[a]]\n", ":2: this is a list"),
         (b"data: 3\n", "the section data holds 3"),
         (b"data:\n  cleaning: 3\n", ":2: the section data.cleaning holds 3; expected settings such as text_fields:"),
         (
@@ -225,7 +225,7 @@ def test_no_word_on_a_foreign_key_hides_a_setting_and_each_setting_it_names_exis
             ':1: the section model holds "nano"; expected settings such as base_model:',
         ),
         (b"a: 1\n---\nb: 2\n", "not YAML"),
-        (b"training:\n  seed: 2024-01-01\n", ":2: a date stands here"),
+        (b"training:\n  seed: 2024-01-01\n", ":2: this is a date"),
     ],
 )
 def test_a_file_that_is_no_recipe_says_why(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -243,7 +243,7 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)
     ]
-    assert "a list stands here" in _refusal(_recipe(tmp_path, "\n".join(lines)))
+    assert "this is a list" in _refusal(_recipe(tmp_path, "\n".join(lines)))
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_merge_in_an_override_is_no_mapping() -> None:
         resolve_recipe(None, overrides=["data.chat_template_kwargs={a: 1, << : {b: 1}}"], environment={})
 
 
-def test_a_value_may_be_two_angle_brackets_and_an_alias_stands_for_its_anchor(tmp_path: Path) -> None:
+def test_a_value_may_be_two_angle_brackets_and_an_alias_is_its_anchor(tmp_path: Path) -> None:
     text = "data:\n  train_files: &files [a.jsonl]\n  eval_files: *files\n  system_prompt: '<<'\n"
     data = resolve_recipe(_recipe(tmp_path, text), environment={}).recipe.data
     assert (data.eval_files, data.system_prompt) == (("a.jsonl",), "<<")
@@ -364,7 +364,7 @@ def test_cleaning_counts_by_the_base_model_and_draws_by_the_recipes_seed_and_it_
     assert resolved.sources["data.cleaning.tokenizer"] == "model.base_model by default"
     assert resolved.sources["data.cleaning.seed"] == "training.seed by default"
     assert resolved.notes[0] == "data.cleaning counts tokens by the tokenizer of the base model, base."
-    assert resolved.notes[1] == "data.cleaning draws rows by training.seed, 7."
+    assert resolved.notes[1] == "data.cleaning samples rows by training.seed, 7."
     assert not [
         row.key for row in explain(resolved) if row.key.endswith(("tokenizer", "cleaning.seed")) and row.changed
     ]

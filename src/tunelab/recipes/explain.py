@@ -1,4 +1,4 @@
-"""A recipe laid open: each value and where it came from."""
+"""A recipe explained: each value and where it came from."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ FOREIGN = {
     "torch_compile": "Compilation is not available yet.",
     "optim": "The optimizer is AdamW; its settings are training.adam_beta1, adam_beta2, adam_epsilon and weight_decay.",
     "report_to": "Each run writes events.jsonl; other trackers are not available yet.",
-    "resume_from_checkpoint": "Resuming is asked for on the command line: tunelab train RECIPE --resume.",
+    "resume_from_checkpoint": "A run is resumed on the command line: tunelab train RECIPE --resume.",
     "metric_for_best_model": "The best adapter is the one with the lowest held-out loss.",
     "task_type": "There is one task: causal language modelling.",
     "push_to_hub": "Nothing is uploaded.",

@@ -73,24 +73,24 @@ def _setting(dotted: str, text: str, source: str) -> Setting:
 
 
 def _parsed(dotted: str, text: str, source: str) -> Any:
-    """Return the value that `text` stands for: YAML, except that text settings may hold any text."""
+    """Return the value that `text` means: YAML, except that text settings may hold any text."""
     from ruamel.yaml import YAML
 
     if len(text) > MAX_RECIPE_BYTES:
         raise RecipeError(
             f"{dotted} has {len(text):,} characters", where=source, expected=f"at most {MAX_RECIPE_BYTES:,}"
         )
-    wanted = kinds(dotted)
+    allowed = kinds(dotted)
     try:
         value = text if NESTED.search(text) or _MERGE.search(text) else YAML(typ="safe", pure=True).load(text)
     except Exception:  # no YAML, or some over which ruamel itself stumbles
         value = text
-    if str in wanted and not (value is None or type(value) in wanted or (tuple in wanted and isinstance(value, list))):
+    if str in allowed and not (value is None or type(value) in allowed or (tuple in allowed and isinstance(value, list))):
         value = text  # a prompt with a colon, a revision of digits only
     value = plain(value, source)
-    if tuple in wanted and isinstance(value, str):
+    if tuple in allowed and isinstance(value, str):
         parts = _at_commas(value)
-        return parts if len(parts) > 1 or str not in wanted else value
+        return parts if len(parts) > 1 or str not in allowed else value
     return value
 
 

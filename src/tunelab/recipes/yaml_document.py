@@ -1,4 +1,4 @@
-"""A YAML file as it stands: each value with the line it was written on."""
+"""A YAML file: each value with the line that it was written on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tunelab.recipes.recipe import SECTIONS
 from tunelab.sources.locate_data import DATA_SUFFIXES
 from tunelab.sources.text_stream import unpacked_suffix
 
-_TOLD_FAULTS = 20
+_REPORTED_FAULTS = 20
 _LISTED_FILES = 8
 MAX_RECIPE_BYTES = 256 * 2**10
 """A recipe is a page of settings; what is larger is some other file."""
@@ -38,7 +38,7 @@ class Setting:
 
 
 Layer = dict[str, Setting]
-"""Dotted canonical key -> setting. A bare section name stands for an empty section."""
+"""Dotted canonical key -> setting. A bare section name is an empty section."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Entry:
     """One key of the file."""
 
     section: str
-    """The mapping it stands in; empty at the top."""
+    """The mapping that it is in; empty at the top."""
     key: str
     value: Any
     """A scalar, or a list or mapping of scalars."""
@@ -69,24 +69,24 @@ class Entry:
 
 
 class Faults(list[RecipeError]):
-    """Faults of a recipe, noted one by one and told together."""
+    """Faults of a recipe, noted one by one and reported together."""
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Keep a RecipeError of the context, and go on behind it."""
+        """Keep a RecipeError of the context, and go on after it."""
         try:
             yield
         except RecipeError as error:
             self.append(error)
 
-    def tell(self) -> None:
-        """Raise what was noted, as one error; do nothing where all was well."""
+    def report(self) -> None:
+        """Raise what was noted, as one error; do nothing if all was well."""
         if len(self) == 1:
             raise self[0]
         if self:
-            more = [f"and {len(self) - _TOLD_FAULTS} more"] if len(self) > _TOLD_FAULTS else []
-            told = [*map(str, self[:_TOLD_FAULTS]), *more]
-            raise RecipeError("\n  ".join([f"the recipe has {len(self)} faults:", *told])) from self[0]
+            more = [f"and {len(self) - _REPORTED_FAULTS} more"] if len(self) > _REPORTED_FAULTS else []
+            reported = [*map(str, self[:_REPORTED_FAULTS]), *more]
+            raise RecipeError("\n  ".join([f"the recipe has {len(self)} faults:", *reported])) from self[0]
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -147,7 +147,7 @@ def plain(value: Any, where: str, *, depth: int = 1) -> Any:
     if depth and isinstance(value, dict):
         return {str(key): plain(item, where, depth=depth - 1) for key, item in value.items()}
     raise RecipeError(
-        f"a {_kind(value)} stands here", where=where, expected="text, a number, true, false, null, or a list of these"
+        f"this is a {_kind(value)}", where=where, expected="text, a number, true, false, null, or a list of these"
     )
 
 
@@ -158,7 +158,7 @@ def _whole(text: str, where: str) -> str:
     """
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     if _HALF.search(text):
-        raise RecipeError("a \\uD8xx escape stands alone", where=where, expected="both halves of a surrogate pair")
+        raise RecipeError("a \\uD8xx escape without its other half", where=where, expected="both halves of a surrogate pair")
     return text
 
 
@@ -184,9 +184,9 @@ def _read_text(path: Path) -> str:
     if not os.path.isfile(path):
         if os.path.exists(path):
             raise RecipeError("this is a pipe or a device", where=str(path), expected="a recipe file")
-        beside = [file.name for file in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) else []
-        listed = ", ".join(sorted(beside)[:_LISTED_FILES]) or "none"
-        remedy = guess_file(path.name, beside) or f"YAML files in that folder: {listed}."
+        others = [file.name for file in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) else []
+        listed = ", ".join(sorted(others)[:_LISTED_FILES]) or "none"
+        remedy = guess_file(path.name, others) or f"YAML files in that folder: {listed}."
         raise RecipeError("there is no such recipe", where=str(path), remedy=remedy)
     if unpacked_suffix(path) in DATA_SUFFIXES:
         remedy = f"Put this line into recipe.yaml, and give that: data: {{train_files: {json.dumps(str(path))}}}"
@@ -237,7 +237,7 @@ def _parse(path: Path, text: str) -> Any:
             raise RecipeError(what, where=where, expected="each key once", remedy="Delete one of the two.") from error
         if "'\\t'" in problem:
             raise RecipeError(
-                "a tab stands here", where=where, expected="spaces", remedy="Replace tabs by spaces."
+                "this is a tab", where=where, expected="spaces", remedy="Replace tabs by spaces."
             ) from error
         raise RecipeError(f"this is not YAML ({problem})", where=where) from error
     except YAMLError as error:

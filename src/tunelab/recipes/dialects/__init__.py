@@ -21,4 +21,4 @@ class Dialect(Protocol):
 
 
 DIALECTS: tuple[Dialect, ...] = (nested, modellab, canonical)
-"""In the order in which they are asked: the first that speaks a file's form reads it."""
+"""In order: the first that recognises a file reads it."""

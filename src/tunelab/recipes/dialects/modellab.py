@@ -23,14 +23,14 @@ class _Key:
     """What is known of a key of ModelLab's."""
 
     setting: str
-    """The setting it stands for."""
+    """The setting that it becomes."""
     _: KW_ONLY
     lora: Any = None
-    """What the documents say of a `lora.yaml` that leaves it out; None where they say nothing, as in the next two."""
+    """What the documents say of a `lora.yaml` that leaves it out; None if they say nothing, as in the next two."""
     soft_prompt: Any = None
     """The same of a `soft_prompt.yaml`."""
     template: Any = None
-    """What the `lora.yaml` says that ModelLab writes, where it differs from the documents."""
+    """What the `lora.yaml` says that ModelLab writes, if it differs from the documents."""
     form: tuple[float, float] | None = None
     """What ModelLab's own form lets a user enter; its soft prompt template breaks it."""
     only: str = ""
@@ -126,7 +126,7 @@ def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Lay
 def _refuse_no_training(given: Mapping[str, Entry]) -> None:
     entry = given.get("skip_finetune")
     if entry is not None and entry.value not in (False, None):
-        what = "skip_finetune asks to compare an adapter without training one"
+        what = "skip_finetune compares an adapter without training one"
         remedy = "Run tunelab compare RUN on the run that made the adapter, or set skip_finetune to false to train."
         raise RecipeError(what, where=entry.where, remedy=remedy)
 
@@ -136,7 +136,7 @@ def _source(entry: Entry) -> str:
 
 
 def _local(entry: Entry, folder: Path) -> Any:
-    """Return a path of the container as a name beside the file; None where a placeholder is left in it."""
+    """Return a path of the container as a name next to the file; None if a placeholder is left in it."""
     if not isinstance(entry.value, str) or os.path.exists(folder / entry.value):
         return entry.value
     name = _MOUNT.sub("", entry.value, count=1)

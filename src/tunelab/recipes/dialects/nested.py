@@ -1,4 +1,4 @@
-"""The nested dialect: `model_name`, `lora_config`, `training_config`; canonical sections may stand beside them."""
+"""The nested dialect: `model_name`, `lora_config`, `training_config`; canonical sections may be used with them."""
 
 from __future__ import annotations
 
