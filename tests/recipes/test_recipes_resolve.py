@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tunelab.errors import RecipeError
 from tunelab.recipes import Recipe, explain, recipe_hash, resolve_recipe, to_yaml
-from tunelab.recipes.keys import FOREIGN
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS
+from tunelab.recipes.unknown_keys import FOREIGN
 
 
 def _recipe(folder: Path, text: str | bytes, name: str = "recipe.yaml") -> Path:

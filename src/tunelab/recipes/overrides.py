@@ -9,8 +9,9 @@ from typing import Any
 
 from tunelab.errors import RecipeError
 from tunelab.files import read_small_file
-from tunelab.recipes.keys import check_key, kinds
+from tunelab.recipes.keys import kinds
 from tunelab.recipes.recipe import FIELDS
+from tunelab.recipes.unknown_keys import check_key
 from tunelab.recipes.yaml_document import MAX_RECIPE_BYTES, NESTED, Layer, Setting, plain
 
 _VARIABLE = re.compile(r"LLM_([A-Z0-9_]+?)__([A-Z0-9_]+)")

@@ -18,11 +18,13 @@ from tunelab.recipes.dialects import DIALECTS
 from tunelab.recipes.keys import expected, kinds, shown
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
-from tunelab.recipes.yaml_document import Faults, Layer, Note, read_entries
+from tunelab.recipes.yaml_document import Faults, Layer, Note, read_document
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
 _DATA_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "data.cleaning.tokenizer")
-_NAMES = (*_FILE_SETTINGS, *_DATA_NAMES, "training.output_dir", "model.base_model")
+NAMES = (*_FILE_SETTINGS, "data.data_dir", "data.cleaning.tokenizer", "training.output_dir", "model.base_model")
+"""Settings that name a file or a folder, from the recipe's folder on."""
+_NAMES = (*NAMES, *_DATA_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class ResolvedRecipe:
     sources: Mapping[str, str]
     """Dotted key -> where the value came from, for every setting."""
     dialect: str
-    """``canonical``, ``ModelLab LoRA``, ``ModelLab soft prompt``, ``nested``, or ``environment``."""
+    """``canonical``, ``LLaMA-Factory`` or another tool, ``ModelLab LoRA``, ``nested``, or ``environment``."""
     notes: tuple[str, ...] = ()
     """What a reader should know: defaults taken, oddities of the file."""
 
@@ -120,8 +122,8 @@ def _applies(note: Note, in_file: Layer, layer: Layer) -> bool:
 
 
 def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
-    entries = read_entries(path)
-    return next(dialect for dialect in DIALECTS if dialect.speaks(entries)).read(entries, path, faults)
+    document = read_document(path)
+    return next(dialect for dialect in DIALECTS if dialect.speaks(document.names)).read(document, faults)
 
 
 def _validated(layer: Layer, faults: Faults) -> Recipe:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ _LISTED_FILES = 8
 MAX_RECIPE_BYTES = 256 * 2**10
 """A recipe is a page of settings; what is larger is some other file."""
 MAX_KEYS = 1_000
+MAX_VALUES = 10_000
+"""Of all keys together, if values may be nested: aliases cannot make more of a page."""
 NESTED = re.compile(r"[\[{](?:\s*[\[{]){50}")
 """Brackets over which ruamel would work for ten seconds before it finds them too many."""
 _HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -89,11 +91,48 @@ class Faults(list[RecipeError]):
             raise RecipeError("\n  ".join([f"the recipe has {len(self)} faults:", *reported])) from self[0]
 
 
-def read_entries(path: Path) -> list[Entry]:
-    """Return the keys of a YAML file, two levels deep (three in a section of a section), in the order of the file.
+def _is_section(dotted: str) -> bool:
+    return "." not in dotted or dotted in SECTIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A YAML file that holds a mapping."""
+
+    path: Path
+    content: dict[str, Any]
+    """As ruamel reads it, which knows the line of each key."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The keys, and those of the mappings under them: by these a form of recipes is recognised."""
+        inner = (f"{key}.{name}" for key, value in self.content.items() if isinstance(value, dict) for name in value)
+        return frozenset([*map(str, self.content), *inner])
+
+    def entries(self, *, opens: Callable[[str], bool] = _is_section, depth: int = 1) -> list[Entry]:
+        """Return the keys in the order of the file, those of mappings one by one.
+
+        Args:
+            opens: whether the keys of a mapping, named by its own dotted key, are entries; else it is one value.
+            depth: how deep lists and mappings in a value may be nested.
+
+        Raises:
+            RecipeError: too many keys or values, or nesting that no setting has.
+        """
+        budget = iter(range(MAX_VALUES)) if depth > 1 else repeat(0)
+        entries = list(islice(_entries(self.content, self.path, "", opens, depth, budget), MAX_KEYS + 1))
+        if len(entries) > MAX_KEYS:
+            raise RecipeError(
+                f"the file has more than {MAX_KEYS:,} keys", where=str(self.path), expected="a recipe"
+            )
+        return entries
+
+
+def read_document(path: Path) -> Document:
+    """Return a YAML file that holds a mapping.
 
     Raises:
-        RecipeError: no such file, not UTF-8, no YAML, no mapping, a duplicate key, nesting that no setting has.
+        RecipeError: no such file, not UTF-8, no YAML, no mapping, a duplicate key.
     """
     document = _parse(path, _read_text(path))
     if document is None:
@@ -103,38 +142,34 @@ def read_entries(path: Path) -> list[Entry]:
         raise RecipeError(
             f"this is a {_kind(document)}", where=str(path), expected="sections with settings, such as data:"
         )
-    entries = list(islice(_entries(document, path), MAX_KEYS + 1))
-    if len(entries) > MAX_KEYS:
-        raise RecipeError(f"the file has more than {MAX_KEYS:,} keys", where=str(path), expected="a recipe")
-    return entries
+    return Document(path=path, content=document)
 
 
-def _entries(document: Any, path: Path) -> Iterator[Entry]:
-    for key, value in document.items():
-        where = _place(document, key, path)
-        if isinstance(value, dict) and value:
-            for inner, given in value.items():
-                place = _place(value, inner, path)
-                if f"{key}.{inner}" in SECTIONS and isinstance(given, dict) and given:
-                    for name, deepest in given.items():
-                        where = _place(given, name, path)
-                        yield Entry(section=f"{key}.{inner}", key=str(name), value=plain(deepest, where), where=where)
-                    continue
-                yield Entry(section=str(key), key=str(inner), value=plain(given, place), where=place)
+def _entries(
+    mapping: Any, path: Path, section: str, opens: Callable[[str], bool], depth: int, budget: Iterator[int]
+) -> Iterator[Entry]:
+    for key, value in mapping.items():
+        dotted, where = f"{section}.{key}" if section else str(key), _place(mapping, key, path)
+        if isinstance(value, dict) and value and opens(dotted):
+            yield from _entries(value, path, dotted, opens, depth, budget)
         else:
-            yield Entry(section="", key=str(key), value=plain(value, where), where=where)
+            yield Entry(
+                section=section, key=str(key), value=plain(value, where, depth=depth, budget=budget), where=where
+            )
 
 
 def _place(mapping: Any, key: Any, path: Path) -> str:
     return f"{path}:{mapping.lc.key(key)[0] + 1}"
 
 
-def plain(value: Any, where: str, *, depth: int = 1) -> Any:
-    """Return `value` in Python's own types; depth bounds what aliases can blow up to.
+def plain(value: Any, where: str, *, depth: int = 1, budget: Iterator[int] = repeat(0)) -> Any:
+    """Return `value` in Python's own types; depth and budget bound what aliases can blow up to.
 
     Raises:
         RecipeError: a value that no setting has: lists in lists, a date, what a tag makes, half a character.
     """
+    if next(budget, None) is None:
+        raise RecipeError(f"the file holds more than {MAX_VALUES:,} values", where=where, expected="a recipe")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -143,9 +178,9 @@ def plain(value: Any, where: str, *, depth: int = 1) -> Any:
         if isinstance(value, kind):
             return kind(value)
     if depth and isinstance(value, list):
-        return [plain(item, where, depth=depth - 1) for item in value]
+        return [plain(item, where, depth=depth - 1, budget=budget) for item in value]
     if depth and isinstance(value, dict):
-        return {str(key): plain(item, where, depth=depth - 1) for key, item in value.items()}
+        return {str(key): plain(item, where, depth=depth - 1, budget=budget) for key, item in value.items()}
     raise RecipeError(
         f"this is a {_kind(value)}", where=where, expected="text, a number, true, false, null, or a list of these"
     )
@@ -188,7 +223,7 @@ def _read_text(path: Path) -> str:
         listed = ", ".join(sorted(others)[:_LISTED_FILES]) or "none"
         remedy = guess_file(path.name, others) or f"YAML files in that folder: {listed}."
         raise RecipeError("there is no such recipe", where=str(path), remedy=remedy)
-    if unpacked_suffix(path) in DATA_SUFFIXES:
+    if unpacked_suffix(path) in DATA_SUFFIXES and not _is_fine_tuning_job(path):
         remedy = f"Put this line into recipe.yaml, and give that: data: {{train_files: {json.dumps(str(path))}}}"
         raise RecipeError("this is data, not a recipe", where=str(path), remedy=remedy)
     try:
@@ -205,6 +240,14 @@ def _read_text(path: Path) -> str:
         remedy = "Save the file as UTF-8."
         what = f"byte {content[error.start]:#04x} is not UTF-8"
         raise RecipeError(what, where=f"{path}:{line}", expected="UTF-8 text", remedy=remedy) from error
+
+
+def _is_fine_tuning_job(path: Path) -> bool:
+    """Return whether a JSON file is a job of OpenAI's API, and no rows."""
+    try:
+        return path.suffix == ".json" and b'"training_file"' in read_small_file(path, max_bytes=MAX_RECIPE_BYTES)
+    except OSError:
+        return False
 
 
 def _parse(path: Path, text: str) -> Any:

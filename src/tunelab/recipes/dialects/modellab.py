@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.recipes.keys import kinds
-from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting
+from tunelab.recipes.yaml_document import Document, Entry, Faults, Layer, Note, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,14 @@ _PRIVATE_MODEL = "Phi-3.6-mini-instruct"
 _MOUNT = re.compile(r"/?mount/<[^<>/]+>/")
 
 
-def speaks(entries: Sequence[Entry]) -> bool:
+def speaks(names: frozenset[str]) -> bool:
     """Return whether the file is written in this dialect: flat, with a key of ModelLab's among its own."""
-    return not any(entry.section for entry in entries) and any(
-        entry.key in _KEYS or entry.key in _HANDLED_APART for entry in entries
-    )
+    return not any("." in name for name in names) and not names.isdisjoint((*_KEYS, *_HANDLED_APART))
 
 
-def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
+def read(document: Document, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
+    entries, path = document.entries(), document.path
     given = {entry.key: entry for entry in entries}
     soft_prompt = path.stem == "soft_prompt" or any(_KEYS[key].only == "soft_prompt" for key in given if key in _KEYS)
     method = "soft_prompt" if soft_prompt else "lora"
