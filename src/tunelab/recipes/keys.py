@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from tunelab.recipes.recipe import FIELDS, SECTIONS
 from tunelab.settings import kinds_of
@@ -11,6 +11,13 @@ from tunelab.settings import kinds_of
 def kinds(dotted: str) -> set[type]:
     """Return the Python types that a setting may hold: str, int, float, bool, tuple, dict, NoneType."""
     return kinds_of(FIELDS[dotted].annotation)
+
+
+def is_text(dotted: str) -> bool:
+    """Return whether a setting holds a text of any words, and no choice of some."""
+    annotation = FIELDS[dotted].annotation
+    choices = any(get_origin(each) is Literal for each in (annotation, *get_args(annotation)))
+    return kinds(dotted) <= {str, type(None)} and not choices
 
 
 def expected(dotted: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from tunelab.errors import RecipeError, did_you_mean, guess
+from tunelab.recipes.keys import expected, kinds
 from tunelab.recipes.peers import PEERS
 from tunelab.recipes.peers.short_names import SHORT_NAMES
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS
@@ -30,7 +31,9 @@ def check_key(dotted: str, where: str) -> None:
 
 def _remedy(section: str, key: str) -> str:
     if section in FIELDS:
-        return f"{section} holds one value; a mapping is written as a whole: {section}={{{key}: ...}}."
+        if dict in kinds(section):
+            return f"{section} is a mapping, which is given whole: {section}={{{key}: ...}}."
+        return f"{section} holds {expected(section)}."
     if word := FOREIGN.get(key) or next((each.sentence for each in _EVERY if "*" in each.name and each.names(key)), ""):
         return _for_section(word, section)
     homes = [dotted for dotted in FIELDS if dotted.rpartition(".")[2] == key]

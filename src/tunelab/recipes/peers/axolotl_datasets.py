@@ -64,7 +64,7 @@ def read_data_sets(reading: Reading) -> None:
     if formats == {"text"}:
         reading.set("data.format", "text", "datasets")
     if "instruction" in formats:
-        text = "rows of type alpaca are rendered by the model's own chat template, without Alpaca's preamble."
+        text = "Rows of type alpaca are rendered by the model's own chat template, without Alpaca's preamble."
         reading.note(text, about="data.train_files")
 
 

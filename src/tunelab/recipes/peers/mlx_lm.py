@@ -93,7 +93,7 @@ def finish(reading: Reading) -> None:
     _read_schedule(reading)
     _read_data(reading)
     if not is_on(reading.value("mask_prompt")):
-        reading.note("loss falls on answers only; mlx-lm's falls on prompts, too, unless mask_prompt is true.")
+        reading.note("Loss falls on answers only; mlx-lm's falls on prompts, too, unless mask_prompt is true.")
 
 
 def _scale(reading: Reading) -> None:
@@ -116,7 +116,7 @@ def _choose_layers(reading: Reading) -> None:
         if key in reading.entries:
             reading.refuse(key, why, "lora.layers_to_transform")
         else:
-            text = "layers: mlx-lm trains the last 16 if num_layers is not set; here all are trained."
+            text = "mlx-lm trains the last 16 layers if num_layers is not set; here all are trained."
             reading.note(text, about="lora.layers_to_transform")
     elif number >= sizes.layers:
         return
@@ -164,7 +164,7 @@ def _read_optimizer(reading: Reading) -> None:
     if decay:
         reading.set("training.weight_decay", decay, *keys)
     if not own.get("bias_correction"):
-        text = f"{name} corrects the bias of its moments; mlx-lm's does so only if bias_correction is true."
+        text = "AdamW corrects the bias of its moments here; mlx-lm's does so only if bias_correction is true."
         reading.note(text, about="training.adam_beta1")
     if unread := sorted(set(own) - {"betas", "eps", "weight_decay", "bias_correction"}):
         reading.refuse("optimizer_config", f"{', '.join(unread)} of {name} is not read", "training.adam_beta1")

@@ -60,6 +60,6 @@ def finish(reading: Reading) -> None:
             reading.set(setting, [local_name(str(name), reading.folder)], key)
     if not reading.value("validation_file"):
         reading.set("training.eval_strategy", "no")
-        reading.note("no validation_file: nothing is held out, and no held-out loss is measured.", about="data.eval_files")
+        reading.note("There is no validation_file: nothing is held out, and no held-out loss is measured.", about="data.eval_files")
     else:
         reading.layer.pop("data.eval_fraction")

@@ -109,7 +109,7 @@ class Reading:
             nearest = f" ({key.setting})" if key.setting else ""
             reasons.setdefault(key.word + nearest, []).append(entry.dotted)
         parts = [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
-        text = f"left out, without effect on what is trained: {'; '.join(parts)}."
+        text = f"Left out, without effect on what is trained: {'; '.join(parts)}."
         return [*self.notes, Note(about="", text=text)]
 
     def refusal(self, path: Path) -> RecipeError | None:

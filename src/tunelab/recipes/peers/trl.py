@@ -90,7 +90,7 @@ def finish(reading: Reading) -> None:
     if off := [each for each in said if each.dotted == "completion_only_loss" and each.value is False]:
         reading.refuse(off[0].dotted, "loss falls on answers only")
     elif not any(is_on(each.value) for each in said):
-        text = "loss falls on answers only; TRL's falls on all of a conversation unless assistant_only_loss is true."
+        text = "Loss falls on answers only; TRL's falls on all of a conversation unless assistant_only_loss is true."
         reading.note(text)
 
 
@@ -98,7 +98,7 @@ def _choose_method(reading: Reading) -> None:
     packed = next((key for key in ("load_in_4bit", "load_in_8bit") if is_on(reading.value(key, False))), "")
     if not is_on(reading.value("use_peft", False)):
         reading.method = "full"
-        reading.note("use_peft is not true: all weights of the base model are trained (full).")
+        reading.note("Without use_peft: true, all weights of the base model are trained (full).")
         if packed:
             reading.refuse(packed, "a packed base cannot be trained whole; use_peft: true trains an adapter", "qlora")
         return

@@ -113,7 +113,7 @@ def finish(reading: Reading) -> None:
     _read_data(reading)
     on = reading.value("training.train_on_completions", False)
     if not is_on(on):
-        text = "loss falls on answers only; Unsloth's falls on prompts, too, unless train_on_completions is true "
+        text = "Loss falls on answers only; Unsloth's falls on prompts, too, unless train_on_completions is true "
         reading.note(f"{text}(train_on_responses_only).")
 
 
