@@ -72,8 +72,8 @@ def _lines(rows: Iterable[Explanation]) -> Iterator[str]:
     for row in rows:
         *homes, name = row.key.split(".")
         if homes != opened:
-            common = len(os.path.commonprefix([homes, opened]))
-            yield from (f"{'  ' * depth}{homes[depth]}:" for depth in range(common, len(homes)))
+            inside = opened == homes[:-1] and bool(opened)  # a section in the one before
+            yield from (f"{'  ' * depth}{homes[depth]}:" for depth in range(len(opened) if inside else 0, len(homes)))
             opened = homes
         yield f"{'  ' * len(homes)}{name}: {written(row.value)}{_origin(row.source)}"
 

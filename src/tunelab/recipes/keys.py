@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from tunelab.recipes.recipe import FIELDS, SECTIONS
 from tunelab.settings import kinds_of
 
+
 def kinds(dotted: str) -> set[type]:
     """Return the Python types that a setting may hold: str, int, float, bool, tuple, dict, NoneType."""
     return kinds_of(FIELDS[dotted].annotation)

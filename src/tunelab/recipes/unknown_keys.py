@@ -7,9 +7,14 @@ from difflib import get_close_matches
 from tunelab.errors import RecipeError, did_you_mean, guess
 from tunelab.recipes.keys import expected, kinds
 from tunelab.recipes.peers import PEERS
+from tunelab.recipes.peers.key import words
 from tunelab.recipes.peers.short_names import SHORT_NAMES
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS
 
+_VAGUE = words(
+    "config debug env error id keys metadata object project status strict suffix test token tokens train type"
+)
+"""Names of keys that mean too much to be a hint."""
 _SURE = 0.8
 """How alike a name has to be to one of another section or another tool, from 0 to 1."""
 
@@ -17,7 +22,7 @@ _SURE = 0.8
 _EVERY = [*SHORT_NAMES, *(key for peer in PEERS for key in peer.KEYS)]
 _OWN = {name.rpartition(".")[2] for name in (*FIELDS, *SECTIONS)}
 _WORDS = {key.name.rpartition(".")[2]: key.sentence for key in reversed(_EVERY) if "*" not in key.name}
-FOREIGN = {name: _WORDS[name] for name in sorted(_WORDS) if name not in _OWN}
+FOREIGN = {name: _WORDS[name] for name in sorted(_WORDS) if name not in _OWN | _VAGUE}
 """Names that other tools have for their settings -> the word on them, from the tables of these tools."""
 
 

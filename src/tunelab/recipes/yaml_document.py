@@ -27,6 +27,7 @@ MAX_VALUES = 10_000
 """Of all keys together, if values may be nested: aliases cannot make more of a page."""
 NESTED = re.compile(r"[\[{](?:\s*[\[{]){50}")
 """Brackets over which ruamel would work for ten seconds before it finds them too many."""
+_ENDLESS = repeat(0)
 _HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -119,12 +120,10 @@ class Document:
         Raises:
             RecipeError: too many keys or values, or nesting that no setting has.
         """
-        budget = iter(range(MAX_VALUES)) if depth > 1 else repeat(0)
+        budget = iter(range(MAX_VALUES)) if depth > 1 else _ENDLESS
         entries = list(islice(_entries(self.content, self.path, "", opens, depth, budget), MAX_KEYS + 1))
         if len(entries) > MAX_KEYS:
-            raise RecipeError(
-                f"the file has more than {MAX_KEYS:,} keys", where=str(self.path), expected="a recipe"
-            )
+            raise RecipeError(f"the file has more than {MAX_KEYS:,} keys", where=str(self.path), expected="a recipe")
         return entries
 
 
@@ -162,7 +161,7 @@ def _place(mapping: Any, key: Any, path: Path) -> str:
     return f"{path}:{mapping.lc.key(key)[0] + 1}"
 
 
-def plain(value: Any, where: str, *, depth: int = 1, budget: Iterator[int] = repeat(0)) -> Any:
+def plain(value: Any, where: str, *, depth: int = 1, budget: Iterator[int] = _ENDLESS) -> Any:
     """Return `value` in Python's own types; depth and budget bound what aliases can blow up to.
 
     Raises:
@@ -193,7 +192,9 @@ def _whole(text: str, where: str) -> str:
     """
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     if _HALF.search(text):
-        raise RecipeError("a \\uD8xx escape without its other half", where=where, expected="both halves of a surrogate pair")
+        raise RecipeError(
+            "a \\uD8xx escape without its other half", where=where, expected="both halves of a surrogate pair"
+        )
     return text
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tunelab.recipes.peers import trainer
 from tunelab.recipes.peers.axolotl_datasets import read_data_sets
-from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused
+from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import ADAMW, is_on, names, reversed_switch, share, strategy, switched
 
 NAME = "Axolotl"
 PAGE = "axolotl"
-SIGNS = frozenset(
-    "adapter micro_batch_size sequence_len val_set_size sample_packing lora_target_linear dataset_prepared_path "
-    "lora_model_dir train_on_inputs pad_to_sequence_len flash_attention test_datasets".split()
+SIGNS = words(
+    "adapter micro_batch_size sequence_len val_set_size sample_packing lora_target_linear "
+    "dataset_prepared_path lora_model_dir train_on_inputs pad_to_sequence_len flash_attention test_datasets"
 )
 
 _SPEED = "changes speed or memory alone"
 _TOKENS = "the model and its tokenizer stay as they are"
 _TRACKER = "each run writes events.jsonl; other trackers are not available yet"
-_NO_RL = "training is supervised"
+_NO_RL = "training is supervised fine-tuning"
 _FAST_PLUGINS = ("liger", "cut_cross_entropy")
 
 
@@ -57,7 +60,7 @@ KEYS: tuple[Key, ...] = (
     joined("val_set_size", "data.eval_fraction", "a share; a number of rows has no twin"),
     read("sequence_len", "data.max_length"),
     read("excess_length_strategy", "data.on_too_long", _long, "drop, truncate (cut) or raise (refuse)"),
-    read("sample_packing", "batching.varied_seqlen", reversed_switch, "true is false"),
+    read("sample_packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
     read("chat_template_jinja", "data.chat_template", word="a file; a template in the recipe has to be put into one"),
     read("micro_batch_size", "training.per_device_train_batch_size"),
     read("eval_batch_size", "training.per_device_eval_batch_size"),
@@ -69,12 +72,12 @@ KEYS: tuple[Key, ...] = (
     joined("bf16", "training.bf16", "auto is true"),
     joined("bfloat16", "training.bf16"),
     read("float16", "training.fp16", switched),
-    *refused("the optimizer is AdamW", "optimizer", "training.adam_beta1", off=ADAMW),
+    *refused("the optimizer is AdamW", "optimizer", off=ADAMW),
     *refused("loss falls on answers only", "train_on_inputs"),
     *refused("training begins with a new adapter", "lora_model_dir"),
     *refused("a system prompt here replaces those of the rows", "default_system_message", "data.system_prompt"),
-    *refused(_TOKENS, "tokenizer_config tokens added_tokens_overrides special_tokens.bos_token special_tokens.eos_token "
-             "special_tokens.unk_token special_tokens.additional_special_tokens resize_token_embeddings_to_32x "
+    *refused(_TOKENS, "tokenizer_config tokens added_tokens_overrides special_tokens.bos_token "
+             "special_tokens.eos_token special_tokens.unk_token special_tokens.additional_special_tokens resize_token_embeddings_to_32x "
              "overrides_of_model_config rope_scaling fix_untrained_tokens"),
     *refused("the layers that are trained are those of the adapter", "unfrozen_parameters lisa_* relora_* "
              "lora_fan_in_fan_out lora_on_cpu_only peft.loftq_config peft_layer_replication lora_target_parameters"),
@@ -91,8 +94,8 @@ KEYS: tuple[Key, ...] = (
     *noted("rows are rendered anew if data, tokenizer or template changed",
            "dataset_prepared_path dataset_processes dataset_num_proc dataset_keep_in_memory skip_prepare_dataset "
            "shuffle_merged_datasets push_dataset_to_hub streaming"),
-    *noted("config.json says what a model is", "model_type tokenizer_type tokenizer_use_fast tokenizer_legacy is_*_derived_model "
-           "base_model_config base_model_ignore_patterns trust_remote_code processor_type"),
+    *noted("a model's config.json says what it is", "model_type tokenizer_type tokenizer_use_fast "
+           "tokenizer_legacy is_*_derived_model base_model_config base_model_ignore_patterns trust_remote_code processor_type"),
     *noted(_SPEED, "*_attention flash_attn_* sdp_attention lora_mlp_kernel lora_qkv_kernel lora_o_kernel "
            "unsloth_* liger_* cut_cross_entropy scaling_softmax low_cpu_mem_usage max_memory gpu_memory_limit "
            "lora_model_dir_* embeddings_skip_upcast gc_steps tiled_mlp* chunked_cross_entropy* device_map "
@@ -104,17 +107,17 @@ KEYS: tuple[Key, ...] = (
            "training.early_stopping_patience"),
     *noted("checkpoints come every save_steps steps", "saves_per_epoch save_first_step", "training.save_steps"),
     *noted("a run is resumed on the command line: tunelab train RECIPE --resume", "auto_resume_from_checkpoints"),
-    *noted("tunelab compare answers held-out rows", "eval_max_new_tokens eval_causal_lm_metrics do_causal_lm_eval "
-           "do_bench_eval bench_dataset bench_split", "evaluation.max_new_tokens"),
+    *noted("held-out rows are answered by tunelab compare", "eval_max_new_tokens eval_causal_lm_metrics "
+           "do_causal_lm_eval do_bench_eval bench_dataset bench_split", "evaluation.max_new_tokens"),
     *noted(_TRACKER, "wandb_* mlflow_* comet_* swanlab_* use_tensorboard use_wandb use_mlflow use_comet profiler_steps "
            "gradio_* debug strict"),
     *noted("nothing is uploaded", "hub_* hf_use_auth_token"),
     *noted("rows of any length are trained", "min_sample_len"),
-    *noted("drop_duplicates does it", "dataset_exact_deduplication", "data.cleaning.drop_duplicates"),
+    *noted("rows are dropped by rules of their own", "dataset_exact_deduplication", "data.cleaning.drop_duplicates"),
     *_TRAINER,
 )  # fmt: skip
 
-DEFAULTS = trainer.DEFAULTS | {
+DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
     "training.num_train_epochs": 1.0,
     "training.per_device_train_batch_size": 1,
     "data.max_length": 512,
@@ -136,7 +139,9 @@ def finish(reading: Reading) -> None:
     trainer.read_schedule(reading, name="lr_scheduler", default="cosine")
     read_data_sets(reading)
     _hold_out(reading)
-    if others := [each for each in reading.value("plugins", []) if not any(word in str(each) for word in _FAST_PLUGINS)]:
+    if others := [
+        each for each in reading.value("plugins", []) if not any(word in str(each) for word in _FAST_PLUGINS)
+    ]:
         reading.refuse("plugins", f"plugins are not run ({', '.join(map(str, others))})")
 
 

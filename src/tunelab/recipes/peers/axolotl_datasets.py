@@ -82,7 +82,9 @@ def _format(data_set: Mapping[str, Any], reading: Reading, key: str) -> str:
     name = str(kind).partition(".")[0]
     if name not in _FORMATS:
         known = ", ".join(_FORMATS)
-        reading.refuse(key, f"rows of type {kind} are not read; those of {known} and of your own fields are", "data.format")
+        reading.refuse(
+            key, f"rows of type {kind} are not read; those of {known} and of your own fields are", "data.format"
+        )
         return ""
     return _FORMATS[name]
 
@@ -123,7 +125,10 @@ def _faults(data_set: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     described = _described(data_set)
     path = described.get("path", "the data set")
     if described.get("name"):
-        yield f"{path}: configuration {described['name']}: a data set on the Hub is read by its splits", "data.train_files"
+        yield (
+            f"{path}: configuration {described['name']}: a data set on the Hub is read by its splits",
+            "data.train_files",
+        )
     trained = described.get("roles_to_train")
     if trained and not {"assistant"} >= {_ROLES.get(str(each), str(each)) for each in _list(trained)}:
         yield f"{path}: roles_to_train {trained}: loss falls on answers only", ""
@@ -133,7 +138,10 @@ def _faults(data_set: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if prompt := described.get("system_prompt"):
         yield f"{path}: system_prompt {str(prompt)[:30]!r}: one system prompt is for all rows", "data.system_prompt"
     if any(described.get(key) not in (None, "{instruction}", "{input}") for key in ("format", "no_input_format")):
-        yield f"{path}: format: a prompt is rendered by the chat template; templates name columns", "data.prompt_template"
+        yield (
+            f"{path}: format: a prompt is rendered by the chat template; templates name columns",
+            "data.prompt_template",
+        )
     known = {*_PATHS, *_FIELDS, *_SAID_ELSEWHERE, "name", "roles", "roles_to_train", "message_field_training",
              "message_property_mappings", "system_prompt", "system_format", "format", "no_input_format"}  # fmt: skip
     for key, value in described.items():

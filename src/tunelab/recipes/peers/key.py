@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -11,6 +11,11 @@ OFF: tuple[object, ...] = (None, False, 0, "", "no", "none", "None", "false", "o
 """Values that switch a key off. A feature that is off here, too, is what the file asks for."""
 LEFT = object()
 """What a converter returns for a value that needs no setting here."""
+
+
+def words(names: str) -> frozenset[str]:
+    """Return names that are parted by spaces."""
+    return frozenset(names.split())
 
 
 class NoTwinError(Exception):
@@ -39,7 +44,9 @@ class Key:
     def sentence(self) -> str:
         """What to say to someone who writes this key in a recipe of ours."""
         if self.kind in ("read", "joined") and self.setting:
-            return f"It is called {self.setting} here{f': {self.word}' if self.word else ''}."
+            is_section = "." not in self.setting
+            verb = "It is the section" if is_section else "It is called"
+            return f"{verb} {self.setting} here{f': {self.word}' if self.word else ''}."
         nearest = f" The nearest setting is {self.setting}." if self.setting else ""
         return f"{self.word[0].upper()}{self.word[1:]}.{nearest}"
 
@@ -68,8 +75,6 @@ def noted(word: str, names: str, setting: str = "") -> tuple[Key, ...]:
     return tuple(Key(name=name, kind="noted", setting=setting, word=word) for name in names.split())
 
 
-def refused(word: str, names: str, setting: str = "", *, off: Sequence[object] = ()) -> tuple[Key, ...]:
+def refused(word: str, names: str, setting: str = "", *, off: Iterable[object] = ()) -> tuple[Key, ...]:
     """Return keys that change what is trained and have no twin, unless their value is off or one of `off`."""
-    return tuple(
-        Key(name=name, kind="refused", setting=setting, word=word, off=(*OFF, *off)) for name in names.split()
-    )
+    return tuple(Key(name=name, kind="refused", setting=setting, word=word, off=(*OFF, *off)) for name in names.split())

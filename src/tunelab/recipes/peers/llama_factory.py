@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tunelab.recipes.peers import trainer
 from tunelab.recipes.peers.dataset_info import read_data_sets
-from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused
+from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import is_on, names, reversed_switch, share, steps, switched
 
 NAME = "LLaMA-Factory"
 PAGE = "llama-factory"
-SIGNS = frozenset(
+SIGNS = words(
     "stage finetuning_type cutoff_len lora_rank lora_target dataset_dir template val_size quantization_bit "
-    "mask_history train_on_prompt neat_packing".split()
+    "mask_history train_on_prompt neat_packing"
 )
 
 _MODEL = "the model and its tokenizer stay as they are"
@@ -32,7 +35,7 @@ KEYS: tuple[Key, ...] = (
     *refused("a base is packed by bitsandbytes", "quantization_method", "qlora.quantization",
              off=("bnb", "bitsandbytes")),
     *noted("the scales are packed, too", "double_quantization"),
-    *refused("the one stage is supervised fine-tuning", "stage", off=("sft",)),
+    *refused("training is supervised fine-tuning", "stage", off=("sft",)),
     joined("finetuning_type", "lora", "lora is the section lora, full the section full"),
     read("lora_rank", "lora.r"),
     joined("lora_alpha", "lora.lora_alpha", "twice lora_rank if it is not set"),
@@ -54,9 +57,9 @@ KEYS: tuple[Key, ...] = (
     read("cutoff_len", "data.max_length"),
     *differs("rows are rendered by the model's own chat template", "template", "data.chat_template"),
     read("default_system", "data.system_prompt"),
-    read("packing", "batching.varied_seqlen", reversed_switch, "true is false"),
-    read("neat_packing", "batching.varied_seqlen", reversed_switch, "true is false"),
-    read("disable_gradient_checkpointing", "training.gradient_checkpointing", reversed_switch, "true is false"),
+    read("packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
+    read("neat_packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
+    read("disable_gradient_checkpointing", "training.gradient_checkpointing", reversed_switch, "the reverse"),
     read("early_stopping_steps", "training.early_stopping_patience"),
     *refused("loss falls on answers only", "train_on_prompt"),
     *refused("every answer of a conversation is trained; mark those that are not in the rows (weight: 0)",
@@ -78,18 +81,21 @@ KEYS: tuple[Key, ...] = (
            "freeze_multi_modal_projector freeze_language_model print_param_status mask_history_*"),
     *noted("rows are rendered anew if data, tokenizer or template changed",
            "overwrite_cache preprocessing_num_workers preprocessing_batch_size tokenized_path buffer_size streaming "
-           "cache_dir media_dir ignore_pad_token_for_loss data_shared_file_system"),
+           "cache_dir media_dir data_shared_file_system"),
     *noted("each run writes loss.png", "plot_loss"),
+    *noted("no token is padded", "ignore_pad_token_for_loss"),
+    *noted("control tokens that a text spells are text", "split_special_tokens"),
     *noted("changes speed or memory alone", "flash_attn enable_liger_kernel use_unsloth use_unsloth_gc upcast_* "
            "low_cpu_mem_usage offload_folder use_kv_cache infer_dtype infer_backend use_fast_tokenizer "
-           "split_special_tokens use_reentrant_gc include_mfu"),
-    *noted("tunelab compare answers held-out rows", "predict_with_generate eval_num_beams eval_on_each_dataset"),
+           "use_reentrant_gc include_mfu"),
+    *noted("held-out rows are answered by tunelab compare", "predict_with_generate eval_num_beams "
+           "eval_on_each_dataset"),
     *noted("other trackers are not available yet", "use_swanlab swanlab_* ray_*"),
     *noted("an adapter is saved under a new name", "create_new_adapter"),
     *trainer.KEYS,
 )  # fmt: skip
 
-DEFAULTS = trainer.DEFAULTS | {
+DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
     "training.learning_rate": 5e-5,
     "lora.r": 8,
     "lora.lora_alpha": 16,

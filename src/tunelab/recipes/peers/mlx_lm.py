@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from tunelab.models.estimate import sizes_in
 from tunelab.recipes.peers.data_names import local_name, rows_at
-from tunelab.recipes.peers.key import Key, joined, noted, read, refused
+from tunelab.recipes.peers.key import Key, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import is_on, switched
 
 NAME = "mlx-lm"
 PAGE = "mlx-lm"
-SIGNS = frozenset(
-    "fine_tune_type iters lora_parameters num_layers lora_layers mask_prompt steps_per_eval steps_per_report save_every "
-    "grad_checkpoint val_batches test_batches".split()
+SIGNS = words(
+    "fine_tune_type iters lora_parameters.rank lora_parameters.scale num_layers lora_layers mask_prompt "
+    "steps_per_eval steps_per_report save_every grad_checkpoint val_batches test_batches"
 )
 
 _SCHEDULE = "lr_schedule: cosine_decay to 0 over all steps after the warm-up is cosine"
@@ -48,15 +49,15 @@ KEYS: tuple[Key, ...] = (
     read("grad_checkpoint", "training.gradient_checkpointing", switched),
     read("adapter_path", "training.output_dir"),
     *refused("training begins with a new adapter", "resume_adapter_file"),
-    *refused("training is supervised", "training_mode", off=("normal", "sft")),
+    *refused("training is supervised fine-tuning", "training_mode", off=("normal", "sft")),
     *refused("a data set on the Hub is read by its splits", "hf_dataset", "data.train_files"),
     *noted("all held-out rows are measured", "val_batches test_batches test"),
-    *noted("tunelab train trains", "train"),
+    *noted("training is tunelab train", "train"),
     *noted("each run writes events.jsonl; other trackers are not available yet", "wandb report_to project_name"),
     *noted("a setting of the command line", "config"),
 )  # fmt: skip
 
-DEFAULTS = {
+DEFAULTS: Mapping[str, Any] = {
     "training.learning_rate": 1e-5,
     "training.lr_scheduler_type": "constant",
     "training.num_training_steps": 1000,
@@ -193,7 +194,7 @@ def _as_cosine(schedule: Any, steps: int) -> tuple[float, int] | str:
         return "of mlx's schedules cosine_decay has a twin"
     rate, over, *end = arguments
     warmup = given.get("warmup") or 0
-    if end and end[0] or given.get("warmup_init"):
+    if (end and end[0]) or given.get("warmup_init"):
         return "the learning rate begins and ends at 0"
     if not (isinstance(over, int) and isinstance(warmup, int) and math.isclose(over + warmup, steps)):
         return f"the learning rate falls to 0 over all {steps} steps: {warmup} of warm-up and {steps - warmup} after it"

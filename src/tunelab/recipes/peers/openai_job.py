@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tunelab.recipes.peers.data_names import local_name
-from tunelab.recipes.peers.key import LEFT, Key, joined, noted, read, refused
+from tunelab.recipes.peers.key import LEFT, Key, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
 
 NAME = "OpenAI"
 PAGE = "openai"
-SIGNS = frozenset("training_file validation_file hyperparameters.n_epochs".split())
+SIGNS = words("training_file validation_file hyperparameters.n_epochs")
 
 
 def _number(value: Any) -> Any:
@@ -33,8 +34,8 @@ KEYS: tuple[Key, ...] = (
                      "training.learning_rate", off=("auto", 1, 1.0)),
         )
     ),
-    *refused("training is supervised", "method.type", off=("supervised",)),
-    *refused("training is supervised", "method.dpo method.reinforcement"),
+    *refused("training is supervised fine-tuning", "method.type", off=("supervised",)),
+    *refused("training is supervised fine-tuning", "method.dpo method.reinforcement"),
     read("seed", "training.seed"),
     *noted("nothing is uploaded, and a run has a name of its own", "suffix integrations metadata"),
     *noted("a report of the job", "object id created_at finished_at fine_tuned_model organization_id result_files "
@@ -42,7 +43,7 @@ KEYS: tuple[Key, ...] = (
            "eval_id"),
 )  # fmt: skip
 
-DEFAULTS = {"data.eval_fraction": 0.0}
+DEFAULTS: Mapping[str, Any] = {"data.eval_fraction": 0.0}
 
 
 def finish(reading: Reading) -> None:
@@ -60,6 +61,9 @@ def finish(reading: Reading) -> None:
             reading.set(setting, [local_name(str(name), reading.folder)], key)
     if not reading.value("validation_file"):
         reading.set("training.eval_strategy", "no")
-        reading.note("There is no validation_file: nothing is held out, and no held-out loss is measured.", about="data.eval_files")
+        reading.note(
+            "There is no validation_file: nothing is held out, and no held-out loss is measured.",
+            about="data.eval_files",
+        )
     else:
         reading.layer.pop("data.eval_fraction")

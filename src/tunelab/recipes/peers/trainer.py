@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, joined, noted, read, refused
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import ADAMW, is_on, scheduler, steps, strategy, switched
@@ -12,8 +15,8 @@ _TRACKER = "each run writes events.jsonl; other trackers are not available yet"
 _HUB = "nothing is uploaded"
 _CHECKPOINTS = "checkpoints are whole, and the best one is kept"
 _RANKS = "several processes are started by torchrun"
-_SAME = ("output_dir num_train_epochs per_device_train_batch_size per_device_eval_batch_size learning_rate weight_decay "
-         "gradient_accumulation_steps adam_beta1 adam_beta2 adam_epsilon max_grad_norm seed eval_delay "
+_SAME = ("output_dir num_train_epochs per_device_train_batch_size per_device_eval_batch_size learning_rate "
+         "weight_decay gradient_accumulation_steps adam_beta1 adam_beta2 adam_epsilon max_grad_norm seed eval_delay "
          "eval_accumulation_steps save_total_limit")  # fmt: skip
 _SWITCHES = "gradient_checkpointing load_best_model_at_end fp16"
 
@@ -31,7 +34,7 @@ KEYS: tuple[Key, ...] = (
     read("save_steps", "training.save_steps", steps),
     read("logging_steps", "training.logging_steps", steps),
     read("use_cpu", "model.device_map", lambda value: "cpu" if is_on(value) else LEFT, "true is cpu"),
-    *refused("the optimizer is AdamW", "optim", "training.adam_beta1", off=ADAMW),
+    *refused("the optimizer is AdamW", "optim", off=ADAMW),
     *refused("the best adapter is the one with the lowest held-out loss", "metric_for_best_model greater_is_better",
              "training.load_best_model_at_end", off=("loss", "eval_loss")),
     *refused("noise on the embeddings is not available", "neftune_noise_alpha"),
@@ -58,12 +61,12 @@ KEYS: tuple[Key, ...] = (
     *noted("the loss is divided by all trained tokens of a step", "average_tokens_across_devices"),
     *noted("a run is resumed on the command line: tunelab train RECIPE --resume",
            "resume_from_checkpoint ignore_data_skip restore_callback_states_from_checkpoint"),
-    *noted("tunelab train trains, and measures by training.eval_strategy", "do_train do_eval do_predict"),
-    *noted("held-out loss is measured before the first step, too", "eval_on_start"),
+    *noted("training and its held-out loss are tunelab train", "do_train do_eval do_predict eval_on_start",
+           "training.eval_strategy"),
     *noted("code that comes with a model is never run", "trust_remote_code"),
 )  # fmt: skip
 
-DEFAULTS = {
+DEFAULTS: Mapping[str, Any] = {
     "training.num_train_epochs": 3.0,
     "training.adam_beta2": 0.999,
     "training.eval_strategy": "no",

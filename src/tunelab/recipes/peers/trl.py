@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tunelab.recipes.peers import trainer
 from tunelab.recipes.peers.data_names import local_name, rows_at
-from tunelab.recipes.peers.key import LEFT, Key, differs, joined, noted, read, refused
+from tunelab.recipes.peers.key import LEFT, Key, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import is_on, names, precision, reversed_switch, switched
 
 NAME = "TRL"
 PAGE = "unsloth-and-trl"
-SIGNS = frozenset(
+SIGNS = words(
     "dataset_name dataset_train_split dataset_text_field use_peft completion_only_loss assistant_only_loss "
-    "dataset_num_proc packing_strategy model_name_or_path dataset_mixer".split()
+    "dataset_num_proc packing_strategy model_name_or_path dataset_mixer"
 )
 
 _TOKENS = "the model and its tokenizer stay as they are"
@@ -52,7 +53,7 @@ KEYS: tuple[Key, ...] = (
     read("max_seq_length", "data.max_length"),
     *refused("the end of a sequence that is too long is cut", "truncation_mode", "data.on_too_long",
              off=("keep_start",)),
-    read("packing", "batching.varied_seqlen", reversed_switch, "true is false"),
+    read("packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
     *refused("rows are filled with whole sequences", "packing_strategy", "batching.varied_seqlen",
              off=("bfd", "ffd", "bfd_split")),
     read("chat_template_path", "data.chat_template", word="a jinja file"),
@@ -65,14 +66,15 @@ KEYS: tuple[Key, ...] = (
     *refused("rows are read as they are", "dataset_kwargs formatting_func"),
     *noted("no token is padded", "pad_token pad_to_multiple_of padding_free eval_packing"),
     *noted("rows are rendered anew if data, tokenizer or template changed",
-           "dataset_num_proc preprocessing_num_workers dataset_streaming dataset_batch_size auto_insert_empty_system_msg "
-           "num_of_sequences chars_per_token"),
+           "dataset_num_proc preprocessing_num_workers dataset_streaming dataset_batch_size "
+           "auto_insert_empty_system_msg num_of_sequences chars_per_token"),
     *noted("rows are shuffled by training.seed", "shuffle_dataset"),
-    *noted("the environment is set where the command is called", "env config ignore_bias_buffers gradient_checkpointing_*"),
+    *noted("the environment is set where the command is called", "env config ignore_bias_buffers "
+           "gradient_checkpointing_*"),
     *trainer.KEYS,
 )  # fmt: skip
 
-DEFAULTS = trainer.DEFAULTS | {
+DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
     "training.learning_rate": 2e-5,
     "training.gradient_checkpointing": True,
     "training.save_steps": 500,

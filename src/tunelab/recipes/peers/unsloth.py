@@ -1,18 +1,22 @@
-"""Unsloth's recipes: the nested YAML of its studio, and the arguments of from_pretrained, get_peft_model and trainer."""
+"""Unsloth's recipes: the nested YAML of its studio, and the arguments of its Python functions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tunelab.recipes.peers import trainer
 from tunelab.recipes.peers.data_names import local_name, rows_at
-from tunelab.recipes.peers.key import LEFT, OFF, Key, differs, joined, noted, read, refused
+from tunelab.recipes.peers.key import OFF, Key, differs, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import is_on, names, reversed_switch, steps, switched
+from tunelab.recipes.peers.values import ADAMW, is_on, names, reversed_switch, steps, switched
 
 NAME = "Unsloth"
 PAGE = "unsloth-and-trl"
-SIGNS = frozenset(
+SIGNS = words(
     "training.training_type training.train_on_completions training.random_seed lora.finetune_language_layers "
-    "lora.vision_all_linear use_gradient_checkpointing random_state loftq_config fast_inference max_lora_rank".split()
+    "lora.vision_all_linear use_gradient_checkpointing random_state loftq_config fast_inference "
+    "max_lora_rank"
 )
 
 _CHECKPOINTING = lambda value: is_on(value) or value == "unsloth"  # noqa: E731
@@ -43,11 +47,11 @@ _STUDIO: tuple[Key, ...] = (
     read("training.weight_decay", "training.weight_decay"),
     read("training.max_grad_norm", "training.max_grad_norm"),
     read("training.random_seed", "training.seed"),
-    read("training.packing", "batching.varied_seqlen", reversed_switch, "true is false"),
+    read("training.packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
     read("training.output_dir", "training.output_dir"),
     read("training.gradient_checkpointing", "training.gradient_checkpointing", _CHECKPOINTING, "unsloth is true"),
     joined("training.lr_scheduler_type", "training.lr_scheduler_type"),
-    *refused("the optimizer is AdamW", "training.optim", "training.adam_beta1", off=trainer.ADAMW),
+    *refused("the optimizer is AdamW", "training.optim", off=ADAMW),
     *noted(trainer.LOADER, "training.dataloader_num_workers training.dataset_num_proc"),
     joined("training.train_on_completions", "", "loss falls on answers only, as with true"),
     read("lora.lora_r", "lora.r"),
@@ -89,7 +93,7 @@ _ARGUMENTS: tuple[Key, ...] = (
     *noted("changes speed or memory alone", "fast_inference max_lora_rank gpu_memory_utilization float8_kv_cache "
            "use_exact_model_name device_map"),
     *noted("no network is used", "token"),
-    read("packing", "batching.varied_seqlen", reversed_switch, "true is false"),
+    read("packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
     *noted("rows are rendered as their format says", "dataset_text_field dataset_num_proc"),
     *(key for key in trainer.KEYS if key.name not in ("seed", "gradient_checkpointing")),
     read("seed", "training.seed"),
@@ -97,7 +101,7 @@ _ARGUMENTS: tuple[Key, ...] = (
 
 KEYS = (*_STUDIO, *_ARGUMENTS)
 
-DEFAULTS = trainer.DEFAULTS | {
+DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
     "training.per_device_train_batch_size": 2,
     "training.gradient_checkpointing": True,
     "training.seed": 3407,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunelab.recipes.peers.key import LEFT, NoTwinError
+from tunelab.recipes.peers.key import LEFT, NoTwinError, words
 
-ADAMW = tuple(
-    "adamw adamw_torch adamw_torch_fused adamw_torch_xla adamw_torch_npu_fused adamw_torch_4bit adamw_torch_8bit adamw_hf "
-    "adamw_8bit adamw_bnb_8bit adamw_apex_fused adamw_anyprec paged_adamw paged_adamw_8bit paged_adamw_32bit".split()
+ADAMW = words(
+    "adamw adamw_torch adamw_torch_fused adamw_torch_xla adamw_torch_npu_fused adamw_torch_4bit adamw_torch_8bit "
+    "adamw_hf adamw_8bit adamw_bnb_8bit adamw_apex_fused adamw_anyprec paged_adamw paged_adamw_8bit paged_adamw_32bit"
 )
 """AdamW in all its implementations."""
 
