@@ -7,7 +7,7 @@ import pytest
 from tunelab.errors import RecipeError
 from tunelab.recipes import ResolvedRecipe, resolve_recipe
 from tunelab.recipes.dialects import DIALECTS, canonical
-from tunelab.recipes.dialects.modellab import _HANDLED_APART, _KEYS
+from tunelab.recipes.dialects.modellab import _HANDLED_APART, KEYS
 from tunelab.recipes.peers import PEERS
 from tunelab.recipes.recipe import FIELDS, settings_of
 
@@ -201,10 +201,10 @@ def test_an_impossible_value_of_a_flat_file_names_its_own_line_and_key(tmp_path:
 
 
 def test_the_dialects_name_only_settings_that_exist() -> None:
-    assert {key.setting for key in _KEYS.values()} <= set(FIELDS)
-    assert all(key.only in ("", "lora", "soft_prompt") for key in _KEYS.values())
-    assert all(key.lora is not None for key in _KEYS.values() if key.template is not None)
-    assert not set(_HANDLED_APART) & set(_KEYS)
+    assert {key.setting for key in KEYS.values()} <= set(FIELDS)
+    assert all(key.only in ("", "lora", "soft_prompt") for key in KEYS.values())
+    assert all(key.lora is not None for key in KEYS.values() if key.template is not None)
+    assert not set(_HANDLED_APART) & set(KEYS)
 
 
 def test_every_key_of_the_nested_form_arrives(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tunelab.recipes.dialects import DIALECTS
 from tunelab.recipes.dialects.peer import PeerDialect
 from tunelab.recipes.explain import defaults_of
 from tunelab.recipes.peers import PEERS
+from tunelab.recipes.peers_reference import PAGES, tables_of
 from tunelab.recipes.recipe import FIELDS, SECTIONS, settings_of
 
 READ = {
@@ -191,7 +192,9 @@ def test_data_sets_of_llama_factory_come_from_files_and_from_the_hub_and_are_hel
         ("dataset: identity\noptim: adafactor", "the optimizer is AdamW"),
         ("dataset: identity\nlora_rnk: 4", 'Did you mean "lora_rank"?'),
         ("dataset: identity\nlora_rank: 0", "(LLaMA-Factory lora_rank): lora.r is 0; expected a whole number"),
-        ("dataset: identity\neval_steps: 0.1", "a share of all steps; steps are counted here"),
+        ("dataset: identity\ndefault_system: Be brief.", "the nearest is data.system_prompt"),
+        ("dataset: identity\ndo_train: false", "this file trains nothing"),
+        ("dataset: identity\ndo_predict: true", "this file trains nothing"),
     ],
 )
 def test_what_llama_factory_trains_and_we_do_not_is_refused_with_the_nearest(
@@ -207,6 +210,18 @@ def test_keys_without_a_twin_and_impossible_values_are_reported_together(folder:
     assert "line 2  neftune_noise_alpha: 5  noise on the embeddings is not available" in message
     assert "training.learning_rate is 9" in message
     assert "docs/from/llama-factory.md" in message
+
+
+def test_an_interval_that_is_a_share_and_a_warm_up_without_effect_are_said(folder: Path) -> None:
+    resolved = _read(folder, "stage: sft\neval_steps: 0.1\nlr_scheduler_type: constant\nwarmup_ratio: 0.1\n")
+    assert resolved.recipe.training.eval_steps == 64
+    assert "eval_steps: steps are counted here; this is a share of all (training.eval_steps)" in _notes(resolved)
+    assert (resolved.recipe.training.lr_scheduler_type, resolved.recipe.training.num_warmup_steps) == ("constant", 0)
+    assert "warmup_ratio has no effect: constant has no warm-up" in _notes(resolved)
+
+
+def test_a_sequence_of_any_length_is_refused(folder: Path) -> None:
+    assert "max_length: null" in _refusal(folder, "dataset_name: a/b\nmax_length: null\n")
 
 
 def test_a_key_that_is_switched_off_is_obeyed_in_silence(folder: Path) -> None:
@@ -428,3 +443,18 @@ def test_the_tables_name_settings_that_exist_and_each_tool_is_recognised_by_keys
     for one in PEERS:
         for other in PEERS:
             assert one is other or not one.SIGNS & other.SIGNS
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tables_of_a_page_are_those_that_recipes_are_read_by(page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "from" / f"{page}.md").read_text(encoding="utf-8")
+    marker = f"<!-- What follows is made by: python -m tunelab.recipes.peers_reference {page} -->\n\n"
+    assert text.partition(marker)[2].rstrip() == tables_of(page).rstrip()
+
+
+def test_every_tool_has_a_page_and_each_of_its_keys_is_in_a_table_of_it() -> None:
+    pages = Path(__file__).parents[2] / "docs" / "from"
+    assert sorted(file.stem for file in pages.glob("*.md")) == sorted(PAGES)
+    for peer in PEERS:
+        table = tables_of(peer.PAGE)
+        assert [key.name for key in peer.KEYS if f"`{key.name.replace('.', ': ')}`" not in table] == []

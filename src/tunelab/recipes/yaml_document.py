@@ -97,7 +97,7 @@ def _is_section(dotted: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class YamlDocument:
     """A YAML file that holds a mapping."""
 
     path: Path
@@ -127,7 +127,7 @@ class Document:
         return entries
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path) -> YamlDocument:
     """Return a YAML file that holds a mapping.
 
     Raises:
@@ -141,7 +141,7 @@ def read_document(path: Path) -> Document:
         raise RecipeError(
             f"this is a {_kind(document)}", where=str(path), expected="sections with settings, such as data:"
         )
-    return Document(path=path, content=document)
+    return YamlDocument(path=path, content=document)
 
 
 def _entries(

@@ -7,7 +7,7 @@ from typing import Protocol
 from tunelab.recipes.dialects import canonical, modellab, nested
 from tunelab.recipes.dialects.peer import PeerDialect
 from tunelab.recipes.peers import PEERS
-from tunelab.recipes.yaml_document import Document, Faults, Layer, Note
+from tunelab.recipes.yaml_document import Faults, Layer, Note, YamlDocument
 
 
 class Dialect(Protocol):
@@ -16,7 +16,7 @@ class Dialect(Protocol):
     def speaks(self, names: frozenset[str]) -> bool:
         """Return whether a file with these keys, and `key.name` of those in mappings, is written in this dialect."""
 
-    def read(self, document: Document, faults: Faults) -> tuple[str, Layer, list[Note]]:
+    def read(self, document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
         """Return the dialect's name, the canonical settings, and what to say of them; faults are noted."""
 
 

@@ -6,7 +6,7 @@ from tunelab.errors import RecipeError
 from tunelab.recipes.keys import shown
 from tunelab.recipes.recipe import SECTIONS
 from tunelab.recipes.unknown_keys import check_key
-from tunelab.recipes.yaml_document import Document, Faults, Layer, Note, Setting
+from tunelab.recipes.yaml_document import Faults, Layer, Note, Setting, YamlDocument
 
 
 def speaks(names: frozenset[str]) -> bool:
@@ -14,7 +14,7 @@ def speaks(names: frozenset[str]) -> bool:
     return True
 
 
-def read(document: Document, faults: Faults) -> tuple[str, Layer, list[Note]]:
+def read(document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name and the settings; there is nothing to say of them."""
     layer: Layer = {}
     for entry in document.entries():

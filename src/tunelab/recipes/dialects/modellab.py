@@ -15,7 +15,7 @@ from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.recipes.keys import kinds
-from tunelab.recipes.yaml_document import Document, Entry, Faults, Layer, Note, Setting
+from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting, YamlDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Key:
     """The one method that has it: lora or soft_prompt."""
 
 
-_KEYS = {
+KEYS = {
     "model": _Key("model.base_model"),
     "finetune_dataset": _Key("data.train_files", lora="wikitext2"),
     "save_dir": _Key("training.output_dir"),
@@ -80,6 +80,7 @@ _KEYS = {
     "number_of_virtual_tokens": _Key("soft_prompt.number_of_virtual_tokens", soft_prompt=64, only="soft_prompt"),
     "max_input_size": _Key("data.max_length", soft_prompt=2048, only="soft_prompt"),
 }
+"""Every key of both files."""
 _PATHS = ("finetune_dataset", "save_dir", "compare_file")
 _HANDLED_APART = ("model_path", "skip_finetune", "adapter_path")
 
@@ -89,16 +90,16 @@ _MOUNT = re.compile(r"/?mount/<[^<>/]+>/")
 
 def speaks(names: frozenset[str]) -> bool:
     """Return whether the file is written in this dialect: flat, with a key of ModelLab's among its own."""
-    return not any("." in name for name in names) and not names.isdisjoint((*_KEYS, *_HANDLED_APART))
+    return not any("." in name for name in names) and not names.isdisjoint((*KEYS, *_HANDLED_APART))
 
 
-def read(document: Document, faults: Faults) -> tuple[str, Layer, list[Note]]:
+def read(document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
     entries, path = document.entries(), document.path
     given = {entry.key: entry for entry in entries}
-    soft_prompt = path.stem == "soft_prompt" or any(_KEYS[key].only == "soft_prompt" for key in given if key in _KEYS)
+    soft_prompt = path.stem == "soft_prompt" or any(KEYS[key].only == "soft_prompt" for key in given if key in KEYS)
     method = "soft_prompt" if soft_prompt else "lora"
-    keys = {name: key for name, key in _KEYS.items() if key.only in ("", method)}
+    keys = {name: key for name, key in KEYS.items() if key.only in ("", method)}
     for entry in entries:
         if entry.key not in keys and entry.key not in _HANDLED_APART:
             remedy = did_you_mean(entry.key, [*keys, *_HANDLED_APART])
@@ -154,7 +155,7 @@ def _choose_model(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Non
 
 
 def _disagreements(given: Mapping[str, Entry]) -> Iterator[Note]:
-    for name, key in _KEYS.items():
+    for name, key in KEYS.items():
         if key.template is not None and name not in given:
             text = f"{name} is not set: ModelLab's documents say {key.lora}, its template says {key.template}; "
             yield Note(about=key.setting, text=f"{text}{key.lora} is used.")
@@ -162,7 +163,7 @@ def _disagreements(given: Mapping[str, Entry]) -> Iterator[Note]:
 
 def _oddities(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Iterator[Note]:
     for name, each in given.items():
-        key = _KEYS.get(name)
+        key = KEYS.get(name)
         if key is None or key.form is None or not isinstance(each.value, int | float):
             continue
         low, high = key.form

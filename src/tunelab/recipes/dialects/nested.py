@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.recipes.recipe import SECTIONS
 from tunelab.recipes.unknown_keys import check_key
-from tunelab.recipes.yaml_document import Document, Entry, Faults, Layer, Note, Setting
+from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting, YamlDocument
 
 _OWN = ("model_name", "lora_config", "training_config")
 
@@ -22,7 +22,7 @@ def speaks(names: frozenset[str]) -> bool:
     return any(name in names for name in _OWN)
 
 
-def read(document: Document, faults: Faults) -> tuple[str, Layer, list[Note]]:
+def read(document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
     layer: Layer = {}
     notes: list[Note] = []

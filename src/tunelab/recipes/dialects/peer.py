@@ -9,7 +9,7 @@ from tunelab.recipes.peers import Peer
 from tunelab.recipes.peers.key import Key
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.recipe import SECTIONS
-from tunelab.recipes.yaml_document import Document, Faults, Layer, Note
+from tunelab.recipes.yaml_document import Faults, Layer, Note, YamlDocument
 
 _DEPTH = 5
 """Of Axolotl's data sets: a list of mappings, in which roles are a mapping to lists."""
@@ -27,7 +27,7 @@ class PeerDialect:
         ours = any(name.partition(".")[0] in SECTIONS for name in names if "." in name)
         return any("." in name for name in found) or (bool(found) and not ours)
 
-    def read(self, document: Document, faults: Faults) -> tuple[str, Layer, list[Note]]:
+    def read(self, document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
         """Return the tool's name, the canonical settings, and what to say of them."""
         entries = document.entries(opens=self._opens, depth=_DEPTH)
         reading = Reading(

@@ -6,7 +6,6 @@ several keys decide together (`finish`). Pages, hints and the reading itself com
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tunelab.recipes.peers import axolotl, llama_factory, mlx_lm, openai_job, trl, unsloth
@@ -24,7 +23,7 @@ class Peer(Protocol):
     """Keys that only its files have, dotted if they are in a mapping: one of them is enough to recognise a file."""
     KEYS: tuple[Key, ...]
     """What is known of each key; the first that has its name counts."""
-    DEFAULTS: Mapping[str, Any]
+    DEFAULTS: dict[str, Any]
     """Our setting -> what the tool does if its file says nothing, where that is not our default."""
 
     def finish(self, reading: Reading) -> None:

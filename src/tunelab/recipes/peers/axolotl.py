@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from tunelab.recipes.peers import trainer
+from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.axolotl_datasets import read_data_sets
 from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
@@ -74,11 +73,13 @@ KEYS: tuple[Key, ...] = (
     read("float16", "training.fp16", switched),
     *refused("the optimizer is AdamW", "optimizer", off=ADAMW),
     *refused("loss falls on answers only", "train_on_inputs"),
+    *refused("schedules have no arguments", "cosine_min_lr_ratio cosine_constant_lr_ratio lr_div_factor",
+             "training.lr_scheduler_type"),
     *refused("training begins with a new adapter", "lora_model_dir"),
     *refused("a system prompt here replaces those of the rows", "default_system_message", "data.system_prompt"),
     *refused(_TOKENS, "tokenizer_config tokens added_tokens_overrides special_tokens.bos_token "
-             "special_tokens.eos_token special_tokens.unk_token special_tokens.additional_special_tokens resize_token_embeddings_to_32x "
-             "overrides_of_model_config rope_scaling fix_untrained_tokens"),
+             "special_tokens.eos_token special_tokens.unk_token special_tokens.additional_special_tokens "
+             "resize_token_embeddings_to_32x overrides_of_model_config rope_scaling fix_untrained_tokens"),
     *refused("the layers that are trained are those of the adapter", "unfrozen_parameters lisa_* relora_* "
              "lora_fan_in_fan_out lora_on_cpu_only peft.loftq_config peft_layer_replication lora_target_parameters"),
     *refused(_NO_RL, "rl reward_model process_reward_model pretraining_dataset trl vllm qat"),
@@ -95,7 +96,8 @@ KEYS: tuple[Key, ...] = (
            "dataset_prepared_path dataset_processes dataset_num_proc dataset_keep_in_memory skip_prepare_dataset "
            "shuffle_merged_datasets push_dataset_to_hub streaming"),
     *noted("a model's config.json says what it is", "model_type tokenizer_type tokenizer_use_fast "
-           "tokenizer_legacy is_*_derived_model base_model_config base_model_ignore_patterns trust_remote_code processor_type"),
+           "tokenizer_legacy is_*_derived_model base_model_config base_model_ignore_patterns trust_remote_code "
+           "processor_type"),
     *noted(_SPEED, "*_attention flash_attn_* sdp_attention lora_mlp_kernel lora_qkv_kernel lora_o_kernel "
            "unsloth_* liger_* cut_cross_entropy scaling_softmax low_cpu_mem_usage max_memory gpu_memory_limit "
            "lora_model_dir_* embeddings_skip_upcast gc_steps tiled_mlp* chunked_cross_entropy* device_map "
@@ -117,7 +119,7 @@ KEYS: tuple[Key, ...] = (
     *_TRAINER,
 )  # fmt: skip
 
-DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
+DEFAULTS: dict[str, Any] = trainer.DEFAULTS | {
     "training.num_train_epochs": 1.0,
     "training.per_device_train_batch_size": 1,
     "data.max_length": 512,

@@ -22,6 +22,10 @@ class NoTwinError(Exception):
     """A value that no setting of ours has the meaning of; its text says why."""
 
 
+class NoEffectError(Exception):
+    """A value that cannot be read and changes nothing of what is trained; its text says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """What is known of a key."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from tunelab.recipes.peers import trainer
+from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.dataset_info import read_data_sets
 from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
@@ -56,7 +55,6 @@ KEYS: tuple[Key, ...] = (
     joined("val_size", "data.eval_fraction", "a share; a number of rows has no twin"),
     read("cutoff_len", "data.max_length"),
     *differs("rows are rendered by the model's own chat template", "template", "data.chat_template"),
-    read("default_system", "data.system_prompt"),
     read("packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
     read("neat_packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
     read("disable_gradient_checkpointing", "training.gradient_checkpointing", reversed_switch, "the reverse"),
@@ -65,6 +63,7 @@ KEYS: tuple[Key, ...] = (
     *refused("every answer of a conversation is trained; mark those that are not in the rows (weight: 0)",
              "mask_history"),
     *refused("training begins with a new adapter", "adapter_name_or_path"),
+    *refused("a system prompt here replaces those of the rows", "default_system", "data.system_prompt"),
     *refused("the adapter's weights are kept in float32", "pure_bf16", "training.bf16"),
     *refused(_MODEL, "rope_scaling shift_attn resize_vocab add_tokens add_special_tokens new_special_tokens_config "
              "mixture_of_depths moe_aux_loss_coef use_llama_pro"),
@@ -95,7 +94,7 @@ KEYS: tuple[Key, ...] = (
     *trainer.KEYS,
 )  # fmt: skip
 
-DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
+DEFAULTS: dict[str, Any] = trainer.DEFAULTS | {
     "training.learning_rate": 5e-5,
     "lora.r": 8,
     "lora.lora_alpha": 16,
@@ -106,6 +105,7 @@ DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
 
 def finish(reading: Reading) -> None:
     """Set what several keys decide together."""
+    trainer.refuse_no_training(reading)
     _choose_method(reading)
     if "lora_alpha" in reading.entries and reading.value("lora_alpha") is not None:
         reading.set("lora.lora_alpha", reading.value("lora_alpha"), "lora_alpha")

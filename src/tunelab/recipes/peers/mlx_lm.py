@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from tunelab.models.estimate import sizes_in
@@ -57,7 +56,7 @@ KEYS: tuple[Key, ...] = (
     *noted("a setting of the command line", "config"),
 )  # fmt: skip
 
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "training.learning_rate": 1e-5,
     "training.lr_scheduler_type": "constant",
     "training.num_training_steps": 1000,
@@ -81,6 +80,8 @@ _RANK, _SCALE, _LAYERS, _ITERS = 8, 20.0, 16, 1000
 
 def finish(reading: Reading) -> None:
     """Set what several keys decide together."""
+    if "train" in reading.entries and reading.value("train") is False:
+        reading.refuse("train", "this file trains nothing; held-out rows are answered by tunelab compare")
     kind = reading.value("fine_tune_type", "lora")
     if kind not in ("lora", "dora", "full"):
         reading.refuse("fine_tune_type", "expected lora, dora or full", "lora")

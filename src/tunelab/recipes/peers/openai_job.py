@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tunelab.recipes.peers.data_names import local_name
@@ -43,7 +42,7 @@ KEYS: tuple[Key, ...] = (
            "eval_id"),
 )  # fmt: skip
 
-DEFAULTS: Mapping[str, Any] = {"data.eval_fraction": 0.0}
+DEFAULTS: dict[str, Any] = {"data.eval_fraction": 0.0}
 
 
 def finish(reading: Reading) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean, guess
 from tunelab.recipes.keys import shown
-from tunelab.recipes.peers.key import LEFT, OFF, Key, NoTwinError
+from tunelab.recipes.peers.key import LEFT, OFF, Key, NoEffectError, NoTwinError
 from tunelab.recipes.recipe import ADAPTERS
 from tunelab.recipes.yaml_document import Entry, Layer, Note, Setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Untranslated:
     """A key that changes what is trained and has no twin."""
 
     entry: Entry
@@ -39,7 +39,7 @@ class Reading:
     layer: Layer = field(default_factory=dict)
     left_out: list[tuple[Key, Entry]] = field(default_factory=list)
     """Keys that change nothing of what is trained."""
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[Untranslated] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     def value(self, key: str, default: Any = None) -> Any:
@@ -56,7 +56,7 @@ class Reading:
 
     def refuse(self, key: str, why: str, nearest: str = "") -> None:
         """Note a key without a twin."""
-        self.refusals.append(Refusal(entry=self.entries[key], why=why, nearest=nearest))
+        self.refusals.append(Untranslated(entry=self.entries[key], why=why, nearest=nearest))
 
     def note(self, text: str, *, about: str = "") -> None:
         """Say something of the file; `about` is the setting that it concerns."""
@@ -67,7 +67,9 @@ class Reading:
         if key.kind == "noted":
             self.left_out += [(key, entry)] if entry.value not in OFF else []
         elif key.kind == "refused":
-            self.refusals += [Refusal(entry=entry, why=key.word, nearest=key.setting)] * (entry.value not in key.off)
+            self.refusals += [Untranslated(entry=entry, why=key.word, nearest=key.setting)] * (
+                entry.value not in key.off
+            )
         elif key.kind == "differs" and entry.value not in OFF:
             self.note(f"{entry.where}: {entry.dotted}: {key.word}.", about=key.setting)
         elif key.kind == "read" and entry.value is not None:
@@ -77,7 +79,10 @@ class Reading:
         try:
             value = key.convert(entry.value) if key.convert else entry.value
         except NoTwinError as error:
-            self.refusals.append(Refusal(entry=entry, why=str(error), nearest=key.setting))
+            self.refusals.append(Untranslated(entry=entry, why=str(error), nearest=key.setting))
+            return
+        except NoEffectError as error:
+            self.left_out.append((replace(key, word=str(error)), entry))
             return
         if value is not LEFT:
             self.set(key.setting, value, entry.dotted)
@@ -86,7 +91,9 @@ class Reading:
         """Note a key that the tool does not have, with the nearest that it has."""
         near = guess(entry.dotted, [key.name for key in keys]) or did_you_mean(entry.key, [key.name for key in keys])
         why = f"{self.tool} has no such key that is known here"
-        self.refusals.append(Refusal(entry=entry, why=f"{why}. {near}" if near.startswith("Did") else why, nearest=""))
+        self.refusals.append(
+            Untranslated(entry=entry, why=f"{why}. {near}" if near.startswith("Did") else why, nearest="")
+        )
 
     def finished(self) -> Layer:
         """Return the settings, those of LoRA in the section of the method that is trained."""
@@ -127,7 +134,7 @@ class Reading:
         return RecipeError(f"{what}:\n    {table}\n  {after}", where=str(path))
 
 
-def _row(refusal: Refusal) -> tuple[str, str, str]:
+def _row(refusal: Untranslated) -> tuple[str, str, str]:
     line = refusal.entry.where.rpartition(":")[2]
     nearest = f"; the nearest is {refusal.nearest}" if refusal.nearest else ""
     return f"line {line}", f"{refusal.entry.dotted}: {shown(refusal.entry.value)}", f"{refusal.why}{nearest}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from tunelab.recipes.peers import trainer
+from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.data_names import local_name, rows_at
 from tunelab.recipes.peers.key import LEFT, Key, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
@@ -74,7 +73,7 @@ KEYS: tuple[Key, ...] = (
     *trainer.KEYS,
 )  # fmt: skip
 
-DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
+DEFAULTS: dict[str, Any] = trainer.DEFAULTS | {
     "training.learning_rate": 2e-5,
     "training.gradient_checkpointing": True,
     "training.save_steps": 500,
@@ -85,8 +84,12 @@ DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
 
 def finish(reading: Reading) -> None:
     """Set what several keys decide together."""
+    trainer.refuse_no_training(reading)
     _choose_method(reading)
     trainer.read_schedule(reading)
+    for key in ("max_length", "max_seq_length"):
+        if key in reading.entries and reading.value(key) is None:
+            reading.refuse(key, "sequences of any length cannot be planned for", "data.max_length")
     _read_data(reading)
     said = [reading.entries[key] for key in ("completion_only_loss", "assistant_only_loss") if key in reading.entries]
     if off := [each for each in said if each.dotted == "completion_only_loss" and each.value is False]:

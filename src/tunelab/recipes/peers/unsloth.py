@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from tunelab.recipes.peers import trainer
+from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.data_names import local_name, rows_at
 from tunelab.recipes.peers.key import OFF, Key, differs, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import ADAMW, is_on, names, reversed_switch, steps, switched
+from tunelab.recipes.peers.values import ADAMW, interval, is_on, names, reversed_switch, steps, switched
 
 NAME = "Unsloth"
 PAGE = "unsloth-and-trl"
@@ -42,8 +41,8 @@ _STUDIO: tuple[Key, ...] = (
     joined("training.warmup_steps", "training.num_warmup_steps"),
     joined("training.warmup_ratio", "training.num_warmup_steps", "a share of all steps"),
     read("training.max_steps", "training.num_training_steps", steps, "0 is none"),
-    read("training.save_steps", "training.save_steps", steps),
-    read("training.eval_steps", "training.eval_steps", steps),
+    read("training.save_steps", "training.save_steps", interval),
+    read("training.eval_steps", "training.eval_steps", interval),
     read("training.weight_decay", "training.weight_decay"),
     read("training.max_grad_norm", "training.max_grad_norm"),
     read("training.random_seed", "training.seed"),
@@ -101,7 +100,7 @@ _ARGUMENTS: tuple[Key, ...] = (
 
 KEYS = (*_STUDIO, *_ARGUMENTS)
 
-DEFAULTS: Mapping[str, Any] = trainer.DEFAULTS | {
+DEFAULTS: dict[str, Any] = trainer.DEFAULTS | {
     "training.per_device_train_batch_size": 2,
     "training.gradient_checkpointing": True,
     "training.seed": 3407,

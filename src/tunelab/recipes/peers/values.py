@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunelab.recipes.peers.key import LEFT, NoTwinError, words
+from tunelab.recipes.peers.key import LEFT, NoEffectError, NoTwinError, words
 
-ADAMW = words(
-    "adamw adamw_torch adamw_torch_fused adamw_torch_xla adamw_torch_npu_fused adamw_torch_4bit adamw_torch_8bit "
-    "adamw_hf adamw_8bit adamw_bnb_8bit adamw_apex_fused adamw_anyprec paged_adamw paged_adamw_8bit paged_adamw_32bit"
+ADAMW = sorted(
+    words(
+        "adamw adamw_torch adamw_torch_fused adamw_torch_xla adamw_torch_npu_fused adamw_torch_4bit adamw_torch_8bit "
+        "adamw_hf adamw_8bit adamw_bnb_8bit adamw_apex_fused adamw_anyprec paged_adamw paged_adamw_8bit "
+        "paged_adamw_32bit"
+    )
 )
 """AdamW in all its implementations."""
 
@@ -40,11 +43,14 @@ def names(value: object) -> Any:
 
 def steps(value: object) -> Any:
     """Return a number of steps; -1 and 0 are none."""
-    if value in (None, 0, -1, "auto"):
-        return LEFT
+    return LEFT if value in (None, 0, -1, "auto") else value
+
+
+def interval(value: object) -> Any:
+    """Return every how many steps something is done that trains nothing; 0 is never, and below 1 a share of all."""
     if isinstance(value, float) and 0 < value < 1:
-        raise NoTwinError("a share of all steps; steps are counted here")
-    return value
+        raise NoEffectError("steps are counted here; this is a share of all")
+    return steps(value)
 
 
 def share(value: object) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, joined, noted, read, refused
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import ADAMW, is_on, scheduler, steps, strategy, switched
+from tunelab.recipes.peers.values import ADAMW, interval, is_on, scheduler, steps, strategy, switched
 
 _SPEED = "changes speed or memory alone"
 LOADER = "there is no loader process: rows are rendered once, before training"
@@ -30,9 +29,9 @@ KEYS: tuple[Key, ...] = (
     joined("warmup_ratio", "training.num_warmup_steps", "a share of all steps"),
     read("eval_strategy", "training.eval_strategy", strategy),
     read("evaluation_strategy", "training.eval_strategy", strategy),
-    read("eval_steps", "training.eval_steps", steps),
-    read("save_steps", "training.save_steps", steps),
-    read("logging_steps", "training.logging_steps", steps),
+    read("eval_steps", "training.eval_steps", interval),
+    read("save_steps", "training.save_steps", interval),
+    read("logging_steps", "training.logging_steps", interval),
     read("use_cpu", "model.device_map", lambda value: "cpu" if is_on(value) else LEFT, "true is cpu"),
     *refused("the optimizer is AdamW", "optim", off=ADAMW),
     *refused("the best adapter is the one with the lowest held-out loss", "metric_for_best_model greater_is_better",
@@ -61,12 +60,13 @@ KEYS: tuple[Key, ...] = (
     *noted("the loss is divided by all trained tokens of a step", "average_tokens_across_devices"),
     *noted("a run is resumed on the command line: tunelab train RECIPE --resume",
            "resume_from_checkpoint ignore_data_skip restore_callback_states_from_checkpoint"),
-    *noted("training and its held-out loss are tunelab train", "do_train do_eval do_predict eval_on_start",
+    *noted("training and its held-out loss are tunelab train", "do_train do_eval eval_on_start",
            "training.eval_strategy"),
+    joined("do_predict", "", "held-out rows are answered by tunelab compare"),
     *noted("code that comes with a model is never run", "trust_remote_code"),
 )  # fmt: skip
 
-DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "training.num_train_epochs": 3.0,
     "training.adam_beta2": 0.999,
     "training.eval_strategy": "no",
@@ -87,8 +87,22 @@ def read_schedule(reading: Reading, *, name: str = "lr_scheduler_type", default:
         return
     keys = [name] if reading.value(name) else [key] if given else []
     reading.set("training.lr_scheduler_type", chosen, *keys)
-    if given and chosen.endswith("_with_warmup"):
+    if chosen.endswith("_with_warmup"):
         reading.set("training.num_warmup_steps", given, key)
+    elif given:
+        reading.note(
+            f"{key} has no effect: {chosen} has no warm-up; constant_with_warmup has.",
+            about="training.lr_scheduler_type",
+        )
+
+
+def refuse_no_training(reading: Reading) -> None:
+    """Refuse a file that evaluates a model without training one."""
+    train = reading.entries.get("do_train")
+    if train is not None and train.value is False:
+        reading.refuse("do_train", "this file trains nothing; held-out rows are answered by tunelab compare")
+    elif is_on(reading.value("do_predict")) and train is None:
+        reading.refuse("do_predict", "this file trains nothing; held-out rows are answered by tunelab compare")
 
 
 def read_held_out(reading: Reading, *, is_split: bool) -> None:
