@@ -180,7 +180,8 @@ def test_data_sets_of_llama_factory_come_from_files_and_from_the_hub_and_are_hel
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ("dataset: alpaca_en_demo,support,faq\nmask_history: true", "weight: 0"),
+        ("dataset: alpaca_en_demo\nmask_history: true", "weight: 0"),
+        ("dataset: identity,openai_form", "one format, and these data sets have 2: alpaca, openai"),
         ("dataset: alpaca_en_dmo", 'Did you mean "alpaca_en_demo"?'),
         ("dataset: identity\ndataset_dir: elsewhere", "dataset_info.json, and there is none"),
         ("dataset: mllm_demo", "images, video or sound, which are not read"),
@@ -297,6 +298,10 @@ def test_fields_and_roles_of_axolotls_data_sets_are_maps(folder: Path) -> None:
             "  - path: a.jsonl\n    type: chat_template\n    field_messages: x\n"
             "  - path: b.jsonl\n    type: chat_template\n    field_messages: y\n",
             "another name for messages",
+        ),
+        (
+            "  - path: a.jsonl\n    type: alpaca\n  - path: b.jsonl\n    type: completion\n",
+            "these data sets have 2: instruction, text",
         ),
         ("  - path: a.jsonl\n    type: alpaca\nbatch_size: 5\n", "no multiple of micro_batch_size"),
         ("  - path: a.jsonl\n    type: alpaca\ntrain_on_inputs: true\n", "loss falls on answers only"),

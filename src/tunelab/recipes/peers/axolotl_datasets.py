@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tunelab.recipes.peers.data_names import join_names, local_name, rows_at
+from tunelab.recipes.peers.data_names import join_names, local_name, refuse_mixed_formats, rows_at
 from tunelab.recipes.peers.reading import Reading
 
 _FORMATS = {"alpaca": "instruction", "chat_template": "messages", "sharegpt": "sharegpt", "completion": "text"}
@@ -41,7 +41,7 @@ def read_data_sets(reading: Reading) -> None:
     """Set the files of `datasets` and `test_datasets`, and how they call what they hold."""
     fields: dict[str, str] = {}
     roles: dict[str, str] = {}
-    formats: set[str] = set()
+    formats: list[str] = []
     for key, setting in (("datasets", "data.train_files"), ("test_datasets", "data.eval_files")):
         files = []
         for data_set in reading.value(key, []):
@@ -49,7 +49,7 @@ def read_data_sets(reading: Reading) -> None:
                 reading.refuse(key, "expected a list of mappings, each with a path and a type", setting)
                 continue
             files += _files(data_set, reading)
-            formats.add(_format(data_set, reading, key))
+            formats.append(_format(data_set, reading, key))
             path = str(data_set.get("path"))
             join_names(fields, _named_fields(data_set), path, reading, key, "data.field_map")
             join_names(roles, _named_roles(data_set), path, reading, key, "data.role_map")
@@ -61,9 +61,12 @@ def read_data_sets(reading: Reading) -> None:
         reading.set("data.field_map", fields, "datasets")
     if roles:
         reading.set("data.role_map", roles, "datasets")
-    if formats == {"text"}:
+    refuse_mixed_formats(formats, reading, "datasets")
+    if formats == ["text"] * len(formats) and formats:
         reading.set("data.format", "text", "datasets")
-    if "instruction" in formats:
+    if any(
+        str(each.get("type")).startswith("alpaca") for each in reading.value("datasets", []) if isinstance(each, dict)
+    ):
         text = "Rows of type alpaca are rendered by the model's own chat template, without Alpaca's preamble."
         reading.note(text, about="data.train_files")
 
@@ -78,7 +81,7 @@ def _files(data_set: Mapping[str, Any], reading: Reading) -> list[str]:
 def _format(data_set: Mapping[str, Any], reading: Reading, key: str) -> str:
     kind = data_set.get("type")
     if isinstance(kind, dict):
-        return "custom"
+        return "instruction"
     name = str(kind).partition(".")[0]
     if name not in _FORMATS:
         known = ", ".join(_FORMATS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tunelab.recipes.peers.reading import Reading
@@ -27,6 +27,14 @@ def rows_at(name: str, folder: Path, *, split: str = "") -> str:
     if is_there or unpacked_suffix(Path(name)) in DATA_SUFFIXES or not looks_like_hub(name) or "[" in name:
         return local
     return f"{name}[{split or 'train'}]"
+
+
+def refuse_mixed_formats(formats: Iterable[str], reading: Reading, key: str) -> None:
+    """Refuse data sets whose rows have several formats: those of one recipe have one."""
+    known = list(dict.fromkeys(each for each in formats if each))
+    if len(known) > 1:
+        why = f"rows of one recipe have one format, and these data sets have {len(known)}: {', '.join(known)}"
+        reading.refuse(key, why, "data.format")
 
 
 def join_names(

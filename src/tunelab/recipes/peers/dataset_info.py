@@ -9,7 +9,7 @@ from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.files import read_small_file
-from tunelab.recipes.peers.data_names import join_names, local_name
+from tunelab.recipes.peers.data_names import join_names, local_name, refuse_mixed_formats
 from tunelab.recipes.peers.reading import Reading
 
 _MAX_BYTES = 4 * 2**20
@@ -63,6 +63,8 @@ def read_data_sets(reading: Reading) -> None:
         reading.set("data.field_map", fields, "dataset")
     if roles:
         reading.set("data.role_map", roles, "dataset")
+    formats = [str(known[name].get("formatting", "alpaca")) for name in (*train, *held_out)]
+    refuse_mixed_formats(formats, reading, "dataset")
     _limit(reading, len(train))
 
 
