@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import peer_recipes as examples
 from tunelab.errors import RecipeError
@@ -463,3 +465,33 @@ def test_every_tool_has_a_page_and_each_of_its_keys_is_in_a_table_of_it() -> Non
     for peer in PEERS:
         table = tables_of(peer.PAGE)
         assert [key.name for key in peer.KEYS if f"`{key.name.replace('.', ': ')}`" not in table] == []
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 99) | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_a_key_holds_a_file_of_another_tool_is_read_or_refused(folder: Path, data: st.DataObject) -> None:
+    peer = data.draw(st.sampled_from(PEERS))
+    names = st.sampled_from([key.name for key in peer.KEYS if "*" not in key.name])
+    flat = data.draw(st.dictionaries(names, _VALUES, max_size=8)) | {min(peer.SIGNS): data.draw(_VALUES)}
+    tree: dict[str, object] = {}
+    for name, value in flat.items():
+        *homes, last = name.split(".")
+        branch = tree
+        for home in homes:
+            inner = branch.get(home)
+            branch[home] = branch = inner if isinstance(inner, dict) else {}
+        branch[last] = value
+    path = folder / "wild.yaml"
+    path.write_text(json.dumps(tree))
+    try:
+        resolved = resolve_recipe(path, environment={})
+    except RecipeError:
+        return
+    assert _read(folder, convert(resolved, folder=folder), "ours.yaml").recipe == resolved.recipe

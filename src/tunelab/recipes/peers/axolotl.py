@@ -6,7 +6,7 @@ from typing import Any
 
 from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.axolotl_datasets import read_data_sets
-from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused, words
+from tunelab.recipes.peers.key import Key, NoTwinError, differs, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import ADAMW, is_on, names, reversed_switch, share, strategy, switched
 
@@ -46,7 +46,7 @@ KEYS: tuple[Key, ...] = (
     read("lora_r", "lora.r"),
     read("lora_alpha", "lora.lora_alpha"),
     read("lora_dropout", "lora.lora_dropout"),
-    joined("lora_target_modules", "lora.target_modules"),
+    read("lora_target_modules", "lora.target_modules", names),
     joined("lora_target_linear", "lora.target_modules", "true is all-linear"),
     read("lora_modules_to_save", "lora.modules_to_save", names),
     read("peft_use_dora", "lora.use_dora", switched),
@@ -56,7 +56,7 @@ KEYS: tuple[Key, ...] = (
     read("loraplus_lr_ratio", "lora.loraplus_lr_ratio"),
     joined("datasets", "data.train_files", "paths with their type, field maps and roles"),
     joined("test_datasets", "data.eval_files"),
-    joined("val_set_size", "data.eval_fraction", "a share; a number of rows has no twin"),
+    read("val_set_size", "data.eval_fraction", share, "a share; a number of rows has no twin"),
     read("sequence_len", "data.max_length"),
     read("excess_length_strategy", "data.on_too_long", _long, "drop, truncate (cut) or raise (refuse)"),
     read("sample_packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
@@ -132,8 +132,6 @@ def finish(reading: Reading) -> None:
     _choose_method(reading)
     if is_on(reading.value("lora_target_linear", False)):
         reading.set("lora.target_modules", "all-linear", "lora_target_linear")
-    elif (modules := names(reading.value("lora_target_modules", []))) is not LEFT:
-        reading.set("lora.target_modules", modules, "lora_target_modules")
     for key in ("bf16", "bfloat16"):
         if (given := reading.value(key)) is not None and (given == "auto" or is_on(given)):
             reading.set("training.bf16", True, key)
@@ -174,13 +172,7 @@ def _accumulate(reading: Reading) -> None:
 
 
 def _hold_out(reading: Reading) -> None:
-    size = reading.value("val_set_size", 0)
-    is_split = bool(size) or reading.value("test_datasets") is not None
-    if size:
-        try:
-            reading.set("data.eval_fraction", share(size), "val_set_size")
-        except NoTwinError as error:
-            reading.refuse("val_set_size", str(error), "data.eval_fraction")
+    is_split = bool(reading.value("val_set_size")) or reading.value("test_datasets") is not None
     times = reading.value("evals_per_epoch")
     if is_split and not any(reading.value(key) for key in ("eval_steps", "eval_strategy")):
         reading.set("training.eval_strategy", strategy("epoch"), "evals_per_epoch")

@@ -8,7 +8,7 @@ from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.dataset_info import read_data_sets
 from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import is_on, names, reversed_switch, share, steps, switched
+from tunelab.recipes.peers.values import is_on, names, reversed_switch, share, switched
 
 NAME = "LLaMA-Factory"
 PAGE = "llama-factory"
@@ -29,7 +29,7 @@ def _quantization(value: object) -> str:
 KEYS: tuple[Key, ...] = (
     read("model_name_or_path", "model.base_model"),
     read("model_revision", "model.revision", lambda value: LEFT if value == "main" else value),
-    joined("quantization_bit", "qlora.quantization", "4 is nf4, 8 is int8, in the section qlora"),
+    read("quantization_bit", "qlora.quantization", _quantization, "4 is nf4, 8 is int8, in the section qlora"),
     *refused("4 bits are those of nf4", "quantization_type", "qlora.quantization", off=("nf4",)),
     *refused("a base is packed by bitsandbytes", "quantization_method", "qlora.quantization",
              off=("bnb", "bitsandbytes")),
@@ -52,7 +52,7 @@ KEYS: tuple[Key, ...] = (
     joined("eval_dataset", "data.eval_files", "names in dataset_info.json"),
     joined("dataset_dir", "data.data_dir"),
     joined("max_samples", "data.train_samples", "times the number of data sets: it counts the rows of each"),
-    joined("val_size", "data.eval_fraction", "a share; a number of rows has no twin"),
+    read("val_size", "data.eval_fraction", share, "a share; a number of rows has no twin"),
     read("cutoff_len", "data.max_length"),
     *differs("rows are rendered by the model's own chat template", "template", "data.chat_template"),
     read("packing", "batching.varied_seqlen", reversed_switch, "the reverse: true is varied_seqlen false"),
@@ -113,9 +113,8 @@ def finish(reading: Reading) -> None:
         reading.set("lora.lora_alpha", 2 * rank, "lora_rank")
     trainer.read_schedule(reading)
     read_data_sets(reading)
-    _hold_out(reading)
-    if steps(reading.value("max_steps")) is not LEFT and "num_train_epochs" not in reading.entries:
-        reading.layer.pop("training.num_train_epochs", None)
+    is_split = bool(reading.value("val_size")) or reading.value("eval_dataset") is not None
+    trainer.read_held_out(reading, is_split=is_split)
 
 
 def _choose_method(reading: Reading) -> None:
@@ -125,22 +124,7 @@ def _choose_method(reading: Reading) -> None:
         reading.refuse("finetuning_type", why, "lora")
         return
     reading.method = method
-    if (bits := reading.value("quantization_bit")) is not None:
+    if reading.value("quantization_bit") is not None:
         if method == "full":
             reading.refuse("quantization_bit", "a packed base cannot be trained whole", "qlora.quantization")
-            return
         reading.method = "qlora"
-        try:
-            reading.set("qlora.quantization", _quantization(bits), "quantization_bit")
-        except NoTwinError as error:
-            reading.refuse("quantization_bit", str(error), "qlora.quantization")
-
-
-def _hold_out(reading: Reading) -> None:
-    size = reading.value("val_size", 0)
-    if size:
-        try:
-            reading.set("data.eval_fraction", share(size), "val_size")
-        except NoTwinError as error:
-            reading.refuse("val_size", str(error), "data.eval_fraction")
-    trainer.read_held_out(reading, is_split=bool(size) or reading.value("eval_dataset") is not None)

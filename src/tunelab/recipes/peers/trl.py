@@ -34,7 +34,7 @@ KEYS: tuple[Key, ...] = (
     read("lora_r", "lora.r"),
     read("lora_alpha", "lora.lora_alpha"),
     read("lora_dropout", "lora.lora_dropout"),
-    joined("lora_target_modules", "lora.target_modules", "q_proj and v_proj if none is named, as PEFT has it"),
+    read("lora_target_modules", "lora.target_modules", names, "q_proj and v_proj if none is named, as PEFT has it"),
     read("lora_modules_to_save", "lora.modules_to_save", names),
     read("use_rslora", "lora.use_rslora", switched),
     read("use_dora", "lora.use_dora", switched),
@@ -110,8 +110,8 @@ def _choose_method(reading: Reading) -> None:
     if packed:
         reading.method = "qlora"
         reading.set("qlora.quantization", "nf4" if packed == "load_in_4bit" else "int8", packed)
-    modules = names(reading.value("lora_target_modules", []))
-    reading.set("lora.target_modules", _PEFT_TARGETS if modules is LEFT else modules, "lora_target_modules")
+    if not reading.value("lora_target_modules"):
+        reading.set("lora.target_modules", _PEFT_TARGETS)
 
 
 def _read_data(reading: Reading) -> None:
