@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import peer_recipes as examples
+from reference.other_tools import MARKER, PAGES, tables_of, with_tables
 from tunelab.errors import RecipeError
 from tunelab.recipes import ResolvedRecipe, convert, explain, resolve_recipe
 from tunelab.recipes.dialects import DIALECTS
 from tunelab.recipes.dialects.peer import PeerDialect
 from tunelab.recipes.explain import defaults_of
 from tunelab.recipes.peers import PEERS
-from tunelab.recipes.peers_reference import PAGES, tables_of
 from tunelab.recipes.recipe import FIELDS, SECTIONS, settings_of
 
 READ = {
@@ -455,8 +455,8 @@ def test_the_tables_name_settings_that_exist_and_each_tool_is_recognised_by_keys
 @pytest.mark.parametrize("page", PAGES)
 def test_the_tables_of_a_page_are_those_that_recipes_are_read_by(page: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / "from" / f"{page}.md").read_text(encoding="utf-8")
-    marker = f"<!-- What follows is made by: python -m tunelab.recipes.peers_reference {page} -->\n\n"
-    assert text.partition(marker)[2].rstrip() == tables_of(page).rstrip()
+    assert MARKER in text
+    assert text == with_tables(text, page), "make docs-reference writes it anew"
 
 
 def test_every_tool_has_a_page_and_each_of_its_keys_is_in_a_table_of_it() -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from tunelab.errors import RecipeError
 from tunelab.files import write_file
 from tunelab.recipes.explain import Explanation, defaults_of, explain
+from tunelab.recipes.places import PLACES
 from tunelab.recipes.recipe import settings_of, written
-from tunelab.recipes.resolve import NAMES, ResolvedRecipe
+from tunelab.recipes.resolve import ResolvedRecipe
 
 _WIDTH = 110
 _THEIR_KEY = re.compile(r"\(([^()]+)\)$")
@@ -64,7 +65,8 @@ def _moved(resolved: ResolvedRecipe, folder: Path) -> dict[str, str]:
     if folder.resolve() == resolved.base.resolve():
         return {}
     here, there = settings_of(resolved.recipe), settings_of(resolved.anchored)
-    return {key: os.path.relpath(there[key], folder.resolve()) for key in NAMES if there[key] != here[key]}
+    changed = [key for key in PLACES if there[key] != here[key]]  # lists of files start from data_dir, and stay
+    return {key: os.path.relpath(there[key], folder.resolve()) for key in changed}
 
 
 def _lines(rows: Iterable[Explanation]) -> Iterator[str]:

@@ -22,9 +22,7 @@ from tunelab.recipes.yaml_document import Faults, Layer, Note, read_document
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
 _DATA_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "data.cleaning.tokenizer")
-NAMES = (*_FILE_SETTINGS, "data.data_dir", "data.cleaning.tokenizer", "training.output_dir", "model.base_model")
-"""Settings that name a file or a folder, from the recipe's folder on."""
-_NAMES = (*NAMES, *_DATA_NAMES)
+_NAMES = (*_FILE_SETTINGS, *_DATA_NAMES, "training.output_dir", "model.base_model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,8 @@
-"""The tables of docs/from: every key of other tools. ``python -m tunelab.recipes.peers_reference PAGE`` prints them.
-
-With the name of a page, such as llama-factory, it prints the tables of that page; without one, it lists the names.
-"""
+"""The tables of docs/from: every key of the other tools whose recipes are read."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 
 from tunelab.recipes.dialects import modellab
@@ -16,6 +12,8 @@ from tunelab.recipes.recipe import FIELDS, SECTIONS
 
 PAGES = tuple(dict.fromkeys([*(peer.PAGE for peer in PEERS), "modellab"]))
 """Names of the pages, each with a table for every tool that is on it."""
+MARKER = "<!-- What follows is made by: make docs-reference -->"
+"""What is above it in a page is written by hand."""
 _HEAD = ["| key | here | what becomes of it |", "|---|---|---|"]
 _KINDS = {
     ("read", "joined"): "what becomes a setting",
@@ -23,6 +21,11 @@ _KINDS = {
     ("noted",): "what is left out, and said once: it changes nothing of what is trained",
     ("refused",): "what is refused: it changes what is trained, and has no equal",
 }
+
+
+def with_tables(text: str, page: str) -> str:
+    """Return the text of a page with its tables made anew."""
+    return f"{text.partition(MARKER)[0]}{MARKER}\n\n{tables_of(page).rstrip()}\n"
 
 
 def tables_of(page: str) -> str:
@@ -77,7 +80,3 @@ def _modellab() -> Iterator[str]:
         defaults = (f"`{json.dumps(value)}`" if value is not None else "" for value in (key.lora, key.soft_prompt))
         yield f"| `{name}` | `{key.setting}` | {' | '.join(defaults)} |"
     yield ""
-
-
-if __name__ == "__main__":
-    print(tables_of(sys.argv[1]) if sys.argv[1:] else "\n".join(PAGES))
