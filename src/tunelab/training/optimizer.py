@@ -33,7 +33,7 @@ def set_learning_rate(optimizer: torch.optim.AdamW, rate: float) -> None:
 
 def learning_rates(config: TrainingConfig, *, total_steps: int) -> Callable[[int], float]:
     """Return the learning rate of each 0-based optimizer step, a pure function of the step."""
-    name = config.lr_scheduler_type  # transformers' linear and cosine have a warm-up, its constant has none
+    name: str = config.lr_scheduler_type  # transformers' linear and cosine have a warm-up, its constant has none
     name = name if name.startswith("constant") else name.removesuffix("_with_warmup")
     schedule = transformers.get_scheduler(
         name,
