@@ -13,7 +13,8 @@ from tunelab.files import read_small_file
 from tunelab.recipes.keys import is_text, kinds
 from tunelab.recipes.recipe import FIELDS
 from tunelab.recipes.unknown_keys import check_key
-from tunelab.recipes.yaml_document import MAX_RECIPE_BYTES, NESTED, Layer, Setting, plain
+from tunelab.recipes.yaml_document import Layer, Setting, plain
+from tunelab.recipes.yaml_file import MAX_RECIPE_BYTES, NESTED
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding

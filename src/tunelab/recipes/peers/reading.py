@@ -33,7 +33,7 @@ class Reading:
     folder: Path
     """Of the file."""
     entries: Mapping[str, Entry]
-    """Their key, dotted if it is in a mapping -> what stands there."""
+    """Their key, dotted if it is in a mapping -> what it holds."""
     method: str = "lora"
     """Section of the adapter that is trained."""
     layer: Layer = field(default_factory=dict)
