@@ -188,3 +188,13 @@ def test_a_sample_is_seeded_in_order_and_never_larger_than_asked(size, count, se
 
 def test_another_seed_draws_another_sample():
     assert len({sample(range(1000), 10, seed) for seed in range(5)}) == 5
+
+
+def test_a_folder_of_data_that_is_not_there_is_named_as_data_dir(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DataError) as caught:
+        locate_data(SourceConfig(data_dir="dta", train_files=("a.jsonl",)), base=tmp_path)
+    assert str(caught.value).startswith(f'data.data_dir: there is no folder "{tmp_path / "dta"}"')
+    assert str(caught.value).endswith('Did you mean "data"?')
+    with pytest.raises(DataError, match="no file, no folder"):  # a name that does not start there
+        locate_data(SourceConfig(data_dir="dta", train_files=(str(tmp_path / "a.jsonl"),)), base=tmp_path)

@@ -24,7 +24,7 @@ VERBS = {
     "train": "Train an adapter from a recipe; resume an interrupted run.",
     "compare": "Base model against tuned model on the same held-out rows.",
     "chat": "Talk to a tuned model, or to a base model.",
-    "recipe": "Explain a recipe: each value and where it came from.",
+    "recipe": "Explain a recipe: each value and where it came from; convert those of other tools.",
 }
 
 INTERRUPTED = 130

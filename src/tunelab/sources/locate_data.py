@@ -44,6 +44,8 @@ def locate_data(config: SourceConfig, *, base: Path) -> DataFiles:
         raise DataError(
             "no training file is named", where="data.train_files", remedy="Name a file, a glob or a folder."
         )
+    if not os.path.isdir(folder) and not all(os.path.isabs(name) or looks_like_hub(name) for name in names):
+        raise _no_folder(folder)
     found = [_found(name, folder, held_out=False) for name in names]
     train, held_out = _joined(each.files for each in found), _joined(each.held_out for each in found)
     notes = [note for each in found for note in each.notes]
@@ -144,6 +146,17 @@ def _flat(entry: Path) -> list[Path]:
 
 def _holds_rows(path: Path) -> bool:
     return path.is_file() and unpacked_suffix(path) in DATA_SUFFIXES and not _NO_ROWS.match(path.name)
+
+
+def _no_folder(folder: Path) -> DataError:
+    parent = folder.parent
+    there = [entry.name for entry in parent.iterdir() if entry.is_dir()] if os.path.isdir(parent) else []
+    return DataError(
+        f'there is no folder "{folder}"',
+        where="data.data_dir",
+        expected="the folder that names of files start from",
+        remedy=guess_file(folder.name, there),
+    )
 
 
 def _nothing(path: Path, name: str) -> DataError:

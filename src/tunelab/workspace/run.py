@@ -89,7 +89,7 @@ class Run:
 
     @property
     def plot_file(self) -> Path:
-        """The course of the loss."""
+        """The loss curve."""
         return self.path / "loss.png"
 
     @property
