@@ -53,6 +53,8 @@ class TrainingConfig(BaseModel):
     end."""
     save_steps: int = Field(64, ge=1, json_schema_extra=marks(unit="steps"))
     """Optimizer steps between checkpoints; a multiple of eval_steps."""
+    save_minutes: float | None = Field(10, gt=0, json_schema_extra=marks(unit="minutes"))
+    """A checkpoint is also saved once the last one is this old; null saves by steps alone. Without effect on bytes."""
     save_total_limit: int = Field(2, ge=1, json_schema_extra=marks(unit="checkpoints"))
     """Newest checkpoints kept; the best one is kept as well."""
     early_stopping_patience: int | None = Field(5, ge=1, json_schema_extra=marks(everyday=True, unit="evaluations"))

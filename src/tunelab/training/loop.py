@@ -22,6 +22,7 @@ from tunelab.models.loaded_model import LoadedModel
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.checkpoint import Checkpoint
 from tunelab.training.config import TrainingConfig
+from tunelab.training.save_clock import SaveClock
 from tunelab.training.trainer import Score, Trainer
 from tunelab.training.world import ALONE, World
 
@@ -52,6 +53,7 @@ def fit(
     score: Score | None,
     resume_from: Checkpoint | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    before_saving: Callable[[], None] = lambda: None,
     world: World = ALONE,
 ) -> Fit:
     """Train `adapter` from a checkpoint, or from the start, to the end of `schedule`.
@@ -70,6 +72,7 @@ def fit(
         score: held-out loss; None evaluates nothing.
         resume_from: the newest of `checkpoints`; None starts afresh.
         should_stop: called after each step; True in any process saves a checkpoint and ends with reason `interrupted`.
+        before_saving: called in the first process before it writes a checkpoint; what it raises ends the run.
         world: the processes that run each step together; the outcome is that of one.
     """
     micro_batch_tokens = batching.micro_batch_tokens
@@ -92,6 +95,7 @@ def fit(
     if text := above_budget(sequences, first_step, batching, num_virtual_tokens=num_virtual, light=light):
         events.emit(Notice(code="above_budget", text=text, level="warning"))
 
+    clock = SaveClock(config.save_minutes)
     with trainer.ready():
         while trainer.progress.step < schedule.total_steps and not trainer.progress.stopped_early:
             step = schedule.step(trainer.progress.step)
@@ -109,9 +113,12 @@ def fit(
             is_last = done.step == schedule.total_steps
             if score is not None and _is_due(config, step, done.step, is_last=is_last):
                 trainer.evaluate(score, events)
-            stopping = any(stop for (stop,) in world.gather(should_stop())) and not is_last
-            if stopping or is_last or trainer.progress.stopped_early or done.step % config.save_steps == 0:
-                trainer.save(checkpoints, fingerprint, events)
+            stops, saves = zip(*world.gather(should_stop(), clock.is_due(done, events)), strict=True)
+            stopping = any(stops) and not is_last
+            is_end = stopping or is_last or trainer.progress.stopped_early
+            if is_end or any(saves) or done.step % config.save_steps == 0:
+                trainer.save(checkpoints, fingerprint, events, before=before_saving)
+                clock.restart()
             if stopping:
                 return Fit(
                     step=done.step, adapter_step=done.step, best_loss=trainer.progress.best_loss, reason="interrupted"

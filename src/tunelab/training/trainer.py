@@ -219,11 +219,14 @@ class Trainer:
             EvaluationDone(step=progress.step, eval_loss=loss, eval_tokens=tokens, best=is_best, duration_s=duration_s)
         )
 
-    def save(self, checkpoints: Path, fingerprint: str, events: EventLog) -> None:
-        """Write a checkpoint: the first process does, once all are sure to hold the same weights."""
+    def save(
+        self, checkpoints: Path, fingerprint: str, events: EventLog, *, before: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write a checkpoint: the first process does, after `before`, once all are sure to hold the same weights."""
         self._refuse_if_apart()
         if not self.world.is_first:
             return
+        before()
         started = time.perf_counter()
         if self.scaler.is_enabled():
             state = self.scaler.state_dict()
