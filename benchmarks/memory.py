@@ -18,6 +18,14 @@ from typing import Any
 MODELS: dict[str, dict[str, Any]] = {
     "llama 5M": {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 3},
     "llama 40M": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 10, "num_attention_heads": 8},
+    "llama 135M": {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "tie_word_embeddings": True,
+    },
     "qwen3 25M": {
         "hidden_size": 384,
         "intermediate_size": 1152,
@@ -53,6 +61,7 @@ CASES = [
     Case(model="llama 40M", rows=16, shared=2048, own=512, trained=100, micro_batch_tokens=6144),
     Case(model="llama 40M", rows=24, shared=0, own=256, trained=200, gradient_checkpointing=True),
     Case(model="llama 40M", rows=8, shared=0, own=256, trained=200, vocab_size=64_000),
+    Case(model="llama 135M", rows=8, shared=0, own=220, trained=160, vocab_size=49_152),
     Case(model="qwen3 25M", rows=16, shared=0, own=512, trained=100),
     Case(model="gpt2 14M", rows=32, shared=0, own=256, trained=100),
 ]
@@ -86,11 +95,12 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     from tunelab.adapters.config import LoraConfig
     from tunelab.batching.config import BatchingConfig
     from tunelab.batching.schedule import Step
-    from tunelab.batching.step_plan import plan_step
+    from tunelab.batching.step_plan import light_tokens, plan_step
     from tunelab.events import EventLog
     from tunelab.models.config import ModelConfig
     from tunelab.models.estimate import estimate_step
     from tunelab.models.load_model import load_model
+    from tunelab.models.logit_chunk import chunk_tokens
     from tunelab.models.memory import sizes_of
     from tunelab.training.config import TrainingConfig
     from tunelab.training.loop import fit
@@ -108,7 +118,11 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     before = _resident_bytes()
     model = load_model(folder / "base", ModelConfig(base_model="base"))
     adapter = attach(model.network, LoraConfig(r=16), init_ids=[], base_model="base", seed=0)
-    plan = plan_step(sequences, micro_batch_tokens=case.micro_batch_tokens)
+    plan = plan_step(
+        sequences,
+        micro_batch_tokens=case.micro_batch_tokens,
+        light=light_tokens(model.network.num_parameters(), on_gpu=False),
+    )
     estimate = estimate_step(
         sizes_of(model.network.config),
         base_bytes=sum(weight.nbytes for weight in model.network.parameters() if not weight.requires_grad),
@@ -116,6 +130,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
         bytes_per_weight=model.dtype.itemsize,
         tokens=len(plan.root_ids_R) + max(forest.num_nodes for forest in plan.forests),
         trained_tokens=max(len(forest.targets_M) for forest in plan.forests),
+        logits_at_a_time=chunk_tokens(case.vocab_size, on_gpu=False),
         gradient_checkpointing=case.gradient_checkpointing,
     )
     fit(

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from arithmetic import matrix_pace
+from train_side import SHAPES
 from trainer_settings import trainer_settings
 
 IGNORED = -100
@@ -32,6 +34,8 @@ def main() -> None:
 
     torch.set_num_threads(job["threads"])
     result = train_with_llamafactory(job, job_file.parent)
+    if job["device"] == "cpu":
+        result["pace"] = matrix_pace(SHAPES[job["weights"]])
     job_file.with_suffix(".result.json").write_text(json.dumps(result))
 
 

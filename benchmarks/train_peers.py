@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arithmetic import most_by_sharing
+from arithmetic import Work, most_by_sharing, work_of
 from peer_settings import BEST, FASTEST, NAMES, SETTINGS
 from train_side import SHAPES
 
@@ -49,7 +49,9 @@ class Measured:
     losses: list[float]
     grad_norms: list[float]
     dedup: float
-    """Tokens over tokens that were run; 1 for who runs them all."""
+    """Tokens over tokens that were run; 1 for a side that runs them all."""
+    flop_per_s: float | None
+    """What the process reached in matrix products alone, right after its steps; None if not measured."""
 
 
 def main() -> None:
@@ -142,9 +144,12 @@ class Bench:
         print(f"medians: {ours_per_s:,.0f} and {other_per_s:,.0f} tokens/s, ratio {ours_per_s / other_per_s:.2f}")
         dedup = mine[0].dedup
         print(f"sharing leaves 1 of {dedup:.2f} tokens to run; ratio / that = {ours_per_s / other_per_s / dedup:.2f}")
-        ids = [prompt + completion for prompt, completion in self.prepared["ids"]]
-        steps = [[ids[row] for row in rows] for rows in self.prepared["orders"][order][self.arguments.skip :]]
-        print(most_by_sharing(steps, SHAPES[self.arguments.weights]))
+        ids, orders = self.prepared["ids"], self.prepared["orders"][order]
+        shared, alone = work_of([ids[row] for row in rows] for rows in orders[self.arguments.skip :])
+        print(most_by_sharing(shared, alone, SHAPES[self.arguments.weights]))
+        own = alone if dedup == 1 else shared
+        print(f"of the machine's pace in matrix products: tunelab {self.share_of_pace(own, alone, mine)}, "
+              f"{NAMES[peer]} {self.share_of_pace(alone, alone, theirs)}")  # fmt: skip
         if self.arguments.peak_tflops:
             print(f"MFU: tunelab {self.mfu(ours_per_s / dedup)} of what it runs, {self.mfu(ours_per_s)} of what that "
                   f"stands for; {NAMES[peer]} {self.mfu(other_per_s)}")  # fmt: skip
@@ -152,6 +157,12 @@ class Bench:
         print(f"peak memory: {memory[0]:,.0f} and {memory[1]:,.0f} MiB, ratio {memory[1] / memory[0]:.2f}")
         if not setting.get("packing"):
             _print_losses(mine[0], theirs[0])
+
+    def share_of_pace(self, work: Work, alone: Work, side: Sequence[Measured]) -> str:
+        """Return which share of its time a side would take if its steps were nothing but their matrix products."""
+        flop, tokens = work.flop(SHAPES[self.arguments.weights]), alone.tokens
+        shares = [flop * each.tokens_per_s / tokens / each.flop_per_s for each in side if each.flop_per_s is not None]
+        return f"{statistics.median(shares):.0%}" if shares else "not measured"
 
     def mfu(self, tokens_per_s: float) -> str:
         """Return the share of the card's pace that so many tokens a second take, forward and back, weights frozen."""
@@ -190,6 +201,7 @@ class Bench:
             losses=result["losses"],
             grad_norms=result["grad_norms"],
             dedup=sum(result["tokens"][skip:]) / sum(result.get("distinct", result["tokens"])[skip:]),
+            flop_per_s=result["pace"][clock] if "pace" in result else None,
         )
 
     def run(self, part: str, changes: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from arithmetic import matrix_pace
 from trainer_settings import trainer_settings
 
 CHAT_TEMPLATE = (
@@ -50,6 +51,8 @@ def main() -> None:
 
     torch.set_num_threads(job["threads"])
     result = {"prepare": prepare, "tunelab": train_with_tunelab, "trl": train_with_trl}[part](job, job_file.parent)
+    if part != "prepare" and job["device"] == "cpu":
+        result["pace"] = matrix_pace(SHAPES[job["weights"]])  # now, since a shared machine changes its own
     job_file.with_suffix(".result.json").write_text(json.dumps(result))
 
 

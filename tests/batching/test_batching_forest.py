@@ -82,3 +82,15 @@ def test_two_different_answers_to_one_prompt_are_both_trained() -> None:
     assert forest.num_nodes == 4
     assert forest.sources_M.tolist() == [1, 1]
     assert sorted(forest.targets_M.tolist()) == [3, 4]
+
+
+def test_the_worked_example_in_build_forest_is_what_it_builds() -> None:
+    forest = build_forest(paths_of([sequence([5, 6], [8, 9]), sequence([5], [4]), sequence([5, 6], [7])]))
+    assert forest.token_ids_N.tolist() == [5, 4, 6, 7, 8, 9]
+    assert forest.depths_N.tolist() == [0, 1, 1, 2, 2, 3]
+    assert forest.subtree_ends_N.tolist() == [6, 2, 6, 4, 6, 6]
+    assert forest.segment_starts_S.tolist() == [0, 1, 2, 3, 4]
+    assert forest.sources_M.tolist() == [0, 2, 2, 4]
+    assert forest.targets_M.tolist() == [4, 7, 8, 9]
+    assert forest.weights_M.tolist() == [1, 1, 1, 1]
+    assert forest.num_real_tokens == 9

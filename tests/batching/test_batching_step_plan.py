@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from networks import sequence
 from tunelab.batching.forest import paths_of
 from tunelab.batching.redundancy import count_repeats
-from tunelab.batching.step_plan import StepPlan, plan_step
+from tunelab.batching.step_plan import StepPlan, light_tokens, plan_step
 from tunelab.rendering.rendered import Rendered
 
 TOKENS = st.integers(1, 3)
@@ -117,3 +117,18 @@ def test_sharing_that_saves_next_to_nothing_is_left() -> None:
     assert little.num_nodes == little.num_real_tokens == 3 * 42
     more = [sequence([*range(1, 11), *range(start, start + 40)], [start]) for start in (100, 200, 300)]
     assert plan_step(more, micro_batch_tokens=1000).num_nodes == 10 + 3 * 41
+
+
+def test_more_tokens_than_keep_a_processor_busy_are_cut_if_next_to_nothing_runs_twice() -> None:
+    alone = [sequence(list(range(1000 * row, 1000 * row + 200)), [7]) for row in range(1, 9)]
+    assert len(plan_step(alone, micro_batch_tokens=16_384).forests) == 1
+    plan = plan_step(alone, micro_batch_tokens=16_384, light=512)
+    assert [forest.num_nodes for forest in plan.forests] == [402, 402, 402, 402]
+    shared = [sequence(list(range(3_000)), [row]) for row in range(1, 9)]
+    assert plan_step(shared, micro_batch_tokens=16_384, light=512).num_nodes == 3_008
+
+
+def test_a_large_base_is_kept_busy_by_fewer_tokens() -> None:
+    small, large = (light_tokens(weights, on_gpu=False) for weights in (4_000_000, 135_000_000))
+    assert (small, large) == (1_024, 512)
+    assert light_tokens(135_000_000, on_gpu=True) == 4_096

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.forest import count_nodes, overlaps, paths_of
-from tunelab.batching.step_plan import plan_step
+from tunelab.batching.step_plan import GPU_LIGHT, plan_step
 from tunelab.rendering.rendered import Rendered
 
 
@@ -14,6 +14,7 @@ def above_budget(
     batching: BatchingConfig,
     *,
     num_virtual_tokens: int = 0,
+    light: int = GPU_LIGHT,
 ) -> str:
     """Return one line on sequences that are longer than a micro-batch may be; nothing if none is.
 
@@ -22,6 +23,7 @@ def above_budget(
         first_step: those of its first step, for what the budget repeats there.
         batching: whose `micro_batch_tokens` is the budget.
         num_virtual_tokens: in front of each sequence.
+        light: see `step_plan.light_tokens`.
     """
     budget = batching.micro_batch_tokens
     lengths = [each.num_tokens + num_virtual_tokens for each in sequences]
@@ -39,6 +41,7 @@ def above_budget(
         micro_batch_tokens=budget,
         num_virtual_tokens=num_virtual_tokens,
         share=batching.share_prefixes,
+        light=light,
     ).num_nodes
     if run <= distinct:
         return text

@@ -19,7 +19,7 @@ class BatchingConfig(BaseModel):
     """grouped keeps the sequences of one session or conversation in one step, so that they share tokens; shuffled
     takes each alone."""
     share_prefixes: bool = True
-    """Run each token that the sequences of a step share once; gradients are the same either path."""
+    """Run each token that the sequences of a step share once; gradients are the same either way."""
     micro_batch_tokens: PositiveInt = Field(16_384, json_schema_extra=marks(scale="log", unit="tokens"))
     """Most distinct tokens in a micro-batch; fewer if the estimate for half of the device's memory allows no more. A
     larger step is cut into micro-batches where the fewest tokens run again. It changes memory, never the gradients."""

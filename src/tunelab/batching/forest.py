@@ -91,6 +91,19 @@ def build_forest(paths: Sequence[Path], *, share: bool = True, root_length: int 
 
     The first `root_length` tokens, which all of them share, are left out: `run_root` runs them.
     """
+    # Three sequences, in the order of their ids; "|" is where the trained completion begins:
+    #
+    #     5 | 4            node            0   1   2   3   4   5
+    #     5 6 | 7          token id        5   4   6   7   8   9
+    #     5 6 | 8 9        depth           0   1   1   2   2   3     position in its sequence
+    #                      subtree end     6   2   6   4   6   6     one past the last descendant
+    #         5            source          -   0   -   2   2   4     the parent, whose output predicts the node
+    #        / \           weight          0   1   0   1   1   1     how many sequences train it
+    #       4   6
+    #          / \        Nine tokens became six nodes. Node 4 (token 8) attends to each k with k <= 4 < subtree end:
+    #         7   8       0, 2 and itself, which is 5 6 8. Node 1 ends at 2 and node 3 at 4: other branches.
+    #             |       A segment is a stretch without a branch: it starts at 0, 1, 2, 3 and 4, and holds 8 9 as one.
+    #             9
     if not paths:
         raise ValueError("a forest needs at least one sequence")
     trunk = _Trunk(sum(len(path.ids) for path in paths), max(len(path.ids) for path in paths))

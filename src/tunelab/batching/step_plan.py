@@ -18,8 +18,10 @@ _COST_OF_A_CUT = 1e-3
 """Tokens; among cuts that repeat the same, the fewest."""
 LEAST_SAVED = 0.03
 """Share of a step's tokens; below it, joining in attention what branches takes longer than running them again."""
-_LIGHT = 4_096
-"""Tokens of a micro-batch that fills a processor; more of them take memory and save no time."""
+GPU_LIGHT = 4_096
+"""Tokens of a micro-batch that fills a GPU; more of them take memory and save no time."""
+_MOST_LIGHT, _LEAST_LIGHT = 1_024, 512
+"""The same of a CPU, with a small base and with a large one."""
 _COST_OF_MEMORY = 0.02
 """Tokens that may run again for each token less above that."""
 
@@ -59,15 +61,17 @@ def plan_step(
     micro_batch_tokens: int,
     num_virtual_tokens: int = 0,
     share: bool = True,
+    light: int = GPU_LIGHT,
     shortest_root: int = SHORTEST_ROOT,
     least_saved: float = LEAST_SAVED,
 ) -> StepPlan:
     """Return the forests of an optimizer step, none of more than `micro_batch_tokens` nodes.
 
-    The cuts fall where the fewest tokens run again; above some thousands of tokens, also wherever almost none does. A
-    sequence longer than the budget is a micro-batch of its own.
+    The cuts fall where the fewest tokens run again; above `light` tokens, also wherever almost none does. A sequence
+    longer than the budget is a micro-batch of its own.
 
     Args:
+        light: see `light_tokens`.
         shortest_root: a shared beginning of fewer tokens is run again in each micro-batch.
         least_saved: below this share of the step's tokens, nothing is shared.
     """
@@ -75,10 +79,21 @@ def plan_step(
     shared = overlaps(paths, share=share)
     if sum(shared) < least_saved * count_nodes(paths, [0]):
         share, shared = False, [0] * len(shared)
-    if len(paths) == 1 or count_nodes(paths, shared) <= min(micro_batch_tokens, _LIGHT):
+    if len(paths) == 1 or count_nodes(paths, shared) <= min(micro_batch_tokens, light):
         return _step_plan([paths], root=0, share=share)
     root = _root_length(paths, shortest_root) if share else 0
-    return _step_plan(list(_cut(paths, shared, root, micro_batch_tokens)), root=root, share=share)
+    return _step_plan(list(_cut(paths, shared, root, micro_batch_tokens, light)), root=root, share=share)
+
+
+def light_tokens(num_weights: int, *, on_gpu: bool) -> int:
+    """Return how many tokens of a micro-batch keep the pace of a base with so many weights.
+
+    A micro-batch costs some milliseconds, however few its tokens are: with 5 M weights those of 50 tokens, with 135 M
+    those of 5.
+    """
+    if on_gpu:
+        return GPU_LIGHT
+    return max(_LEAST_LIGHT, min(_MOST_LIGHT, 2**33 // num_weights))
 
 
 def plan_batches(batches: Sequence[Sequence[Rendered]], *, num_virtual_tokens: int = 0, share: bool = True) -> StepPlan:
@@ -104,7 +119,7 @@ def _root_length(paths: Sequence[Path], shortest: int) -> int:
     return length if length >= shortest else 0
 
 
-def _cut(paths: Sequence[Path], shared: Sequence[int], root: int, budget: int) -> Iterator[Sequence[Path]]:
+def _cut(paths: Sequence[Path], shared: Sequence[int], root: int, budget: int, light: int) -> Iterator[Sequence[Path]]:
     """Yield stretches of the sorted paths within the budget, such that little is run twice and at a time."""
     lengths = np.array([len(path.ids) - root for path in paths])
     repeats = np.array([0, *shared]) - root  # by path: what it shares with the one before and a cut would run again
@@ -114,7 +129,7 @@ def _cut(paths: Sequence[Path], shared: Sequence[int], root: int, budget: int) -
     for placed in range(1, len(paths) + 1):
         sizes = lengths[:placed] + sums[placed - 1] - sums[:placed]
         costs = least[:placed] + np.where(np.arange(placed) > 0, repeats[:placed] + _COST_OF_A_CUT, 0)
-        costs += _COST_OF_MEMORY * np.maximum(sizes - _LIGHT, 0)
+        costs += _COST_OF_MEMORY * np.maximum(sizes - light, 0)
         costs[:-1][sizes[:-1] > budget] = np.inf  # a single path always fits
         starts[placed] = costs.argmin()
         least[placed] = costs[starts[placed]]

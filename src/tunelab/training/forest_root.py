@@ -28,6 +28,9 @@ class Root:
 
     def backward(self) -> None:
         """Send the gathered gradients back through the root's own graph, once."""
+        # One key of the root is k = w * x, with x = 3. One forest adds 2 * k to the loss, another 5 * k. Their backward
+        # passes end at the leaf and leave 2, then 2 + 5 = 7 in leaf.grad. Sent on once, this gives w its gradient
+        # 7 * x = 21; had each forest run the root for itself, w would have got 2 * 3 and 5 * 3, which is the same 21.
         tensors = [tensor for layer in self.grown for tensor in self.grown[layer]]
         gradients = [leaf.grad for layer in self.grown for leaf in self.layers[layer]]
         reached = [(one, grad) for one, grad in zip(tensors, gradients, strict=True) if grad is not None]

@@ -16,6 +16,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tunelab.batching.forest import Forest
+from tunelab.errors import ModelError
 from tunelab.models.logit_chunk import chunk_tokens
 from tunelab.models.logit_rule import logit_rule
 
@@ -32,8 +33,13 @@ def trained_loss(network: PreTrainedModel, forest: Forest, places_M: Places, **i
 
     `inputs` are those of the network's forward. A network that does something unknown between head and logits computes
     all logits itself, at once.
+
+    Raises:
+        ModelError: the network does not say which layer is its head.
     """
     rule, head = logit_rule(network), network.get_output_embeddings()
+    if head is None:
+        raise ModelError("this model does not say which layer is its head", where=network.config.model_type)
     kept: list[torch.Tensor] = []
 
     def keep(_: torch.nn.Module, head_inputs: tuple[Any, ...]) -> tuple[torch.Tensor]:
@@ -71,7 +77,8 @@ def _summed(
     chunks = [slice(start, start + size) for start in range(0, len(hidden_MH), size)]
     trained = [weight for weight in head.parameters() if weight.requires_grad]
     if torch.is_grad_enabled() and (trained or hidden_MH.requires_grad):
-        loss: torch.Tensor = _ForwardAndBackward.apply(hidden_MH, chunks, loss_of, _LOSS_SCALE / heaviest, *trained)
+        scale = _LOSS_SCALE / heaviest
+        loss: torch.Tensor = _ForwardAndBackward.apply(hidden_MH, chunks, loss_of, scale, *trained)  # type: ignore[no-untyped-call]
         return loss
     return sum((loss_of(chunk, hidden_MH[chunk]) for chunk in chunks), hidden_MH.new_zeros((), dtype=torch.float32))
 
@@ -89,18 +96,18 @@ class _ForwardAndBackward(torch.autograd.Function):
         *weights: torch.nn.Parameter,
     ) -> torch.Tensor:
         total = hidden_MH.new_zeros((), dtype=torch.float32)
-        gradients: list[torch.Tensor | None] = [torch.zeros_like(hidden_MH), *[None] * len(weights)]
+        hidden_gradient = torch.zeros_like(hidden_MH)
+        gradients: list[torch.Tensor | None] = [None] * len(weights)
         for chunk in chunks:
             with torch.enable_grad():
                 hidden_CH = hidden_MH[chunk].detach().requires_grad_()
                 loss = loss_of(chunk, hidden_CH)
-            own, *others = torch.autograd.grad(
+            hidden_gradient[chunk], *more = torch.autograd.grad(
                 loss, [hidden_CH, *weights], grad_outputs=torch.full_like(loss, scale), allow_unused=True
             )
-            gradients[0][chunk] = own
-            gradients[1:] = [_added(*pair) for pair in zip(gradients[1:], others, strict=True)]
+            gradients = [_added(*pair) for pair in zip(gradients, more, strict=True)]
             total += loss.detach()
-        ctx.gradients, ctx.scale = gradients, scale
+        ctx.gradients, ctx.scale = [hidden_gradient, *gradients], scale
         return total
 
     @staticmethod

@@ -13,7 +13,7 @@ from tunelab.batching.config import BatchingConfig
 from tunelab.batching.padded_rows import plan_rows
 from tunelab.batching.schedule import Schedule, Step
 from tunelab.batching.split_over_ranks import split_over_ranks
-from tunelab.batching.step_plan import NOTHING, plan_step
+from tunelab.batching.step_plan import NOTHING, light_tokens, plan_step
 from tunelab.errors import RunError
 from tunelab.events import EventLog, Notice
 from tunelab.models.branching import cannot_branch
@@ -86,11 +86,13 @@ def fit(
         micro_batch_tokens=micro_batch_tokens,
     )
     trainer.resume(resume_from, events)
-    build_plan = partial(plan_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
+    num_virtual = adapter.num_virtual_tokens
+    light = light_tokens(model.network.num_parameters(), on_gpu=model.device.type == "cuda")
+    build_plan = partial(plan_step, num_virtual_tokens=num_virtual, share=batching.share_prefixes, light=light)
     if cannot_branch(model.network):
-        build_plan = partial(plan_rows, num_virtual_tokens=adapter.num_virtual_tokens)
+        build_plan = partial(plan_rows, num_virtual_tokens=num_virtual)
     first_step = [sequences[index] for batch in schedule.step(0).batches for index in batch]
-    if text := above_budget(sequences, first_step, batching, num_virtual_tokens=adapter.num_virtual_tokens):
+    if text := above_budget(sequences, first_step, batching, num_virtual_tokens=num_virtual, light=light):
         events.emit(Notice(code="above_budget", text=text, level="warning"))
 
     clock = SaveClock(config.save_minutes)

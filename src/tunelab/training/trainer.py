@@ -105,6 +105,10 @@ class Trainer:
                 again.
             RunError: the loss or the gradient is no finite number, or there is no memory for AdamW.
         """
+        # Rank 0 runs forests with 3 and 1 trained tokens, whose losses sum to 6.0 and 1.0 nats; rank 1 runs one with 4,
+        # whose losses sum to 5.0. The step has trained = 8, and its loss is (6.0 + 1.0 + 5.0) / 8 = 1.5: a mean over
+        # tokens. Each micro-batch sends back its sum / 8, and ranks add gradients up, so that a token weighs 1/8
+        # wherever it runs. A mean of the means 2.0, 1.0 and 1.25 would be 1.42, and would change with every cut.
         started = time.perf_counter()
         plan, lacks_root = keep_pace(self.network, plan, self.world)
         shares = self.world.gather(len(plan.forests), plan.num_trained, plan.num_real_tokens, plan.num_nodes)

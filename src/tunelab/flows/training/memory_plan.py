@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.batching.schedule import Schedule
+from tunelab.batching.step_plan import light_tokens
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
 from tunelab.flows.training.plan import sharing_of
@@ -91,6 +92,8 @@ def _memory(
     sequences: Sequence[Rendered],
     schedule: Schedule,
 ) -> MemoryEstimate:
+    on_gpu = device.name == "a GPU"
+
     def estimate(tokens: int, trained_tokens: int) -> MemoryEstimate:
         return estimate_step(
             sizes,
@@ -99,7 +102,7 @@ def _memory(
             bytes_per_weight=4 if recipe.adapter.trains_base else _BYTES[device.dtype],
             tokens=tokens,
             trained_tokens=trained_tokens,
-            logits_at_a_time=chunk_tokens(sizes.vocabulary, on_gpu=device.name == "a GPU"),
+            logits_at_a_time=chunk_tokens(sizes.vocabulary, on_gpu=on_gpu),
             gradient_checkpointing=recipe.training.gradient_checkpointing,
         )
 
@@ -108,7 +111,7 @@ def _memory(
         affordable = affordable_tokens(lambda tokens: estimate(tokens, tokens), device.memory_bytes)
         fewer = min(affordable, batching.micro_batch_tokens)
         batching = batching.model_copy(update={"micro_batch_tokens": fewer})
-    sharing = sharing_of(batching, sequences, schedule)
+    sharing = sharing_of(batching, sequences, schedule, light=light_tokens(weights.num_weights, on_gpu=on_gpu))
     return estimate(sharing.largest_batch, sharing.most_trained)
 
 

@@ -87,8 +87,8 @@ def _epochs(schedule: Schedule, wanted: float | None) -> float:
     return schedule.total_steps * schedule.step(0).epoch if wanted is None else wanted
 
 
-def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule: Schedule) -> Sharing:
-    """Return what the first epoch (or the run, where it is shorter) shares inside its steps."""
+def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule: Schedule, *, light: int) -> Sharing:
+    """Return what the first epoch (or the run, if it is shorter) shares inside its steps, cut by `light` tokens."""
     real = distinct = largest = most_trained = 0
     repeats: Counter[str] = Counter()
     is_epoch = False
@@ -101,6 +101,7 @@ def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule
             chosen,
             micro_batch_tokens=batching.micro_batch_tokens,
             share=batching.share_prefixes,
+            light=light,
         )
         real, distinct = real + plan.num_real_tokens, distinct + plan.num_nodes
         for forest in plan.forests:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.schedule import Schedule
+from tunelab.batching.step_plan import light_tokens
 from tunelab.checks.check import check
 from tunelab.dataset.dataset import Dataset
 from tunelab.errors import DataError, ModelError
@@ -110,7 +111,8 @@ def announce(
     resumed_from: int,
 ) -> None:
     """Say what will be trained, on how many tokens, in how much memory."""
-    sharing = sharing_of(batching, data.train_sequences, schedule)
+    light = light_tokens(model.network.num_parameters(), on_gpu=model.device.type == "cuda")
+    sharing = sharing_of(batching, data.train_sequences, schedule, light=light)
     num_trainable, num_weights = _count(model, adapter)
     for line in adapter.description:
         events.emit(Notice(code="adapter", text=line))
