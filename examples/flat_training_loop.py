@@ -1,4 +1,4 @@
-"""The training loop, told flat: what `tunelab train` does, without checkpoints, events and evaluation.
+"""The training loop, flat: what `tunelab train` does, without checkpoints, events and evaluation.
 
     python examples/flat_training_loop.py --steps 12 --out gardener
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
     parser.add_argument("--model", default="nano", help="nano, a folder, or a Hub id")
     parser.add_argument("--steps", type=int, default=12, help="optimizer steps")
     parser.add_argument("--out", type=Path, default=Path("gardener"), help="folder of the finished adapter")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
     # 1. Rows become conversations: the one form that everything after reads.
     files = locate_data(SourceConfig(data_dir="data", train_files=("train.json",)), base=HERE)
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
     print(conversations.evidence)
 
     # 2. Conversations become token ids: a prompt, which is what serving would send, and a completion, which is trained.
-    model_config = ModelConfig(base_model=asked.model)
+    model_config = ModelConfig(base_model=options.model)
     folder = locate_model(model_config, base=Path.cwd())
     renderer = load_renderer(folder, RenderingConfig(), base=HERE)
     rendered = render_all(conversations.items, renderer, max_length=256)
@@ -57,12 +57,12 @@ def main(arguments: list[str] | None = None) -> list[float]:
     # 3. A frozen base, and an adapter on it. Only the adapter's weights are trained.
     model = load_model(folder, model_config)
     lora = LoraConfig(r=8, lora_alpha=16, target_modules="attention")
-    adapter = attach(model.network, lora, init_ids=np.zeros(0, np.int32), base_model=asked.model, seed=42)
+    adapter = attach(model.network, lora, init_ids=np.zeros(0, np.int32), base_model=options.model, seed=42)
     weights = list(adapter.named_parameters().values())
     for line in adapter.description:
         print(line)
 
-    # 4. The order of the data: a function of data, settings and seed, so that step 7 can be asked for without step 6.
+    # 4. The order of the data: a function of data, settings and seed, so that step 7 can be computed without step 6.
     schedule = Schedule(
         rendered.sequences,
         BatchingConfig(),
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
         accumulation=2,
         max_length=256,
         num_epochs=1,
-        num_steps=asked.steps,
+        num_steps=options.steps,
         seed=42,
     )
     optimizer = torch.optim.AdamW(weights, lr=2e-3, betas=(0.9, 0.95))
@@ -97,9 +97,9 @@ def main(arguments: list[str] | None = None) -> list[float]:
             print(f"step {number + 1}  loss {total:.4f}  {grove.num_real_tokens} tokens, {grove.num_nodes} of them run")
 
     # 6. A folder that stock peft loads. It is written aside and renamed: it is whole, or it is not there.
-    with new_folder(asked.out) as aside:
+    with new_folder(options.out) as aside:
         adapter.save(aside)
-    print(f"adapter in {asked.out}")
+    print(f"adapter in {options.out}")
     return losses
 
 

@@ -23,10 +23,10 @@ def main(arguments: list[str] | None = None) -> float:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("--prompt", default="How do I keep a Yucca alive?")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
-    opened = open_run(Run(path=asked.run.resolve()))
-    ids = torch.tensor(opened.renderer.prompt_ids([Message(role="user", content=asked.prompt)], ())).long()[None]
+    opened = open_run(Run(path=options.run.resolve()))
+    ids = torch.tensor(opened.renderer.prompt_ids([Message(role="user", content=options.prompt)], ())).long()[None]
     network, adapter = opened.model.network, opened.adapter
     with torch.inference_mode():
         virtual = adapter.virtual_embeddings()[None]  # no rows, unless the adapter is a soft prompt
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> float:
         ours = network(inputs_embeds=inputs, past_key_values=cache, use_cache=True).logits[:, virtual.shape[1] :]
 
     base = AutoModelForCausalLM.from_pretrained(opened.model.folder, dtype=torch.float32)
-    stock = PeftModel.from_pretrained(base, asked.run / "adapter")
+    stock = PeftModel.from_pretrained(base, options.run / "adapter")
     with torch.inference_mode():
         theirs = stock(input_ids=ids).logits[:, -ids.shape[1] :]
 

@@ -13,7 +13,9 @@ from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.layer_roles import Target
 
 MODEL = PlannedModel(
-    targets=(Target(wish="mlp", modules=("layers.0.mlp.up", "layers.1.mlp.up"), shapes=((2, 2),) * 2, num_layers=2),),
+    targets=(
+        Target(requested="mlp", modules=("layers.0.mlp.up", "layers.1.mlp.up"), shapes=((2, 2),) * 2, num_layers=2),
+    ),
     unmatched="",
     remedy="",
     num_weights=1000,

@@ -108,8 +108,8 @@ def test_of_a_base_that_sees_pictures_the_text_part_alone_is_adapted() -> None:
     config = Gemma3Config(text_config=text, vision_config={**vision, "image_size": 28, "patch_size": 14})
     network = empty_model(config)
     assert any("vision" in name for name, _ in network.named_modules())
-    for wish in ("all-linear", "attention", "mlp", "embeddings"):
-        (target,) = find_targets(network, wish)
+    for role in ("all-linear", "attention", "mlp", "embeddings"):
+        (target,) = find_targets(network, role)
         assert target.modules
         assert not any("vision" in name or "projector" in name for name in target.modules)
 
@@ -145,7 +145,7 @@ def test_a_gpu_that_is_not_there_is_refused(folder: Path, monkeypatch: pytest.Mo
         load_model(folder, ModelConfig(device_map="cuda"))
 
 
-def test_a_model_is_located_or_the_ways_to_name_one_are_told(folder: Path, tmp_path: Path) -> None:
+def test_a_model_is_located_or_the_message_says_how_to_name_one(folder: Path, tmp_path: Path) -> None:
     assert locate_model(ModelConfig(base_model=str(folder)), base=tmp_path) == folder.resolve()
     assert locate_model(ModelConfig(), base=tmp_path).name == "nano"
     with pytest.raises(ModelError, match='there is no model "no-such"'):

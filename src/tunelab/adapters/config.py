@@ -1,4 +1,4 @@
-"""Settings of the adapters: one section of a recipe each, and what is asked of any of them. Imports no torch."""
+"""Settings of the adapters: one section of a recipe each, and what every kind answers. Imports no torch."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
@@ -298,7 +298,7 @@ class PrefixTuningConfig(AdapterConfig):
         32,
         ge=1,
         le=4096,
-        description="Positions of the prefix; real tokens stand behind them.",
+        description="Positions of the prefix; real tokens come after them.",
         json_schema_extra=marks(everyday=True, scale="log", unit="positions"),
     )
     prefix_projection: bool = Field(

@@ -24,23 +24,25 @@ class FullAdapter:
     num_virtual_tokens = 0
     num_prefix_positions = 0
 
-    def __init__(self, network: PreTrainedModel, waiting: dict[str, torch.Tensor], *, holds_base: bool = False) -> None:
-        self._network, self._waiting = network, waiting
-        self._of_base = set(waiting) if holds_base else set()
+    def __init__(
+        self, network: PreTrainedModel, switched_off: dict[str, torch.Tensor], *, holds_base: bool = False
+    ) -> None:
+        self._network, self._switched_off = network, switched_off
+        self._of_base = set(switched_off) if holds_base else set()
         """Names of the weights that are the base's in the network at this moment."""
         kept = "in float32; the base's are kept, to switch back to"
-        self.description = (f"all weights of {len(waiting)} tensors, {kept}",)
+        self.description = (f"all weights of {len(switched_off)} tensors, {kept}",)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name, sorted."""
-        return {name: weight for name, weight in sorted(self._network.named_parameters()) if name in self._waiting}
+        return {name: weight for name, weight in sorted(self._network.named_parameters()) if name in self._switched_off}
 
     def learning_rate_factors(self) -> dict[str, float]:
         """Return nothing: all of it is trained at one rate."""
         return {}
 
     def virtual_embeddings(self) -> torch.Tensor:
-        """Return (0, hidden): nothing stands in front of a prompt."""
+        """Return (0, hidden): nothing comes before a prompt."""
         embeddings: torch.Tensor = self._network.get_input_embeddings().weight
         return embeddings.new_zeros((0, embeddings.shape[1]))
 
@@ -58,14 +60,14 @@ class FullAdapter:
             self.hold(base=False)
 
     def hold(self, *, base: bool) -> None:
-        """Put the base's weights into the network or the trained ones; the others wait in main memory.
+        """Put the base's weights into the network or the trained ones; the others stay in main memory.
 
         Interrupted, as by Ctrl+C, it goes on where it was when it is next called.
         """
         for name, weight in self.named_parameters().items():
             if (name in self._of_base) != base:
-                held, waiting = weight.data.cpu(), self._waiting[name].to(weight)
-                weight.data, self._waiting[name] = waiting, held
+                outgoing, incoming = weight.data.cpu(), self._switched_off[name].to(weight)
+                weight.data, self._switched_off[name] = incoming, outgoing
                 self._of_base ^= {name}
 
     def save(self, folder: Path) -> None:

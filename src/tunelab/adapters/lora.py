@@ -44,7 +44,7 @@ class LayerAdapter:
 
     @property
     def description(self) -> tuple[str, ...]:
-        """What each wish of the recipe matched; empty for an adapter read from a folder."""
+        """What each requested target of the recipe matched; empty for an adapter read from a folder."""
         return tuple(target.in_words for target in self._targets)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
@@ -57,7 +57,7 @@ class LayerAdapter:
         return dict.fromkeys(names, self._rate_ratio)
 
     def virtual_embeddings(self) -> torch.Tensor:
-        """Return (0, hidden): nothing stands in front of a prompt."""
+        """Return (0, hidden): nothing comes before of a prompt."""
         embeddings: torch.Tensor = self._wrapped.get_input_embeddings().weight
         return embeddings.new_zeros((0, embeddings.shape[1]))
 
@@ -140,7 +140,7 @@ def attach_layers(
     """Let peft put its layers around those of `network` that `targets` matched.
 
     Raises:
-        AdapterError: peft has none for such a layer, or would put them around others than asked.
+        AdapterError: peft has none for such a layer, or would put them around others than requested.
     """
     where = f"{section}.target_modules"
     settings.fan_in_fan_out = any(isinstance(module, Conv1D) for module in network.modules())  # as GPT-2 stores them
@@ -160,7 +160,7 @@ def attach_layers(
 def load(network: PreTrainedModel, folder: Path) -> Adapter:
     """Attach the adapter saved in `folder`, ready to answer."""
     biases = _biases_of(network)
-    _, saved = read_peft_folder(folder)  # tells in our words what peft would search the Hub for, or choke on
+    _, saved = read_peft_folder(folder)  # reports in our words what peft would search the Hub for, or choke on
     try:
         with quiet_peft():
             wrapped = peft.PeftModel.from_pretrained(network, str(folder), is_trainable=True, use_safetensors=True)
@@ -176,7 +176,7 @@ def load(network: PreTrainedModel, folder: Path) -> Adapter:
 
 
 def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target], where: str) -> None:
-    """Raise an AdapterError where peft wrapped other modules than asked: it rewrites the names of fused experts."""
+    """Raise an AdapterError where peft wrapped other modules than requested: it rewrites the names of fused experts."""
     wrapped = {name for name, module in network.named_modules() if isinstance(module, BaseTunerLayer)}
     passed_over = [module for target in targets for module in target.modules if module not in wrapped]
     if passed_over:
@@ -233,9 +233,9 @@ def _exchanged(values: Mapping[torch.nn.Parameter, torch.Tensor]) -> Iterator[No
 @contextmanager
 def quiet_peft() -> Iterator[None]:
     with warnings.catch_warnings():
-        # peft 0.21 asks transformers 5.23 by a name that is going away; nothing a user could mend.
+        # peft 0.21 calls transformers 5.23 by a name that is going away; nothing a user could fix.
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-        # Told as a refusal, with the names that work.
+        # Reported as a refusal, with the names that work.
         warnings.filterwarnings("ignore", message=".*did not match any targeted module.*", category=RuntimeWarning)
         # Tied weights stay tied here, and biases of the base come back: peft knows of neither.
         warnings.filterwarnings("ignore", message="Careful, disabling adapter layers with bias", category=UserWarning)

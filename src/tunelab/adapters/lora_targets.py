@@ -20,7 +20,7 @@ def in_layers(targets: Sequence[Target], numbers: Collection[int], modules: Modu
     """Return `targets` without their modules in other layers than those of `numbers`; no numbers keep them all.
 
     Raises:
-        AdapterError: a number is no layer of the model, or a wish has no module in these layers.
+        AdapterError: a number is no layer of the model, or a requested target has no module in these layers.
     """
     if not numbers:
         return list(targets)
@@ -39,7 +39,7 @@ def without(targets: Sequence[Target], names: Collection[str], *, where: str) ->
     """Return `targets` without the modules of these names or roles.
 
     Raises:
-        AdapterError: a name matches no module that would be trained without it, or a wish keeps none.
+        AdapterError: a name matches no module that would be trained without it, or a requested target keeps none.
     """
     every = [module for target in targets for module in target.modules]
     for name in names:
@@ -61,7 +61,7 @@ def first_pattern(patterns: Iterable[str], module: str) -> str | None:
 
 
 def by_name(values: Mapping[str, _V], modules: Iterable[str]) -> dict[str, _V]:
-    """Return what peft is told instead of `values` by pattern: the same for each of `modules`, by plain names alone.
+    """Return what peft is given instead of `values` by pattern: the same for each of `modules`, by plain names alone.
 
     peft matches by Python's engine, which can take longer than a life for a regular expression of a stranger's recipe.
     """
@@ -119,19 +119,21 @@ def whole_modules(names: Sequence[str], modules: Modules, updated: Sequence[Targ
         if tied := set(found) & set(modules.tied):
             found = [module for module in found if module not in tied]
             tied_name = ", ".join(_last_parts(modules.tied)) + " (tied: one weight for both)"
-            if all(target.wish != tied_name for target in targets):
+            if all(target.requested != tied_name for target in targets):
                 targets.append(_whole(tied_name, modules.tied, modules.sizes[modules.tied[0]], modules))
         if found:
             targets.append(_whole(name, found, sum(modules.sizes[module] for module in found), modules))
     return targets
 
 
-def _whole(wish: str, found: Sequence[str], num_weights: int, modules: Modules) -> Target:
-    return Target(wish=wish, modules=tuple(found), shapes=(), num_layers=modules.num_layers, num_whole=num_weights)
+def _whole(requested: str, found: Sequence[str], num_weights: int, modules: Modules) -> Target:
+    return Target(
+        requested=requested, modules=tuple(found), shapes=(), num_layers=modules.num_layers, num_whole=num_weights
+    )
 
 
 def _refuse_if_empty(targets: Sequence[Target], *, where: str, why: str) -> None:
-    if empty := [target.wish for target in targets if not target.modules]:
+    if empty := [target.requested for target in targets if not target.modules]:
         remedy = "Take it out of target_modules, or change this setting."
         raise AdapterError(f"{empty[0]} {why}", where=where, remedy=remedy)
 

@@ -55,14 +55,16 @@ class Prefix:
 
     @property
     def description(self) -> tuple[str, ...]:
-        """One line with the shape of the prefix, and one for layers whose window leaves it behind."""
+        """One line with the shape of the prefix, and one for layers whose window loses it."""
         encoder, shape = self._encoder, self._shape
         positions = f"{encoder.embedding.num_embeddings} prefix positions in {shape.layers} layers"
         heads = f"{shape.heads} key/value heads of width {shape.width}"
         through = f", through {encoder.transform[0].out_features} hidden units" if encoder.prefix_projection else ""
         lines = [f"{positions}, {heads}{through}"]
         if windows := sliding_windows(self._network):
-            lines.append(f"{len(windows)} layers see {min(windows):,} positions back: behind those, the prefix is gone")
+            lines.append(
+                f"{len(windows)} layers see {min(windows):,} positions back: beyond that, the prefix is out of reach"
+            )
         return tuple(lines)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
@@ -137,7 +139,7 @@ def attach(network: PreTrainedModel, config: PrefixTuningConfig, *, base_model: 
 
     Raises:
         AdapterError: the network has no keys and values that stock peft could put a prefix before, or no position
-            is left behind the prefix.
+            is left after the prefix.
     """
     number = config.number_of_virtual_tokens
     positions = getattr(network.config.get_text_config(), "max_position_embeddings", None)
@@ -202,8 +204,8 @@ def _computed(network: PreTrainedModel, token_ids_V: np.ndarray) -> list[tuple[t
 def _shape(computed: list[tuple[torch.Tensor, torch.Tensor]]) -> _Shape:
     shapes = {(each.shape[1], each.shape[3]) for pair in computed for each in pair}
     if len(shapes) > 1:
-        told = " and ".join(f"{heads} heads of width {width}" for heads, width in sorted(shapes))
-        raise _unfit(f"keys and values of this model differ from layer to layer ({told})")
+        shapes_in_words = " and ".join(f"{heads} heads of width {width}" for heads, width in sorted(shapes))
+        raise _unfit(f"keys and values of this model differ from layer to layer ({shapes_in_words})")
     ((heads, width),) = shapes
     return _Shape(layers=len(computed), heads=heads, width=width)
 

@@ -9,7 +9,7 @@ from typing import Any
 from tunelab.models.model_files import read_description
 
 _ADAM_COPIES = 4  # weight, gradient and two moments of each trained weight, in float32
-_FEWEST_TOKENS = 256  # fewer at a time save nothing beside the base model
+_FEWEST_TOKENS = 256  # fewer at a time save nothing next to the base model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,10 @@ class Sizes:
     hidden: int
     layers: int
     mlp: int
-    """Width of the MLP's inner layer; where experts share the work, of all those that one token runs through."""
+    """Width of the MLP's inner layer; if experts share the work, of all those that one token runs through."""
     vocabulary: int
     keys: int = 0
-    """Width of a layer's keys over all heads; 0 where it was not asked for."""
+    """Width of a layer's keys over all heads; 0 if it is not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,8 @@ class MemoryEstimate:
     def in_words(self) -> str:
         """Return such as ``about 840 MiB for weights and a step (base 512 MiB, adapter 12 MiB, a step 316 MiB)``."""
         parts = (("base", self.base_bytes), ("adapter", self.adapter_bytes), ("a step", self.activation_bytes))
-        told = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts)
-        return f"about {self.total_bytes / 2**20:,.0f} MiB for weights and a step ({told})"
+        parts_in_words = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts)
+        return f"about {self.total_bytes / 2**20:,.0f} MiB for weights and a step ({parts_in_words})"
 
 
 def estimate_step(
@@ -87,7 +87,7 @@ def affordable_tokens(estimate_of_one_token: MemoryEstimate, memory_bytes: int) 
 
 
 def sizes_in(folder: Path) -> Sizes | None:
-    """Return the sizes that the config.json in `folder` names; None where it does not name them all."""
+    """Return the sizes that the config.json in `folder` names; None if it does not name them all."""
     config = read_description(folder)
     text = config.get("text_config") or config
     hidden, layers = _size(text, "hidden_size", "n_embd"), _size(text, "num_hidden_layers", "n_layer")
@@ -100,7 +100,7 @@ def sizes_in(folder: Path) -> Sizes | None:
 
 
 def num_experts(config: Mapping[str, Any]) -> int:
-    """Return how many experts a layer has, as a config.json says; 0 where it has none."""
+    """Return how many experts a layer has, as a config.json says; 0 if it has none."""
     return _size(config, "num_local_experts", "num_experts", "n_routed_experts")
 
 
@@ -115,7 +115,7 @@ def mlp_width(text: Mapping[str, Any], hidden: int) -> int:
 
 
 def host_memory() -> int | None:
-    """Return the bytes of this machine's memory; None where the system does not tell."""
+    """Return the bytes of this machine's memory; None if the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -46,7 +46,7 @@ def load_model(
 
     Raises:
         ModelError: no weights, or not all of them, weights that are not safetensors or quantized, a kind of model that
-            is unknown or writes no text, no GPU where one was asked for, or a precision that clashes with the stored
+            is unknown or writes no text, no GPU though one is requested, or a precision that clashes with the stored
             weights.
         MissingExtraError: what packs them is not installed.
     """
@@ -139,7 +139,7 @@ def empty_model(config: transformers.PretrainedConfig) -> PreTrainedModel:
         return AutoModelForCausalLM.from_config(config, attn_implementation=_stock_attention(config))
 
 
-def choose_device(wish: str, *, local_rank: int = 0) -> torch.device:
+def choose_device(requested: str, *, local_rank: int = 0) -> torch.device:
     """Return the device for `auto`, `cpu` or `cuda`; "cuda" is the GPU that this process has made its own.
 
     Args:
@@ -148,10 +148,10 @@ def choose_device(wish: str, *, local_rank: int = 0) -> torch.device:
     Raises:
         ModelError: there is no GPU, or none for this process.
     """
-    if wish == "cuda" and not torch.cuda.is_available():
+    if requested == "cuda" and not torch.cuda.is_available():
         remedy = "Set model.device_map to auto or cpu."
-        raise ModelError("a GPU was asked for and none can be used here", where="model.device_map", remedy=remedy)
-    if wish == "cpu" or not torch.cuda.is_available():
+        raise ModelError("a GPU is requested and none can be used here", where="model.device_map", remedy=remedy)
+    if requested == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     if local_rank >= torch.cuda.device_count():
         expected = f"at most {torch.cuda.device_count()} processes on this machine, one for each GPU"
@@ -168,23 +168,23 @@ def _stock_attention(config: transformers.PretrainedConfig) -> str:
 
 
 def stored_dtype(config: transformers.PretrainedConfig) -> torch.dtype:
-    """Return the precision that the weights were saved in, float32 where the config does not say."""
+    """Return the precision that the weights were saved in, float32 if the config does not say."""
     dtype = getattr(config, "dtype", None)
     return dtype if isinstance(dtype, torch.dtype) else _DTYPES.get(str(dtype), torch.float32)
 
 
-def choose_dtype(wish: str, *, stored: torch.dtype, precision: Precision, device: torch.device) -> torch.dtype:
+def choose_dtype(requested: str, *, stored: torch.dtype, precision: Precision, device: torch.device) -> torch.dtype:
     """Return the precision of the base weights in memory.
 
     Raises:
         ModelError: float16 computation over bfloat16 weights, whose range float16 cannot hold.
     """
-    if wish == "auto":
+    if requested == "auto":
         dtype = torch.float32 if device.type == "cpu" and precision == "fp32" else stored
         if device.type == "cpu" and precision == "bf16":
             dtype = torch.bfloat16
     else:
-        dtype = _DTYPES[wish]
+        dtype = _DTYPES[requested]
     if precision == "fp16" and dtype == torch.bfloat16:
         raise ModelError(
             "fp16 cannot train over bfloat16 weights: float16 ends at 65,504, so their activations overflow",

@@ -50,7 +50,7 @@ def locate_model(config: ModelConfig, *, base: Path) -> Path:
 
 
 def max_positions(folder: Path) -> int | None:
-    """Return the longest sequence that the model in `folder` has positions for, in tokens; None where it says none."""
+    """Return the longest sequence that the model in `folder` has positions for, in tokens; None if it says none."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -65,7 +65,7 @@ def max_positions(folder: Path) -> int | None:
 
 
 def require_weights(folder: Path) -> None:
-    """Raise a ModelError where a model's folder holds no weights, or only pickled ones."""
+    """Raise a ModelError if a model's folder holds no weights, or only pickled ones."""
     if any(folder.glob("*.safetensors")):
         return
     if any(folder.glob("*.bin")):

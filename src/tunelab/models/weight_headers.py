@@ -23,7 +23,7 @@ _OTHERWISE = ("vision", "audio", "visual", "mtp.", ".scales", ".qweight", ".absm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTensor:
-    """Where a tensor stands."""
+    """Where a tensor is stored."""
 
     dtype: str
     """As the format names it."""
@@ -59,15 +59,15 @@ class StoredWeights:
     """Embeddings and output layer, if one weight serves both; empty otherwise."""
 
     def modules(self, *, num_layers: int) -> Modules:
-        """Return what of the model can be trained; its config tells the number of layers."""
+        """Return what of the model can be trained; its config gives the number of layers."""
         return Modules(kind=self.kind, num_layers=num_layers, adaptable=self.layers, sizes=self.sizes, tied=self.tied)
 
 
 def read_headers(folder: Path) -> StoredWeights | None:
     """Return what the safetensors files of a base model hold, without reading a weight.
 
-    None where there are none, or where a loaded network is not laid out as its files are: several kinds of input,
-    quantized weights, layers with a state, experts by other names. Only loading tells there.
+    None if there are none, or if a loaded network is not laid out as its files are: several kinds of input,
+    quantized weights, layers with a state, experts by other names. Only loading can tell then.
     """
     if running_kinds_in(folder):
         return None
@@ -131,7 +131,7 @@ def _tied(
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:
-    """Return every tensor in the safetensors files of a folder by name; None where a header cannot be read."""
+    """Return every tensor in the safetensors files of a folder by name; None if a header cannot be read."""
     tensors: dict[str, StoredTensor] = {}
     for file in weight_files(folder):
         header = _header(file)
