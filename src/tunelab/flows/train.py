@@ -39,7 +39,8 @@ from tunelab.models.base_hashes import hash_base
 from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
-from tunelab.models.locate_model import locate_model, require_bitsandbytes, require_weights
+from tunelab.models.locate_model import locate_model, require_bitsandbytes
+from tunelab.models.require_files import require_loadable
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
 from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
@@ -131,8 +132,8 @@ def _train_in(run: Run, recipe: Recipe, resolved: ResolvedRecipe, events: EventL
 def _train(
     recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog, world: World
 ) -> tuple[Fit, str | None]:
-    folder = locate_model(recipe.model, base=resolved.base)
-    require_weights(folder)
+    folder = locate_model(recipe.model, base=resolved.base, on_start=partial(_announce_wait, events))
+    require_loadable(folder)
     require_bitsandbytes(recipe.adapter.base_quantization)
     day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
@@ -216,6 +217,10 @@ def _find(workspace: Workspace, file: Path | None, recipe: Recipe, output_dir: P
         )
         raise RunError("there is no run of exactly this recipe to resume", where=str(workspace.path), remedy=remedy)
     return run
+
+
+def _announce_wait(events: EventLog, text: str) -> None:
+    events.emit(Notice(code="base_model", text=text))
 
 
 def _tell_damaged(events: EventLog, path: Path) -> None:

@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tunelab.errors import ModelError, counted
-from tunelab.models.architecture import other_inputs, quantized_in
 from tunelab.models.config import ModelConfig, Precision, Quantization
 from tunelab.models.cpu_settings import prepare_host
 from tunelab.models.loaded_model import LoadedModel
-from tunelab.models.locate_model import require_bitsandbytes, require_weights
+from tunelab.models.locate_model import require_bitsandbytes
 from tunelab.models.quantized import quantized_by
+from tunelab.models.require_files import require_loadable, require_text_model
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Keys through which a config.json could name code or a kernel of its own.
@@ -51,9 +51,8 @@ def load_model(
         MissingExtraError: what packs them is not installed.
     """
     model_config = read_model_config(folder)
-    require_weights(folder)
+    require_loadable(folder)
     require_bitsandbytes(quantization)
-    _refuse_what_is_no_base(model_config, folder)
     device = choose_device(config.device_map, local_rank=int(os.environ.get("LOCAL_RANK") or 0))
     stored = stored_dtype(model_config)
     dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
@@ -89,24 +88,6 @@ def load_model(
     return LoadedModel(network=network, folder=folder, device=device, dtype=dtype)
 
 
-def _refuse_what_is_no_base(config: transformers.PretrainedConfig, folder: Path) -> None:
-    if method := quantized_in(folder):
-        remedy = "Take the model it was made from, in 16 or 32 bits, and quantize after merging."
-        raise ModelError(
-            f"the weights are quantized ({method}), and tunelab trains over whole ones",
-            where=str(folder),
-            remedy=remedy,
-        )
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        inputs = other_inputs(config.to_dict())
-        what = f"{config.model_type} is no model that only writes text"
-        remedy = "Take a text model."
-        if inputs:
-            what = f"{config.model_type} takes {inputs}, and transformers does not load it for text alone"
-            remedy = "Take a text model, such as the one built into it; of Gemma 3 tunelab trains the text part."
-        raise ModelError(what, where=str(folder / "config.json"), remedy=remedy)
-
-
 def read_model_config(folder: Path) -> transformers.PretrainedConfig:
     """Return the model's config, stripped of everything that could load code.
 
@@ -119,10 +100,10 @@ def read_model_config(folder: Path) -> transformers.PretrainedConfig:
         raise ModelError("this folder holds no config.json", where=str(folder)) from error
     except ValueError as error:
         raise ModelError(f"config.json is no JSON ({error})", where=str(folder)) from error
-    kind = values.pop("model_type", None)
-    if kind is None or kind not in transformers.CONFIG_MAPPING:
-        remedy = "Code that a model folder brings along is never run."
-        raise ModelError(f'transformers knows no model type "{kind}"', where=str(folder / "config.json"), remedy=remedy)
+    if not isinstance(values, dict) or not values:
+        raise ModelError("config.json holds no settings of a model", where=str(folder))
+    require_text_model(folder)
+    kind = values.pop("model_type")
     for key in _CODE_KEYS:
         values.pop(key, None)
     return AutoConfig.for_model(kind, **values)

@@ -13,6 +13,8 @@ from tunelab.models.estimate import num_experts
 from tunelab.models.layer_roles import Modules
 from tunelab.models.model_files import read_description
 
+WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
+
 _MOST_HEADER_BYTES = 100 * 2**20  # what the format itself allows
 _FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes
 _HEADS = ("lm_head", "embed_out", "score")
@@ -31,6 +33,8 @@ class StoredTensor:
     file: Path
     start: int
     """Byte of the file at which it begins."""
+    end: int
+    """Byte of the file before which it ends."""
 
     @property
     def num_bytes(self) -> int:
@@ -143,11 +147,20 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:
 
 def weight_files(folder: Path) -> Sequence[Path]:
     """Return the safetensors files that the model in a folder is loaded from, by its index if it has one."""
-    if (whole := folder / "model.safetensors").is_file():
+    if (whole := folder / WEIGHTS_FILE).is_file():
         return [whole]
-    names = read_description(folder, "model.safetensors.index.json").get("weight_map", {})
+    names = read_description(folder, INDEX_FILE).get("weight_map", {})
     # Names come from a file of the model: no path among them leads elsewhere.
     return [folder / name for name in sorted(set(names.values())) if isinstance(name, str) and Path(name).name == name]
+
+
+def fault_in(file: Path) -> str:
+    """Return what is wrong with a safetensors file as a whole: it is cut, or has no header; nothing if all is there."""
+    header, size = _header(file), file.stat().st_size
+    if header is None:
+        return "this is no safetensors file: its header cannot be read"
+    end = max((tensor.end for tensor in header.values()), default=0)
+    return f"the file is cut: {size:,} of {end:,} bytes are there" if size < end else ""
 
 
 def _header(file: Path) -> dict[str, StoredTensor] | None:
@@ -163,6 +176,7 @@ def _header(file: Path) -> dict[str, StoredTensor] | None:
                 shape=tuple(map(int, entry["shape"])),
                 file=file,
                 start=8 + size + int(entry["data_offsets"][0]),
+                end=8 + size + int(entry["data_offsets"][1]),
             )
             for name, entry in header.items()
             if name != "__metadata__"

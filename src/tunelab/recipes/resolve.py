@@ -70,7 +70,7 @@ class ResolvedRecipe:
         if output_dir := settings["training.output_dir"]:
             changed["training.output_dir"] = str((self.base / os.path.expanduser(output_dir)).resolve())
         model = self.base / os.path.expanduser(settings["model.base_model"])
-        if os.path.isdir(model):
+        if os.path.exists(model):  # a folder or a GGUF
             changed["model.base_model"] = str(model.resolve())
         return Recipe.model_validate(_tree(settings | changed))
 
