@@ -38,10 +38,10 @@ class Adapter(Protocol):
 
     def learning_rate_factors(self) -> dict[str, float]:
         """Return by name the trained weights with a learning rate of their own: that many times the others'."""
-        ...
+        return {}
 
     def virtual_embeddings(self) -> torch.Tensor:
-        """Return the (num_virtual_tokens, hidden) vectors of the virtual tokens; no rows while switched off."""
+        """Return the (num_virtual_tokens, hidden) vectors of the virtual tokens; no rows while there are none."""
         ...
 
     def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -51,7 +51,7 @@ class Adapter(Protocol):
         as they are, unrotated. They are float32: cast them to the layer's own keys. Every token attends to them as to
         its first V ancestors, so that a sliding window loses them as it does other early positions.
         """
-        ...
+        return []
 
     def disabled(self) -> AbstractContextManager[None]:
         """Switch the adapter off within the context: the network answers as the base model does."""
@@ -60,3 +60,9 @@ class Adapter(Protocol):
     def save(self, folder: Path) -> None:
         """Write a PEFT folder that stock peft loads with equal outputs."""
         ...
+
+
+def no_virtual_embeddings(network: torch.nn.Module) -> torch.Tensor:
+    """Return (0, hidden), for kinds that put no vectors before a prompt."""
+    embeddings: torch.Tensor = network.get_input_embeddings().weight  # type: ignore[operator]
+    return embeddings.new_zeros((0, embeddings.shape[1]))

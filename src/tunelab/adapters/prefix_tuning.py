@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
 
-from tunelab.adapters.adapter import Adapter
+from tunelab.adapters.adapter import Adapter, no_virtual_embeddings
 from tunelab.adapters.config import PrefixTuningConfig
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
@@ -36,7 +36,7 @@ class _Shape:
         return self.layers * 2 * self.heads * self.width
 
 
-class Prefix:
+class Prefix(Adapter):
     """Keys and values that every token sees as its first ancestors; the network itself stays untouched."""
 
     num_virtual_tokens = 0
@@ -71,14 +71,9 @@ class Prefix:
         """Return the prefix itself, or vectors and projection that it is computed from, by name, sorted."""
         return dict(sorted(self._encoder.named_parameters()))
 
-    def learning_rate_factors(self) -> dict[str, float]:
-        """Return nothing: all of it is trained at one rate."""
-        return {}
-
     def virtual_embeddings(self) -> torch.Tensor:
         """Return (0, hidden): a prefix has no input embeddings."""
-        embeddings: torch.Tensor = self._network.get_input_embeddings().weight
-        return embeddings.new_zeros((0, embeddings.shape[1]))
+        return no_virtual_embeddings(self._network)
 
     def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return the (1, G, V, D) keys and values of each layer, float32; nothing while switched off."""

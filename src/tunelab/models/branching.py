@@ -120,7 +120,7 @@ def _first_bad(network: PreTrainedModel, ids_N: torch.Tensor) -> str:
 
 def _trial_ids(network: PreTrainedModel, number: int) -> torch.Tensor:
     # Spread over the vocabulary, each another one, whatever its size.
-    vocabulary = int(network.get_input_embeddings().num_embeddings)
+    vocabulary = len(network.get_input_embeddings().weight)
     return torch.arange(1, number + 1, device=network.device) * 7919 % vocabulary
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tunelab.errors import AdapterError, did_you_mean
+from tunelab.errors import AdapterError, counted, did_you_mean
 
 ROLES = ("attention", "mlp", "all-linear", "embeddings")
 
@@ -38,7 +38,7 @@ class Modules:
 
     def match(self, requested: str | Sequence[str], *, where: str) -> "list[Target]":
         """Return what each requested target matches, as `match_targets` does."""
-        return match_targets(
+        targets = match_targets(
             self.adaptable,
             requested,
             kind=self.kind,
@@ -46,6 +46,7 @@ class Modules:
             where=where,
             read_around=self.read_around,
         )
+        return [replace(each, is_tied=not set(each.modules).isdisjoint(self.tied)) for each in targets]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class Target:
     """Last parts of the names that belong to the role and cannot be adapted: their weights are read around them."""
     num_whole: int = 0
     """Weights of the modules, if they themselves are trained; 0 if updates are put around them."""
+    is_tied: bool = False
+    """True for embeddings whose weight the head shares: an update around them does not reach the head."""
 
     @property
     def num_reached(self) -> int:
@@ -81,8 +84,10 @@ class Target:
         if self.num_whole:
             return f"{self.requested}: {len(self.modules)} modules trained whole, {self.num_whole:,} weights"
         around = f"; not {', '.join(self.left_out)}, whose weights are read around them" if self.left_out else ""
-        reached = f"in {self.num_reached} of {self.num_layers} layers"
-        return f"{self.requested}: {len(self.modules)} modules ({', '.join(self.names)}) {reached}{around}"
+        reached = f"in {self.num_reached} of {self.num_layers} layers" if self.num_reached else "outside the layers"
+        head = "; the head, which shares their weight, keeps the base's" if self.is_tied else ""
+        modules = counted(len(self.modules), "module")
+        return f"{self.requested}: {modules} ({', '.join(self.names)}) {reached}{around}{head}"
 
     def only(self, is_kept: Callable[[str], bool]) -> "Target":
         """Return this target with those of its modules that `is_kept` says yes to."""

@@ -54,7 +54,7 @@ def refuse_what_blocks(recipe: Recipe, data: Dataset, renderer: Renderer, folder
 
 def refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> None:
     """Raise a ModelError where a token has no vector in the model, as with a tokenizer of another one."""
-    known = model.network.get_input_embeddings().num_embeddings
+    known = len(model.network.get_input_embeddings().weight)
     for each in sequences:
         highest = max((int(ids.max()) for ids in (each.prompt_ids, each.completion_ids) if len(ids)), default=0)
         if highest >= known:
