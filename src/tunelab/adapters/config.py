@@ -145,7 +145,8 @@ class LoraConfig(AdapterConfig):
         1.0,
         ge=1,
         le=1000,
-        description="LoRA+: the learning rate of the update's second half (B) is this many times learning_rate.",
+        description="LoRA+: the learning rate of the update's second half (B), of embeddings, too, is this many times "
+        "learning_rate.",
     )
 
     @field_validator("rank_pattern", "alpha_pattern")

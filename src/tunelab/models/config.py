@@ -19,7 +19,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
 
     base_model: str = Field("nano", json_schema_extra=marks(everyday=True))
-    """nano (embedded), a local folder, or a Hub id."""
+    """nano (embedded), smollm2 (by the extra of that name), a local folder, a GGUF, or a Hub id."""
     revision: str | None = None
     """Commit of a Hub model; required there, so that the base cannot change under an adapter."""
     torch_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

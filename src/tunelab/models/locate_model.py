@@ -15,6 +15,8 @@ from tunelab.models.require_files import require_model_folder
 from tunelab.starter import NANO_FOLDER
 
 EMBEDDED_MODELS = {"nano": NANO_FOLDER}
+MODEL_NAMES = (*EMBEDDED_MODELS, *PACKAGED_MODELS)
+"""Base models that need no folder."""
 
 _FETCHED = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
 
@@ -44,7 +46,7 @@ def locate_model(config: ModelConfig, *, base: Path, on_start: Callable[[str], N
         require_model_folder(folder)
         return folder
     if os.path.isfile(path):
-        if path.suffix.lower() == ".gguf":
+        if is_gguf(path):
             return unpacked(path.resolve(), on_start=on_start)
         _refuse_file(path)
     if not _is_hub_id(name) or (config.revision is None and os.path.isdir(path.parent)):
@@ -56,6 +58,13 @@ def locate_model(config: ModelConfig, *, base: Path, on_start: Callable[[str], N
         what = f"the Hub model {name} has no pinned revision, and there is no folder of that name"
         raise ModelError(what, where="model.revision", remedy=remedy)
     return _download(name, config.revision)
+
+
+def is_gguf(path: Path) -> bool:
+    """Return True for a GGUF, and for a folder with one that is no model of transformers."""
+    if os.path.isdir(path):
+        return only_gguf(path) is not None
+    return path.suffix.lower() == ".gguf" and os.path.isfile(path)
 
 
 def max_positions(folder: Path) -> int | None:
@@ -94,16 +103,15 @@ def _refuse_file(path: Path) -> None:
 
 def _refuse_unknown(name: str, path: Path, base: Path) -> None:
     """Raise a ModelError that says where `name` was looked for, and what is nearest to it."""
-    names = [*EMBEDDED_MODELS, *PACKAGED_MODELS]
     near = [] if path.parent == base else _neighbours(path)
-    remedy = guess(path.name, near) or guess(name, names)
+    remedy = guess(path.name, near) or guess(name, MODEL_NAMES)
     if os.path.exists(os.path.expanduser(name)):
         remedy = f"From there it is {os.path.relpath(os.path.expanduser(name), base)}."
     raise ModelError(
         f'there is no model "{name}" from {base.resolve()}, where relative names start',
         where="model.base_model",
-        expected=f"a model by name ({', '.join(names)}), a folder, a GGUF, or a Hub id such as owner/name",
-        remedy=remedy or f"Name one you have: --set model.base_model={names[0]}",
+        expected=f"a model by name ({', '.join(MODEL_NAMES)}), a folder, a GGUF, or a Hub id such as owner/name",
+        remedy=remedy or f"Name one you have: --set model.base_model={MODEL_NAMES[0]}",
     )
 
 

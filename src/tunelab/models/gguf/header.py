@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunelab.errors import MissingExtraError, ModelError, listed
+from tunelab.errors import ModelError, listed
 from tunelab.models.require_files import is_pointer
 
 _ARRAYS = ("tokenizer.ggml.tokens",)
@@ -61,13 +61,10 @@ def read_contents(file: Path) -> GgufContents:
 
     Raises:
         ModelError: it is no GGUF, cut, a part of a split one, or holds no text model with its tokenizer.
-        MissingExtraError: the package that reads it is not installed.
     """
     _refuse_other_formats(file)
-    try:
-        import gguf
-    except ImportError as error:
-        raise MissingExtraError("gguf", extra="gguf") from error
+    import gguf
+
     try:
         reader = gguf.GGUFReader(file)
     except (ValueError, IndexError, KeyError, OSError, OverflowError, MemoryError, UnicodeDecodeError) as error:

