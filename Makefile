@@ -15,13 +15,14 @@ INPUTS ?= 1000000
 ROUNDS ?= 3
 TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup events clean-table clean-chats
 
-.PHONY: help quickstart test test-real check base-model sample-tasks proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
+.PHONY: help quickstart test test-real check docs-reference base-model sample-tasks proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
 	@echo "make test         install with the tools of development, then run every check"
 	@echo "make check        the checks alone: lint, format, types, import contract, tests"
 	@echo "make test-real    every test over a real model of 135 million weights, the slow ones too"
+	@echo "make docs-reference  write docs/reference anew: settings, commands and findings, as the code has them"
 	@echo "make proof-kills  kill training at 36 random instants and compare each adapter (a few minutes)"
 	@echo "make proof-rendering  compare made-up texts in every chat template of trl with transformers (some minutes)"
 	@echo "make proof-fuzz   feed every reader with broken inputs, a million in all (half an hour on one idle core)"
@@ -45,6 +46,9 @@ check:
 
 test-real: .venv/dev-installed
 	OMP_NUM_THREADS=$(THREADS) TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m real
+
+docs-reference: .venv/train-installed
+	PYTHONPATH=tools $(BIN)/python -m reference.write --out docs/reference
 
 base-model: .venv/train-installed
 	PYTHONPATH=tools $(BIN)/python -m base_model.build --out src/tunelab/starter/nano

@@ -25,6 +25,10 @@ _MAX_NAMES = 1_000
 _LISTED_NAMES = 12
 
 
+TRY_AGAIN = 75
+"""The exit code if a process or a machine was lost (EX_TEMPFAIL): schedulers may give the same command again."""
+
+
 class TunelabError(Exception):
     """Root of everything tunelab raises on purpose."""
 
@@ -38,6 +42,9 @@ class UserError(TunelabError):
         expected: what would have been right, without a leading "expected".
         remedy: the next thing to do, as a sentence.
     """
+
+    exit_code = 2
+    """What a command ends with; `TRY_AGAIN` if the same command may well succeed the next time."""
 
     def __init__(self, what: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
         what, where, expected, remedy = (_shortened(part) for part in (what, where, expected, remedy))

@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_says_so(
     assert ended.code == 2
     assert ended.err.count("\n") == 1
     assert ("the disk is full" in ended.err) == ("full_from" in fault)
-    assert f"The checkpoint {kept[-1]} stands." in ended.err
+    assert f"The checkpoint {kept[-1]} is whole." in ended.err
     arguments = shlex.split(ended.err.partition("go on with: ")[2])[1:]
     assert arguments == ["train", str(run.recipe_file), "--resume"]
     again = forker.run("train", str(run.recipe_file), "--resume", folder=tmp_path)

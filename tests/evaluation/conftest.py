@@ -10,6 +10,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunelab.adapters.attach import attach
+from tunelab.files import write_file
 from tunelab.models.load_model import load_model
 from tunelab.recipes import Recipe, to_yaml
 from tunelab.registry import Manifest
@@ -67,7 +68,7 @@ def make_run(tmp_path: Path, model_folder: Path):
             }
         )
         run = Run(path=tmp_path / "runs" / "one")
-        run.write_recipe(to_yaml(recipe))
+        write_file(run.recipe_file, to_yaml(recipe))
         network = load_model(model_folder, recipe.model).network
         adapter = attach(
             network, recipe.adapter, init_ids=np.array([], dtype=np.int32), base_model=str(model_folder), seed=1

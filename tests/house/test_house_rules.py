@@ -38,6 +38,7 @@ print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
         ["--help"],
         ["--version"],
         ["check", "--help"],
+        ["check", "--explain", "few_steps"],
         ["clean", "--help"],
         ["train", "--help"],
         ["recipe", "explain", "{recipe}"],

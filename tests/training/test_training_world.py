@@ -40,4 +40,4 @@ def test_what_should_be_a_number_and_is_none_is_refused(name: str) -> None:
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(RunError, match=r"2 processes on a machine of 1 GPU.*--nproc-per-node 1"):
-        Processes.joined(local_rank=1, local_size=2).__enter__()
+        Processes.joined(local_rank=1, local_size=2, master="127.0.0.1").__enter__()

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from tunelab.errors import RunError
-from tunelab.files import sha256_file, sha256_text
-from tunelab.recipes import Recipe, recipe_hash, to_yaml
+from tunelab.files import sha256_file, sha256_text, write_file
+from tunelab.recipes import Recipe, to_yaml
 from tunelab.registry import Manifest
 from tunelab.workspace import MARKER, Run, Workspace, find_workspace, name_of_run
 
 
 def _run(workspace: Workspace, name: str, recipe: str = "seed: 1\n") -> Run:
     run = workspace.new_run(name)
-    run.write_recipe(recipe)
+    write_file(run.recipe_file, recipe)
     os.utime(run.recipe_file, ns=(time.time_ns(), time.time_ns()))
     return run
 
@@ -96,9 +96,10 @@ def test_a_run_is_found_by_folder_id_beginning_and_latest(tmp_path: Path, monkey
 
 def test_the_latest_run_of_the_same_recipe_is_found_again(tmp_path: Path) -> None:
     workspace = Workspace(path=tmp_path)
-    one, two = (recipe_hash(Recipe.model_validate({"training": {"seed": seed}})) for seed in (1, 2))
+    data = {"data_dir": str(tmp_path), "train_files": ["a.jsonl"]}
+    one, two = (Recipe.model_validate({"data": data, "training": {"seed": seed}}) for seed in (1, 2))
     assert workspace.latest_of(one) is None
-    written = "training:\n  seed: {}\n"
+    written = f"data: {{{{data_dir: {tmp_path}, train_files: a.jsonl}}}}\ntraining:\n  seed: {{}}\n"
     older, newer, other = (_run(workspace, name, written.format(seed)) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert workspace.latest_of(one) == newer
     assert older != newer
@@ -110,14 +111,15 @@ def test_a_run_is_found_by_its_recipe_whatever_its_folder_and_however_short_the_
     tmp_path: Path,
 ) -> None:
     workspace = Workspace(path=tmp_path)
-    recipe = Recipe.model_validate({"training": {"output_dir": "/elsewhere"}, "data": {"max_length": 64}})
+    data = {"data_dir": str(tmp_path), "train_files": ["a.jsonl"]}
+    recipe = Recipe.model_validate({"training": {"output_dir": "/elsewhere"}, "data": data | {"max_length": 64}})
     text = to_yaml(recipe)
     older = text.replace("eval_max_length: 64", "eval_max_length: null").replace("  logging_steps: 1\n", "")
     assert older != text
     run = _run(workspace, "a", older)
     _run(workspace, "damaged", "training: [")
-    assert workspace.latest_of(recipe_hash(Recipe.model_validate({"data": {"max_length": 64}}))) == run
-    assert workspace.latest_of(recipe_hash(Recipe())) is None
+    assert workspace.latest_of(Recipe.model_validate({"data": data | {"max_length": 64}})) == run
+    assert workspace.latest_of(Recipe.model_validate({"data": data})) is None
 
 
 def test_a_chosen_folder_that_holds_something_is_not_written_over(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_a_chosen_folder_that_holds_something_is_not_written_over(tmp_path: Path
     run = workspace.new_run("x", output_dir=tmp_path / "out")
     assert run.path == tmp_path / "out"
     assert workspace.new_run("x", output_dir=tmp_path / "out") == run
-    run.write_recipe("seed: 1\n")
+    write_file(run.recipe_file, "seed: 1\n")
     with pytest.raises(RunError, match=r"that is unfinished.*--resume"):
         workspace.new_run("x", output_dir=tmp_path / "out")
     (tmp_path / "mine").mkdir()

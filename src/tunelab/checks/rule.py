@@ -12,7 +12,7 @@ class Rule:
     """One rule of the checks; called with a context, it yields what is wrong."""
 
     codes: tuple[str, ...]
-    """The codes of its findings: what `checks.ignore` may name, each explained on docs/check.md."""
+    """The codes of its findings: what `checks.ignore` may name, each explained by a page of `explanations`."""
     look: Callable[[CheckContext], Iterator[Finding]]
 
     def __call__(self, context: CheckContext) -> Iterator[Finding]:

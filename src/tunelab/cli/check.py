@@ -44,6 +44,10 @@ def command(
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print the JSON Schema of that document, and check nothing.")
     ] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="CODE", help="Print what a finding code means, with an example."),
+    ] = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write all of it as one page, with conversations to look at."),
@@ -74,6 +78,11 @@ def command(
 
     The exit code is 0 where nothing blocks a run, with 1 where something does, with 2 where the check could not run.
     """
+    if explain is not None:
+        from tunelab.cli.check_explanation import print_explanation
+
+        print_explanation(explain)
+        raise typer.Exit(0)
     if json_schema:
         from tunelab.checks.report.document import json_schema as schema
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunelab.cli.console import console, harmless, print_table, say
+from tunelab.cli.console import console, harmless, print_table, say, this_command
 from tunelab.errors import counted
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def print_check(result: CheckResult, *, stats: bool = False, shows: bool = True)
     else:
         others = f"; findings to know of: {len(result.findings)}" if result.findings.items else ""
         say(f"Nothing blocks a run{others}.", style="bold green")
+    if result.findings.items:
+        say(f"More on a finding: {this_command()} check --explain {result.findings.items[0].code}", style="dim")
 
 
 def _print_finding(finding: Finding) -> None:

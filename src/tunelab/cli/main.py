@@ -1,7 +1,7 @@
 """The command line: finds the verb, imports only its module, turns errors into one message and an exit code.
 
 A verb is a module of this folder with a `command`: a function annotated for typer, or a typer app where the verb has
-verbs of its own. Exit codes: 0 done, 1 findings, 2 could not run, 130 interrupted, 141 if nobody reads the output.
+verbs of its own. Exit codes: docs/reference/exit-codes.md.
 
 Modules are imported inside functions, where Ctrl+C is one line: imports take a second, and nobody waits for it.
 """
@@ -69,7 +69,7 @@ def _answered(arguments: list[str]) -> int:
         from tunelab.cli.console import print_error
 
         print_error(error)
-        return 2
+        return error.exit_code
 
 
 def _dispatch(arguments: list[str]) -> int:

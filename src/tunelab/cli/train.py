@@ -12,10 +12,13 @@ import typer
 
 from tunelab.cli.console import SET, named, say, this_command
 from tunelab.cli.training_progress import progress_line
+from tunelab.errors import UserError
 from tunelab.events import AnyEvent, EventIndex, RunFinished
 from tunelab.recipes import resolve_recipe
 from tunelab.training.join_world import join_world
 from tunelab.workspace import find_workspace
+
+_RUN_GOES_ON = "--run goes on by itself with what there is of the run."
 
 if TYPE_CHECKING:
     from tunelab.flows.train import Trained
@@ -25,6 +28,14 @@ def command(
     recipe: Annotated[Path | None, typer.Argument(metavar="RECIPE", hidden=True)] = None,
     overrides: Annotated[list[str] | None, SET] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the latest run of exactly this recipe.")] = False,
+    run_id: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="ID",
+            help="Begin the run ID, go on with it, or find it finished: give the same line again after any end.",
+        ),
+    ] = None,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave unreadable rows out, counted and listed; default: refuse.")
     ] = False,
@@ -35,11 +46,17 @@ def command(
     """
     settings = [*(overrides or ()), *(["data.bad_rows=skip"] if skip_bad_rows else [])]
     with join_world() as world:
-        resolved = resolve_recipe(recipe, overrides=settings)
+        resolved, workspace = resolve_recipe(recipe, overrides=settings), find_workspace(Path.cwd())
+        if run_id is not None and resume:
+            raise UserError("--run and --resume are both given", expected="one of them", remedy=_RUN_GOES_ON)
+        if run_id is not None and (run := workspace.named_run(run_id, resolved.anchored)).is_finished:
+            if world.is_first:
+                say(f"Run {run.id} is finished; nothing was done. Its adapter: {named(run.adapter)}")
+            return
         from tunelab.flows.train import train  # brings torch: not before the recipe is known to be good
 
         with progress_line() if world.is_first else nullcontext(_silent) as listener:
-            trained = train(resolved, find_workspace(Path.cwd()), resume=resume, listeners=[listener], world=world)
+            trained = train(resolved, workspace, resume=resume, run_id=run_id, listeners=[listener], world=world)
     if not world.is_first:
         raise typer.Exit(_exit_code(trained))
     end_of(trained)

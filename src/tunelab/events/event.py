@@ -68,7 +68,7 @@ class Found(Event, frozen=True, kw_only=True, tag="found"):
     """Something wrong with the data or the plan."""
 
     code: str
-    """What kind of finding it is, as in docs/check.md, or one of `LEFT_OUT`."""
+    """What kind of finding it is, as in docs/reference/findings.md, or one of `LEFT_OUT`."""
     severity: Literal["error", "warning", "note"]
     place: str
     """Of the first example: file, line and message; empty if it is in no one place."""

@@ -8,7 +8,7 @@ from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import load_adapter
 from tunelab.adapters.kinds import kind_of
 from tunelab.adapters.peft_folder import CONFIG_FILE, read_peft_settings, type_in
-from tunelab.errors import AdapterError, ModelError, RecipeError, RunError, listed
+from tunelab.errors import AdapterError, ModelError, RunError, listed
 from tunelab.generation.completion import Sampling
 from tunelab.generation.responder import Responder
 from tunelab.models.base_hashes import hash_base
@@ -16,7 +16,7 @@ from tunelab.models.config import ModelConfig
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import locate_model
-from tunelab.recipes import Recipe, resolve_recipe
+from tunelab.recipes import Recipe
 from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
@@ -66,7 +66,7 @@ def open_run(run: Run) -> Subject:
         go_on = f"Continue it with: tunelab train {shlex.quote(str(run.recipe_file))} --resume"
         remedy = go_on if run.state == "unfinished" else "Wait until it ends."
         raise RunError(f"this run is {run.state}", where=str(run.path), expected="a finished one", remedy=remedy)
-    recipe = read_run_recipe(run)
+    recipe = run.recipe
     _refuse_another_kind(run, recipe)
     _refuse_gone_base(recipe.model.base_model, of="run")
     return _open(recipe, base=run.path, adapter=run.adapter, manifest=run.read_manifest())
@@ -106,18 +106,6 @@ def open_base(name: str) -> Subject:
     return _open(Recipe(model=ModelConfig(base_model=name)), base=Path.cwd(), adapter=None, manifest=None)
 
 
-def read_run_recipe(run: Run) -> Recipe:
-    """Return the recipe of a run exactly as its folder holds it: no environment and no `.env` changes it.
-
-    Raises:
-        RunError: the file is missing or was changed into something else.
-    """
-    try:
-        return resolve_recipe(run.recipe_file, environment=None).recipe
-    except RecipeError as error:
-        raise RunError(f"the run's recipe cannot be read ({error.what})", where=error.where) from error
-
-
 def _open(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifest | None) -> Subject:
     """Return base model, adapter and renderer in memory; what differs from the manifest is refused before they are."""
     folder = locate_model(recipe.model, base=base)
@@ -137,7 +125,7 @@ def _open(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifes
 
 def _refuse_gone_base(name: str, *, of: str) -> None:
     path = Path(name)
-    if path.is_absolute() and not path.exists():
+    if (path.is_absolute() or name.startswith("..")) and not path.exists():
         remedy = "Put it back there (a link to it will do), or train again on a base model that you have."
         raise ModelError(f"the base model of this {of} is gone", where=name, remedy=remedy)
 

@@ -41,7 +41,8 @@ from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import locate_model, require_bitsandbytes
 from tunelab.models.require_files import require_loadable
-from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash, to_yaml
+from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash
+from tunelab.recipes.places import hash_with_places
 from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered
@@ -72,6 +73,7 @@ def train(
     workspace: Workspace,
     *,
     resume: bool = False,
+    run_id: str | None = None,
     listeners: Iterable[Listener] = (),
     world: World = ALONE,
 ) -> Trained:
@@ -82,6 +84,7 @@ def train(
         workspace: where the run's folder is made, or found again with `resume`.
         resume: continue the run whose recipe file this is, or the latest run of exactly this recipe; one that is
             finished is left as it is.
+        run_id: begin the run of this id, or go on with it, or find it finished: the same call is right after any death.
         listeners: called with each event as it happens; in the first process alone.
         world: the processes that train this run together, each of which calls this function.
 
@@ -97,7 +100,9 @@ def train(
         return _train_in(run, recipe, resolved, SILENT, world)
     output_dir = Path(recipe.training.output_dir) if recipe.training.output_dir else None
     had_folder = output_dir is not None and output_dir.is_dir()
-    if resume:
+    if run_id is not None:
+        run = _named(workspace, run_id, recipe)
+    elif resume:
         run = _find(workspace, resolved.file, recipe, output_dir)
     else:
         run = workspace.new_run(name_of_run(resolved.file), output_dir=output_dir)
@@ -106,8 +111,7 @@ def train(
         return Trained(run=run, was_finished=True)
     with run.locked():
         try:
-            if not run.exists:
-                run.write_recipe(to_yaml(recipe))
+            run.write_recipe(recipe, workspace=workspace.path)
             world.tell(str(run.path))
             with EventLog(run.events_file, listeners) as events:
                 return _train_in(run, recipe, resolved, events, world)
@@ -171,7 +175,7 @@ def _train(
     with world.first_ahead():  # it hashes the base for all, and sweeps what a crash left
         manifest = _manifest(recipe, folder, renderer, data)
         fingerprint = manifest.fingerprint
-        older = _older_fingerprint(run, folder, manifest) if run.exists else ""
+        older = _older_fingerprints(recipe, run, folder, manifest)
         checkpoint = latest_checkpoint(
             run.checkpoints, fingerprint=fingerprint, older=older, on_damaged=partial(_tell_damaged, events)
         )
@@ -203,12 +207,20 @@ def _train(
     return fitted, signal_name
 
 
+def _named(workspace: Workspace, run_id: str, recipe: Recipe) -> Run:
+    if recipe.training.output_dir:
+        what = f"training.output_dir is {recipe.training.output_dir}, and --run makes runs/{run_id}"
+        raise RunError(what, where="--run", remedy="Leave one of the two out.")
+    return workspace.named_run(run_id, recipe)
+
+
 def _find(workspace: Workspace, file: Path | None, recipe: Recipe, output_dir: Path | None) -> Run:
     """Return the run whose own recipe `file` is, else the latest run of this recipe."""
     own = Run(path=file.parent) if file is not None else None
     if own is not None and own.recipe_file == file and own.events_file.exists():
-        output_dir = own.path
-    run = workspace.latest_of(recipe_hash(recipe), output_dir=output_dir)
+        own.refuse_other_settings(recipe)
+        return own
+    run = workspace.latest_of(recipe, output_dir=output_dir)
     if run is None:
         remedy = (
             "Give the same --set values as when it was started; or leave out --resume to start one. To continue a run "
@@ -260,12 +272,13 @@ def _manifest(recipe: Recipe, folder: Path, renderer: Renderer, data: Dataset) -
     )
 
 
-def _older_fingerprint(run: Run, folder: Path, manifest: Manifest) -> str:
-    """Return the fingerprint of checkpoints saved when it was made of the recipe as written and the base's sizes."""
+def _older_fingerprints(recipe: Recipe, run: Run, folder: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return those of checkpoints saved when it held the recipe as written and the base's sizes, or absolute names."""
     sizes = {file.name: file.stat().st_size for file in sorted(folder.glob("*.safetensors"))}
     config = manifest.base_files["config.json"]
     made_of = [sha256_file(run.recipe_file), sizes, config, manifest.template_sha256, manifest.data_sha256]
-    return sha256_text(canonical_json(made_of))
+    with_places = replace(manifest, recipe_sha256=hash_with_places(recipe))
+    return sha256_text(canonical_json(made_of)), with_places.fingerprint
 
 
 def _data_hash(data: Dataset) -> str:

@@ -1,9 +1,9 @@
-"""A recipe: one frozen tree of the rooms' settings, its text and its hash."""
+"""A recipe: one frozen tree of the rooms' settings, and its text."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +15,6 @@ from tunelab.batching.config import BatchingConfig
 from tunelab.checks.config import ChecksConfig
 from tunelab.dataset.config import DataConfig
 from tunelab.evaluation.config import EvaluationConfig
-from tunelab.files import sha256_text
 from tunelab.models.config import ModelConfig
 from tunelab.training.config import TrainingConfig
 
@@ -99,11 +98,31 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def to_yaml(recipe: Recipe) -> str:
-    """Return the canonical text of `recipe`: every setting, in a fixed order; it reads back as an equal recipe."""
+def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Return `recipe` with other values of some settings, by dotted key."""
+    return Recipe.model_validate(tree_of(settings_of(recipe) | dict(settings)))
+
+
+def tree_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by dotted key as sections in sections."""
+    tree: dict[str, Any] = {}
+    for dotted, value in settings.items():
+        section, _, key = (dotted, "", "") if dotted in SECTIONS else dotted.rpartition(".")
+        branch = tree
+        for name in section.split("."):
+            branch = branch.setdefault(name, {})
+        if key:
+            branch[key] = value
+    return tree
+
+
+def to_yaml(recipe: Recipe, *, without: Collection[str] = ()) -> str:
+    """Return the canonical text of `recipe`: settings in a fixed order; without any left out, an equal recipe again."""
     lines = []
     section = ""
     for dotted, value in settings_of(recipe).items():
+        if dotted in without:
+            continue
         name, _, key = dotted.rpartition(".")
         indent = "  " * name.count(".")
         if name != section:
@@ -118,9 +137,3 @@ def _written(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     # YAML reads some characters that JSON leaves alone (U+0085, U+2028) as line ends
     return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in text)
-
-
-def recipe_hash(recipe: Recipe) -> str:
-    """Return the SHA-256 of the canonical text without `training.output_dir`, in hexadecimal: where is not what."""
-    training = recipe.training.model_copy(update={"output_dir": None})
-    return sha256_text(to_yaml(recipe.model_copy(update={"training": training})))

@@ -17,7 +17,7 @@ from tunelab.errors import RecipeError, guess
 from tunelab.recipes.dialects import DIALECTS
 from tunelab.recipes.keys import expected, kinds, shown
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
-from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, Recipe, settings_of
+from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
 from tunelab.recipes.yaml_document import Faults, Layer, Note, read_entries
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
@@ -58,21 +58,21 @@ class ResolvedRecipe:
             remedy += "Then: tunelab train recipe.yaml. The data alone: tunelab check train.jsonl."
             raise RecipeError(what, where=str(self.file or ""), remedy=remedy)
         data_dir = self.base / os.path.expanduser(settings["data.data_dir"])
-        changed: dict[str, Any] = {"data.data_dir": str(data_dir.resolve())}
+        absolute: dict[str, Any] = {"data.data_dir": str(data_dir.resolve())}
         for dotted in _FILE_SETTINGS:
             if name := settings[dotted]:
                 beside_data, beside_recipe = data_dir / name, self.base / os.path.expanduser(name)
                 only_there = os.path.exists(beside_data) and not os.path.exists(beside_recipe)
                 chosen = beside_data if only_there else beside_recipe
-                changed[dotted] = str(chosen.resolve())
+                absolute[dotted] = str(chosen.resolve())
         if (tokenizer := settings["data.cleaning.tokenizer"]) not in ("nano", BASE_MODEL):
-            changed["data.cleaning.tokenizer"] = str((self.base / os.path.expanduser(tokenizer)).resolve())
+            absolute["data.cleaning.tokenizer"] = str((self.base / os.path.expanduser(tokenizer)).resolve())
         if output_dir := settings["training.output_dir"]:
-            changed["training.output_dir"] = str((self.base / os.path.expanduser(output_dir)).resolve())
+            absolute["training.output_dir"] = str((self.base / os.path.expanduser(output_dir)).resolve())
         model = self.base / os.path.expanduser(settings["model.base_model"])
         if os.path.exists(model):  # a folder or a GGUF
-            changed["model.base_model"] = str(model.resolve())
-        return Recipe.model_validate(_tree(settings | changed))
+            absolute["model.base_model"] = str(model.resolve())
+        return changed(self.recipe, absolute)
 
 
 def resolve_recipe(
@@ -103,7 +103,7 @@ def resolve_recipe(
     recipe = _validated(layer, faults)
     followed = {key: each for key, each in _followed(recipe).items() if key not in layer}
     settings = settings_of(recipe) | {key: value for key, (_, value) in followed.items()}
-    recipe = Recipe.model_validate(_tree(settings))
+    recipe = Recipe.model_validate(tree_of(settings))
     defaults = dict.fromkeys(settings, "default") | {key: f"{other} by default" for key, (other, _) in followed.items()}
     return ResolvedRecipe(
         recipe=recipe,
@@ -122,18 +122,6 @@ def _stands(note: Note, in_file: Layer, layer: Layer) -> bool:
 def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
     entries = read_entries(path)
     return next(dialect for dialect in DIALECTS if dialect.speaks(entries)).read(entries, path, faults)
-
-
-def _tree(values: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for dotted, value in values.items():
-        section, _, key = (dotted, "", "") if dotted in SECTIONS else dotted.rpartition(".")
-        branch = tree
-        for name in section.split("."):
-            branch = branch.setdefault(name, {})
-        if key:
-            branch[key] = value
-    return tree
 
 
 def _validated(layer: Layer, faults: Faults) -> Recipe:
@@ -155,7 +143,7 @@ def _validated(layer: Layer, faults: Faults) -> Recipe:
                 value = [value]  # one file name where a list may stand
         values[dotted] = value
     try:
-        recipe = Recipe.model_validate(_tree(values))
+        recipe = Recipe.model_validate(tree_of(values))
     except ValidationError as error:
         places = ((".".join(map(str, each["loc"][:depth])), each) for each in error.errors() for depth in (2, 3))
         wrong = {place: each for place, each in places if place in FIELDS}

@@ -6,7 +6,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -77,13 +77,17 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
 
 
 def latest_checkpoint(
-    folder: Path, *, fingerprint: str, older: str = "", on_damaged: Callable[[Path], None] = lambda path: None
+    folder: Path,
+    *,
+    fingerprint: str,
+    older: Collection[str] = (),
+    on_damaged: Callable[[Path], None] = lambda path: None,
 ) -> Checkpoint | None:
     """Return the newest whole checkpoint below `folder`, or None; sweep what a crash left half done.
 
     Args:
         fingerprint: what a checkpoint of the run has.
-        older: what it has if an older tunelab saved it.
+        older: what it may have if an older tunelab saved it.
         on_damaged: told of each newer one that is not whole.
 
     Raises:
@@ -97,7 +101,7 @@ def latest_checkpoint(
         if checkpoint is None:
             on_damaged(path)
             continue
-        if checkpoint.fingerprint not in (fingerprint, older):
+        if checkpoint.fingerprint not in (fingerprint, *older):
             remedy = "Undo the change to resume, or start a new run without --resume."
             what = "recipe, data, chat template or base model changed since this checkpoint was saved"
             raise RunError(what, where=str(path), remedy=remedy)

@@ -15,7 +15,7 @@ _WHAT_TORCHRUN_SETS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "
 def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
     """Yield the world that torchrun set up for this process, or that of a process alone.
 
-    An error of the user that several processes meet is raised in one of them; the others end with exit code 2.
+    An error of the user that several processes meet is raised in one of them; the others end with its exit code.
 
     Raises:
         RunError: more than one process is announced, and not how to find the others.
@@ -33,5 +33,6 @@ def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
     from tunelab.training.process_group import Processes  # which loads torch
 
     local_rank, local_size = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
-    with Processes.joined(local_rank=local_rank, local_size=local_size) as world:
+    master = environment["MASTER_ADDR"]
+    with Processes.joined(local_rank=local_rank, local_size=local_size, master=master) as world:
         yield world

@@ -11,7 +11,8 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
-from tunelab.errors import RunError, UserError, counted
+from tunelab.errors import TRY_AGAIN, RunError, UserError, counted
+from tunelab.training.network_interface import choose_interface
 from tunelab.training.world import World
 
 _LONGEST_WAIT = timedelta(hours=4)  # the first process may render much data; one that has ended is noticed at once
@@ -23,6 +24,8 @@ _LOST = "tunelab/lost"
 class LostProcessError(RunError):
     """Another process of this run ended before its time, or this one cannot exchange with it."""
 
+    exit_code = TRY_AGAIN
+
 
 class Processes(World):
     """One of several processes, found through the environment that torchrun sets."""
@@ -32,11 +35,12 @@ class Processes(World):
 
     @classmethod
     @contextmanager
-    def joined(cls, *, local_rank: int, local_size: int) -> Iterator[Self]:
-        """Yield the world of this process once all the others are there."""
+    def joined(cls, *, local_rank: int, local_size: int, master: str) -> Iterator[Self]:
+        """Yield the world of this process once all the others are there; `master` is the first one's machine."""
         if num_gpus := torch.cuda.device_count():
             _refuse_if_gpus_are_too_few(num_gpus, local_size)
             torch.cuda.set_device(local_rank)
+        choose_interface(master)
         with lost_if_it_fails():
             store, rank, size = next(rendezvous("env://"))
             # Numbers and texts go over gloo wherever the gradients are.
@@ -46,8 +50,8 @@ class Processes(World):
         try:
             yield world
         except UserError as error:
-            if world._is_told_elsewhere(error):
-                raise SystemExit(2) from error
+            if (code := world._code_said_elsewhere(error)) is not None:
+                raise SystemExit(code) from error
             raise
         dist.destroy_process_group()
 
@@ -92,20 +96,22 @@ class Processes(World):
         with lost_if_it_fails():
             dist.all_reduce(gradients)
 
-    def _is_told_elsewhere(self, error: UserError) -> bool:
-        """Tell whether another process says what ended this one, so that the user reads one message."""
+    def _code_said_elsewhere(self, error: UserError) -> int | None:
+        """Return the exit code if another process says what ended this one, so that the user reads one message."""
         others = [_word(rank) for rank in range(self.size) if rank != self.rank]
         with suppress(RuntimeError):  # the store has gone with the process that held it
             if isinstance(error, LostProcessError):
                 # The first to notice speaks: it may be the one that could not exchange, and that the others lose now.
-                return any(self._store.check([word]) for word in others) or self._store.add(_LOST, 1) > 1
+                if any(self._store.check([word]) for word in others):
+                    return UserError.exit_code
+                return error.exit_code if self._store.add(_LOST, 1) > 1 else None
             self._store.set(_word(self.rank), str(error))
             until = time.monotonic() + _FIRST_WORD_S
             while not self.is_first and not self._store.check([_word(0)]) and time.monotonic() < until:
                 time.sleep(0.05)  # what is wrong here may well be wrong there, and told a moment later
             before = [word for word in others[: self.rank] if self._store.check([word])]
-            return any(self._store.get(word).decode() == str(error) for word in before)
-        return False
+            return error.exit_code if any(self._store.get(word).decode() == str(error) for word in before) else None
+        return None
 
 
 def _refuse_if_gpus_are_too_few(num_gpus: int, local_size: int) -> None:

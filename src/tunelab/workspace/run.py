@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from tunelab.errors import RecipeError, RunError
+from tunelab.errors import RecipeError, RunError, listed
 from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file
 from tunelab.registry import Manifest, read_manifest, write_manifest
+
+if TYPE_CHECKING:
+    from tunelab.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The places in a run's folder. A folder is a run once its recipe stands in it, finished once its manifest does."""
+    """The places in a run's folder. A folder is a run once its recipe is in it, finished once its manifest is."""
 
     path: Path
 
@@ -32,14 +35,20 @@ class Run:
         return self.path / "recipe.yaml"
 
     @property
-    def recipe_hash(self) -> str:
-        """Hash of the recipe, settings that were added since the run began at their defaults; empty if it is none."""
-        from tunelab.recipes import recipe_hash, resolve_recipe  # all settings: only a search for a recipe's run asks
+    def recipe(self) -> Recipe:
+        """The recipe as the folder holds it, names absolute: no environment and no `.env` changes it.
+
+        Settings that were added since the run began are at their defaults.
+
+        Raises:
+            RunError: the file is missing or was changed into something else.
+        """
+        from tunelab.recipes import resolve_recipe  # all settings: a listing of runs does without
 
         try:
-            return recipe_hash(resolve_recipe(self.recipe_file, environment=None).recipe)
-        except RecipeError:
-            return ""
+            return resolve_recipe(self.recipe_file, environment=None).anchored
+        except RecipeError as error:
+            raise RunError(f"the run's recipe cannot be read ({error.what})", where=error.where) from error
 
     @property
     def events_file(self) -> Path:
@@ -103,9 +112,20 @@ class Run:
                 return _in_use(file)
         return "unfinished"
 
-    def write_recipe(self, text: str) -> None:
-        """Write the resolved recipe; from here on the folder is a run."""
-        write_file(self.recipe_file, text)
+    def write_recipe(self, recipe: Recipe, *, workspace: Path) -> None:
+        """Write the resolved recipe, names relative if both lie in the workspace; it is a run from now on."""
+        from tunelab.recipes import portable, to_yaml
+
+        if not self.exists or self.recipe != recipe:  # else it stays as it is, whichever tunelab wrote it
+            write_file(self.recipe_file, to_yaml(portable(recipe, folder=self.path, workspace=workspace)))
+
+    def refuse_other_settings(self, recipe: Recipe) -> None:
+        """Raise a RunError if the run was begun with other settings than those of `recipe`; places do not count."""
+        from tunelab.recipes import differing
+
+        if others := differing(self.recipe, recipe):
+            remedy = "Give the settings that the run began with, or begin another run."
+            raise RunError(f"this run began with other settings: {listed(others)}", where=str(self.path), remedy=remedy)
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `manifest` with the run's id and the SHA-256 of every file of the adapter; the run is then finished."""

@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunelab.errors import RunError, did_you_mean
 from tunelab.files import storage_errors
 from tunelab.workspace.run import Run
 
+if TYPE_CHECKING:
+    from tunelab.recipes import Recipe
+
 MARKER = "finetuning.workspace.config"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _OWN = re.compile(r"\.lock|\.recipe\.yaml\.\d+\.tmp")  # what a run leaves that was killed before its first word
+_LONGEST_ID = 100
 _SAYS_NOTHING = ("recipe", "config", "finetune", "finetuning")
 
 
@@ -106,14 +111,42 @@ class Workspace:
             raise RunError(f'"{reference}" is the beginning of {len(ids)} runs', expected=f"one of {', '.join(ids)}")
         raise RunError(f'there is no run "{reference}"', where=str(self._runs), remedy=did_you_mean(reference, ids))
 
-    def latest_of(self, recipe_hash: str, *, output_dir: Path | None = None) -> Run | None:
-        """Return the latest run whose recipe has this hash, as it is read today; with `output_dir`, look only there."""
+    def latest_of(self, recipe: Recipe, *, output_dir: Path | None = None) -> Run | None:
+        """Return the latest run of exactly this recipe, its own folder apart; with `output_dir`, look only there."""
         runs = [Run(path=output_dir.resolve())] if output_dir is not None else self.runs()
-        return next((run for run in reversed(runs) if run.exists and run.recipe_hash == recipe_hash), None)
+        return next((run for run in reversed(runs) if run.exists and _is_of(run, recipe)), None)
+
+    def named_run(self, run_id: str, recipe: Recipe) -> Run:
+        """Return the run of this id, which need not exist yet: whoever gives the same line again goes on with it.
+
+        Args:
+            recipe: what it trains; files and models may have been moved since it began, settings may not be changed.
+
+        Raises:
+            RunError: the id is none, or names a run of another recipe.
+        """
+        if not _NAME.fullmatch(run_id) or len(run_id) > _LONGEST_ID:
+            expected = (
+                f"at most {_LONGEST_ID} small letters, digits, dots, dashes and underscores, a letter or digit first"
+            )
+            raise RunError(f'"{run_id}" is no id for a run', where="--run", expected=expected)
+        run = Run(path=self._runs / run_id)
+        if run.exists:
+            run.refuse_other_settings(recipe)
+        return run
 
     @property
     def _runs(self) -> Path:
         return self.path / "runs"
+
+
+def _is_of(run: Run, recipe: Recipe) -> bool:
+    from tunelab.recipes import differing
+
+    try:
+        return not differing(run.recipe, recipe, without=("training.output_dir",))
+    except RunError:  # whatever is in its recipe.yaml, it is no recipe
+        return False
 
 
 def _in_folder(folder: Path) -> Run:

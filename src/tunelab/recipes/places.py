@@ -1,0 +1,67 @@
+"""Names of files and folders in a recipe: they say where things are, and are no part of what a run is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from tunelab.files import sha256_text
+from tunelab.recipes.recipe import Recipe, changed, settings_of, to_yaml
+
+PLACES = (
+    "model.base_model",
+    "data.data_dir",
+    "data.train_files",
+    "data.eval_files",
+    "data.cleaning.exclude_files",
+    "data.tool_catalog",
+    "data.chat_template",
+    "data.cleaning.tokenizer",
+    "training.output_dir",
+    "evaluation.compare_file",
+)
+"""Settings that name files, folders or models. What these hold is hashed elsewhere: data, rendering, base."""
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """Return the SHA-256 of the canonical text without the settings in `PLACES`, in hexadecimal."""
+    return sha256_text(to_yaml(recipe, without=PLACES))
+
+
+def hash_with_places(recipe: Recipe) -> str:
+    """Return the hash that `recipe_hash` once was: of the canonical text without `training.output_dir` alone."""
+    return sha256_text(to_yaml(changed(recipe, {"training.output_dir": None})))
+
+
+def differing(old: Recipe, new: Recipe, *, without: Collection[str] = PLACES) -> list[str]:
+    """Return in words each setting that `new` has otherwise: ``training.seed is 3, and was 2``; places do not count."""
+    before, now = settings_of(old), settings_of(new)
+    keys = [key for key in before | now if key not in without and before.get(key) != now.get(key)]
+    return [f"{key} is {json.dumps(now.get(key))}, and was {json.dumps(before.get(key))}" for key in keys]
+
+
+def portable(recipe: Recipe, *, folder: Path, workspace: Path) -> Recipe:
+    """Return an anchored recipe with names relative to `folder` if both lie in `workspace`, which can then be moved.
+
+    Names of what lies outside the workspace stay absolute.
+    """
+    if not folder.is_relative_to(workspace):
+        return recipe
+    settings = settings_of(recipe)
+    near: dict[str, Any] = {
+        name: _relative(settings[name], folder, workspace) for name in PLACES if isinstance(settings[name], str)
+    }
+    if near["data.data_dir"] != settings["data.data_dir"]:
+        data_dir = Path(settings["data.data_dir"])
+        for name in ("data.train_files", "data.eval_files", "data.cleaning.exclude_files"):
+            near[name] = [_relative(file, data_dir, workspace) for file in settings[name]]
+    return changed(recipe, near)
+
+
+def _relative(name: str, folder: Path, workspace: Path) -> str:
+    path = Path(name)
+    inside = path.is_absolute() and path.is_relative_to(workspace)
+    return os.path.relpath(path, folder) if inside else name
