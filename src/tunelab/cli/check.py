@@ -15,7 +15,7 @@ from tunelab.cli.check_summary import STYLES, print_check
 from tunelab.cli.console import SET, console, harmless, named, print_document, say
 from tunelab.cli.reading_progress import reading_line
 from tunelab.errors import UserError
-from tunelab.events import LEFT_OUT, AnyEvent, EventLog, Found, Listener
+from tunelab.events import LEFT_OUT, AnyEvent, EventLog, Found, Listener, Notice
 
 _ON_PAGE = 8
 """Conversations that --html holds without --show."""
@@ -138,6 +138,8 @@ class _Watch:
 
     def __call__(self, event: AnyEvent) -> None:
         self._line(event)
+        if isinstance(event, Notice):
+            say(event.text, style="dim", stderr=True)
         if not isinstance(event, Found) or not console(stderr=True).is_terminal:
             return
         if event.code in LEFT_OUT:

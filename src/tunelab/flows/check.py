@@ -18,7 +18,7 @@ from tunelab.checks.streaming import EarlyLook
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
 from tunelab.errors import MissingExtraError
-from tunelab.events import SILENT, EventLog
+from tunelab.events import SILENT, EventLog, Notice
 from tunelab.flows.training.memory_plan import planned_model
 from tunelab.flows.training.plan import in_amounts, make_schedule, planned_run
 from tunelab.models.architecture import other_inputs_in, quantized_in, running_kinds_in
@@ -96,7 +96,9 @@ def check_data_or_recipe(
         environment=environment,
     )
     recipe = resolved.anchored
-    folder = locate_model(recipe.model, base=resolved.base)
+    folder = locate_model(
+        recipe.model, base=resolved.base, on_start=lambda text: events.emit(Notice(code="base_model", text=text))
+    )
     renderer = load_renderer(folder, recipe.data, base=resolved.base)
     if recipe.checks.language_sample:
         load_beside()
