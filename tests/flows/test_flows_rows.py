@@ -37,7 +37,7 @@ def test_a_model_that_cannot_branch_is_checked_trained_and_compared_and_says_tha
 ) -> None:
     recipe = write_task(tmp_path, save_running_model(tmp_path / "model", family), adapter=adapter)
     small = ["training.num_training_steps=2", "evaluation.num_examples=3", "evaluation.max_new_tokens=4"]
-    told = "takes padded rows and shares no tokens"
+    told = "prefix sharing is off for this base model"
     assert any(told in note for note in check_data_or_recipe(str(recipe), overrides=small, environment={}).notes)
 
     run = train(resolve_recipe(recipe, overrides=small, environment={}), Workspace(path=tmp_path)).run
@@ -55,7 +55,7 @@ def test_a_model_that_cannot_branch_is_checked_trained_and_compared_and_says_tha
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"vision_config": {"hidden_size": 8}}, "takes pictures, too: its text part alone is trained"),
+        ({"vision_config": {"hidden_size": 8}}, "takes pictures, too: only its text part is trained"),
         (
             {"quantization_config": {"quant_method": "awq", "bits": 4}},
             r"refuses this base: .*quantized \(awq, 4 bits\)",

@@ -14,7 +14,7 @@ from tunelab.checks.finding import Findings
 from tunelab.checks.report.document import Document
 from tunelab.checks.report.examples import Example, Measure, make_examples
 from tunelab.checks.report.statistics import Statistics, statistics
-from tunelab.checks.streaming import EarlyLook
+from tunelab.checks.streaming import FirstFindings
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
 from tunelab.errors import MissingExtraError
@@ -38,9 +38,9 @@ class CheckResult:
     resolved: ResolvedRecipe
     dataset: Dataset
     planned: PlannedRun | None
-    """None where data were checked and no run is planned."""
+    """None if data were checked and no run is planned."""
     model: PlannedModel | None
-    """None where no run is planned, or where only loading the base model tells."""
+    """None if no run is planned, or if only loading the base model can say."""
     findings: Findings
     statistics: Statistics
     examples: tuple[Example, ...]
@@ -83,8 +83,8 @@ def check_data_or_recipe(
         overrides: `section.key=value` texts.
         num_examples: how many rendered conversations to return, drawn with the recipe's seed.
         worst: return the worst ones by this measure instead.
-        events: where is told how far reading and rendering have come, of the first bad rows and turns as they are met,
-            of the first finding of each kind that is certain while the data are still read, and of the run planned.
+        events: receives the progress of reading and rendering, the first bad rows and turns as they are met, the first
+            finding of each kind that is certain while the data are still read, and the planned run.
 
     Raises:
         UserError: the recipe, the model's tokenizer or a whole file cannot be read.
@@ -108,7 +108,7 @@ def check_data_or_recipe(
         seed=recipe.training.seed,
         renderer=renderer,
         events=events,
-        look=EarlyLook(events, renderer.tokens) if events.has_listeners else None,
+        look=FirstFindings(events, renderer.tokens) if events.has_listeners else None,
     )
     sequences = dataset.train_sequences
     schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
@@ -145,12 +145,12 @@ def _not_installed(recipe: Recipe) -> list[str]:
 
 
 def _on_base(folder: Path) -> list[str]:
-    """Return what is to be said of a base whose config tells of more than layers of text that branch."""
+    """Return notes on a base whose config has more than layers of text that branch."""
     notes = []
     if kinds := running_kinds_in(folder):
-        kinds_told = f"layers of kind {', '.join(kinds)} cannot branch"
-        notes.append(f"this base model takes padded rows and shares no tokens: {kinds_told}")
-        notes.append("what it would train and take of memory is known once it is loaded: its files do not tell")
+        layers = f"{', '.join(kinds)} layers cannot branch"
+        notes.append(f"prefix sharing is off for this base model ({layers}); sequences are padded instead")
+        notes.append("trainable weights and memory are known once the model is loaded: its files do not say")
     if note := note_on_pictures(folder):
         notes.append(note)
     if method := quantized_in(folder):
@@ -163,14 +163,14 @@ def _on_base(folder: Path) -> list[str]:
 def note_on_pictures(folder: Path) -> str:
     """Return what works and what does not with a base that takes more than text; nothing for others."""
     inputs = other_inputs_in(folder)
-    told = f"this base model takes {inputs}, too: its text part alone is trained, {inputs} are never shown to it"
-    return f"{told}, and where transformers cannot load it as a text model, tunelab train says so" if inputs else ""
+    text = f"this base model takes {inputs}, too: only its text part is trained, {inputs} are never shown to it"
+    return f"{text}; if transformers cannot load it as a text model, tunelab train says so" if inputs else ""
 
 
 def context_of(
     recipe: Recipe, dataset: Dataset, renderer: Renderer, *, folder: Path, schedule: Schedule | None
 ) -> CheckContext:
-    """Return what the checks look at; `train` hands them the same. Without a schedule, no run is planned."""
+    """Return what the checks are given; `train` gives them the same. Without a schedule, no run is planned."""
     num_held_out = len(dataset.held_out_sequences)
     positions = max_positions(folder)
     return CheckContext(
@@ -188,7 +188,7 @@ def context_of(
 
 
 def _data_settings(data: str | None, pattern: str | None) -> list[str]:
-    """Return the settings of a recipe around bare data: all rows on the training side, files as the user named them."""
+    """Return the settings of a recipe around bare data: all rows are training rows, files as the user named them."""
     if data is None:
         return [] if pattern is None else [f"data.train_files={json.dumps([pattern])}"]
     name = data if pattern is None else str(Path(data) / pattern)

@@ -1,4 +1,4 @@
-"""Conversations as a chat template writes them, and where each answer stands in that text."""
+"""Conversations as a chat template writes them, and where each answer is in that text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from functools import partial
 
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
-from tunelab.rendering.history_rewrite import behind_its_prompt
+from tunelab.rendering.history_rewrite import after_its_prompt
 from tunelab.rendering.template_errors import broken_off, refused, unasked
 from tunelab.rendering.template_messages import Abilities, TemplateMessage, for_template
 from tunelab.rendering.templates.engine import ChatTemplate
@@ -56,11 +56,11 @@ class Writer:
         )
 
     def answers(self, conversation: Conversation) -> Iterator[tuple[int, Answer | DataError]]:
-        """Yield the index of each answer that is trained, and where it stands or why it cannot be trained."""
+        """Yield the index of each answer that is trained, and where it is or why it cannot be trained."""
         assistants = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
-        wanted = assistants if conversation.train == "all" else assistants[-1:]
+        trained = assistants if conversation.train == "all" else assistants[-1:]
         plain = self._plain(conversation, assistants)
-        found = [(index, self._answer(conversation, index, plain)) for index in wanted]
+        found = [(index, self._answer(conversation, index, plain)) for index in trained]
         longest = next((answer.text for _, answer in reversed(found) if isinstance(answer, Answer)), None)
         for index, answer in found:
             if isinstance(answer, Answer) and longest is not None and longest.begins_with(answer.text):
@@ -84,7 +84,7 @@ class Writer:
         template = self._template(tools)
         try:
             prefixes = template.prefixes(dicts, shown)
-        except Exception:  # each answer tells its own fault
+        except Exception:  # each answer reports its own fault
             prefixes = None
         answers = [place for place, message in enumerate(dicts) if message["role"] == "assistant"]
         places = dict(zip(assistants, answers, strict=True))
@@ -107,11 +107,11 @@ class Writer:
             if not whole.text.startswith(prompt.text):
                 alone = partial(self.text, tools=tools, add_generation_prompt=False)
                 before = alone(messages[:index]).text
-                behind = behind_its_prompt(messages[:index], before, prompt, whole, alone)
-                if behind is None:
+                rewritten = after_its_prompt(messages[:index], before, prompt, whole, alone)
+                if rewritten is None:
                     reasons = bool(messages[index].reasoning)
                     return broken_off(before, prompt.text, whole.text, where=where, reasons=reasons)
-                whole = behind
+                whole = rewritten
             if not whole.begins_with(prompt):
                 what = "words that look like control tokens are not written alike in prompt and answer"
                 raise ControlTokenError(what)

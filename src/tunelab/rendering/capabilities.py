@@ -10,7 +10,7 @@ from tunelab.rendering.tokens.marked_text import agreed
 from tunelab.rendering.tokens.tokenizer import Tokens
 
 _USER, _SYSTEM, _ANSWER, _TOOL, _ARGUMENT, _RESULT = "Uq7u", "Sq7s", "Aq7a", "tq7t", "Gq7g", "Rq7r"
-_ID = "call12345"  # nine characters, as Mistral's templates want them
+_ID = "call12345"  # nine characters, as Mistral's templates require
 
 _QUESTION = Message(role="user", content=_USER)
 _CALL = Message(role="assistant", tool_calls=(ToolCall(name=_TOOL, arguments={"a": _ARGUMENT}, id=_ID),))
@@ -44,16 +44,16 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
     text_arguments = _TOOL not in _text(for_tools, [_QUESTION, _CALL], plain, catalogue)
     calling = Abilities(parts=parts, tool_calls=True, text_arguments=text_arguments)
     calls = _text(for_tools, [_QUESTION, _CALL, result], calling, catalogue)
-    closing = _behind(_ANSWER, _text(default, [_QUESTION, Message(role="assistant", content=_ANSWER)], plain))
+    closing = _after(_ANSWER, _text(default, [_QUESTION, Message(role="assistant", content=_ANSWER)], plain))
     tool_calls = all(word in calls for word in (_TOOL, _ARGUMENT, _RESULT))
     history = [_QUESTION, Message(role="assistant", content=_ANSWER), _QUESTION]
-    with_question = _behind(_ANSWER, _text(default, history, plain))
+    with_question = _after(_ANSWER, _text(default, history, plain))
     ends = [_end_of_answer(closing, with_question, tokens)]
     next_turn = [_first(with_question.removeprefix(closing), tokens)] * 2
     if tool_calls:
         called = _text(for_tools, [_QUESTION, _CALL], calling, catalogue)
-        behind_call = _behind(_ARGUMENT, called)
-        ends += [end for end in _specials(behind_call, tokens)[-1:] if behind_call.rstrip().endswith(end)]
+        after_call = _after(_ARGUMENT, called)
+        ends += [end for end in _specials(after_call, tokens)[-1:] if after_call.rstrip().endswith(end)]
         next_turn[1] = _first(calls.removeprefix(called), tokens)
     return Abilities(
         parts=parts,
@@ -68,7 +68,7 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
 
 
 def _end_of_answer(closing: str, with_question: str, tokens: Tokens) -> str | None:
-    """Return the control token that ends an answer: the last that stands there whether or not a question follows."""
+    """Return the control token that ends an answer: the last that is there whether or not a question follows."""
     always = closing[: agreed(closing, with_question)]
     return next(iter(_specials(always, tokens)[-1:] or _specials(closing, tokens)[:1]), None)
 
@@ -83,7 +83,7 @@ def _specials(text: str, tokens: Tokens) -> list[str]:
     return [token for token in found if tokens.is_special(tokens.id_of[token])]
 
 
-def _behind(marker: str, text: str) -> str:
+def _after(marker: str, text: str) -> str:
     return text.rpartition(marker)[2] if marker in text else ""
 
 
@@ -107,5 +107,5 @@ def _useless(template: ChatTemplate, where: str) -> ModelError:
         reason = "it does not write it"
     except Exception as error:
         reason = str(error) or type(error).__name__
-    remedy = "Mend it, or name another jinja file in data.chat_template."
+    remedy = "Fix it, or name another jinja file in data.chat_template."
     return ModelError(f"the chat template cannot render a single question: {reason}", where=where, remedy=remedy)

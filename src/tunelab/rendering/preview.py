@@ -1,4 +1,4 @@
-"""A rendered sequence to look at: the one source of the terminal's and the pages' coloured view."""
+"""A rendered sequence as coloured text: the one source of the terminal's and the pages' view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

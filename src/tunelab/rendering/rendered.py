@@ -74,7 +74,7 @@ class Remark:
     origin: Origin
     turn: int
     kind: Literal["empty reasoning", "earlier reasoning"]
-    """It writes a block without a thought into the answer; it leaves earlier thoughts out of the prompt."""
+    """It writes an empty reasoning block into the answer; it leaves earlier reasoning out of the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

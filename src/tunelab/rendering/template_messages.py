@@ -22,7 +22,7 @@ class Abilities:
     """What a chat template does with messages, as found by rendering small conversations with it."""
 
     parts: bool = False
-    """It wants content as a list of parts."""
+    """It takes content as a list of parts."""
     system: bool = True
     """It writes a system message."""
     tools: bool = False
@@ -30,13 +30,13 @@ class Abilities:
     tool_calls: bool = False
     """It writes the calls an assistant makes."""
     text_arguments: bool = False
-    """It wants a call's arguments as JSON text, not as an object."""
+    """It takes a call's arguments as JSON text, not as an object."""
     closing: str = ""
-    """What it writes behind the last answer."""
+    """What it writes after the last answer."""
     end_of_turn: tuple[str, ...] = ()
     """The control tokens that end an answer and, where it differs, an answer that calls tools."""
     next_turn: tuple[str | None, str | None] = (None, None)
-    """The special tokens that open what comes right behind an answer, and behind one that calls tools."""
+    """The special tokens that open what follows an answer, and one that calls tools."""
 
 
 def for_template(
@@ -51,7 +51,7 @@ def for_template(
         messages = list(_calls_in_words(messages))
     if tools and not abilities.tools and with_preamble:
         catalogue = "\n".join(_json(tool) for tool in tools)
-        messages = _behind_system_text(messages, TOOL_PREAMBLE + catalogue)
+        messages = _after_system_text(messages, TOOL_PREAMBLE + catalogue)
     if not abilities.system:
         messages = _system_into_user(messages)
     return [_as_dict(message, abilities) for message in messages]
@@ -80,7 +80,7 @@ def _calls_in_words(messages: Iterable[Message]) -> Iterable[Message]:
         yield Message(role="user", content=_json({"tool_results": results}))
 
 
-def _behind_system_text(messages: Sequence[Message], text: str) -> list[Message]:
+def _after_system_text(messages: Sequence[Message], text: str) -> list[Message]:
     if messages and messages[0].role == "system":
         first = replace(messages[0], content=f"{messages[0].content or ''}\n\n{text}".strip())
         return [first, *messages[1:]]

@@ -1,4 +1,4 @@
-"""Rules: each looks at the data or at the planned run and yields what is wrong with it."""
+"""Rules: each examines the data or the planned run and yields what is wrong with it."""
 
 from tunelab.checks.rule import Rule
 from tunelab.checks.rules import (

@@ -19,23 +19,23 @@ def unrenderable_turns(context: CheckContext) -> Iterator[Finding]:
         refused,
         context.dataset.num_answers,
         "answer",
-        f"cannot be written as this model's template wants{' and are left out' if skipped else ''}",
+        f"cannot be rendered by this model's template{' and are left out' if skipped else ''}",
         code="unrenderable_turn",
         severity="note" if skipped else "error",
         why="Training such an answer would teach what serving can never ask for.",
-        remedy="Mend these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
+        remedy="Fix these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
     )
     torn = [error for error in context.dataset.bad_turns if error.expected == CONTINUATION]
     yield from found(
         torn,
         context.dataset.num_answers,
         "answer",
-        f"do not go on where the generation prompt ends{' and are left out' if skipped else ''}",
+        f"do not continue the generation prompt{' and are left out' if skipped else ''}",
         code="generation_prompt_mismatch",
         severity="note" if skipped else "error",
         why="Serving opens the turn one way, the row another: what would be trained is a turn that never comes.",
         remedy="Let the template open the turn as the rows do: data.chat_template_kwargs (often enable_thinking), "
-        "another data.chat_template, or rows with reasoning_content where the prompt opens a reasoning block.",
+        "another data.chat_template, or rows with reasoning_content if the prompt opens a reasoning block.",
     )
 
 
@@ -49,10 +49,10 @@ def system_in_user_turn(context: CheckContext) -> Iterator[Finding]:
         [item for item in chats if any(message.role == "system" for message in item.messages)],
         len(chats),
         "conversation",
-        "have a system message, and the chat template takes none: it stands in front of the first user message",
+        "have a system message, and the chat template takes none: it is put in front of the first user message",
         code="system_role_unsupported",
         severity="note",
-        why="Whoever serves the model elsewhere must put it there, too: most engines refuse or drop it.",
+        why="Any other engine that serves the model must put it there, too: most refuse or drop it.",
         remedy="Serve with the prompt that --show prints, or name a data.chat_template that takes a system message.",
     )
 
@@ -95,14 +95,14 @@ def no_chat_template(context: CheckContext) -> Iterator[Finding]:
         "are written as bare lines: the model brings no chat template",
         code="no_chat_template",
         severity="warning",
-        why="Question and answer are told apart by a line end alone, and no engine knows this form.",
+        why="Only a line end separates question and answer, and no engine knows this form.",
         remedy="Name a jinja file in data.chat_template, or take the instruction-tuned sibling of this model.",
     )
 
 
 @rule("end_of_turn_added")
 def end_added(context: CheckContext) -> Iterator[Finding]:
-    """Answers that the template does not end, so that an end-of-text token is put behind them."""
+    """Answers that the template does not end, so that an end-of-text token is appended."""
     template = context.template
     if template is None or template.end_of_turn or not context.has_template:
         return
@@ -111,9 +111,9 @@ def end_added(context: CheckContext) -> Iterator[Finding]:
         answers,
         len(answers),
         "trained answer",
-        "are ended by a token put behind them: the chat template ends no answer itself",
+        "get an appended end-of-text token: the chat template ends no answer itself",
         code="end_of_turn_added",
         severity="note",
         why="Without it the model would never learn to stop; an engine must stop at that token.",
-        remedy="Nothing needs to be done where the engine stops at the model's end-of-text tokens, as most do.",
+        remedy="Nothing needs to be done if the engine stops at the model's end-of-text tokens, as most do.",
     )

@@ -1,4 +1,4 @@
-"""What is said before the first step, and what keeps a run from it."""
+"""What is said before the first step, and what stops a run before it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,9 +46,9 @@ def refuse_what_blocks(recipe: Recipe, data: Dataset, renderer: Renderer, folder
         text = finding.summary + ignored
         events.emit(Found(code=finding.code, severity=finding.severity, place=place, text=text))
     if findings.blocking:
-        told = "; ".join(f"{each.summary} [{each.code}]. {each.remedy}".strip(" .") for each in findings.blocking)
-        remedy = "Mend it, or say why it may stand: checks.ignore: {code: reason}. tunelab check shows the rows."
-        raise DataError(f"the checks found what would spoil this run: {told}", remedy=remedy)
+        causes = "; ".join(f"{each.summary} [{each.code}]. {each.remedy}".strip(" .") for each in findings.blocking)
+        remedy = "Fix it, or give a reason to ignore it: checks.ignore: {code: reason}. tunelab check shows the rows."
+        raise DataError(f"findings that block this run: {causes}", remedy=remedy)
     return schedule
 
 
@@ -68,24 +68,24 @@ def refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> 
 def batching_that_fits(
     recipe: Recipe, model: LoadedModel, adapter: Adapter, events: EventLog, num_sharing: int = 1
 ) -> BatchingConfig:
-    """Return the recipe's batching as it will be, and say what is another than was asked for.
+    """Return the recipe's batching as it will be, and say what differs from the recipe.
 
-    Fewer tokens run at a time where half of the device's memory holds no more; a model that cannot branch shares none.
+    Micro-batches are limited to what half of the device's memory holds; a model that cannot branch shares no prefixes.
 
     Args:
         num_sharing: processes that share the device.
     """
     batching = recipe.batching
     if reason := cannot_branch(model.network):
-        text = f"this base model takes padded rows and shares no tokens: {reason}"
+        text = f"prefix sharing is off for this base model ({reason}); sequences are padded instead"
         events.emit(Notice(code="no_sharing", text=text, level="warning"))
         batching = batching.model_copy(update={"share_prefixes": False})
     estimate = _estimate(recipe, model, adapter, tokens=1, trained_tokens=1)
     affordable = affordable_tokens(estimate, device_memory(model.device) // num_sharing)
-    wanted = batching.micro_batch_tokens
-    if affordable >= wanted:
+    requested = batching.micro_batch_tokens
+    if affordable >= requested:
         return batching
-    text = f"{affordable:,} tokens run at a time, not {wanted:,}: half of the memory holds no more, by estimate"
+    text = f"micro-batches are limited to {affordable:,} tokens, not {requested:,}: the estimate for half of the memory"
     events.emit(Notice(code="micro_batch_tokens", text=text))
     return batching.model_copy(update={"micro_batch_tokens": affordable})
 
