@@ -85,6 +85,10 @@ class CheckContext:
     """Whether the model brings a chat template."""
     max_length: int | None = None
     """Longest training sequence, in tokens; None without a tokenizer."""
+    special_tokens: tuple[str, ...] = ()
+    """Texts of the tokenizer's special tokens."""
+    end_tokens: tuple[str, ...] = ()
+    """Texts of the tokens that end an answer."""
     bos_id: int | None = None
     """The tokenizer's beginning-of-sequence id, if it has one."""
     max_positions: int | None = None

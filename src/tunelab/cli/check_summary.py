@@ -130,3 +130,5 @@ def _print_example(example: Example) -> None:
         if spans := [span for span in example.spans if span.trained == trained]:
             say(f"── {title} ──", style="bold")
             console().print(to_rich(spans))
+    if any(span.look_alike for span in example.spans):
+        say("⟦ ⟧ marks words that look like control tokens and are none.", style="dim")

@@ -179,6 +179,8 @@ def context_of(
         template=renderer.abilities,
         has_template=renderer.has_template,
         max_length=recipe.data.max_length,
+        special_tokens=renderer.tokens.special_texts,
+        end_tokens=renderer.stop_texts,
         bos_id=renderer.bos_id,
         max_positions=None if positions is None else positions - recipe.adapter.num_positions,
         train_samples=recipe.data.train_samples,

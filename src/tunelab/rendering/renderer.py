@@ -82,6 +82,11 @@ class Renderer:
         """One more than the largest token id."""
         return self.tokens.vocab_size
 
+    @property
+    def stop_texts(self) -> tuple[str, ...]:
+        """The texts of the tokens that end an answer."""
+        return tuple(text for id_ in self.stop_ids if (text := self.tokens.tokenizer.id_to_token(id_)))
+
     def encode(self, text: str) -> TokenIds:
         """Return the ids of plain text: nothing is added, and nothing in it is a control token."""
         return self.tokens.ids(self.tokens.plain(text))

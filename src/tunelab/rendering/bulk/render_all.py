@@ -166,6 +166,8 @@ def _enter(
     if conversation.text is not None:
         for piece in renderer.text_sequences(conversation, index=index, max_length=book.max_length):
             book.enter(piece)
+        if renderer.tokens.control.search(conversation.text):
+            book.look_alikes.append(conversation.origin)
     elif not any(message.role == "assistant" for message in conversation.messages):
         book.drop(conversation.origin, -1, "no assistant turn")
     for turn, sequence in rendered:

@@ -66,6 +66,11 @@ class Tokens:
         self._num_cached, self._most_cached = 0, cached_tokens
 
     @property
+    def special_texts(self) -> tuple[str, ...]:
+        """The texts of all tokens that the tokenizer flags as special."""
+        return tuple(text for text, id_ in self.id_of.items() if self.is_special(id_))
+
+    @property
     def vocab_size(self) -> int:
         """One more than the largest token id."""
         return max(self.tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
