@@ -51,11 +51,14 @@ class ChecksConfig(BaseModel):
         if not ignore:
             return ignore
         from tunelab.checks.rules import CODES  # the rules bring numpy, and most recipes ignore nothing
+        from tunelab.checks.rules.refusals import refused_by_train
 
         for code, reason in ignore.items():
             if code not in CODES:
                 near = guess(code, CODES) or "tunelab check prints the code of each finding."
                 raise ValueError(f'names "{code}", which is the code of no finding. {near}')
+            if code in refused_by_train.codes:
+                raise ValueError(f"names {code}, which cannot be ignored: train refuses such a run")
             if not reason.strip():
                 raise ValueError(f"gives no reason for {code}: say in a few words why it is ignored")
         return ignore

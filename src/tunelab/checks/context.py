@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tunelab.checks.config import ChecksConfig
 from tunelab.dataset.dataset import Dataset
+from tunelab.errors import UserError
 from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.layer_roles import Target
 from tunelab.rendering.template_messages import Abilities
@@ -73,6 +74,16 @@ class PlannedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Something that `train` refuses before its first step, whatever the data are like."""
+
+    code: str
+    """Of the finding."""
+    error: UserError
+    """What `train` raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
     """Data as they were read, rendered if there is a tokenizer, and the run that is planned with them."""
 
@@ -99,4 +110,6 @@ class CheckContext:
     """None if no run is planned (a data file is checked)."""
     model: PlannedModel | None = None
     """None if no run is planned, or if only loading the model can say."""
+    refusals: tuple[Refusal, ...] = ()
+    """What `train` would refuse; empty if no run is planned."""
     config: ChecksConfig = field(default_factory=ChecksConfig)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
-from tunelab.checks.context import CheckContext, PlannedModel, PlannedRun
+from tunelab.checks.context import CheckContext, PlannedModel, PlannedRun, Refusal
 from tunelab.checks.finding import Findings
 from tunelab.checks.report.document import Document
 from tunelab.checks.report.examples import Example, Measure, make_examples
@@ -17,16 +17,24 @@ from tunelab.checks.report.statistics import Statistics, statistics
 from tunelab.checks.streaming import FirstFindings
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
-from tunelab.errors import MissingExtraError
+from tunelab.errors import MissingExtraError, RecipeError
 from tunelab.events import SILENT, EventLog, Notice
 from tunelab.flows.training.memory_plan import planned_model
 from tunelab.flows.training.plan import in_amounts, make_schedule, planned_run
-from tunelab.models.architecture import other_inputs_in, quantized_in, running_kinds_in
+from tunelab.flows.training.requirements import (
+    require_layers_to_split,
+    unmet_before_reading,
+    unmet_by_rows,
+    unmet_by_run_folder,
+)
+from tunelab.models.architecture import other_inputs_in, running_kinds_in
+from tunelab.models.config import expects_gpu
 from tunelab.models.locate_model import locate_model, max_positions, require_bitsandbytes
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.texts.language import load_beside
+from tunelab.workspace import find_workspace
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 
@@ -113,6 +121,8 @@ def check_data_or_recipe(
     sequences = dataset.train_sequences
     schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
     context = context_of(recipe, dataset, renderer, folder=folder, schedule=schedule)
+    if not is_data:
+        context = replace(context, refusals=tuple(_refusals(recipe, folder, dataset, renderer)))
     if schedule is not None:
         events.emit(in_amounts(schedule, sequences))
         model = planned_model(recipe, folder, sequences=sequences, schedule=schedule)
@@ -130,18 +140,30 @@ def check_data_or_recipe(
             *dataset.notes,
             *renderer.notes,
             *_on_base(folder),
-            *_not_installed(recipe),
+            *_here(recipe),
         ),
     )
 
 
-def _not_installed(recipe: Recipe) -> list[str]:
-    """Return what a run of the recipe lacks on this machine."""
+def _refusals(recipe: Recipe, folder: Path, dataset: Dataset, renderer: Renderer) -> Iterator[Refusal]:
+    """Yield what `tunelab train`, started in the current folder, would refuse before its first step."""
+    yield from unmet_by_run_folder(recipe, find_workspace(Path.cwd()))
+    yield from unmet_before_reading(recipe, folder)
+    yield from unmet_by_rows(recipe, folder, dataset, renderer)
+
+
+def _here(recipe: Recipe) -> Iterator[str]:
+    """Yield what this machine lacks for a run of the recipe, and what several processes would refuse."""
     try:
         require_bitsandbytes(recipe.adapter.base_quantization)
     except MissingExtraError as error:
-        return [f"tunelab train refuses this recipe here: {error.what}. {error.remedy}."]
-    return []
+        yield f"tunelab train refuses this recipe here: {error.what}. {error.remedy}."
+    if recipe.model.device_map == "cuda" and not expects_gpu("auto"):
+        yield "tunelab train refuses this recipe here: model.device_map is cuda, and this machine has no GPU"
+    try:
+        require_layers_to_split(recipe)
+    except RecipeError as error:
+        yield f"tunelab train refuses several processes: {error.what}. {error.remedy}"
 
 
 def _on_base(folder: Path) -> list[str]:
@@ -153,10 +175,6 @@ def _on_base(folder: Path) -> list[str]:
         notes.append("trainable weights and memory are known once the model is loaded: its files do not say")
     if note := note_on_pictures(folder):
         notes.append(note)
-    if method := quantized_in(folder):
-        notes.append(
-            f"tunelab train refuses this base: its weights are quantized ({method}); take the one it was made from"
-        )
     return notes
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +32,14 @@ from tunelab.events.loss_plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.training.agreement import agree, announce_processes, shards_base
 from tunelab.flows.training.plan import held_out_batches
-from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
+from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_what_blocks
+from tunelab.flows.training.requirements import raise_first, unmet_before_reading, unmet_by_rows
 from tunelab.flows.training.signals import stop_on_signals
 from tunelab.models.base_hashes import hash_base
 from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import locate_model, require_bitsandbytes
-from tunelab.models.require_files import require_loadable
 from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash
 from tunelab.recipes.places import hash_with_places
 from tunelab.registry import Manifest
@@ -137,7 +136,7 @@ def _train(
     recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog, world: World
 ) -> tuple[Fit, str | None]:
     folder = locate_model(recipe.model, base=resolved.base, on_start=partial(_announce_wait, events))
-    require_loadable(folder)
+    raise_first(unmet_before_reading(recipe, folder))
     require_bitsandbytes(recipe.adapter.base_quantization)
     day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
@@ -152,6 +151,7 @@ def _train(
         )
     sequences, held_out = data.train_sequences, data.held_out_sequences
     schedule = refuse_what_blocks(recipe, data, renderer, folder, events)
+    raise_first(unmet_by_rows(recipe, folder, data, renderer))
 
     precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)
     is_sharded = shards_base(recipe, world)
@@ -162,7 +162,6 @@ def _train(
         quantization=recipe.adapter.base_quantization,
         is_for_shards=is_sharded,
     )
-    refuse_unknown_tokens(model, chain(sequences, held_out))
     adapter = attach(
         model.network,
         recipe.adapter,

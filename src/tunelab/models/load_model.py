@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 import torch
 import transformers
@@ -10,7 +11,7 @@ from safetensors import SafetensorError
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tunelab.errors import ModelError, counted
-from tunelab.models.config import ModelConfig, Precision, Quantization
+from tunelab.models.config import ModelConfig, Precision, Quantization, name_of_dtype
 from tunelab.models.cpu_settings import prepare_host
 from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import require_bitsandbytes
@@ -158,25 +159,8 @@ def choose_dtype(requested: str, *, stored: torch.dtype, precision: Precision, d
     """Return the precision of the base weights in memory.
 
     Raises:
-        ModelError: float16 computation over bfloat16 weights, whose range float16 cannot hold.
+        ModelError: two half precisions would mix.
     """
-    if requested == "auto":
-        dtype = torch.float32 if device.type == "cpu" and precision == "fp32" else stored
-        if device.type == "cpu" and precision == "bf16":
-            dtype = torch.bfloat16
-    else:
-        dtype = _DTYPES[requested]
-    if precision == "fp16" and dtype == torch.bfloat16:
-        raise ModelError(
-            "fp16 cannot train over bfloat16 weights: float16 ends at 65,504, so their activations overflow",
-            where="training.fp16",
-            remedy="Use training.bf16: true, or set model.torch_dtype to float32.",
-        )
-    if precision == "bf16" and dtype == torch.float16:
-        remedy = "Use training.fp16: true, or set model.torch_dtype to bfloat16 or float32."
-        raise ModelError(
-            "bf16 cannot train over float16 weights: two half precisions would mix",
-            where="training.bf16",
-            remedy=remedy,
-        )
-    return dtype
+    name = str(stored).removeprefix("torch.")
+    dtype = name_of_dtype(requested, stored=name, precision=precision, on_gpu=device.type != "cpu")
+    return cast(torch.dtype, getattr(torch, dtype))

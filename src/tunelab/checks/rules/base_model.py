@@ -25,6 +25,7 @@ def targets_matched(context: CheckContext) -> Iterator[Finding]:
             total=1,
             why="What matches nothing would not be trained.",
             remedy=model.remedy,
+            blocking=True,
         )
     partly = [target for target in model.targets if 0 < target.num_reached < target.num_layers]
     if partly:
@@ -53,6 +54,7 @@ def dora_divides(context: CheckContext) -> Iterator[Finding]:
             total=1,
             why="That is 0/0: no step would give a number, and train refuses the run.",
             remedy=model.divides_remedy,
+            blocking=True,
         )
 
 

@@ -8,7 +8,7 @@ from tunelab.batching.schedule import Schedule
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
 from tunelab.flows.training.plan import sharing_of
-from tunelab.models.config import BITS
+from tunelab.models.config import BITS, expects_gpu
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
 from tunelab.models.layer_roles import Target, role_of
 from tunelab.models.weight_headers import StoredWeights, read_headers
@@ -40,7 +40,7 @@ def planned_model(
     try:
         targets, unmatched, remedy = tuple(recipe.adapter.targets_in(weights.modules(num_layers=sizes.layers))), "", ""
     except AdapterError as error:
-        targets, unmatched, remedy = (), f"{error.where}: {error.what}", error.remedy
+        targets, unmatched, remedy = (), _in_words(error), error.remedy or "Change this setting."
     divides_by_zero, divides_remedy = _zero_outputs(recipe, folder, weights, targets)
     device = _device(recipe, weights)
     num_trainable = recipe.adapter.num_trained(targets=targets, sizes=sizes, num_weights=weights.num_weights)
@@ -61,6 +61,10 @@ def planned_model(
     )
 
 
+def _in_words(error: AdapterError) -> str:
+    return f"{error.where}: {error.what}{f'; expected {error.expected}' if error.expected else ''}"
+
+
 def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets: Sequence[Target]) -> tuple[str, str]:
     if not recipe.adapter.divides_by_outputs:
         return "", ""
@@ -72,7 +76,7 @@ def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets:
 def _device(recipe: Recipe, weights: StoredWeights) -> _Device:
     """Return where the model would run: without torch a GPU is known by its device file alone."""
     wish = recipe.model.device_map
-    on_gpu = wish == "cuda" or (wish == "auto" and Path("/dev/nvidia0").exists())
+    on_gpu = expects_gpu(wish)
     dtype: str = recipe.model.torch_dtype
     if dtype == "auto":
         dtype = _STORED[weights.dtype] if on_gpu or recipe.training.fp16 else "float32"

@@ -1,6 +1,5 @@
 """What is said before the first step, and what stops a run before it."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from tunelab.adapters.adapter import Adapter
@@ -8,7 +7,7 @@ from tunelab.batching.config import BatchingConfig
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
 from tunelab.dataset.dataset import Dataset
-from tunelab.errors import DataError, ModelError
+from tunelab.errors import DataError
 from tunelab.events import EventLog, Found, Notice, RunStarted
 from tunelab.flows.check import context_of, note_on_pictures
 from tunelab.flows.training.plan import Sharing, in_amounts, make_schedule, sharing_of
@@ -18,7 +17,6 @@ from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.memory import device_memory, sizes_of
 from tunelab.models.quantized import num_packed
 from tunelab.recipes import Recipe
-from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.training.sharding import frozen_bytes_here
 
@@ -50,19 +48,6 @@ def refuse_what_blocks(recipe: Recipe, data: Dataset, renderer: Renderer, folder
         remedy = "Fix it, or give a reason to ignore it: checks.ignore: {code: reason}. tunelab check shows the rows."
         raise DataError(f"findings that block this run: {causes}", remedy=remedy)
     return schedule
-
-
-def refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> None:
-    """Raise a ModelError where a token has no vector in the model, as with a tokenizer of another one."""
-    known = len(model.network.get_input_embeddings().weight)
-    for each in sequences:
-        highest = max((int(ids.max()) for ids in (each.prompt_ids, each.completion_ids) if len(ids)), default=0)
-        if highest >= known:
-            raise ModelError(
-                f"the tokenizer writes token {highest:,} (for {each.origin}), and the model knows {known:,} tokens",
-                where=str(model.folder),
-                remedy="Put the model's own tokenizer into its folder.",
-            )
 
 
 def batching_that_fits(
