@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationInfo, field_validator
 
 from tunelab.adapters.lora_targets import (
     first_pattern,
@@ -93,7 +93,7 @@ class AdapterConfig(BaseModel):
         yield from ()
 
 
-Rank = Annotated[int, Field(ge=1, le=1024)]
+Rank = Annotated[int, Field(ge=1, le=1024, strict=True)]
 
 
 class LoraConfig(AdapterConfig):
@@ -113,7 +113,7 @@ class LoraConfig(AdapterConfig):
         description="Ranks of some layers: a name, or a regular expression for the end of one -> rank. The first that "
         "fits a layer counts.",
     )
-    alpha_pattern: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    alpha_pattern: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]] = Field(
         default_factory=dict, description="lora_alpha of some layers, by the same patterns."
     )
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the input of the update.")
@@ -122,7 +122,7 @@ class LoraConfig(AdapterConfig):
         description="Layers by role (attention, mlp, all-linear, embeddings) or by name; each must match.",
         json_schema_extra=marks(everyday=True),
     )
-    layers_to_transform: int | tuple[int, ...] = Field(
+    layers_to_transform: StrictInt | tuple[StrictInt, ...] = Field(
         (), description="Numbers of the layers that are trained, from 0; none given trains all of them."
     )
     exclude_modules: str | tuple[str, ...] = Field(

@@ -211,5 +211,8 @@ def _remarks(recipe: Recipe, layer: Layer, followed: Collection[str]) -> list[st
     if training.num_warmup_steps and not training.lr_scheduler_type.endswith("_with_warmup"):
         steps, name = training.num_warmup_steps, training.lr_scheduler_type
         remarks.append(f"training.num_warmup_steps {steps} has no effect: the scheduler {name} has no warm-up.")
+    remarks += recipe.training.remarks(
+        {name for section, _, name in (key.partition(".") for key in layer) if section == "training"}
+    )
     remarks += recipe.evaluation.remarks()
     return remarks

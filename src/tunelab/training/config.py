@@ -1,12 +1,17 @@
 """Settings of the training loop; names are those of transformers."""
 
+from collections.abc import Collection, Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tunelab.settings import marks
 
 SchedulerName = Literal["linear", "cosine", "linear_with_warmup", "cosine_with_warmup"]
+
+
+SAVE_STEPS = 64
+"""Optimizer steps between checkpoints, as near as evaluations allow."""
 
 
 class TrainingConfig(BaseModel):
@@ -51,8 +56,8 @@ class TrainingConfig(BaseModel):
     eval_accumulation_steps: int | None = Field(None, ge=1, json_schema_extra=marks(unit="batches"))
     """Evaluation batches whose losses stay on the device before they move to the CPU; null moves them once, at the
     end."""
-    save_steps: int = Field(64, ge=1, json_schema_extra=marks(unit="steps"))
-    """Optimizer steps between checkpoints; a multiple of eval_steps."""
+    save_steps: int = Field(None, ge=1, validate_default=True, json_schema_extra=marks(unit="steps"))
+    """Optimizer steps between checkpoints, a multiple of eval_steps; unless it is set, the one nearest to 64."""
     save_total_limit: int = Field(2, ge=1, json_schema_extra=marks(unit="checkpoints"))
     """Newest checkpoints kept; the best one is kept besides."""
     early_stopping_patience: int | None = Field(5, ge=1, json_schema_extra=marks(everyday=True, unit="evaluations"))
@@ -72,3 +77,22 @@ class TrainingConfig(BaseModel):
     """Seed of sampling, order, initial adapter weights and dropout."""
     logging_steps: int = Field(1, ge=1, json_schema_extra=marks(unit="steps"))
     """Optimizer steps between training events."""
+
+    @field_validator("save_steps", mode="before")
+    @classmethod
+    def _whole_evaluations(cls, given: object, info: ValidationInfo) -> object:
+        if given is not None:
+            return given
+        evaluates = info.data.get("eval_strategy") == "steps"
+        eval_steps: int = info.data.get("eval_steps", SAVE_STEPS) if evaluates else SAVE_STEPS
+        return multiple_near(SAVE_STEPS, eval_steps)
+
+    def remarks(self, given: Collection[str]) -> Iterator[str]:
+        """Yield what is to be said of values that other settings decide; `given` are the names that somebody set."""
+        if "save_steps" not in given and self.save_steps != SAVE_STEPS:
+            yield f"training.save_steps is {self.save_steps:,}, a multiple of training.eval_steps, {self.eval_steps:,}."
+
+
+def multiple_near(steps: int, unit: int) -> int:
+    """Return the multiple of `unit` that is nearest to `steps`, at least one."""
+    return max(1, round(steps / unit)) * unit

@@ -27,7 +27,9 @@ def unreadable_rows(context: CheckContext) -> Iterator[Finding]:
         code="unreadable_row",
         severity="note" if skipped else "error",
         why="A row that is left out in silence is a row you believe you train on.",
-        remedy="Fix these lines, or leave them out knowingly with --skip-bad-rows (data.bad_rows: skip).",
+        remedy="Fix these lines to train on them, too."
+        if skipped
+        else "Fix these lines, or leave them out knowingly with --skip-bad-rows (data.bad_rows: skip).",
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tunelab.checks.context import CheckContext
+from tunelab.checks.context import CheckContext, PlannedRun
 from tunelab.checks.finding import Finding
 from tunelab.checks.rule import rule
 from tunelab.errors import counted
@@ -30,7 +30,6 @@ def save_steps_not_multiple(context: CheckContext) -> Iterator[Finding]:
     """Checkpoints would be written at steps without a held-out loss, so that the best one cannot be known."""
     run = context.planned
     if run and run.evaluates and run.keeps_best and run.save_steps % run.eval_steps:
-        nearest = max(1, round(run.save_steps / run.eval_steps)) * run.eval_steps
         yield Finding(
             code="save_steps_not_multiple",
             severity="error",
@@ -38,7 +37,7 @@ def save_steps_not_multiple(context: CheckContext) -> Iterator[Finding]:
             count=run.save_steps,
             total=run.eval_steps,
             why="The best checkpoint is to be kept, and most checkpoints would have no held-out loss of their own.",
-            remedy=f"Set training.save_steps to {nearest}, or training.load_best_model_at_end to false.",
+            remedy=f"Set {_fitting_steps(run)}; or training.load_best_model_at_end to false.",
         )
 
 
@@ -74,7 +73,7 @@ def evaluated_once(context: CheckContext) -> Iterator[Finding]:
             count=run.eval_steps,
             total=run.total_steps,
             why="Early stopping and the choice of the best checkpoint have no effect.",
-            remedy=f"Lower training.eval_steps to about {max(1, run.total_steps // 4)}.",
+            remedy=f"Set {_fitting_steps(run)}." if run.total_steps > 1 else "Train for more steps.",
         )
 
 
@@ -141,3 +140,14 @@ def no_held_out_rows(context: CheckContext) -> Iterator[Finding]:
             why="Nothing shows whether the adapter learns the task or memorises the rows.",
             remedy="Set data.eval_fraction or data.eval_files; to go without, set training.eval_strategy to no.",
         )
+
+
+def _fitting_steps(run: PlannedRun) -> str:
+    """Return values of eval_steps and save_steps that raise neither finding about them."""
+    eval_steps = run.eval_steps
+    if eval_steps >= run.total_steps:
+        eval_steps = run.save_steps if run.save_steps < run.total_steps else max(1, run.total_steps // 4)
+    save_steps = max(1, round(run.save_steps / eval_steps)) * eval_steps
+    settings = [f"training.eval_steps to {eval_steps:,}"] * (eval_steps != run.eval_steps)
+    settings += [f"training.save_steps to {save_steps:,}"] * (save_steps != run.save_steps)
+    return " and ".join(settings)

@@ -23,7 +23,8 @@ def unrenderable_turns(context: CheckContext) -> Iterator[Finding]:
         code="unrenderable_turn",
         severity="note" if skipped else "error",
         why="Training such an answer would teach what serving can never ask for.",
-        remedy="Fix these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
+        remedy="Fix these rows or the template's settings"
+        + (" to train on them, too." if skipped else ", or leave the rows out with --skip-bad-rows."),
     )
     torn = [error for error in context.dataset.bad_turns if error.expected == CONTINUATION]
     yield from found(

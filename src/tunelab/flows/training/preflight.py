@@ -42,7 +42,8 @@ def refuse_what_blocks(recipe: Recipe, data: Dataset, renderer: Renderer, folder
         ignored = f" (ignored: {finding.ignored})" if finding.ignored else ""
         place = next(iter(finding.examples), "")
         text = finding.summary + ignored
-        events.emit(Found(code=finding.code, severity=finding.severity, place=place, text=text))
+        severity = "warning" if finding.severity == "error" and not finding.blocking else finding.severity
+        events.emit(Found(code=finding.code, severity=severity, place=place, text=text))
     if findings.blocking:
         causes = "; ".join(f"{each.summary} [{each.code}]. {each.remedy}".strip(" .") for each in findings.blocking)
         remedy = "Fix it, or give a reason to ignore it: checks.ignore: {code: reason}. tunelab check shows the rows."
