@@ -181,7 +181,7 @@ def _with_another_tokenizer(model: Path) -> None:
 MODEL_FAULTS: dict[Callable[[Path], None], str] = {
     _without_weights: "holds no weights",
     _pickled: "pickled",
-    _torn: "could not be loaded",
+    _torn: "its header cannot be read",
     _without_tokenizer: "tokenizer.json",
     _of_unknown_kind: '"own"',
     _with_another_tokenizer: "the tokenizer writes token ",

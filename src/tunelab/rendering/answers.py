@@ -37,7 +37,9 @@ class Writer:
     """Named templates; `default`, and `tool_use` where the model has one for conversations with tools."""
     abilities: Abilities
     with_preamble: bool
-    """Whether tools are put into the system text where the template knows none."""
+    """Whether tools are put into the system text if the template knows none."""
+    silences_system: bool = False
+    """Whether conversations without a system message get an empty one, so that the template writes none itself."""
 
     def text(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]], *, add_generation_prompt: bool
@@ -50,7 +52,7 @@ class Writer:
         template = self._template(tools)
         return render_marked(
             lambda messages, tools: template.render(messages, tools, add_generation_prompt=add_generation_prompt),
-            for_template(messages, tools, self.abilities, with_preamble=self.with_preamble),
+            self._for_template(messages, tools),
             tools if self.abilities.tools else (),
             self.tokens,
         )
@@ -67,6 +69,17 @@ class Writer:
                 answer = replace(answer, text=longest)  # one text for many answers is encoded once
             yield index, answer
 
+    def _for_template(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]]
+    ) -> list[TemplateMessage]:
+        return for_template(
+            messages,
+            tools,
+            self.abilities,
+            with_preamble=self.with_preamble,
+            silences_system=self.silences_system,
+        )
+
     def _template(self, tools: Sequence[Mapping[str, object]]) -> ChatTemplate:
         return self.templates["tool_use" if tools and "tool_use" in self.templates else "default"]
 
@@ -76,7 +89,7 @@ class Writer:
             return None
         tools, shown = conversation.tools, conversation.tools if self.abilities.tools else ()
         messages = conversation.messages[: assistants[-1] + 1]
-        dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
+        dicts = self._for_template(messages, tools)
         roles = [message.role for message in messages[:2]]
         moved = not self.abilities.system and roles[:1] == ["system"] and roles[1:] != ["user"]
         if moved or look_alikes(dicts, shown, self.tokens):

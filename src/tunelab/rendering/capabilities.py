@@ -1,5 +1,6 @@
 """What a chat template can do, found by rendering small conversations with it."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from tunelab.conversations.conversation import Message, ToolCall
@@ -47,7 +48,9 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
     closing = _after(_ANSWER, _text(default, [_QUESTION, Message(role="assistant", content=_ANSWER)], plain))
     tool_calls = all(word in calls for word in (_TOOL, _ARGUMENT, _RESULT))
     history = [_QUESTION, Message(role="assistant", content=_ANSWER), _QUESTION]
-    with_question = _after(_ANSWER, _text(default, history, plain))
+    two_questions = _text(default, history, plain)
+    with_question = _after(_ANSWER, two_questions)
+    own_system, keeps_own_system, own_system_silenced = _own_system(default, two_questions, plain, tokens)
     ends = [_end_of_answer(closing, with_question, tokens)]
     next_turn = [_first(with_question.removeprefix(closing), tokens)] * 2
     if tool_calls:
@@ -62,9 +65,41 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
         tool_calls=tool_calls,
         text_arguments=text_arguments and tool_calls,
         closing=closing,
+        own_system=own_system,
+        keeps_own_system=keeps_own_system,
+        own_system_silenced=own_system_silenced,
         end_of_turn=tuple(dict.fromkeys(end for end in ends if end)),
         next_turn=(next_turn[0], next_turn[1]),
     )
+
+
+def _own_system(template: ChatTemplate, two_questions: str, plain: Abilities, tokens: Tokens) -> tuple[str, bool, bool]:
+    """Return the system text that a template writes by itself, whether even before one that it is given, and whether an
+    empty one keeps it from doing so.
+
+    Args:
+        two_questions: a conversation of question, answer and the same question: what precedes the second question is
+            the header of a turn, the rest of what precedes the first is the template's own.
+    """
+    before_first, _, rest = two_questions.partition(_USER)
+    header = rest.partition(_USER)[0]
+    end = len(before_first) - agreed(before_first[::-1], header[::-1])
+    cut = (match for match in tokens.control.finditer(before_first) if match.start() < end < match.end())
+    own = _words(before_first[: next((match.end() for match in cut), end)], tokens)
+    if not own:
+        return "", False, False
+
+    def writes_it(system: str) -> bool:
+        text = _text(template, [Message(role="system", content=system), _QUESTION], plain)
+        return own in _words(text.partition(_USER)[0], tokens) or not text
+
+    return own, writes_it(_SYSTEM), not writes_it("")
+
+
+def _words(text: str, tokens: Tokens) -> str:
+    """Return text without control tokens and the names of roles after them."""
+    words = re.sub(r"(?m)^\s*(?:system|developer)\s*$", "", tokens.control.sub("\n", text))
+    return re.sub(r"\s*\n\s*", "\n", words).strip()
 
 
 def _end_of_answer(closing: str, with_question: str, tokens: Tokens) -> str | None:

@@ -25,6 +25,11 @@ class RenderingConfig(BaseModel):
     inject_tool_preamble: bool = True
     """Put instructions for calling tools into the system prompt if the chat template does not know tools."""
 
+    @property
+    def silences_system(self) -> bool:
+        """True if no conversation is to have a system message, not even one that the template would write itself."""
+        return False
+
     @field_validator("eval_max_length", mode="before")
     @classmethod
     def _as_long_as_in_training(cls, given: object, info: ValidationInfo) -> object:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,12 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
         name: ChatTemplate(source, where=origin, variables=variables, today=today) for name, source in sources.items()
     }
     abilities = find_abilities(templates, tokens, where=origin)
+    silences_system = config.silences_system and abilities.own_system_silenced
+    if silences_system:
+        notes.append(
+            "an empty system message keeps the chat template from writing its own (data.system_prompt is empty)"
+        )
+        abilities = replace(abilities, own_system="")
     ends = [tokens.id_of[token] for token in abilities.end_of_turn]
     found = [eos_id, *ends, *_eos_ids(folder / "generation_config.json"), *_eos_ids(folder / "config.json")]
     stop_ids = tuple(dict.fromkeys(id_ for id_ in found if id_ is not None))
@@ -85,7 +92,11 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
     return Renderer(
         tokens=tokens,
         writer=Writer(
-            tokens=tokens, templates=templates, abilities=abilities, with_preamble=config.inject_tool_preamble
+            tokens=tokens,
+            templates=templates,
+            abilities=abilities,
+            with_preamble=config.inject_tool_preamble,
+            silences_system=silences_system,
         ),
         bos_id=bos_id,
         adds_bos=adds_bos,
@@ -96,6 +107,7 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
             document,
             [sources, variables, TOOL_PREAMBLE, config.inject_tool_preamble, str(today) if writes_day else ""],
             [bos_id, adds_bos, eos_id, appended, stop_ids],
+            *(["no system message"] if silences_system else []),
         ),
         has_template=has_template,
         made_from=MadeFrom(folder=folder, config=config, base=base, today=today),

@@ -13,6 +13,7 @@ from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
 from tunelab.rendering.answers import Answer, Writer
 from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.prompt_audit import turn_left_out
 from tunelab.rendering.reasoning_audit import left_out, remarks
 from tunelab.rendering.rendered import LeftOut, Remark, Rendered, TokenIds
 from tunelab.rendering.template_errors import refused
@@ -229,7 +230,10 @@ class Renderer:
             lacks_end=end is None,
             calls=bool(message.tool_calls),
             left_out=tuple(left_out(conversation, index, written)),
-            remarks=tuple(remarks(conversation, index, text.text, start, stop)),
+            remarks=(
+                *remarks(conversation, index, text.text, start, stop),
+                *turn_left_out(conversation, index, text.text, start),
+            ),
         )
 
     def _end_of_turn(self, text: Marked, start: int, stop: int) -> int | None:

@@ -35,14 +35,27 @@ class Abilities:
     """What it writes after the last answer."""
     end_of_turn: tuple[str, ...] = ()
     """The control tokens that end an answer and, where it differs, an answer that calls tools."""
+    own_system: str = ""
+    """What it writes as system text by itself if a conversation has none; empty if nothing."""
+    keeps_own_system: bool = False
+    """Whether it writes that even before a system message of the conversation."""
+    own_system_silenced: bool = False
+    """Whether an empty system message keeps it from doing so."""
     next_turn: tuple[str | None, str | None] = (None, None)
     """The special tokens that open what follows an answer, and one that calls tools."""
 
 
 def for_template(
-    messages: Sequence[Message], tools: Sequence[Mapping[str, object]], abilities: Abilities, *, with_preamble: bool
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, object]],
+    abilities: Abilities,
+    *,
+    with_preamble: bool,
+    silences_system: bool = False,
 ) -> list[TemplateMessage]:
     """Return the messages as a template takes them.
+
+    With `silences_system`, messages without a system message get an empty one, so that the template writes none itself.
 
     What the template cannot write is put into words, always the same ones: calls and results of tools where it knows no
     calls, the catalogue (only if `with_preamble`) where it knows no tools, the system message where it knows none.
@@ -52,6 +65,8 @@ def for_template(
     if tools and not abilities.tools and with_preamble:
         catalogue = "\n".join(_json(tool) for tool in tools)
         messages = _after_system_text(messages, TOOL_PREAMBLE + catalogue)
+    if silences_system and not (messages and messages[0].role == "system"):
+        messages = [Message(role="system", content=""), *messages]
     if not abilities.system:
         messages = _system_into_user(messages)
     return [_as_dict(message, abilities) for message in messages]

@@ -41,6 +41,8 @@ RULES: tuple[Rule, ...] = (
     labels.labels,
     template.unrenderable_turns,
     template.system_in_user_turn,
+    template.system_prompt_added,
+    template.turns_left_out,
     template.tools_in_words,
     template.no_chat_template,
     template.end_added,

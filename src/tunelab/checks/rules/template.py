@@ -58,6 +58,54 @@ def system_in_user_turn(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+@rule("system_prompt_added")
+def system_prompt_added(context: CheckContext) -> Iterator[Finding]:
+    """Conversations for which the template writes a system text that no row holds."""
+    template = context.template
+    if template is None or not template.own_system:
+        return
+    chats = [item for item in context.dataset.conversations if item.text is None]
+    without = [item for item in chats if not item.messages or item.messages[0].role != "system"]
+    concerned = chats if template.keeps_own_system else without
+    mixed = bool(without) and len(without) < len(chats) and not template.keeps_own_system
+    words = template.own_system.replace("\n", " ")
+    others = "; the others have a system message" if mixed else ""
+    yield from found(
+        concerned,
+        len(chats),
+        "conversation",
+        f'get a system text that the chat template writes by itself: "{_shortened(words)}"{others}',
+        code="system_prompt_added",
+        severity="warning" if mixed else "note",
+        why="Prompts hold text that is in no row: the model is trained to answer as whom it names, and an engine with "
+        "another template or default sends another prompt.",
+        remedy="Nothing needs to be done if it is meant and served so. To replace it, set data.system_prompt; to go "
+        'without, data.system_prompt: "".'
+        if template.own_system_silenced
+        else "Nothing needs to be done if it is meant and served so. The template writes it whatever the messages are, "
+        'so data.system_prompt: "" does not take it away; only another data.chat_template does.',
+    )
+
+
+@rule("turn_left_out")
+def turns_left_out(context: CheckContext) -> Iterator[Finding]:
+    """Conversations of which the template leaves a message out of the prompt."""
+    remarks = [each for side in context.dataset.rendered_sets for each in side.remarks if each.kind == "turn left out"]
+    roles = {item.origin: item.messages for item in context.dataset.conversations} if remarks else {}
+    yield from found(
+        remarks,
+        len(context.dataset.conversations),
+        "conversation",
+        "lose a message of the prompt: the chat template does not write it",
+        code="turn_left_out",
+        severity="warning",
+        examples=[f"{each.origin}: message {each.turn + 1} ({roles[each.origin][each.turn].role})" for each in remarks],
+        why="The answer is trained without what it answers to, and serving leaves the message out, too.",
+        remedy="Name a data.chat_template that writes such messages, or move their content into one that it writes: a "
+        "late system message into the first, results of tools into a message of the user.",
+    )
+
+
 @rule("tools_in_words")
 def tools_in_words(context: CheckContext) -> Iterator[Finding]:
     """Conversations with tools or calls, and a template that writes none."""
@@ -118,3 +166,11 @@ def end_added(context: CheckContext) -> Iterator[Finding]:
         why="Without it the model would never learn to stop; an engine must stop at that token.",
         remedy="Nothing needs to be done if the engine stops at the model's end-of-text tokens, as most do.",
     )
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
+
+
+_SHOWN = 80
+"""Characters of a template's own text that a sentence shows."""
