@@ -74,7 +74,7 @@ class PlannedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class UnmetRequirement:
     """Something that `train` refuses before its first step, whatever the data are like."""
 
     code: str
@@ -110,6 +110,6 @@ class CheckContext:
     """None if no run is planned (a data file is checked)."""
     model: PlannedModel | None = None
     """None if no run is planned, or if only loading the model can say."""
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[UnmetRequirement, ...] = ()
     """What `train` would refuse; empty if no run is planned."""
     config: ChecksConfig = field(default_factory=ChecksConfig)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
-from tunelab.checks.context import CheckContext, PlannedModel, PlannedRun, Refusal
+from tunelab.checks.context import CheckContext, PlannedModel, PlannedRun, UnmetRequirement
 from tunelab.checks.finding import Findings
 from tunelab.checks.report.document import Document
 from tunelab.checks.report.examples import Example, Measure, make_examples
@@ -145,7 +145,7 @@ def check_data_or_recipe(
     )
 
 
-def _refusals(recipe: Recipe, folder: Path, dataset: Dataset, renderer: Renderer) -> Iterator[Refusal]:
+def _refusals(recipe: Recipe, folder: Path, dataset: Dataset, renderer: Renderer) -> Iterator[UnmetRequirement]:
     """Yield what `tunelab train`, started in the current folder, would refuse before its first step."""
     yield from unmet_by_run_folder(recipe, find_workspace(Path.cwd()))
     yield from unmet_before_reading(recipe, folder)

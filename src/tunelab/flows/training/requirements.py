@@ -6,7 +6,7 @@ Imports no torch: all of it is known before a weight is read.
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tunelab.checks.context import Refusal
+from tunelab.checks.context import UnmetRequirement
 from tunelab.dataset.dataset import Dataset
 from tunelab.errors import AdapterError, DataError, ModelError, RecipeError, UserError
 from tunelab.flows.compare_rows import read_compare_file
@@ -22,26 +22,26 @@ from tunelab.workspace import Workspace
 Require = Callable[[], object]
 
 
-def unmet_before_reading(recipe: Recipe, folder: Path) -> Iterator[Refusal]:
+def unmet_before_reading(recipe: Recipe, folder: Path) -> Iterator[UnmetRequirement]:
     """Yield what keeps the base model in `folder` from being trained by the recipe."""
     yield from _refused("base_model_unusable", lambda: require_loadable(folder))
     yield from _refused("precision_impossible", lambda: require_one_half_precision(recipe, folder))
     yield from _refused("adapter_impossible", lambda: require_keys_for_prefix(recipe, folder))
 
 
-def unmet_by_rows(recipe: Recipe, folder: Path, data: Dataset, renderer: Renderer) -> Iterator[Refusal]:
+def unmet_by_rows(recipe: Recipe, folder: Path, data: Dataset, renderer: Renderer) -> Iterator[UnmetRequirement]:
     """Yield what keeps rendered rows from being trained, or from being compared on."""
     yield from _refused("token_beyond_embeddings", lambda: require_known_tokens(data, folder))
     yield from _refused("compare_rows_missing", lambda: require_rows_to_compare(recipe, data, renderer))
 
 
-def unmet_by_run_folder(recipe: Recipe, workspace: Workspace) -> Iterator[Refusal]:
+def unmet_by_run_folder(recipe: Recipe, workspace: Workspace) -> Iterator[UnmetRequirement]:
     """Yield what keeps a new run from having a folder."""
     folder = Path(recipe.training.output_dir) if recipe.training.output_dir else None
     yield from _refused("run_folder_unusable", lambda: workspace.require_room(output_dir=folder))
 
 
-def raise_first(refusals: Iterable[Refusal]) -> None:
+def raise_first(refusals: Iterable[UnmetRequirement]) -> None:
     """Raise the error of the first refusal, if there is one."""
     for refusal in refusals:
         raise refusal.error
@@ -101,8 +101,8 @@ def require_rows_to_compare(recipe: Recipe, data: Dataset, renderer: Renderer) -
         )
 
 
-def _refused(code: str, require: Require) -> Iterator[Refusal]:
+def _refused(code: str, require: Require) -> Iterator[UnmetRequirement]:
     try:
         require()
     except UserError as error:
-        yield Refusal(code=code, error=error)
+        yield UnmetRequirement(code=code, error=error)
