@@ -1,7 +1,9 @@
 """Text that a chat template has rendered already is found, whatever family rendered it, and the remedies work."""
 
 import json
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,17 +13,20 @@ from flows_files import write_rows
 from tiny_model import save_tiny_model
 from tunelab.checks.check import check
 from tunelab.checks.context import CheckContext
+from tunelab.checks.explanations import explanation
 from tunelab.checks.finding import Finding
 from tunelab.conversations.conversation import Conversation
 from tunelab.flows.check import CheckResult, check_data_or_recipe
 from tunelab.sources.row import Origin
 
 OURS = {"special_tokens": ("<|im_start|>", "<|im_end|>"), "end_tokens": ("<|im_end|>",)}
+_FLAGS = re.MULTILINE | re.DOTALL
 CHATML = "<|im_start|>user\nWhere is lamp {n}?<|im_end|>\n<|im_start|>assistant\nIn hall {n}.<|im_end|>\n"
 RENDERED = {
     "ChatML": CHATML,
     "Llama 2": "<s>[INST] Where is lamp {n}? [/INST] In hall {n}. </s>",
-    "Llama 3": "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWhere?<|eot_id|>In hall {n}.<|eot_id|>",
+    "Llama 3": "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWhere is lamp {n}?<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\nIn hall {n}.<|eot_id|>",
     "Gemma": "<bos><start_of_turn>user\nWhere is lamp {n}?<end_of_turn>\n<start_of_turn>model\nHall.<end_of_turn>",
     "Phi 3": "<|user|>\nWhere is lamp {n}?<|end|>\n<|assistant|>\nIn hall {n}.<|end|>",
     "Alpaca": "Below is an instruction.\n\n### Instruction:\nWhere is lamp {n}?\n\n### Response:\nIn hall {n}.</s>",
@@ -104,6 +109,19 @@ def test_the_command_of_the_remedy_removes_end_tokens_and_nothing_else(tmp_path:
     assert [row["messages"][1]["content"] for row in cleaned] == [f'Say "{n}".{kept}' for n in range(20)]
     assert [row["messages"][0] for row in cleaned] == [row["messages"][0] for row in rows]
     assert len(file.read_text().splitlines()) == len(cleaned)
+
+
+@pytest.mark.parametrize("family", RENDERED)
+def test_the_script_of_the_page_takes_the_texts_of_every_family_apart(family: str, tmp_path: Path) -> None:
+    (script,) = re.findall(r'^```python title="take_apart.py"\n(.*?)^```$', explanation("prerendered_text"), _FLAGS)
+    (tmp_path / "take_apart.py").write_text(script)
+    write_rows(tmp_path / "train.jsonl", [{"text": RENDERED[family].format(n=n)} for n in range(3)])
+    command = [sys.executable, "take_apart.py", "train.jsonl"]
+    printed = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    first = json.loads(printed.splitlines()[0])["messages"]
+    assert [message["role"] for message in first] == ["user", "assistant"]
+    assert first[0]["content"] == "Where is lamp 0?"
+    assert first[1]["content"] in ("In hall 0.", "Hall.")
 
 
 def test_words_that_look_like_control_tokens_are_marked_in_what_show_prints(tmp_path: Path) -> None:
