@@ -113,7 +113,7 @@ def test_the_command_of_the_remedy_removes_end_tokens_and_nothing_else(tmp_path:
 
 @pytest.mark.parametrize("family", RENDERED)
 def test_the_script_of_the_page_takes_the_texts_of_every_family_apart(family: str, tmp_path: Path) -> None:
-    (script,) = re.findall(r'^```python title="take_apart.py"\n(.*?)^```$', explanation("prerendered_text"), _FLAGS)
+    (script,) = re.findall(r'^```py title="take_apart.py"\n(.*?)^```$', explanation("prerendered_text"), _FLAGS)
     (tmp_path / "take_apart.py").write_text(script)
     write_rows(tmp_path / "train.jsonl", [{"text": RENDERED[family].format(n=n)} for n in range(3)])
     command = [sys.executable, "take_apart.py", "train.jsonl"]

@@ -216,8 +216,8 @@ def test_every_refusal_has_a_case_and_none_can_be_ignored(tiny_model: Path, tmp_
             resolve_recipe(recipe, overrides=[f'checks.ignore={{{code}: "never mind"}}'], environment={})
 
 
-def test_a_finding_that_train_refuses_blocks_even_if_no_severity_does(tiny_model: Path, tmp_path: Path) -> None:
+def test_no_reason_lets_pass_what_train_refuses(tiny_model: Path, tmp_path: Path) -> None:
     recipe = write_task(tmp_path, tiny_model)
-    overrides = ["checks.fail_on=never", "evaluation.compare=true", *_NO_HELD_OUT]
+    overrides = ["lora.target_modules=qkv_proj", 'checks.ignore={target_unmatched: "never mind"}']
     blocking = check_data_or_recipe(str(recipe), overrides=overrides, environment={}).findings.blocking
-    assert blocking.codes() == ("compare_rows_missing",)
+    assert blocking.codes() == ("target_unmatched",)

@@ -32,8 +32,8 @@ class Finding:
     ignored: str = ""
     """The reason the recipe gives for not stopping here (`checks.ignore`); empty if it gives none."""
     blocking: bool = False
-    """True if it stops a run: as grave as `checks.fail_on` or graver and not ignored with a reason; or, if a rule says
-    so itself, whatever the settings: `train` refuses such a run."""
+    """True if it stops a run: as grave as `checks.fail_on` or graver, and not ignored with a reason. A rule sets it for
+    what `train` refuses anyway, which no reason lets pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Findings:
             replace(
                 finding,
                 ignored="" if finding.blocking else config.ignore.get(finding.code, ""),
-                blocking=finding.blocking or (finding.severity in stops and finding.code not in config.ignore),
+                blocking=finding.severity in stops and (finding.blocking or finding.code not in config.ignore),
             )
             for finding in findings
         ]

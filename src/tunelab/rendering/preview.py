@@ -37,7 +37,8 @@ def preview(rendered: Rendered, renderer: Renderer) -> list[PreviewSpan]:
     ids = [int(id_) for id_ in (*rendered.prompt_ids, *rendered.completion_ids)]
     first = len(rendered.prompt_ids)
     kinds = [(place >= first, renderer.tokens.is_control(id_), id_) for place, id_ in enumerate(ids)]
-    spans, end, shown = [], 0, ""
+    spans: list[PreviewSpan] = []
+    end, shown = 0, ""
     # Decoded from the start each time: a tokenizer may drop the space in front of a text that is decoded alone.
     for (trained, special, _), run in groupby(kinds, key=lambda kind: (kind[0], kind[1], kind[2] if kind[1] else 0)):
         end += len(list(run))

@@ -1,4 +1,4 @@
-"""What `train` refuses before its first step, as findings: no setting of the checks lets it pass."""
+"""What `train` refuses before its first step, as findings: no reason to ignore them lets it pass."""
 
 from collections.abc import Iterator
 
