@@ -58,7 +58,7 @@ def test_a_run_that_wants_held_out_loss_and_has_no_held_out_row_is_warned_of() -
 
 def test_layers_that_match_are_no_finding() -> None:
     assert not check(clean(model=MODEL)).items
-    assert next(iter(MODEL.in_words())) == "mlp: 2 modules (up) in 2 of 2 layers"
+    assert next(iter(MODEL.in_words())) == "mlp: 2 modules (up) in all 2 layers"
 
 
 def test_pain_07_a_wish_that_matches_nothing_blocks_before_a_weight_is_read() -> None:

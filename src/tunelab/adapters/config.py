@@ -10,6 +10,7 @@ from tunelab.adapters.lora_targets import (
     first_pattern,
     in_layers,
     refuse_high_ranks,
+    refuse_passed_over,
     refuse_unused,
     whole_modules,
     without,
@@ -178,6 +179,7 @@ class LoraConfig(AdapterConfig):
             targets, _as_tuple(self.layers_to_transform), modules, where=self._at("layers_to_transform")
         )
         targets = without(targets, _as_tuple(self.exclude_modules), where=self._at("exclude_modules"))
+        refuse_passed_over(targets, modules, where=self._at("target_modules"))
         refuse_unused(self.rank_pattern, targets, where=self._at("rank_pattern"))
         refuse_unused(self.alpha_pattern, targets, where=self._at("alpha_pattern"))
         if self.starts_from_weights:

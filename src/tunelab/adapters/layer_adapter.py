@@ -13,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from tunelab.adapters.adapter import Adapter, no_virtual_embeddings
 from tunelab.adapters.lora_start import saved_as_lora
+from tunelab.adapters.lora_targets import passed_over_error
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.adapters.whole_modules import load_in_float32
 from tunelab.errors import AdapterError
@@ -129,13 +130,7 @@ def _refuse_if_passed_over(network: PreTrainedModel, targets: Sequence[Target], 
     wrapped = {name for name, module in network.named_modules() if isinstance(module, BaseTunerLayer)}
     passed_over = [module for target in targets for module in target.modules if module not in wrapped]
     if passed_over:
-        names = ", ".join(sorted({module.rsplit(".", 1)[-1] for module in passed_over}))
-        reached = sorted({name for target in targets for name in target.names} - set(names.split(", ")))
-        raise AdapterError(
-            f"peft takes {names} of this model for parts of its fused experts and would not train {passed_over[0]}",
-            where=where,
-            remedy=f"Name the other layers: [{', '.join(reached)}].",
-        )
+        raise passed_over_error(passed_over, targets, where=where)
 
 
 def peft_names(network: PreTrainedModel, wanted: Set[str], *, dot: str = ".") -> list[str]:

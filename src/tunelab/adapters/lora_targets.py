@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
+from tunelab.adapters.fused_experts import taken_for_experts
 from tunelab.conversations.safe_regex import first_matches
 from tunelab.errors import AdapterError, did_you_mean, listed
 from tunelab.models.layer_roles import Modules, Target, layer_of, matched, role_of
@@ -98,6 +99,25 @@ def refuse_high_ranks(targets: Sequence[Target], rank_of: Callable[[str], int], 
             if min(shape) < rank_of(module):
                 what = f"{module} has {min(shape):,} of a weight's own directions and rank {rank_of(module):,}"
                 raise AdapterError(what, where=where, remedy="Lower r, or its rank in rank_pattern.")
+
+
+def refuse_passed_over(targets: Sequence[Target], modules: Modules, *, where: str) -> None:
+    """Raise an AdapterError for layers that peft would not train: it takes their names for parts of fused experts."""
+    every = [module for target in targets for module in target.modules]
+    if passed_over := [name for name in every if name.rpartition(".")[2] in taken_for_experts(modules.kind)]:
+        raise passed_over_error(passed_over, targets, where=where)
+
+
+def passed_over_error(passed_over: Sequence[str], targets: Sequence[Target], *, where: str) -> AdapterError:
+    """Return the fault of layers that peft would not train, with the names of those that it would."""
+    names = sorted(set(_last_parts(passed_over)))
+    reached = sorted({name for target in targets for name in target.names} - set(names))
+    return AdapterError(
+        f"peft takes {', '.join(names)} of this model for parts of its fused experts and would not train "
+        f"{passed_over[0]}",
+        where=where,
+        remedy=f"Name the other layers: [{', '.join(reached)}].",
+    )
 
 
 def whole_modules(names: Sequence[str], modules: Modules, updated: Sequence[Target], *, where: str) -> list[Target]:

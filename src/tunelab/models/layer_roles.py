@@ -80,11 +80,14 @@ class Target:
 
     @property
     def in_words(self) -> str:
-        """What was matched, such as ``attention: 64 modules (qkv_proj, o_proj) in 32 of 32 layers``."""
+        """What was matched, such as ``attention: 64 modules (qkv_proj, o_proj) in all 32 layers``."""
         if self.num_whole:
             return f"{self.requested}: {len(self.modules)} modules trained whole, {self.num_whole:,} weights"
         around = f"; not {', '.join(self.left_out)}, whose weights are read around them" if self.left_out else ""
-        reached = f"in {self.num_reached} of {self.num_layers} layers" if self.num_reached else "outside the layers"
+        reached = f"in {self.num_reached} of {counted(self.num_layers, 'layer')}"
+        if self.num_reached == self.num_layers > 1:
+            reached = f"in all {self.num_layers} layers"
+        reached = reached if self.num_reached else "outside the layers"
         head = "; the head, which shares their weight, keeps the base's" if self.is_tied else ""
         modules = counted(len(self.modules), "module")
         return f"{self.requested}: {modules} ({', '.join(self.names)}) {reached}{around}{head}"
