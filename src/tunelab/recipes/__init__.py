@@ -1,7 +1,7 @@
 """Room of the recipes: one frozen tree of the rooms' settings, and where each value came from."""
 
 from tunelab.recipes.explain import Explanation, explain
-from tunelab.recipes.places import differing, portable, recipe_hash
+from tunelab.recipes.places import differing, portable, recipe_hash, written_hash
 from tunelab.recipes.recipe import Recipe, to_yaml
 from tunelab.recipes.resolve import ResolvedRecipe, resolve_recipe
 
@@ -15,4 +15,5 @@ __all__ = [
     "recipe_hash",
     "resolve_recipe",
     "to_yaml",
+    "written_hash",
 ]

@@ -34,9 +34,9 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(2e-4, gt=0, le=1, json_schema_extra=marks(everyday=True, scale="log"))
     """Peak learning rate."""
     lr_scheduler_type: SchedulerName = Field("linear", json_schema_extra=marks(everyday=True))
-    """Course of the learning rate."""
+    """Learning-rate schedule."""
     num_warmup_steps: int = Field(0, ge=0, json_schema_extra=marks(everyday=True, unit="steps"))
-    """Steps of rising learning rate; used by the _with_warmup schedulers."""
+    """Warm-up steps, in which the learning rate rises; used by the _with_warmup schedules."""
     weight_decay: float = Field(0.0, ge=0, le=1)
     """AdamW's decoupled weight decay."""
     adam_beta1: float = Field(0.9, ge=0, lt=1)
@@ -58,8 +58,10 @@ class TrainingConfig(BaseModel):
     end."""
     save_steps: int = Field(None, ge=1, validate_default=True, json_schema_extra=marks(unit="steps"))
     """Optimizer steps between checkpoints, a multiple of eval_steps; unless it is set, the one nearest to 64."""
+    save_minutes: float | None = Field(10, gt=0, json_schema_extra=marks(unit="minutes"))
+    """A checkpoint is also saved once the last one is this old; null saves by steps alone. Without effect on bytes."""
     save_total_limit: int = Field(2, ge=1, json_schema_extra=marks(unit="checkpoints"))
-    """Newest checkpoints kept; the best one is kept besides."""
+    """Newest checkpoints kept; the best one is kept as well."""
     early_stopping_patience: int | None = Field(5, ge=1, json_schema_extra=marks(everyday=True, unit="evaluations"))
     """Evaluations without improvement after which training ends; null never ends early."""
     load_best_model_at_end: bool = True

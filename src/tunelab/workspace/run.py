@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tunelab.errors import RecipeError, RunError, listed
 from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file
 from tunelab.registry import Manifest, read_manifest, write_manifest
+from tunelab.workspace.attempt import begin_attempt
 
 if TYPE_CHECKING:
     from tunelab.recipes import Recipe
@@ -33,6 +35,11 @@ class Run:
     def recipe_file(self) -> Path:
         """The resolved recipe."""
         return self.path / "recipe.yaml"
+
+    @property
+    def recipe_text(self) -> str:
+        """What is written in `recipe_file`."""
+        return self.recipe_file.read_text(encoding="utf-8")
 
     @property
     def recipe(self) -> Recipe:
@@ -146,17 +153,19 @@ class Run:
         Args:
             keep_folder: leave the empty folder, because it was there before.
         """
-        for file in (self.events_file, self.recipe_file, self.rejected_file, self._lock_file):
+        own = (self.events_file, self.recipe_file, self.rejected_file, self._attempt_file, self._lock_file)
+        for file in own:
             file.unlink(missing_ok=True)
         if not keep_folder:
             with suppress(OSError):
                 self.path.rmdir()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[Callable[[], None]]:
         """Hold the run for this process, and sweep what a killed one left half written.
 
-        The lock goes with the process, however that ends.
+        The lock goes with the process, however that ends. Yields what must be called before each write that counts: it
+        raises a ReplacedError once another attempt has begun, on a machine or a disk that this lock does not reach.
 
         Raises:
             RunError: another process holds it.
@@ -177,7 +186,12 @@ class Run:
                 file.write(str(os.getpid()))
                 file.flush()
                 remove_leftovers(self.path)
-            yield
+                attempt = begin_attempt(self._attempt_file)
+            yield partial(attempt.refuse_if_replaced, self._attempt_file)
+
+    @property
+    def _attempt_file(self) -> Path:
+        return self.path / "attempt.json"
 
     @property
     def _lock_file(self) -> Path:

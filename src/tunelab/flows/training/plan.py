@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Batch, Schedule, evaluation_batches
-from tunelab.batching.step_plan import plant_step
+from tunelab.batching.step_plan import plan_step
 from tunelab.checks.context import PlannedRun
 from tunelab.events import Planned
 from tunelab.recipes import Recipe
@@ -97,14 +97,14 @@ def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule
         chosen = [sequences[place] for batch in step.batches for place in batch]
         if batching.share_prefixes:
             repeats.update(count_repeats(chosen))
-        grove = plant_step(
+        plan = plan_step(
             chosen,
             micro_batch_tokens=batching.micro_batch_tokens,
             share=batching.share_prefixes,
         )
-        real, distinct = real + grove.num_real_tokens, distinct + grove.num_nodes
-        for forest in grove.forests:
-            largest = max(largest, len(grove.root_ids_R) + forest.num_nodes)
+        real, distinct = real + plan.num_real_tokens, distinct + plan.num_nodes
+        for forest in plan.forests:
+            largest = max(largest, len(plan.root_ids_R) + forest.num_nodes)
             most_trained = max(most_trained, len(forest.targets_M))
         if is_epoch := step.ends_epoch:
             break
