@@ -574,3 +574,14 @@ def test_a_recipe_without_data_says_how_to_name_them(tmp_path: Path) -> None:
     for resolved, words in ((bare, "recipe.yaml: no training file is named"), (nothing, "no recipe is given")):
         with pytest.raises(RecipeError, match=f"{words}.*tunelab train recipe.yaml"):
             _ = resolved.anchored
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["lora.layers_to_transform=[true]", "lora.rank_pattern={q_proj: true}", "lora.alpha_pattern={q_proj: true}"],
+)
+def test_true_is_no_number_inside_a_list_or_mapping_either(tmp_path: Path, setting: str) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("data: {train_files: train.jsonl}\n")
+    with pytest.raises(RecipeError, match=setting.partition("=")[0]):
+        resolve_recipe(recipe, overrides=[setting], environment={})

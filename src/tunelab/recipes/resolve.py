@@ -70,7 +70,7 @@ class ResolvedRecipe:
         if output_dir := settings["training.output_dir"]:
             absolute["training.output_dir"] = str((self.base / os.path.expanduser(output_dir)).resolve())
         model = self.base / os.path.expanduser(settings["model.base_model"])
-        if os.path.isdir(model):
+        if os.path.exists(model):  # a folder or a GGUF
             absolute["model.base_model"] = str(model.resolve())
         return changed(self.recipe, absolute)
 
@@ -211,5 +211,8 @@ def _remarks(recipe: Recipe, layer: Layer, followed: Collection[str]) -> list[st
     if training.num_warmup_steps and not training.lr_scheduler_type.endswith("_with_warmup"):
         steps, name = training.num_warmup_steps, training.lr_scheduler_type
         remarks.append(f"training.num_warmup_steps {steps} has no effect: the scheduler {name} has no warm-up.")
+    remarks += recipe.training.remarks(
+        {name for section, _, name in (key.partition(".") for key in layer) if section == "training"}
+    )
     remarks += recipe.evaluation.remarks()
     return remarks

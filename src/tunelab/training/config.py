@@ -1,9 +1,10 @@
 """Settings of the training loop; names are those of transformers."""
 
 import math
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tunelab.settings import marks
 
@@ -11,6 +12,10 @@ SchedulerName = Literal[
     "linear", "cosine", "constant", "linear_with_warmup", "cosine_with_warmup", "constant_with_warmup"
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+SAVE_STEPS = 64
+"""Optimizer steps between checkpoints, as near as evaluations allow."""
 
 
 class TrainingConfig(BaseModel):
@@ -58,8 +63,8 @@ class TrainingConfig(BaseModel):
     eval_accumulation_steps: int | None = Field(None, ge=1, json_schema_extra=marks(unit="batches"))
     """Evaluation batches whose losses stay on the device before they move to the CPU; null moves them once, at the
     end."""
-    save_steps: int = Field(64, ge=1, json_schema_extra=marks(unit="steps"))
-    """Optimizer steps between checkpoints; a multiple of eval_steps."""
+    save_steps: int = Field(None, ge=1, validate_default=True, json_schema_extra=marks(unit="steps"))
+    """Optimizer steps between checkpoints, a multiple of eval_steps; unless it is set, the one nearest to 64."""
     save_minutes: float | None = Field(10, gt=0, json_schema_extra=marks(unit="minutes"))
     """A checkpoint is also saved once the last one is this old; null saves by steps alone. Without effect on bytes."""
     save_total_limit: int = Field(2, ge=1, json_schema_extra=marks(unit="checkpoints"))
@@ -88,3 +93,22 @@ class TrainingConfig(BaseModel):
             return 0
         given = self.num_warmup_steps
         return given if isinstance(given, int) else math.ceil(given * total_steps)
+
+    @field_validator("save_steps", mode="before")
+    @classmethod
+    def _whole_evaluations(cls, given: object, info: ValidationInfo) -> object:
+        if given is not None:
+            return given
+        evaluates = info.data.get("eval_strategy") == "steps"
+        eval_steps: int = info.data.get("eval_steps", SAVE_STEPS) if evaluates else SAVE_STEPS
+        return multiple_near(SAVE_STEPS, eval_steps)
+
+    def remarks(self, given: Collection[str]) -> Iterator[str]:
+        """Yield what is to be said of values that other settings decide; `given` are the names that somebody set."""
+        if "save_steps" not in given and self.save_steps != SAVE_STEPS:
+            yield f"training.save_steps is {self.save_steps:,}, a multiple of training.eval_steps, {self.eval_steps:,}."
+
+
+def multiple_near(steps: int, unit: int) -> int:
+    """Return the multiple of `unit` that is nearest to `steps`, at least one."""
+    return max(1, round(steps / unit)) * unit
