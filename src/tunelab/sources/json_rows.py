@@ -33,7 +33,8 @@ def read_json(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
     else:
         array = _array(read_head(path, name))
         elements = _split(read_chunks(path, name), name, opening=array[0] if array else "")
-        yield from _rows(elements, name, on_bad)
+        joined = ((text.removeprefix(BYTE_ORDER_MARK), line, column) for text, line, column in elements)
+        yield from _rows(joined, name, on_bad)
 
 
 def holds_json_lines(path: Path, name: str) -> bool:
@@ -57,7 +58,7 @@ def _rows(placed: Iterable[tuple[str, int, int]], name: str, on_bad: OnBad) -> I
     for text, line, column in placed:
         origin = Origin(path=name, line=line)
         try:
-            value = parse_json(text.removeprefix(BYTE_ORDER_MARK), origin, column=column)
+            value = parse_json(text, origin, column=column)
             if not isinstance(value, dict):
                 expected = "an object {…} with named fields"
                 raise DataError(f"the row is {kind_of(value)}", where=str(origin), expected=expected)
