@@ -16,24 +16,24 @@ from tunelab.workspace import find_workspace
 
 
 def main(arguments: list[str] | None = None) -> Report:
-    """Run the three verbs on a recipe and return the comparison; a UserError says what a user can mend."""
+    """Run the three verbs on a recipe and return the comparison; a UserError says what a user can fix."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--set", dest="overrides", action="append", default=[], help="section.key=value")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
 
     # Check: the findings are data. The same ones stop a training run.
-    checked = check_data_or_recipe(str(asked.recipe), overrides=asked.overrides)
+    checked = check_data_or_recipe(str(options.recipe), overrides=options.overrides)
     for finding in checked.findings:
         print(f"{finding.severity} {finding.code}: {finding.summary}")
     print(f"{len(checked.dataset.train)} conversations to train on, {len(checked.dataset.held_out)} held out")
 
-    # Train: a listener is told of each event as it happens; events.jsonl in the run's folder holds them all.
+    # Train: a listener gets each event as it happens; events.jsonl in the run's folder holds them all.
     def show(event: object) -> None:
         if isinstance(event, StepDone):
             print(f"step {event.step}: loss {event.loss:.3f}, {event.real_tokens / event.duration_s:,.0f} tokens/s")
 
-    resolved = resolve_recipe(asked.recipe, overrides=asked.overrides)
+    resolved = resolve_recipe(options.recipe, overrides=options.overrides)
     trained = train(resolved, find_workspace(Path.cwd()), listeners=[show])
     print(f"adapter in {trained.run.adapter}")
 

@@ -57,13 +57,14 @@ def test_switched_off_while_it_trains_it_is_the_base(dtype: torch.dtype) -> None
     assert {weight.dtype for weight in adapter.named_parameters().values()} == {torch.float32}
 
 
-def test_switched_off_while_it_answers_it_is_the_base(tmp_path: Path) -> None:
-    network = tiny_network()
-    base = logits(network)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_answers_as_it_was_trained_and_switched_off_as_the_base(dtype: torch.dtype, tmp_path: Path) -> None:
+    base = logits(tiny_network(dtype=dtype).float())
+    network = tiny_network(dtype=dtype)
     moved(network).save(tmp_path)
     trained = logits(network)
 
-    network = tiny_network()
+    network = tiny_network(dtype=dtype)
     again = load_adapter(network, tmp_path, base_model="tiny")
     assert torch.equal(logits(network), trained)
     with again.disabled():

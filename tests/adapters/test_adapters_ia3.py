@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, GPT2Config
 from networks import tiny_network
 from tunelab.adapters.attach import attach
 from tunelab.adapters.ia3 import Ia3Config
-from tunelab.adapters.lora import quiet_peft
+from tunelab.adapters.layer_adapter import quiet_peft
 from tunelab.errors import AdapterError
 
 IDS = torch.tensor([[3, 7, 11, 4, 20]])

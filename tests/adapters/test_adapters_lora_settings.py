@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from networks import tiny_network
 from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import LoraConfig
-from tunelab.adapters.lora import LayerAdapter
+from tunelab.adapters.layer_adapter import LayerAdapter
 from tunelab.errors import AdapterError
 from tunelab.models.estimate import Sizes, sizes_in
 from tunelab.models.network_layers import modules_of
@@ -41,6 +41,9 @@ SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
     "biases of LoRA": ("gpt2", {"bias": "lora_only", "target_modules": "mlp"}),
     "gaussian": ("llama", {"init_lora_weights": "gaussian"}),
     "gaussian on embeddings": ("llama", {"init_lora_weights": "gaussian", "target_modules": "embeddings"}),
+    "embeddings of GPT-2, its positions among them": ("gpt2", {"target_modules": "embeddings"}),
+    "scaled and tied embeddings": ("gemma3", {"target_modules": "embeddings", "use_rslora": True}),
+    "dora on embeddings": ("llama", {"use_dora": True, "target_modules": ("embeddings", "mlp")}),
     "pissa": ("llama", {"init_lora_weights": "pissa", "rank_pattern": {"v_proj": 2}, "alpha_pattern": {"o_proj": 9}}),
     "pissa, rank-stabilised": ("llama", {"init_lora_weights": "pissa", "use_rslora": True, "lora_dropout": 0.5}),
     "pissa of GPT-2": ("gpt2", {"init_lora_weights": "pissa", "target_modules": "all-linear", "bias": "all"}),

@@ -205,7 +205,7 @@ def test_keys_and_values_have_the_shape_of_each_layer() -> None:
 
 def test_a_window_that_leaves_the_prefix_behind_is_told() -> None:
     told = fresh(network_of(SHAPES["windowed and full layers"]), KINDS["shorter than the window"]).description
-    assert told[1] == "1 layers see 4 positions back: behind those, the prefix is gone"
+    assert told[1] == "1 layers see 4 positions back: beyond that, the prefix is out of reach"
     assert len(fresh(network_of(SHAPES["llama"]), KINDS["shorter than the window"]).description) == 1
 
 

@@ -13,7 +13,7 @@ from tiny_model import save_tiny_model
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import QloraConfig
-from tunelab.adapters.lora import quiet_peft
+from tunelab.adapters.layer_adapter import quiet_peft
 from tunelab.batching.step_plan import plan_batches
 from tunelab.errors import AdapterError, MissingExtraError
 from tunelab.models.branching import cannot_branch

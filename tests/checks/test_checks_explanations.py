@@ -105,6 +105,12 @@ def write_base_model(name: str) -> None:
         weights = load_file(folder / "model.safetensors")
         weights["model.layers.0.self_attn.q_proj.weight"][-1] = 0
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    if name == "pickled":
+        (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    if name == "running":
+        change(folder / "config.json", layer_types=["conv", "full_attention"])
+    if name == "few-embeddings":
+        change(folder / "config.json", vocab_size=100)
     if name == "mixture":
         config = AutoConfig.for_model("qwen3_moe", vocab_size=1000, num_experts=4, moe_intermediate_size=16, **SMALL)
         AutoModelForCausalLM.from_config(config).save_pretrained(folder)

@@ -36,7 +36,7 @@ def test_a_label_that_outweighs_another_is_a_warning_above_the_limit() -> None:
     assert "label_imbalance" not in findings(context(train=rows))
     finding = findings(context(train=rows, config=ChecksConfig(max_imbalance=9)))["label_imbalance"]
     assert finding.severity == "warning"
-    assert '"cat" stands in 60 of 66 training rows, "dog" in 6: 10 times as many' in finding.summary
+    assert '"cat" labels 60 of 66 training rows, "dog" in 6: 10 times as many' in finding.summary
 
 
 def test_rare_labels_are_named_with_a_place_and_their_rows() -> None:

@@ -1,5 +1,6 @@
 """The planned run: too few steps, too many epochs, too long a warm-up, layers that do not match, memory."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,9 @@ from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.layer_roles import Target
 
 MODEL = PlannedModel(
-    targets=(Target(wish="mlp", modules=("layers.0.mlp.up", "layers.1.mlp.up"), shapes=((2, 2),) * 2, num_layers=2),),
+    targets=(
+        Target(requested="mlp", modules=("layers.0.mlp.up", "layers.1.mlp.up"), shapes=((2, 2),) * 2, num_layers=2),
+    ),
     unmatched="",
     remedy="",
     num_weights=1000,
@@ -55,7 +58,7 @@ def test_a_run_that_wants_held_out_loss_and_has_no_held_out_row_is_warned_of() -
 
 def test_layers_that_match_are_no_finding() -> None:
     assert not check(clean(model=MODEL)).items
-    assert next(iter(MODEL.in_words())) == "mlp: 2 modules (up) in 2 of 2 layers"
+    assert next(iter(MODEL.in_words())) == "mlp: 2 modules (up) in all 2 layers"
 
 
 def test_pain_07_a_wish_that_matches_nothing_blocks_before_a_weight_is_read() -> None:
@@ -87,3 +90,21 @@ def test_experts_that_lora_does_not_reach_are_counted() -> None:
     assert (finding.severity, finding.count, finding.total) == ("note", 900, 1000)
     without = check(clean(model=replace(MODEL, num_expert_weights=900, targets=())))
     assert "experts_unreached" not in without.codes()  # a soft prompt trains no layer at all
+
+
+@pytest.mark.parametrize("total_steps", [2, 3, 20, 100, 1000])
+@pytest.mark.parametrize("eval_steps", [1, 3, 64, 500])
+@pytest.mark.parametrize("save_steps", [1, 7, 64, 200])
+def test_remedies_for_eval_steps_and_save_steps_do_not_lead_into_each_other(
+    total_steps: int, eval_steps: int, save_steps: int
+) -> None:
+    codes = {"evaluated_once", "save_steps_not_multiple"}
+    run = replace(RUN, total_steps=total_steps, eval_steps=eval_steps, save_steps=save_steps)
+    for finding in [each for each in check(clean(planned=run)) if each.code in codes]:
+        settings = {name: int(value.replace(",", "")) for name, value in _SET.findall(finding.remedy)}
+        assert settings
+        again = check(clean(planned=replace(run, **settings)))
+        assert not codes & set(again.codes())
+
+
+_SET = re.compile(r"training\.(eval_steps|save_steps) to ([\d,]+)")

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from check_contexts import chat, chats, context
+from check_contexts import a_set, chat, chats, context
 
 from tunelab.checks.check import check
 from tunelab.checks.finding import Finding
 from tunelab.conversations.conversation import Conversation, Message, ToolCall
 from tunelab.errors import DataError
+from tunelab.rendering.rendered import Remark
 from tunelab.rendering.template_errors import CONTINUATION
 from tunelab.rendering.template_messages import Abilities
 
@@ -68,3 +69,29 @@ def test_pain_10_an_answer_that_the_generation_prompt_opens_otherwise_is_a_findi
     assert {found[code].severity for code in ("generation_prompt_mismatch", "unrenderable_turn")} == {"error"}
     waved = findings(ALL, bad_turns=(torn,), skips_bad_rows=True)["generation_prompt_mismatch"]
     assert waved.severity == "note"
+
+
+@pytest.mark.parametrize(
+    ("own", "severity", "count", "advice"),
+    [
+        ({"own_system_silenced": True}, "warning", 21, 'data.system_prompt: ""'),
+        ({"keeps_own_system": True}, "note", 22, "does not take it away"),
+    ],
+)
+def test_a_system_text_that_the_template_writes_by_itself_is_counted_with_what_takes_it_away(
+    own: dict[str, bool], severity: str, count: int, advice: str
+) -> None:
+    abilities = replace(ALL, own_system="You are Lampbot.", **own)  # type: ignore[arg-type]
+    finding = findings(abilities)["system_prompt_added"]
+    assert (finding.severity, finding.count, finding.total) == (severity, count, 22)
+    assert '"You are Lampbot."' in finding.summary
+    assert advice in finding.remedy
+    every = findings(abilities, train=chats(20))["system_prompt_added"]
+    assert (every.severity, every.count) == ("note", 20)
+
+
+def test_a_message_that_the_template_leaves_out_is_named_with_its_role() -> None:
+    remark = Remark(origin=with_system(21).origin, turn=0, kind="turn left out")
+    finding = findings(ALL, rendered_train=a_set([], remarks=(remark,)))["turn_left_out"]
+    assert (finding.severity, finding.count, finding.total) == ("warning", 1, 22)
+    assert finding.examples == ("train.jsonl:21: message 1 (system)",)

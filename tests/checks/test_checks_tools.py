@@ -61,8 +61,8 @@ def test_a_tool_that_is_not_offered_is_named_with_the_nearest_that_is() -> None:
     [
         ({"flight": "LH1"}, "seats is missing"),
         ({}, "flight, seats are missing"),
-        ({"flight": "LH1", "seats": "two"}, "seats is text, and the schema wants integer"),
-        ({"flight": "LH1", "seats": None}, "seats is null, and the schema wants integer"),
+        ({"flight": "LH1", "seats": "two"}, "seats is text, and the schema requires integer"),
+        ({"flight": "LH1", "seats": None}, "seats is null, and the schema requires integer"),
         ({"flight": "LH1", "seats": 2, "cabin": "roof"}, "cabin is none of the 2 allowed values"),
         ({"flight": "one", "seats": 2}, "flight breaks the rule pattern of the schema"),
         ({"flight": "LH1", "seats": 2, "cabn": 1}, 'the tool has no argument "cabn". Did you mean "cabin"?'),

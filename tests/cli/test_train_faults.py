@@ -181,7 +181,7 @@ def _with_another_tokenizer(model: Path) -> None:
 MODEL_FAULTS: dict[Callable[[Path], None], str] = {
     _without_weights: "holds no weights",
     _pickled: "pickled",
-    _torn: "could not be loaded",
+    _torn: "its header cannot be read",
     _without_tokenizer: "tokenizer.json",
     _of_unknown_kind: '"own"',
     _with_another_tokenizer: "the tokenizer writes token ",
@@ -299,3 +299,13 @@ def test_a_read_only_folder_is_one_message(settings: tuple[str, ...], task: Path
     task.chmod(0o755)
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
     assert "writing here is not permitted. Choose a folder you may write to." in ended.err
+
+
+def test_a_finding_that_blocks_is_printed_as_an_error_and_an_ignored_one_as_a_warning(
+    task: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "task.yaml", "--set", "data.train_samples=4", "--set", "training.num_training_steps=2"]
+    assert tunelab(arguments) == 2
+    assert "error: only 4 training rows" in capsys.readouterr().out
+    assert tunelab([*arguments, "--set", 'checks.ignore={too_few_rows: "a smoke test"}']) == 0
+    assert "warning: only 4 training rows" in capsys.readouterr().out

@@ -95,7 +95,7 @@ def test_chat_says_what_it_takes_where_a_name_is_none(make_run, tmp_path, monkey
         assert tunelab(["chat", name]) == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1
-        assert "the folder of an adapter or of a base model, or nano" in error
+        assert "the folder of an adapter or of a base model, a GGUF, or nano or smollm2" in error
 
 
 def test_a_run_that_is_not_there_is_one_message(tmp_path, monkeypatch, capsys):
@@ -179,3 +179,11 @@ def test_pain_24_the_help_of_compare_and_chat_brings_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[0, 0] []"
+
+
+@pytest.mark.parametrize("verb", [["compare", "--num-examples", "1"], ["chat"]])
+def test_a_flag_of_sampling_over_greedy_answers_is_said_to_have_no_effect(make_run, capsys, verb):
+    run = make_run()
+    question = ["hello"] if verb[0] == "chat" else []
+    assert tunelab([verb[0], str(run.path), *question, *verb[1:], "--max-new-tokens", "2", "--top-p", "0.5"]) == 0
+    assert "evaluation.top_p has no effect: evaluation.temperature is 0" in capsys.readouterr().err

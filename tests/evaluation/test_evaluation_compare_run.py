@@ -132,7 +132,7 @@ def test_an_adapter_of_another_kind_than_the_recipes_is_refused_with_both_kinds(
 def test_a_base_model_that_is_gone_is_told_with_what_can_be_done(make_run, model_folder):
     run = make_run()
     run.recipe_file.write_text(run.recipe_file.read_text().replace(str(model_folder), str(model_folder / "gone")))
-    with pytest.raises(ModelError, match=r"gone: the base model of this run is gone. Put the folder back") as caught:
+    with pytest.raises(ModelError, match=r"gone: the base model of this run is gone. Put it back") as caught:
         open_chat(run)
     assert "--set" not in str(caught.value)
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from train_task import steps
+from train_task import steps, write_task
 from tunelab.events import read_events
 from tunelab.flows.check import check_data_or_recipe
 from tunelab.flows.train import train
@@ -73,6 +73,16 @@ def test_the_flat_loop_computes_the_losses_of_tunelab_train(tiny_model: Path, tm
 @pytest.mark.parametrize("recipe", ["recipe_lora.yaml", "modellab/soft_prompt.yaml", "recipe_prefix_tuning.yaml"])
 def test_stock_peft_computes_the_logits_of_a_run(recipe: str, tiny_model: Path, tmp_path: Path) -> None:
     run = trained(EXAMPLES / recipe, tiny_model, tmp_path, "training.num_warmup_steps=0", "training.learning_rate=0.1")
+    assert example("load_with_peft").main([str(run.path)]) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize("adapter", ["full", "qlora", "ia3"])
+def test_stock_libraries_compute_the_logits_of_a_run_of_every_other_kind(
+    adapter: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    file = write_task(tmp_path / "task", tiny_model, adapter=adapter)
+    run = trained(file, tiny_model, tmp_path, "training.num_training_steps=4")
     assert example("load_with_peft").main([str(run.path)]) < 1e-5
 
 

@@ -307,3 +307,21 @@ def test_a_base_model_that_a_modellab_recipe_cannot_have_here_is_told_with_the_w
     way_out = told.split("--set ")[1].strip()
     assert way_out == "model.base_model=nano"
     assert run(["check", str(recipe), "--set", way_out]) in (0, 1)
+
+
+def test_save_steps_that_nobody_set_are_a_multiple_of_eval_steps_and_said(tmp_path: Path, tiny_model: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(40))
+    recipe = write_recipe(tmp_path, f"model: {{base_model: {tiny_model}}}\ndata: {{train_files: train.jsonl}}\n")
+    result = checked(recipe, "training.eval_steps=10")
+    assert "save_steps_not_multiple" not in result.findings.codes()
+    assert result.resolved.recipe.training.save_steps == 60
+    assert "training.save_steps is 60, a multiple of training.eval_steps, 10." in result.notes
+    assert checked(recipe).resolved.recipe.training.save_steps == 64
+
+
+def test_rows_that_are_skipped_are_not_advised_to_be_skipped(tmp_path: Path, tiny_model: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", [*rows(20), "{no row"])
+    recipe = write_recipe(tmp_path, f"model: {{base_model: {tiny_model}}}\ndata: {{train_files: train.jsonl}}\n")
+    for settings, advised in ((), True), (("data.bad_rows=skip",), False):
+        (finding,) = [each for each in checked(recipe, *settings).findings if each.code == "unreadable_row"]
+        assert ("--skip-bad-rows" in finding.remedy) == advised

@@ -98,9 +98,9 @@ def faulty_rows() -> list[dict[str, object]]:
 EARLY = {
     "assistant_first": "101: message 1: conversations begin with the assistant",
     "role_repeated": "102: message 2: conversations hold two messages of the user, or two answers, in a row",
-    "system_in_middle": "103: message 2: conversations hold a system message behind the first message",
+    "system_in_middle": "103: message 2: conversations hold a system message after the first message",
     "empty_message": "104: message 1: conversations hold a message without words",
-    "ends_unanswered": "104: message 3: conversations end with a message that nobody answers",
+    "ends_unanswered": "104: message 3: conversations end with a message without an answer",
     "empty_answer": "105: trained answers are empty",
     "no_assistant_turn": "106: conversations hold no assistant turn",
     "tool_unknown": "107: message 2: price: trained tool calls name a tool that their conversation does not offer",

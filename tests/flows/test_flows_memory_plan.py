@@ -149,5 +149,5 @@ def test_what_is_planned_is_printed_and_in_the_document(tmp_path: Path, capsys: 
     model = json.dumps(str(tmp_path / "model"))
     assert run(["check", str(recipe), "--set", f"model.base_model={model}", "--fail-on", "never"]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"all-linear: 14 modules \(.*\) in 2 of 2 layers", printed)
+    assert re.search(r"all-linear: 14 modules \(.*\) in all 2 layers", printed)
     assert re.search(r"memory: about [\d,]+ MiB", printed)

@@ -152,7 +152,7 @@ def test_pain_19_a_step_too_large_for_the_machine_is_cut_and_said(  # type: igno
     monkeypatch.setattr(preflight, "affordable_tokens", lambda estimate, _: fitting(estimate))
     _, told = trained(file, "training.num_training_steps=1")
     said = [event.text for event in told if isinstance(event, Notice)]
-    assert "256 tokens run at a time, not 16,384: half of the memory holds no more, by estimate" in said
+    assert "micro-batches are limited to 256 tokens, not 16,384: the estimate for half of the memory" in said
 
 
 def test_the_same_recipe_twice_gives_the_same_adapter(story) -> None:  # type: ignore[no-untyped-def]

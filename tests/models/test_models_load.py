@@ -62,11 +62,6 @@ def test_a_config_can_load_no_code_and_choose_no_kernel(folder: Path, tmp_path: 
     assert load_model(hostile, ModelConfig()).network.config._attn_implementation == "sdpa"
 
 
-def test_an_unknown_model_type_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match='knows no model type "evil"'):
-        load_model(_changed(folder, tmp_path / "evil", model_type="evil"), ModelConfig())
-
-
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
@@ -108,27 +103,10 @@ def test_of_a_base_that_sees_pictures_the_text_part_alone_is_adapted() -> None:
     config = Gemma3Config(text_config=text, vision_config={**vision, "image_size": 28, "patch_size": 14})
     network = empty_model(config)
     assert any("vision" in name for name, _ in network.named_modules())
-    for wish in ("all-linear", "attention", "mlp", "embeddings"):
-        (target,) = find_targets(network, wish)
+    for role in ("all-linear", "attention", "mlp", "embeddings"):
+        (target,) = find_targets(network, role)
         assert target.modules
         assert not any("vision" in name or "projector" in name for name in target.modules)
-
-
-def test_a_folder_without_weights_is_refused(folder: Path, tmp_path: Path) -> None:
-    bare = _changed(folder, tmp_path / "bare")
-    (bare / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="holds no weights"):
-        load_model(bare, ModelConfig())
-    (bare / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(ModelError, match="pickled"):
-        load_model(bare, ModelConfig())
-
-
-def test_damaged_weights_are_one_message(folder: Path, tmp_path: Path) -> None:
-    torn = _changed(folder, tmp_path / "torn")
-    (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:500])
-    with pytest.raises(ModelError, match="could not be loaded"):
-        load_model(torn, ModelConfig())
 
 
 def test_fp16_over_a_bfloat16_base_is_refused_with_the_reason() -> None:
@@ -145,7 +123,7 @@ def test_a_gpu_that_is_not_there_is_refused(folder: Path, monkeypatch: pytest.Mo
         load_model(folder, ModelConfig(device_map="cuda"))
 
 
-def test_a_model_is_located_or_the_ways_to_name_one_are_told(folder: Path, tmp_path: Path) -> None:
+def test_a_model_is_located_or_the_message_says_how_to_name_one(folder: Path, tmp_path: Path) -> None:
     assert locate_model(ModelConfig(base_model=str(folder)), base=tmp_path) == folder.resolve()
     assert locate_model(ModelConfig(), base=tmp_path).name == "nano"
     with pytest.raises(ModelError, match='there is no model "no-such"'):

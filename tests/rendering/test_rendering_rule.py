@@ -182,7 +182,7 @@ def test_nothing_is_trained_that_no_prompt_asks_for(tmp_path: Path) -> None:
     greeting = conversation(assistant("Welcome!"), user("a"), assistant("b"), line=5)
     rendered = render_all([greeting], renderer_of(tmp_path), max_length=1000, on_bad=faults.append)
     assert [sequence.turn for sequence in rendered.sequences] == [2]
-    assert str(faults[0]).startswith("train.jsonl:5: message 1: nothing stands before this answer")
+    assert str(faults[0]).startswith("train.jsonl:5: message 1: there is nothing before this answer")
 
 
 FORGETS = (  # as gpt-oss: what was thought before a call is left out as soon as the final answer stands there
@@ -261,7 +261,7 @@ def test_pain_03_what_opens_the_next_turn_ends_an_answer_where_the_model_stops_a
     sequences = renderer.render(row, index=0, max_length=999)
     assert [renderer.decode(s.completion_ids[-1:]) for s in sequences] == ["<|end|>", "<|user|>"]
     assert all(s.ends for s in sequences)
-    assert any("<|user|> is put behind each, <|end|> behind one that calls tools" in note for note in renderer.notes)
+    assert any("<|user|> is appended to each, <|end|> to one that calls tools" in note for note in renderer.notes)
 
 
 def test_a_conversation_without_an_answer_is_counted(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from sample_tasks.taxonomy import TAXONOMY
 from tunelab.errors import DataError
+from tunelab.recipes import resolve_recipe
 from tunelab.starter import NANO_FOLDER, SAMPLE_TASKS, SampleTaskFiles, write_sample_task
 
 NAMES = ("taxonomy", "product-description", "simple-support", "agent-sessions")
@@ -143,6 +144,25 @@ def test_an_agent_calls_only_tools_of_its_catalogue_with_the_arguments_they_ask_
             assert list(arguments) == tools[call["function"]["name"]]["parameters"]["required"]
             called.add(call["function"]["name"])
     assert called == set(tools)
+
+
+@pytest.mark.parametrize("name", ["taxonomy", "simple-support"])
+def test_a_task_for_a_real_model_has_the_same_rows_and_a_recipe_of_its_own(name: str, tmp_path: Path) -> None:
+    files = write_sample_task(name, tmp_path / "real", model="smollm2")
+    nano = write_sample_task(name, tmp_path / "nano")
+    assert {path.name for path in files.folder.iterdir()} == {path.name for path in nano.folder.iterdir()}
+    recipe = resolve_recipe(files.recipe, environment={}).recipe
+    assert recipe.model.base_model == "smollm2"
+    assert 0 < (recipe.data.train_samples or 0) < files.num_train_rows
+    assert 0 < (recipe.data.eval_samples or 0) < files.num_test_rows
+
+
+def test_a_task_without_a_recipe_for_a_model_names_those_with_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no recipe for smollm2. Tasks for smollm2: taxonomy, simple-support"):
+        write_sample_task("agent-sessions", tmp_path, model="smollm2")
+    with pytest.raises(DataError, match=r'no recipe for smolm2. Did you mean "smollm2"\?'):
+        write_sample_task("taxonomy", tmp_path, model="smolm2")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_task_is_refused_with_the_nearest_name(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ class Adapter(Protocol):
 
     @property
     def num_virtual_tokens(self) -> int:
-        """Virtual tokens whose embeddings stand in front of every sequence; 0 but for a soft prompt switched on."""
+        """Virtual tokens whose embeddings come before every sequence; 0 but for a soft prompt switched on."""
         ...
 
     @property
     def num_prefix_positions(self) -> int:
         """Positions that trained keys and values take in front of every sequence; 0 but for a prefix switched on.
 
-        The first token stands behind them, at position `num_prefix_positions`.
+        The first token comes after them, at position `num_prefix_positions`.
         """
         ...
 
@@ -38,20 +38,20 @@ class Adapter(Protocol):
 
     def learning_rate_factors(self) -> dict[str, float]:
         """Return by name the trained weights with a learning rate of their own: that many times the others'."""
-        ...
+        return {}
 
     def virtual_embeddings(self) -> torch.Tensor:
-        """Return the (num_virtual_tokens, hidden) vectors of the virtual tokens; no rows while switched off."""
+        """Return the (num_virtual_tokens, hidden) vectors of the virtual tokens; no rows while there are none."""
         ...
 
     def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return for each layer the (1, G, V, D) trained keys and values that stand before every sequence.
+        """Return for each layer the (1, G, V, D) trained keys and values that come before every sequence.
 
         G key/value heads, V prefix positions, D head width; empty for other kinds and while switched off. Keys are used
         as they are, unrotated. They are float32: cast them to the layer's own keys. Every token attends to them as to
-        its first V ancestors, so that a sliding window leaves them behind as it does other early positions.
+        its first V ancestors, so that a sliding window loses them as it does other early positions.
         """
-        ...
+        return []
 
     def disabled(self) -> AbstractContextManager[None]:
         """Switch the adapter off within the context: the network answers as the base model does."""
@@ -60,3 +60,9 @@ class Adapter(Protocol):
     def save(self, folder: Path) -> None:
         """Write a PEFT folder that stock peft loads with equal outputs."""
         ...
+
+
+def no_virtual_embeddings(network: torch.nn.Module) -> torch.Tensor:
+    """Return (0, hidden), for kinds that put no vectors before a prompt."""
+    embeddings: torch.Tensor = network.get_input_embeddings().weight  # type: ignore[operator]
+    return embeddings.new_zeros((0, embeddings.shape[1]))

@@ -1,15 +1,16 @@
-"""Settings of the adapters: one section of a recipe each, and what is asked of any of them. Imports no torch."""
+"""Settings of the adapters: one section of a recipe each, and what every kind answers. Imports no torch."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationInfo, field_validator
 
 from tunelab.adapters.lora_targets import (
     first_pattern,
     in_layers,
     refuse_high_ranks,
+    refuse_passed_over,
     refuse_unused,
     whole_modules,
     without,
@@ -93,7 +94,7 @@ class AdapterConfig(BaseModel):
         yield from ()
 
 
-Rank = Annotated[int, Field(ge=1, le=1024)]
+Rank = Annotated[int, Field(ge=1, le=1024, strict=True)]
 
 
 class LoraConfig(AdapterConfig):
@@ -113,7 +114,7 @@ class LoraConfig(AdapterConfig):
         description="Ranks of some layers: a name, or a regular expression for the end of one -> rank. The first that "
         "fits a layer counts.",
     )
-    alpha_pattern: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    alpha_pattern: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]] = Field(
         default_factory=dict, description="lora_alpha of some layers, by the same patterns."
     )
     lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the input of the update.")
@@ -122,7 +123,7 @@ class LoraConfig(AdapterConfig):
         description="Layers by role (attention, mlp, all-linear, embeddings) or by name; each must match.",
         json_schema_extra=marks(everyday=True),
     )
-    layers_to_transform: int | tuple[int, ...] = Field(
+    layers_to_transform: StrictInt | tuple[StrictInt, ...] = Field(
         (), description="Numbers of the layers that are trained, from 0; none given trains all of them."
     )
     exclude_modules: str | tuple[str, ...] = Field(
@@ -145,7 +146,8 @@ class LoraConfig(AdapterConfig):
         1.0,
         ge=1,
         le=1000,
-        description="LoRA+: the learning rate of the update's second half (B) is this many times learning_rate.",
+        description="LoRA+: the learning rate of the update's second half (B), of embeddings, too, is this many times "
+        "learning_rate.",
     )
 
     @field_validator("rank_pattern", "alpha_pattern")
@@ -177,6 +179,7 @@ class LoraConfig(AdapterConfig):
             targets, _as_tuple(self.layers_to_transform), modules, where=self._at("layers_to_transform")
         )
         targets = without(targets, _as_tuple(self.exclude_modules), where=self._at("exclude_modules"))
+        refuse_passed_over(targets, modules, where=self._at("target_modules"))
         refuse_unused(self.rank_pattern, targets, where=self._at("rank_pattern"))
         refuse_unused(self.alpha_pattern, targets, where=self._at("alpha_pattern"))
         if self.starts_from_weights:
@@ -298,7 +301,7 @@ class PrefixTuningConfig(AdapterConfig):
         32,
         ge=1,
         le=4096,
-        description="Positions of the prefix; real tokens stand behind them.",
+        description="Positions of the prefix; real tokens come after them.",
         json_schema_extra=marks(everyday=True, scale="log", unit="positions"),
     )
     prefix_projection: bool = Field(

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
-from tunelab.adapters.adapter import Adapter
+from tunelab.adapters.adapter import Adapter, no_virtual_embeddings
 from tunelab.adapters.config import FullConfig
 from tunelab.errors import AdapterError, counted
 from tunelab.files import write_file
@@ -18,35 +18,32 @@ from tunelab.files import write_file
 _TOKENIZER_FILES = ("*token*", "chat_template*", "vocab.json", "merges.txt")
 
 
-class FullAdapter:
+class FullAdapter(Adapter):
     """Weights of the network itself. The base's lie in main memory, and take their place while it is switched off."""
 
     num_virtual_tokens = 0
     num_prefix_positions = 0
 
-    def __init__(self, network: PreTrainedModel, waiting: dict[str, torch.Tensor], *, holds_base: bool = False) -> None:
-        self._network, self._waiting = network, waiting
-        self._of_base = set(waiting) if holds_base else set()
+    def __init__(
+        self, network: PreTrainedModel, switched_off: dict[str, torch.Tensor], *, holds_base: bool = False
+    ) -> None:
+        self._network, self._switched_off = network, switched_off
+        self._of_base = set(switched_off) if holds_base else set()
         """Names of the weights that are the base's in the network at this moment."""
+
+    @property
+    def description(self) -> tuple[str, ...]:
+        """One line with the number of tensors."""
         kept = "in float32; the base's are kept, to switch back to"
-        self.description = (f"all weights of {len(waiting)} tensors, {kept}",)
+        return (f"all weights of {len(self._switched_off)} tensors, {kept}",)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the trained weights by name, sorted."""
-        return {name: weight for name, weight in sorted(self._network.named_parameters()) if name in self._waiting}
-
-    def learning_rate_factors(self) -> dict[str, float]:
-        """Return nothing: all of it is trained at one rate."""
-        return {}
+        return {name: weight for name, weight in sorted(self._network.named_parameters()) if name in self._switched_off}
 
     def virtual_embeddings(self) -> torch.Tensor:
-        """Return (0, hidden): nothing stands in front of a prompt."""
-        embeddings: torch.Tensor = self._network.get_input_embeddings().weight
-        return embeddings.new_zeros((0, embeddings.shape[1]))
-
-    def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return nothing: no keys and values are added."""
-        return []
+        """Return (0, hidden): nothing comes before a prompt."""
+        return no_virtual_embeddings(self._network)
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
@@ -58,14 +55,14 @@ class FullAdapter:
             self.hold(base=False)
 
     def hold(self, *, base: bool) -> None:
-        """Put the base's weights into the network or the trained ones; the others wait in main memory.
+        """Put the base's weights into the network or the trained ones; the others stay in main memory.
 
         Interrupted, as by Ctrl+C, it goes on where it was when it is next called.
         """
         for name, weight in self.named_parameters().items():
             if (name in self._of_base) != base:
-                held, waiting = weight.data.cpu(), self._waiting[name].to(weight)
-                weight.data, self._waiting[name] = waiting, held
+                outgoing, incoming = weight.data.cpu(), self._switched_off[name].to(weight)
+                weight.data, self._switched_off[name] = incoming, outgoing
                 self._of_base ^= {name}
 
     def save(self, folder: Path) -> None:
@@ -90,13 +87,14 @@ def attach(network: PreTrainedModel, config: FullConfig, **_: object) -> Adapter
 
 
 def load(network: PreTrainedModel, folder: Path) -> Adapter:
-    """Put the weights saved in `folder` into `network`, ready to answer, in the precision of its own."""
+    """Put the weights saved in `folder` into `network`, ready to answer, in float32 as they were trained."""
+    network.float()
     remedy = "Use the base model that it was trained from."
     try:
         trained, found = type(network).from_pretrained(
             folder,
             config=copy.deepcopy(network.config),
-            dtype=network.dtype,
+            dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
+from tunelab.adapters.fused_experts import taken_for_experts
 from tunelab.conversations.safe_regex import first_matches
 from tunelab.errors import AdapterError, did_you_mean, listed
 from tunelab.models.layer_roles import Modules, Target, layer_of, matched, role_of
@@ -20,7 +21,7 @@ def in_layers(targets: Sequence[Target], numbers: Collection[int], modules: Modu
     """Return `targets` without their modules in other layers than those of `numbers`; no numbers keep them all.
 
     Raises:
-        AdapterError: a number is no layer of the model, or a wish has no module in these layers.
+        AdapterError: a number is no layer of the model, or a requested target has no module in these layers.
     """
     if not numbers:
         return list(targets)
@@ -39,7 +40,7 @@ def without(targets: Sequence[Target], names: Collection[str], *, where: str) ->
     """Return `targets` without the modules of these names or roles.
 
     Raises:
-        AdapterError: a name matches no module that would be trained without it, or a wish keeps none.
+        AdapterError: a name matches no module that would be trained without it, or a requested target keeps none.
     """
     every = [module for target in targets for module in target.modules]
     for name in names:
@@ -61,7 +62,7 @@ def first_pattern(patterns: Iterable[str], module: str) -> str | None:
 
 
 def by_name(values: Mapping[str, _V], modules: Iterable[str]) -> dict[str, _V]:
-    """Return what peft is told instead of `values` by pattern: the same for each of `modules`, by plain names alone.
+    """Return what peft is given instead of `values` by pattern: the same for each of `modules`, by plain names alone.
 
     peft matches by Python's engine, which can take longer than a life for a regular expression of a stranger's recipe.
     """
@@ -100,6 +101,25 @@ def refuse_high_ranks(targets: Sequence[Target], rank_of: Callable[[str], int], 
                 raise AdapterError(what, where=where, remedy="Lower r, or its rank in rank_pattern.")
 
 
+def refuse_passed_over(targets: Sequence[Target], modules: Modules, *, where: str) -> None:
+    """Raise an AdapterError for layers that peft would not train: it takes their names for parts of fused experts."""
+    every = [module for target in targets for module in target.modules]
+    if passed_over := [name for name in every if name.rpartition(".")[2] in taken_for_experts(modules.kind)]:
+        raise passed_over_error(passed_over, targets, where=where)
+
+
+def passed_over_error(passed_over: Sequence[str], targets: Sequence[Target], *, where: str) -> AdapterError:
+    """Return the fault of layers that peft would not train, with the names of those that it would."""
+    names = sorted(set(_last_parts(passed_over)))
+    reached = sorted({name for target in targets for name in target.names} - set(names))
+    return AdapterError(
+        f"peft takes {', '.join(names)} of this model for parts of its fused experts and would not train "
+        f"{passed_over[0]}",
+        where=where,
+        remedy=f"Name the other layers: [{', '.join(reached)}].",
+    )
+
+
 def whole_modules(names: Sequence[str], modules: Modules, updated: Sequence[Target], *, where: str) -> list[Target]:
     """Return a target for each name, of modules that are trained whole; of tied ones either name means both.
 
@@ -119,19 +139,21 @@ def whole_modules(names: Sequence[str], modules: Modules, updated: Sequence[Targ
         if tied := set(found) & set(modules.tied):
             found = [module for module in found if module not in tied]
             tied_name = ", ".join(_last_parts(modules.tied)) + " (tied: one weight for both)"
-            if all(target.wish != tied_name for target in targets):
+            if all(target.requested != tied_name for target in targets):
                 targets.append(_whole(tied_name, modules.tied, modules.sizes[modules.tied[0]], modules))
         if found:
             targets.append(_whole(name, found, sum(modules.sizes[module] for module in found), modules))
     return targets
 
 
-def _whole(wish: str, found: Sequence[str], num_weights: int, modules: Modules) -> Target:
-    return Target(wish=wish, modules=tuple(found), shapes=(), num_layers=modules.num_layers, num_whole=num_weights)
+def _whole(requested: str, found: Sequence[str], num_weights: int, modules: Modules) -> Target:
+    return Target(
+        requested=requested, modules=tuple(found), shapes=(), num_layers=modules.num_layers, num_whole=num_weights
+    )
 
 
 def _refuse_if_empty(targets: Sequence[Target], *, where: str, why: str) -> None:
-    if empty := [target.wish for target in targets if not target.modules]:
+    if empty := [target.requested for target in targets if not target.modules]:
         remedy = "Take it out of target_modules, or change this setting."
         raise AdapterError(f"{empty[0]} {why}", where=where, remedy=remedy)
 

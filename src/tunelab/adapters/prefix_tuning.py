@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
 
-from tunelab.adapters.adapter import Adapter
+from tunelab.adapters.adapter import Adapter, no_virtual_embeddings
 from tunelab.adapters.config import PrefixTuningConfig
 from tunelab.adapters.peft_folder import read_peft_folder, write_peft_folder
 from tunelab.errors import AdapterError
@@ -36,7 +36,7 @@ class _Shape:
         return self.layers * 2 * self.heads * self.width
 
 
-class Prefix:
+class Prefix(Adapter):
     """Keys and values that every token sees as its first ancestors; the network itself stays untouched."""
 
     num_virtual_tokens = 0
@@ -55,28 +55,25 @@ class Prefix:
 
     @property
     def description(self) -> tuple[str, ...]:
-        """One line with the shape of the prefix, and one for layers whose window leaves it behind."""
+        """One line with the shape of the prefix, and one for layers whose window loses it."""
         encoder, shape = self._encoder, self._shape
         positions = f"{encoder.embedding.num_embeddings} prefix positions in {shape.layers} layers"
         heads = f"{shape.heads} key/value heads of width {shape.width}"
         through = f", through {encoder.transform[0].out_features} hidden units" if encoder.prefix_projection else ""
         lines = [f"{positions}, {heads}{through}"]
         if windows := sliding_windows(self._network):
-            lines.append(f"{len(windows)} layers see {min(windows):,} positions back: behind those, the prefix is gone")
+            lines.append(
+                f"{len(windows)} layers see {min(windows):,} positions back: beyond that, the prefix is out of reach"
+            )
         return tuple(lines)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the prefix itself, or vectors and projection that it is computed from, by name, sorted."""
         return dict(sorted(self._encoder.named_parameters()))
 
-    def learning_rate_factors(self) -> dict[str, float]:
-        """Return nothing: all of it is trained at one rate."""
-        return {}
-
     def virtual_embeddings(self) -> torch.Tensor:
         """Return (0, hidden): a prefix has no input embeddings."""
-        embeddings: torch.Tensor = self._network.get_input_embeddings().weight
-        return embeddings.new_zeros((0, embeddings.shape[1]))
+        return no_virtual_embeddings(self._network)
 
     def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return the (1, G, V, D) keys and values of each layer, float32; nothing while switched off."""
@@ -137,7 +134,7 @@ def attach(network: PreTrainedModel, config: PrefixTuningConfig, *, base_model: 
 
     Raises:
         AdapterError: the network has no keys and values that stock peft could put a prefix before, or no position
-            is left behind the prefix.
+            is left after the prefix.
     """
     number = config.number_of_virtual_tokens
     positions = getattr(network.config.get_text_config(), "max_position_embeddings", None)
@@ -202,8 +199,8 @@ def _computed(network: PreTrainedModel, token_ids_V: np.ndarray) -> list[tuple[t
 def _shape(computed: list[tuple[torch.Tensor, torch.Tensor]]) -> _Shape:
     shapes = {(each.shape[1], each.shape[3]) for pair in computed for each in pair}
     if len(shapes) > 1:
-        told = " and ".join(f"{heads} heads of width {width}" for heads, width in sorted(shapes))
-        raise _unfit(f"keys and values of this model differ from layer to layer ({told})")
+        shapes_in_words = " and ".join(f"{heads} heads of width {width}" for heads, width in sorted(shapes))
+        raise _unfit(f"keys and values of this model differ from layer to layer ({shapes_in_words})")
     ((heads, width),) = shapes
     return _Shape(layers=len(computed), heads=heads, width=width)
 

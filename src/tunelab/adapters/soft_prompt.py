@@ -18,7 +18,7 @@ from tunelab.errors import AdapterError
 _WEIGHT = "prompt_embeddings"
 
 
-class SoftPrompt:
+class SoftPrompt(Adapter):
     """Virtual tokens whose embeddings are trained; the network itself stays untouched."""
 
     num_prefix_positions = 0
@@ -42,17 +42,9 @@ class SoftPrompt:
         """Return the (num_virtual_tokens, hidden) vectors under their one name."""
         return {_WEIGHT: self._vectors}
 
-    def learning_rate_factors(self) -> dict[str, float]:
-        """Return nothing: all of it is trained at one rate."""
-        return {}
-
     def virtual_embeddings(self) -> torch.Tensor:
         """Return the (num_virtual_tokens, hidden) vectors; no rows while switched off."""
         return self._vectors[: self.num_virtual_tokens]
-
-    def prefix_keys_values(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return nothing: keys and values of virtual tokens are computed by the network."""
-        return []
 
     @contextmanager
     def disabled(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Looks at the context by every rule. No rule changes anything."""
+"""Applies every rule to the context. No rule changes anything."""
 
 from tunelab.checks.context import CheckContext
 from tunelab.checks.finding import Findings

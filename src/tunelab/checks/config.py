@@ -18,7 +18,7 @@ class ChecksConfig(BaseModel):
     min_rows: int = Field(10, ge=1, json_schema_extra=marks(unit="conversations"))
     """Fewer training conversations than this is a blocking finding."""
     max_overlap: float = Field(0.0, ge=0, le=1)
-    """Share of held-out prompts that may stand in the training rows."""
+    """Share of held-out prompts that may also be in the training rows."""
     max_cut: float = Field(0.05, ge=0, le=1)
     """Share of trained sequences that may lose tokens to max_length."""
     min_steps: int = Field(10, ge=1, json_schema_extra=marks(unit="steps"))
@@ -31,11 +31,11 @@ class ChecksConfig(BaseModel):
     near_threshold: float = Field(0.8, ge=0.5, le=1)
     """How alike two rows have to be to count as near-duplicates: Jaccard similarity."""
     max_repetition: float = Field(0.5, ge=0, le=1)
-    """Share of an answer's runs of four words that may have stood in it before."""
+    """Share of an answer's runs of four words that may repeat earlier ones."""
     min_answer_chars: int = Field(10, ge=0, json_schema_extra=marks(unit="characters"))
     """Shorter answers are a finding where half of all are at least ten times as long."""
     language_sample: int = Field(300, ge=0, json_schema_extra=marks(unit="answers"))
-    """How many answers, evenly spread, are asked for their language; 0 asks none."""
+    """Number of answers, evenly spread, whose language is detected; 0 detects none."""
     max_imbalance: float = Field(10, ge=1)
     """How many times as many training rows the commonest label may have as the rarest."""
     min_label_rows: int = Field(5, ge=1, json_schema_extra=marks(unit="rows"))
@@ -51,11 +51,14 @@ class ChecksConfig(BaseModel):
         if not ignore:
             return ignore
         from tunelab.checks.rules import CODES  # the rules bring numpy, and most recipes ignore nothing
+        from tunelab.checks.rules.refusals import refused_by_train
 
         for code, reason in ignore.items():
             if code not in CODES:
                 near = guess(code, CODES) or "tunelab check prints the code of each finding."
                 raise ValueError(f'names "{code}", which is the code of no finding. {near}')
+            if code in refused_by_train.codes:
+                raise ValueError(f"names {code}, which cannot be ignored: train refuses such a run")
             if not reason.strip():
-                raise ValueError(f"gives no reason for {code}: say in a few words why it may stand")
+                raise ValueError(f"gives no reason for {code}: say in a few words why it is ignored")
         return ignore

@@ -1,10 +1,11 @@
-"""What the checks look at: everything that was read, and the run that is planned with it."""
+"""What the rules are given: everything that was read, and the run that is planned with it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tunelab.checks.config import ChecksConfig
 from tunelab.dataset.dataset import Dataset
+from tunelab.errors import UserError
 from tunelab.models.estimate import MemoryEstimate
 from tunelab.models.layer_roles import Target
 from tunelab.rendering.template_messages import Abilities
@@ -12,7 +13,7 @@ from tunelab.rendering.template_messages import Abilities
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRun:
-    """The course of a run as far as it can be known before it."""
+    """A run as far as it is known before it starts."""
 
     total_steps: int
     """Optimizer steps."""
@@ -20,27 +21,27 @@ class PlannedRun:
     """Training conversations that an optimizer step takes; None where it takes filled rows."""
     num_warmup_steps: int = 0
     uses_warmup: bool = False
-    """True where the scheduler is one that warms up."""
+    """True if the learning-rate schedule has warm-up steps."""
     num_epochs: float = 1.0
     """Passes over the training rows."""
     wants_evaluation: bool = False
-    """True where the recipe wants held-out loss, whether or not rows are held out."""
+    """True if the recipe asks for held-out loss, whether or not rows are held out."""
     evaluates: bool = False
-    """True where held-out loss is measured every `eval_steps`."""
+    """True if held-out loss is measured every `eval_steps`."""
     eval_steps: int = 1
     save_steps: int = 1
     keeps_best: bool = False
-    """True where the best checkpoint is the one that is kept."""
+    """True if the best checkpoint is the one that is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedModel:
-    """What a run would train of its base model, and the memory it would take, as far as the model's files tell."""
+    """What a run would train of its base model, and the memory it would take, as far as the model's files say."""
 
     targets: tuple[Target, ...]
     """What each requested target matches; empty for adapters that request none."""
     unmatched: str
-    """Which requested target matches nothing, and where it stands; empty if all match."""
+    """Which requested target matches nothing, and the setting that names it; empty if all match."""
     remedy: str
     """What to request instead."""
     num_weights: int
@@ -50,11 +51,11 @@ class PlannedModel:
     device: str
     """Where the run is expected to be: ``a CPU``, ``a GPU``."""
     device_bytes: int | None
-    """Memory of that device; None where it is not known."""
+    """Memory of that device; None if it is not known."""
     memory: MemoryEstimate | None
     """Of the largest micro-batch of an epoch."""
     divides_by_zero: str = ""
-    """What DoRA would divide by zero; empty where it would not, or nobody looked."""
+    """What DoRA would divide by zero; empty if it would not, or if the weights were not read."""
     divides_remedy: str = ""
     """What to train instead."""
     num_expert_weights: int = 0
@@ -73,26 +74,42 @@ class PlannedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnmetRequirement:
+    """Something that `train` refuses before its first step, whatever the data are like."""
+
+    code: str
+    """Of the finding."""
+    error: UserError
+    """What `train` raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """Data as they were read, rendered where a tokenizer is at hand, and what is planned with them."""
+    """Data as they were read, rendered if there is a tokenizer, and the run that is planned with them."""
 
     dataset: Dataset
     skips_bad_rows: bool = False
-    """True where the user knows of them and wants to go on without."""
+    """True if the user chose to leave them out (`data.bad_rows: skip`)."""
     template: Abilities | None = None
-    """What the model's chat template can write; None where there is no tokenizer."""
+    """What the model's chat template can write; None without a tokenizer."""
     has_template: bool = True
     """Whether the model brings a chat template."""
     max_length: int | None = None
-    """Longest training sequence, in tokens; None where there is no tokenizer."""
+    """Longest training sequence, in tokens; None without a tokenizer."""
+    special_tokens: tuple[str, ...] = ()
+    """Texts of the tokenizer's special tokens."""
+    end_tokens: tuple[str, ...] = ()
+    """Texts of the tokens that end an answer."""
     bos_id: int | None = None
-    """The tokenizer's beginning-of-sequence id, where it has one."""
+    """The tokenizer's beginning-of-sequence id, if it has one."""
     max_positions: int | None = None
-    """Longest sequence the base model has positions for, virtual tokens taken off; None where its config sets none."""
+    """Longest sequence the base model has positions for, virtual tokens taken off; None if its config sets none."""
     train_samples: int | None = None
-    """How many training conversations were asked for; None for all of them."""
+    """How many training conversations the recipe asks for; None for all of them."""
     planned: PlannedRun | None = None
-    """None where no run is planned (a data file is checked)."""
+    """None if no run is planned (a data file is checked)."""
     model: PlannedModel | None = None
-    """None where no run is planned, or where only loading the model tells."""
+    """None if no run is planned, or if only loading the model can say."""
+    refusals: tuple[UnmetRequirement, ...] = ()
+    """What `train` would refuse; empty if no run is planned."""
     config: ChecksConfig = field(default_factory=ChecksConfig)

@@ -14,7 +14,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something wrong with data or settings: how much of it, where, why it hurts, what to do."""
+    """Something wrong with data or settings: how much of it, where, why it is bad, what to do."""
 
     code: str
     """Stable name in snake case, e.g. ``answer_cut_away``; what `checks.ignore` names."""
@@ -30,9 +30,10 @@ class Finding:
     why: str = ""
     remedy: str = ""
     ignored: str = ""
-    """The reason the recipe gives for not stopping here (`checks.ignore`); empty where it gives none."""
+    """The reason the recipe gives for not stopping here (`checks.ignore`); empty if it gives none."""
     blocking: bool = False
-    """True where it stops a run: as grave as `checks.fail_on` or graver, and not ignored with a reason."""
+    """True if it stops a run: as grave as `checks.fail_on` or graver, and not ignored with a reason. A rule sets it for
+    what `train` refuses anyway, which no reason lets pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Findings:
         marked = [
             replace(
                 finding,
-                ignored=config.ignore.get(finding.code, ""),
-                blocking=finding.severity in stops and finding.code not in config.ignore,
+                ignored="" if finding.blocking else config.ignore.get(finding.code, ""),
+                blocking=finding.severity in stops and (finding.blocking or finding.code not in config.ignore),
             )
             for finding in findings
         ]

@@ -38,7 +38,7 @@ def found(
 
 
 def percent(share: float) -> str:
-    """Return a share from 0 to 1 as ``3.0 %``; what would read as 0.0 % and is more is told as below 0.1 %."""
+    """Return a share from 0 to 1 as ``3.0 %``; what would read as 0.0 % and is more is given as below 0.1 %."""
     return "below 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 

@@ -1,4 +1,4 @@
-"""What a rule is: a look at the context, and the codes of what it may find."""
+"""What a rule is: a function of the context, and the codes of what it may find."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Every text of some conversations: each different one once, and where it stands."""
+"""Every text of some conversations: each distinct one once, and where it is."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from tunelab.conversations.conversation import Conversation, Message
 
-# T different texts, P places where they stand
+# T distinct texts, P places where they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """What stands in conversations: messages, reasoning, arguments of tool calls, plain texts."""
+    """The texts in conversations: messages, reasoning, arguments of tool calls, plain texts."""
 
     conversations: Sequence[Conversation]
     different: list[str]
     """The T texts."""
     texts_P: NDArray[np.int64]
-    """Which text stands at a place; places go conversation by conversation."""
+    """Which text is at a place; places go conversation by conversation."""
     conversations_P: NDArray[np.int64]
     """Index of the conversation."""
     messages_P: NDArray[np.int64]

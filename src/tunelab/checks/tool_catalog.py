@@ -21,7 +21,7 @@ class Catalogue:
         self._known = known
         self._own: dict[str, tuple[Arguments, ...]] = {}
         self.twice = tuple(name for name, defined in self._all.items() if len(defined) > 1)
-        """Names that stand there more than once."""
+        """Names that it gives to more than one tool."""
 
     @property
     def names(self) -> tuple[str, ...]:

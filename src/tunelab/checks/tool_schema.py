@@ -100,16 +100,16 @@ def _fault(parameters: object) -> str:
 def _in_words(error: ValidationError) -> str:
     path = ".".join(map(str, error.absolute_path))
     seen: Any = error.instance
-    wanted: Any = error.validator_value
+    required: Any = error.validator_value
     if error.validator == "required":
-        missing = [name for name in wanted if name not in seen]
+        missing = [name for name in required if name not in seen]
         inside = f" in {path}" if path else ""
         return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing{inside}"
     if error.validator == "type":
-        kinds = wanted if isinstance(wanted, str) else " or ".join(map(str, wanted))
-        return f"{path or 'it'} is {kind_of(seen)}, and the schema wants {kinds}"
+        kinds = required if isinstance(required, str) else " or ".join(map(str, required))
+        return f"{path or 'it'} is {kind_of(seen)}, and the schema requires {kinds}"
     if error.validator == "enum":
-        return f"{path} is none of the {counted(len(wanted), 'allowed value')}"
+        return f"{path} is none of the {counted(len(required), 'allowed value')}"
     if error.validator == "additionalProperties":
         named = error.schema.get("properties", {}) if isinstance(error.schema, Mapping) else {}
         stranger = next((name for name in seen if name not in named), "")

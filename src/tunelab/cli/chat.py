@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from tunelab.cli.console import harmless, say
 from tunelab.cli.setting_flags import SettingFlags
 from tunelab.errors import RunError, UserError
 from tunelab.evaluation.config import EvaluationConfig
-from tunelab.models.locate_model import EMBEDDED_MODELS
+from tunelab.models.locate_model import MODEL_NAMES, is_gguf
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def command(
     """Talk to a tuned model, or to its base, with the template and system prompt it was trained with.
 
     MODEL is a run's id, the beginning of one, its folder, or the word latest; or the folder of an adapter or of a base
-    model, or nano, the embedded one. PROMPT is answered, and the command ends; without it, the question comes from a
-    pipe or the keyboard.
+    model, a GGUF, or the name of a base model: nano, smollm2. PROMPT is answered, and the command ends; without it, the
+    question comes from a pipe or the keyboard.
     """
     given = FLAGS.read(EvaluationConfig, settings).model_dump(exclude_unset=True)
     found = _find(model)
@@ -52,6 +53,8 @@ def command(
     from tunelab.flows.chat import open_chat  # brings torch: not before the arguments are known to be good
 
     chat = open_chat(found, base=base, seed=seed, max_new_tokens=max_new_tokens, **given)
+    for remark in chat.remarks:
+        say(remark, style="dim", stderr=True)
     if prompt is not None:
         _print_reply(chat, prompt)
     else:
@@ -75,20 +78,21 @@ def _find(reference: str) -> Run | str:
         RunError: there is none of these.
     """
     folder = Path(reference).expanduser()
-    if any((folder / name).is_file() for name in ("adapter_config.json", "config.json")):
+    if any((folder / name).is_file() for name in ("adapter_config.json", "config.json")) or is_gguf(folder):
         return reference
     try:
         return find_workspace(Path.cwd()).find_run(reference)
     except RunError as error:
-        if reference in EMBEDDED_MODELS:
+        if reference in MODEL_NAMES:
             return reference
-        others = f"the folder of an adapter or of a base model, or {' or '.join(EMBEDDED_MODELS)}"
+        others = f"the folder of an adapter or of a base model, a GGUF, or {' or '.join(MODEL_NAMES)}"
         expected = f"{error.expected}, {others}" if error.expected else f"a run, {others}"
         raise RunError(error.what, where=error.where, expected=expected, remedy=error.remedy) from None
 
 
 def _talk(chat: Chat) -> None:
-    import readline  # noqa: F401 - gives input() history and line editing
+    with suppress(ImportError):  # some Pythons are built without it
+        import readline  # noqa: F401 - gives input() history and line editing
 
     while True:
         try:

@@ -15,11 +15,11 @@ from tunelab.cli.check_summary import STYLES, print_check
 from tunelab.cli.console import SET, console, harmless, named, print_document, say
 from tunelab.cli.reading_progress import reading_line
 from tunelab.errors import UserError
-from tunelab.events import LEFT_OUT, AnyEvent, EventLog, Found, Listener
+from tunelab.events import LEFT_OUT, AnyEvent, EventLog, Found, Listener, Notice
 
 _ON_PAGE = 8
 """Conversations that --html holds without --show."""
-_TOLD_AT_ONCE = 5
+_REPORTED_AT_ONCE = 5
 """Bad rows that are printed on a terminal before the check is done."""
 _SHOWN = 3
 """Conversations that --worst shows without --show."""
@@ -50,7 +50,7 @@ def command(
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write all of it as one page, with conversations to look at."),
+        typer.Option("--html", metavar="FILE", help="Write all of it as one page, with some of the conversations."),
     ] = None,
     pattern: Annotated[
         str | None,
@@ -76,7 +76,7 @@ def command(
     DATA is a file of rows, a folder or a glob; RECIPE is a YAML file. Without either, variables such
     as LLM_DATA__TRAIN_FILES make the recipe.
 
-    The exit code is 0 where nothing blocks a run, with 1 where something does, with 2 where the check could not run.
+    The exit code is 0 if nothing blocks a run, 1 if something does, 2 if the check could not run.
     """
     if explain is not None:
         from tunelab.cli.check_explanation import print_explanation
@@ -138,16 +138,18 @@ class _Watch:
 
     def __call__(self, event: AnyEvent) -> None:
         self._line(event)
+        if isinstance(event, Notice):
+            say(event.text, style="dim", stderr=True)
         if not isinstance(event, Found) or not console(stderr=True).is_terminal:
             return
         if event.code in LEFT_OUT:
             self._num_bad += 1
-            more = "; more are counted" if self._num_bad == _TOLD_AT_ONCE else ""
-            if self._num_bad <= _TOLD_AT_ONCE:
+            more = "; more are counted" if self._num_bad == _REPORTED_AT_ONCE else ""
+            if self._num_bad <= _REPORTED_AT_ONCE:
                 say(harmless(f"{event.place}: {event.text}{more}"), style="yellow", stderr=True)
         elif self._shows_findings:
-            told = f"{event.severity} {event.code}, first in {event.place}: {event.text}"
-            say(harmless(told), style=STYLES[event.severity], stderr=True)
+            line = f"{event.severity} {event.code}, first in {event.place}: {event.text}"
+            say(harmless(line), style=STYLES[event.severity], stderr=True)
 
 
 @contextmanager

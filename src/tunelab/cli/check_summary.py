@@ -1,4 +1,4 @@
-"""What `tunelab check` found, as a reader wants it: evidence, figures, conversations, findings."""
+"""What `tunelab check` found, printed: evidence, figures, conversations, findings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from tunelab.flows.check import CheckResult
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
-"""How a severity looks on a terminal."""
+"""Style of a severity on a terminal."""
 _LISTED_BAD_ROWS = 20
 _LISTED_CLASSES = 20
 
 
 def print_check(result: CheckResult, *, stats: bool = False, shows: bool = True) -> None:
-    """Print evidence, notes, examples and findings as a reader wants them."""
+    """Print evidence, notes, examples and findings."""
     say(harmless(result.dataset.evidence), style="bold")
     for note in result.notes:
         say(harmless(f"  {note}"), style="dim")
@@ -130,3 +130,5 @@ def _print_example(example: Example) -> None:
         if spans := [span for span in example.spans if span.trained == trained]:
             say(f"── {title} ──", style="bold")
             console().print(to_rich(spans))
+    if any(span.look_alike for span in example.spans):
+        say("⟦ ⟧ marks words that look like control tokens and are none.", style="dim")

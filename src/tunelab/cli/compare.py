@@ -13,7 +13,7 @@ from tunelab.cli.console import console, harmless, named, print_table, say
 from tunelab.cli.setting_flags import SettingFlags
 from tunelab.errors import counted
 from tunelab.evaluation.config import EvaluationConfig
-from tunelab.events import AnyEvent, EventLog, Listener, Progress
+from tunelab.events import AnyEvent, EventLog, Listener, Notice, Progress
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ def _progress() -> Iterator[Listener]:
                 bars.start()  # the first time: an error before it leaves no empty line
                 tasks[event.stage] = bars.add_task(f"{event.stage} answers", total=event.total)
             bars.update(tasks[event.stage], completed=event.done)
+        elif isinstance(event, Notice):
+            say(event.text, style="dim", stderr=True)
 
     try:
         yield listener

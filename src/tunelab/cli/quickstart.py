@@ -1,4 +1,4 @@
-"""`tunelab quickstart`: check, train and compare on a sample task, with the embedded model."""
+"""`tunelab quickstart`: check, train and compare on a sample task, with the embedded model or a real one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from tunelab.cli.console import named, say, this_command
+from tunelab.models.gguf.packaged import PACKAGED_MODELS, packaged_gguf
 from tunelab.recipes import resolve_recipe
-from tunelab.starter import SAMPLE_TASKS, write_sample_task
+from tunelab.starter import EMBEDDED, SAMPLE_TASKS, write_sample_task
 from tunelab.workspace import find_workspace
 
 _TASKS = ", ".join(SAMPLE_TASKS)
@@ -19,10 +20,15 @@ _TASKS = ", ".join(SAMPLE_TASKS)
 
 def command(
     task: Annotated[str, typer.Option(metavar="NAME", help=f"One of {_TASKS}.")] = "taxonomy",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="nano, the embedded model, or smollm2, a real one: up to ten minutes.")
+    ] = EMBEDDED,
     folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where data and recipe go.")] = Path("quickstart"),
 ) -> None:
-    """Tell the whole story on the embedded model: check, train, compare, and what to try next."""
-    files = write_sample_task(task, folder / task)
+    """Go through the whole story on a small task: check, train, compare, and what to try next."""
+    if model in PACKAGED_MODELS:
+        packaged_gguf(model)  # without its package nothing is written
+    files = write_sample_task(task, folder / (task if model == EMBEDDED else f"{task}-{model}"), model=model)
     sample = SAMPLE_TASKS[task]
     say(f"{sample.title}. {sample.summary}", style="bold")
     say(f"{files.num_train_rows:,} training and {files.num_test_rows:,} held-out rows in {named(files.folder)}\n")

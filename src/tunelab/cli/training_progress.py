@@ -27,6 +27,7 @@ from tunelab.events import (
     StepDone,
 )
 
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 _PLAIN_INTERVAL_S = 10.0
 
 
@@ -92,8 +93,8 @@ class _State:
             return [(("warning: " if warning else "") + harmless(event.text), "yellow" if warning else "dim")]
         if isinstance(event, Found):
             text = f"left out: {event.place}: {event.text}" if event.code in LEFT_OUT else event.text
-            warning = event.severity != "note"
-            return [(("warning: " if warning else "") + harmless(text), "yellow" if warning else "dim")]
+            opening = "" if event.severity == "note" else f"{event.severity}: "
+            return [(opening + harmless(text), _STYLES[event.severity])]
         if isinstance(event, RunStarted):
             self._total = event.total_steps
             return [(_start(event), None)]

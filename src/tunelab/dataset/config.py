@@ -13,3 +13,8 @@ class DataConfig(RenderingConfig, ConversationConfig, SourceConfig):  # pydantic
 
     cleaning: CleaningConfig = Field(default_factory=CleaningConfig)
     """What is changed in rows, and which rows go, before anything else."""
+
+    @property
+    def silences_system(self) -> bool:
+        """True if `system_prompt` is empty."""
+        return self.system_prompt == ""

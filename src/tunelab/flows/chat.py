@@ -32,6 +32,7 @@ def open_chat(
         responder=subject.responder(sampling, tuned=not base),
         system_prompt=manifest.system_prompt if manifest else None,
         tools=manifest.tools if manifest else (),
+        remarks=tuple(evaluation.remarks()),
     )
 
 
@@ -42,6 +43,8 @@ class Chat:
     responder: Responder
     system_prompt: str | None
     tools: Sequence[Mapping[str, object]]
+    remarks: Sequence[str] = ()
+    """What is to be said of settings that have no effect."""
     messages: tuple[Message, ...] = field(init=False)
 
     def __post_init__(self) -> None:

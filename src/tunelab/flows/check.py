@@ -9,24 +9,32 @@ from pathlib import Path
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Schedule
 from tunelab.checks.check import check
-from tunelab.checks.context import CheckContext, PlannedModel, PlannedRun
+from tunelab.checks.context import CheckContext, PlannedModel, PlannedRun, UnmetRequirement
 from tunelab.checks.finding import Findings
 from tunelab.checks.report.document import Document
 from tunelab.checks.report.examples import Example, Measure, make_examples
 from tunelab.checks.report.statistics import Statistics, statistics
-from tunelab.checks.streaming import EarlyLook
+from tunelab.checks.streaming import FirstFindings
 from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
-from tunelab.errors import MissingExtraError
-from tunelab.events import SILENT, EventLog
+from tunelab.errors import MissingExtraError, RecipeError
+from tunelab.events import SILENT, EventLog, Notice
 from tunelab.flows.training.memory_plan import planned_model
 from tunelab.flows.training.plan import in_amounts, make_schedule, planned_run
-from tunelab.models.architecture import other_inputs_in, quantized_in, running_kinds_in
+from tunelab.flows.training.requirements import (
+    require_layers_to_split,
+    unmet_before_reading,
+    unmet_by_rows,
+    unmet_by_run_folder,
+)
+from tunelab.models.architecture import other_inputs_in, running_kinds_in
+from tunelab.models.config import expects_gpu
 from tunelab.models.locate_model import locate_model, max_positions, require_bitsandbytes
 from tunelab.recipes import Recipe, ResolvedRecipe, resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.renderer import Renderer
 from tunelab.texts.language import load_beside
+from tunelab.workspace import find_workspace
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 
@@ -38,9 +46,9 @@ class CheckResult:
     resolved: ResolvedRecipe
     dataset: Dataset
     planned: PlannedRun | None
-    """None where data were checked and no run is planned."""
+    """None if data were checked and no run is planned."""
     model: PlannedModel | None
-    """None where no run is planned, or where only loading the base model tells."""
+    """None if no run is planned, or if only loading the base model can say."""
     findings: Findings
     statistics: Statistics
     examples: tuple[Example, ...]
@@ -83,8 +91,8 @@ def check_data_or_recipe(
         overrides: `section.key=value` texts.
         num_examples: how many rendered conversations to return, drawn with the recipe's seed.
         worst: return the worst ones by this measure instead.
-        events: where is told how far reading and rendering have come, of the first bad rows and turns as they are met,
-            of the first finding of each kind that is certain while the data are still read, and of the run planned.
+        events: receives the progress of reading and rendering, the first bad rows and turns as they are met, the first
+            finding of each kind that is certain while the data are still read, and the planned run.
 
     Raises:
         UserError: the recipe, the model's tokenizer or a whole file cannot be read.
@@ -96,7 +104,9 @@ def check_data_or_recipe(
         environment=environment,
     )
     recipe = resolved.anchored
-    folder = locate_model(recipe.model, base=resolved.base)
+    folder = locate_model(
+        recipe.model, base=resolved.base, on_start=lambda text: events.emit(Notice(code="base_model", text=text))
+    )
     renderer = load_renderer(folder, recipe.data, base=resolved.base)
     if recipe.checks.language_sample:
         load_beside()
@@ -106,11 +116,13 @@ def check_data_or_recipe(
         seed=recipe.training.seed,
         renderer=renderer,
         events=events,
-        look=EarlyLook(events, renderer.tokens) if events.has_listeners else None,
+        look=FirstFindings(events, renderer.tokens) if events.has_listeners else None,
     )
     sequences = dataset.train_sequences
     schedule = make_schedule(recipe, sequences) if sequences and not is_data else None
     context = context_of(recipe, dataset, renderer, folder=folder, schedule=schedule)
+    if not is_data:
+        context = replace(context, refusals=tuple(_refusals(recipe, folder, dataset, renderer)))
     if schedule is not None:
         events.emit(in_amounts(schedule, sequences))
         model = planned_model(recipe, folder, sequences=sequences, schedule=schedule)
@@ -128,47 +140,55 @@ def check_data_or_recipe(
             *dataset.notes,
             *renderer.notes,
             *_on_base(folder),
-            *_not_installed(recipe),
+            *_here(recipe),
         ),
     )
 
 
-def _not_installed(recipe: Recipe) -> list[str]:
-    """Return what a run of the recipe lacks on this machine."""
+def _refusals(recipe: Recipe, folder: Path, dataset: Dataset, renderer: Renderer) -> Iterator[UnmetRequirement]:
+    """Yield what `tunelab train`, started in the current folder, would refuse before its first step."""
+    yield from unmet_by_run_folder(recipe, find_workspace(Path.cwd()))
+    yield from unmet_before_reading(recipe, folder)
+    yield from unmet_by_rows(recipe, folder, dataset, renderer)
+
+
+def _here(recipe: Recipe) -> Iterator[str]:
+    """Yield what this machine lacks for a run of the recipe, and what several processes would refuse."""
     try:
         require_bitsandbytes(recipe.adapter.base_quantization)
     except MissingExtraError as error:
-        return [f"tunelab train refuses this recipe here: {error.what}. {error.remedy}."]
-    return []
+        yield f"tunelab train refuses this recipe here: {error.what}. {error.remedy}."
+    if recipe.model.device_map == "cuda" and not expects_gpu("auto"):
+        yield "tunelab train refuses this recipe here: model.device_map is cuda, and this machine has no GPU"
+    try:
+        require_layers_to_split(recipe)
+    except RecipeError as error:
+        yield f"tunelab train refuses several processes: {error.what}. {error.remedy}"
 
 
 def _on_base(folder: Path) -> list[str]:
-    """Return what is to be said of a base whose config tells of more than layers of text that branch."""
+    """Return notes on a base whose config has more than layers of text that branch."""
     notes = []
     if kinds := running_kinds_in(folder):
-        kinds_told = f"layers of kind {', '.join(kinds)} cannot branch"
-        notes.append(f"this base model takes padded rows and shares no tokens: {kinds_told}")
-        notes.append("what it would train and take of memory is known once it is loaded: its files do not tell")
+        layers = f"{', '.join(kinds)} layers cannot branch"
+        notes.append(f"prefix sharing is off for this base model ({layers}); sequences are padded instead")
+        notes.append("trainable weights and memory are known once the model is loaded: its files do not say")
     if note := note_on_pictures(folder):
         notes.append(note)
-    if method := quantized_in(folder):
-        notes.append(
-            f"tunelab train refuses this base: its weights are quantized ({method}); take the one it was made from"
-        )
     return notes
 
 
 def note_on_pictures(folder: Path) -> str:
     """Return what works and what does not with a base that takes more than text; nothing for others."""
     inputs = other_inputs_in(folder)
-    told = f"this base model takes {inputs}, too: its text part alone is trained, {inputs} are never shown to it"
-    return f"{told}, and where transformers cannot load it as a text model, tunelab train says so" if inputs else ""
+    text = f"this base model takes {inputs}, too: only its text part is trained, {inputs} are never shown to it"
+    return f"{text}; if transformers cannot load it as a text model, tunelab train says so" if inputs else ""
 
 
 def context_of(
     recipe: Recipe, dataset: Dataset, renderer: Renderer, *, folder: Path, schedule: Schedule | None
 ) -> CheckContext:
-    """Return what the checks look at; `train` hands them the same. Without a schedule, no run is planned."""
+    """Return what the checks are given; `train` gives them the same. Without a schedule, no run is planned."""
     num_held_out = len(dataset.held_out_sequences)
     positions = max_positions(folder)
     return CheckContext(
@@ -177,6 +197,8 @@ def context_of(
         template=renderer.abilities,
         has_template=renderer.has_template,
         max_length=recipe.data.max_length,
+        special_tokens=renderer.tokens.special_texts,
+        end_tokens=renderer.stop_texts,
         bos_id=renderer.bos_id,
         max_positions=None if positions is None else positions - recipe.adapter.num_positions,
         train_samples=recipe.data.train_samples,
@@ -186,7 +208,7 @@ def context_of(
 
 
 def _data_settings(data: str | None, pattern: str | None) -> list[str]:
-    """Return the settings of a recipe around bare data: all rows on the training side, files as the user named them."""
+    """Return the settings of a recipe around bare data: all rows are training rows, files as the user named them."""
     if data is None:
         return [] if pattern is None else [f"data.train_files={json.dumps([pattern])}"]
     name = data if pattern is None else str(Path(data) / pattern)

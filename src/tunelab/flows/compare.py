@@ -11,7 +11,7 @@ from tunelab.evaluation.comparison import compare
 from tunelab.evaluation.report import ComparisonSetting, Report
 from tunelab.evaluation.report_html import to_html
 from tunelab.evaluation.samples import HeldOutLoss, SampledAnswer, Side
-from tunelab.events import SILENT, EventLog, Planned, Progress
+from tunelab.events import SILENT, EventLog, Notice, Planned, Progress
 from tunelab.files import write_file
 from tunelab.flows.questions import choose_questions, read_held_out
 from tunelab.flows.subject import open_run
@@ -48,6 +48,8 @@ def compare_run(
     recipe = subject.recipe
     evaluation = recipe.evaluation.changed(**settings)
     sampling = evaluation.sampling(seed=recipe.training.seed if seed is None else seed)
+    for remark in evaluation.remarks():
+        events.emit(Notice(code="evaluation", text=remark))
     compare_file = file or (Path(evaluation.compare_file) if evaluation.compare_file else None)
     held_out = read_held_out(run, subject, compare_file, events)
     tuned, base = (subject.responder(sampling, tuned=tuned) for tuned in (True, False))

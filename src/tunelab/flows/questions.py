@@ -1,23 +1,18 @@
 """The rows that a run is compared on, and the questions among them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.conversations import Conversation
-from tunelab.dataset.config import DataConfig
-from tunelab.dataset.gather import gather, read_side
-from tunelab.errors import DataError, RunError, counted
+from tunelab.dataset.gather import gather
+from tunelab.errors import RunError, counted
 from tunelab.evaluation.samples import Question, UnaskedRows
 from tunelab.events import EventLog
+from tunelab.flows.compare_rows import read_compare_file
 from tunelab.flows.subject import Subject
-from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.rendering.renderer import Renderer
-from tunelab.sources import SourceFile, read_rows, refuse
 from tunelab.workspace import Run
-
-_NO_TABLE = {"format": "auto", "prompt_template": None, "completion_template": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,33 +88,9 @@ def _of_the_run(run: Run, subject: Subject, events: EventLog) -> HeldOut:
 
 
 def _of_file(run: Run, subject: Subject, file: Path) -> HeldOut:
-    data, base = subject.recipe.data, run.path
-    source = SourceFile(name=str(file), path=file)
-
-    def read(data: DataConfig) -> Sequence[Conversation]:
-        tokenizer = subject.renderer.tokens.tokenizer
-        return read_side(read_rows([source]), data, base=base, tokenizer=tokenizer, draws=False)[0].items
-
-    try:
-        items = read(data)
-    except DataError as as_trained:
-        # Questions and answers may have another format than the training rows.
-        try:
-            items = read(data.model_copy(update=_NO_TABLE))
-        except DataError:
-            raise as_trained from None
-    rendered = render_all(
-        items,
-        subject.renderer,
-        max_length=data.eval_max_length,
-        on_too_long=data.on_too_long,
-        on_bad=refuse,
-    )
-    return HeldOut(
-        sequences=rendered.sequences,
-        conversations=tuple(items),
-        description=f"{counted(len(items), 'row')} of {file.name}",
-    )
+    items, sequences = read_compare_file(file, subject.recipe.data, subject.renderer, base=run.path)
+    description = f"{counted(len(items), 'row')} of {file.name}"
+    return HeldOut(sequences=sequences, conversations=tuple(items), description=description)
 
 
 def _why_not(sequence: Rendered, longest_prompt: int) -> str | None:

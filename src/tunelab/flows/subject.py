@@ -124,9 +124,9 @@ def _open(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifes
 
 
 def _refuse_gone_base(name: str, *, of: str) -> None:
-    folder = Path(name)
-    if (folder.is_absolute() or name.startswith("..")) and not folder.is_dir():
-        remedy = "Put the folder back there (a link to it will do), or train again on a base model that you have."
+    path = Path(name)
+    if (path.is_absolute() or name.startswith("..")) and not path.exists():
+        remedy = "Put it back there (a link to it will do), or train again on a base model that you have."
         raise ModelError(f"the base model of this {of} is gone", where=name, remedy=remedy)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +33,14 @@ from tunelab.events.loss_plot import write_loss_plot
 from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.training.agreement import agree, announce_processes, shards_base
 from tunelab.flows.training.plan import held_out_batches
-from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
+from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_what_blocks
+from tunelab.flows.training.requirements import raise_first, unmet_before_reading, unmet_by_rows
 from tunelab.flows.training.signals import Stopping, stop_on_signals
 from tunelab.models.base_hashes import hash_base
 from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
-from tunelab.models.locate_model import locate_model, require_bitsandbytes, require_weights
+from tunelab.models.locate_model import locate_model, require_bitsandbytes
 from tunelab.recipes import Recipe, ResolvedRecipe, written_hash
 from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
@@ -111,9 +111,10 @@ def train(
     if run.is_finished:
         world.tell(str(run.path))
         return Trained(run=run, was_finished=True)
-    with run.locked() as refuse_if_replaced:
+    with run.locked():
         try:
             run.write_recipe(recipe, workspace=workspace.path)
+            refuse_if_replaced = run.begin_attempt()
             world.tell(str(run.path))
             with EventLog(run.events_file, listeners) as events:
                 return _train_in(run, recipe, resolved, events, world, stopping, refuse_if_replaced)
@@ -152,8 +153,8 @@ def _train(
     stopping: Stopping,
     refuse_if_replaced: Callable[[], None],
 ) -> tuple[Fit, str | None]:
-    folder = locate_model(recipe.model, base=resolved.base)
-    require_weights(folder)
+    folder = locate_model(recipe.model, base=resolved.base, on_start=partial(_announce_wait, events))
+    raise_first(unmet_before_reading(recipe, folder))
     require_bitsandbytes(recipe.adapter.base_quantization)
     day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
@@ -168,6 +169,7 @@ def _train(
         )
     sequences, held_out = data.train_sequences, data.held_out_sequences
     schedule = refuse_what_blocks(recipe, data, renderer, folder, events)
+    raise_first(unmet_by_rows(recipe, folder, data, renderer))
 
     precision = choose_precision(bf16=recipe.training.bf16, fp16=recipe.training.fp16)
     is_sharded = shards_base(recipe, world)
@@ -178,7 +180,6 @@ def _train(
         quantization=recipe.adapter.base_quantization,
         is_for_shards=is_sharded,
     )
-    refuse_unknown_tokens(model, chain(sequences, held_out))
     adapter = attach(
         model.network,
         recipe.adapter,
@@ -247,6 +248,10 @@ def _find(workspace: Workspace, file: Path | None, recipe: Recipe, output_dir: P
         )
         raise RunError("there is no run of exactly this recipe to resume", where=str(workspace.path), remedy=remedy)
     return run
+
+
+def _announce_wait(events: EventLog, text: str) -> None:
+    events.emit(Notice(code="base_model", text=text))
 
 
 def _tell_damaged(events: EventLog, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How answers are drawn, and what came of one prompt. Imports no torch."""
+"""How answers are sampled, and what came of one prompt. Imports no torch."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,24 @@ class Sampling:
     max_new_tokens: int = 128
     """Longest answer, in tokens; the stop token does not count."""
     temperature: float = 0.0
-    """0 takes the most likely token; above, tokens are drawn from the softmax of logits / temperature."""
+    """0 takes the most likely token; above, tokens are sampled from the softmax of logits / temperature."""
     top_p: float = 1.0
-    """Draw from the fewest tokens whose probabilities reach this sum; 1 leaves all."""
+    """Sample from the fewest tokens whose probabilities reach this sum; 1 leaves all."""
     top_k: int = 0
-    """Draw from this many of the most likely tokens; 0 leaves all."""
+    """Sample from this many of the most likely tokens; 0 leaves all."""
     min_p: float = 0.0
-    """Draw from tokens at least this share as likely as the most likely one; 0 leaves all."""
+    """Sample from tokens at least this share as likely as the most likely one; 0 leaves all."""
     repetition_penalty: float = 1.0
     """Above 1, tokens of the prompt and of the answer so far become less likely; 1 changes nothing."""
     stop_strings: tuple[str, ...] = ()
     """An answer ends before the first of these texts; special tokens are no part of its text."""
     seed: int = 42
-    """Seed of the draws. Each prompt has its own stream of them, whatever the batch size."""
+    """Seed of the sampling. Each prompt has its own stream of random numbers, whatever the batch size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What the model wrote behind one prompt."""
+    """What the model wrote after one prompt."""
 
     token_ids: tuple[int, ...]
     """The answer without its stop token."""

@@ -41,7 +41,7 @@ def decode(
     """Yield `(row, token, last)` as the tokens of a batch are written, rows in order within each step.
 
     A stop token is yielded as None. A row leaves the batch, and its cache with it, once it is done. Prompts of unequal
-    length meet only where `may_differ_in_length` allows it.
+    length meet only if `may_differ_in_length` allows it.
 
     Args:
         indices: names each prompt's stream of random draws, so that regrouping prompts changes no answer.
@@ -119,7 +119,7 @@ def may_differ_in_length(
 class _Batch:
     """The rows that still write: their keys and values, and which positions of each are real.
 
-    Padding stands on the left of each row, or between a beginning that all rows share (a prefix, too) and the rest; the
+    Padding lies on the left of each row, or between a beginning that all rows share (a prefix, too) and the rest; the
     mask hides it and positions do not count it.
     """
 
@@ -131,7 +131,7 @@ class _Batch:
         # A state that transformers has no common cache for: the whole row is run again for each token.
         has_state = any(type(layer) is not DynamicLayer for layer in self.cache.layers)
         self.runs_again = self.carries_state and (not has_state or network.config.model_type in _OWN_CACHES)
-        self.embedded_BLH: torch.Tensor | None = None  # what was run, where it is run again
+        self.embedded_BLH: torch.Tensor | None = None  # what was run, for when it is run again
         takes = inspect.signature(network.forward).parameters
         self.cache_name = "cache_params" if "cache_params" in takes else "past_key_values"
         self.takes_positions = "position_ids" in takes or not self.carries_state

@@ -29,9 +29,9 @@ def generate(
         network: the base model, on any device, with `adapter` attached to it; it is left as it was.
         adapter: what is attached, for its virtual tokens or prefix; None for a network without one.
         stop_ids: tokens that end an answer.
-        batch_size: prompts that run together; similar lengths meet (equal ones, where a state is carried along the
+        batch_size: prompts that run together; similar lengths meet (equal ones, if a state is carried along the
             row), and the longest run first, so that memory fails early or never.
-        is_over: told the tokens of an answer after each of them; True ends it.
+        is_over: called with the tokens of an answer after each of them; True ends it.
         on_progress: called with (answers done, answers in all) after each finished answer.
 
     Raises:
@@ -71,7 +71,7 @@ def stream(
     sampling: Sampling,
     stop_ids: Sequence[int],
 ) -> Iterator[int]:
-    """Yield the tokens behind one prompt as they are written, the same as `generate` gives; without the stop token.
+    """Yield the tokens after one prompt as they are written, the same as `generate` gives; without the stop token.
 
     Raises:
         ModelError: as `generate`.

@@ -1,4 +1,4 @@
-"""The next token of each row: the most likely one, or one drawn from its own stream of random numbers.
+"""The next token of each row: the most likely one, or one sampled from its own stream of random numbers.
 
 Shapes: B rows, N vocabulary, S tokens seen.
 """
@@ -27,7 +27,7 @@ class NextToken:
 
     Args:
         prompts: of all rows; their tokens count as seen.
-        indices: names each row's stream of draws, so that regrouping prompts changes no answer.
+        indices: names each row's stream of random numbers, so that regrouping prompts changes no answer.
     """
 
     def __init__(self, sampling: Sampling, prompts: Sequence[TokenIds], indices: Sequence[int]) -> None:
@@ -51,19 +51,19 @@ class NextToken:
                 raise ModelError("the network computes NaN instead of logits", remedy=remedy)
             if self.processors:
                 logits_BN = self.processors(self._seen(rows).to(logits_BN.device), logits_BN.double())
-            tokens_B = logits_BN.argmax(dim=-1) if self.is_greedy else self._draw(logits_BN.double(), rows)
+            tokens_B = logits_BN.argmax(dim=-1) if self.is_greedy else self._sample(logits_BN.double(), rows)
         tokens = [int(token) for token in tokens_B]
         if self.penalizes:
             for row, token in zip(rows, tokens, strict=True):
                 self.seen[row] = torch.cat([self.seen[row], torch.tensor([token])])
         return tokens
 
-    def _draw(self, logits_BN: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+    def _sample(self, logits_BN: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         cumulative_BN = logits_BN.softmax(dim=-1).cumsum(dim=-1)
-        drawn = [torch.rand((), generator=self.generators[row], dtype=torch.float64) for row in rows]
-        # Scaled by the sum, which rounding keeps from being 1: a draw always lies below it.
-        drawn_B1 = torch.stack(drawn)[:, None].to(logits_BN.device) * cumulative_BN[:, -1:]
-        return torch.searchsorted(cumulative_BN, drawn_B1, right=True)[:, 0]
+        sampled = [torch.rand((), generator=self.generators[row], dtype=torch.float64) for row in rows]
+        # Scaled by the sum, which rounding keeps from being 1: a sample always lies below it.
+        sampled_B1 = torch.stack(sampled)[:, None].to(logits_BN.device) * cumulative_BN[:, -1:]
+        return torch.searchsorted(cumulative_BN, sampled_B1, right=True)[:, 0]
 
     def _seen(self, rows: Sequence[int]) -> torch.Tensor:
         """Return what each row has seen (B, S); shorter rows repeat a token, which penalizes it no further."""

@@ -1,4 +1,4 @@
-"""A model that is asked with token ids and answers with text: in bulk or as a stream, tuned or as its base."""
+"""A model that takes token ids and answers with text: in bulk or as a stream, tuned or as its base."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +18,7 @@ from tunelab.rendering.renderer import Renderer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Responder:
-    """What chat, comparison and later rooms ask."""
+    """What chat, comparison and later rooms put prompts to."""
 
     network: PreTrainedModel
     adapter: Adapter | None

@@ -1,4 +1,4 @@
-"""What a config.json tells of a base beyond its sizes: layers that cannot branch, pictures, quantization.
+"""What a config.json says of a base beyond its sizes: layers that cannot branch, pictures, quantization.
 
 Imports no torch.
 """
@@ -33,12 +33,12 @@ def running_kinds(config: Mapping[str, Any]) -> list[str]:
 
 
 def running_kinds_in(folder: Path) -> list[str]:
-    """Return `running_kinds` of the model in `folder`; nothing where its config.json cannot be read."""
+    """Return `running_kinds` of the model in `folder`; nothing if its config.json cannot be read."""
     return running_kinds(read_description(folder))
 
 
 def quantized_in(folder: Path) -> str:
-    """Return how the weights in `folder` are quantized, such as ``gptq, 4 bits``; nothing where they are not."""
+    """Return how the weights in `folder` are quantized, such as ``gptq, 4 bits``; nothing if they are not."""
     config = read_description(folder)
     settings = config.get("quantization_config") or config.get("compression_config")
     if not isinstance(settings, Mapping):
@@ -49,7 +49,7 @@ def quantized_in(folder: Path) -> str:
 
 
 def other_inputs_in(folder: Path) -> str:
-    """Return what the model in `folder` takes besides text, such as ``pictures``; nothing where it takes none."""
+    """Return what the model in `folder` takes besides text, such as ``pictures``; nothing if it takes none."""
     return other_inputs(read_description(folder))
 
 

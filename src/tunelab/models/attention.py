@@ -31,7 +31,7 @@ class ForestLayout:
     """What the attention of a forest needs to know; handed through the model's forward as `forest_layout`."""
 
     spans_S: Sequence[Segment]
-    """Where each segment stands in the row, and what hangs below it."""
+    """Where each segment lies in the row, and what hangs below it."""
     longest_path: int
     """Tokens of the longest sequence, root included."""
     root: Mapping[int, KeysValues] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class ForestLayout:
     last_read: tuple[int, NDArray[np.int32]] | None = None
     """The last layer's number, and the nodes whose outputs anyone reads, each once and ascending; None for all.
 
-    Behind the last attention nodes meet no more: what it gives the others is for nobody. The flash path leaves it out.
+    After the last attention nodes meet no more: what it gives the others is for nobody. The flash path leaves it out.
     """
 
 

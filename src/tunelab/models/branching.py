@@ -20,7 +20,7 @@ _reasons: "WeakKeyDictionary[PreTrainedModel, str | None]" = WeakKeyDictionary()
 
 
 def cannot_branch(network: PreTrainedModel) -> str | None:
-    """Return why `network` takes rows instead of forests, in words; None where a forest gives what rows give.
+    """Return why `network` takes rows instead of forests, in words; None if a forest gives what rows give.
 
     The answer is remembered as long as the network lives.
 
@@ -35,7 +35,7 @@ def cannot_branch(network: PreTrainedModel) -> str | None:
 
 
 def training_attention(network: PreTrainedModel) -> AbstractContextManager[None]:
-    """Return the context in which `network` is trained and measured: over forests, or as it is where it takes rows."""
+    """Return the context in which `network` is trained and measured: over forests, or as it is if it takes rows."""
     logit_rule(network)  # tried now, under the attention that the network was loaded with
     return nullcontext() if cannot_branch(network) else forest_attention(network)
 
@@ -54,7 +54,7 @@ def _declared(network: PreTrainedModel) -> str | None:
 
 
 def _tried(network: PreTrainedModel) -> str | None:
-    """Return how a forest of two rows fails, None where both get the outputs that each gets alone."""
+    """Return how a forest of two rows fails, None if both get the outputs that each gets alone."""
     ids_N = _trial_ids(network, _TRUNK + _FIRST + _SECOND)
     depths_N = torch.tensor([*range(_TRUNK + _FIRST), *range(_TRUNK, _TRUNK + _SECOND)], device=network.device)
     own = _TRUNK + _FIRST
@@ -85,7 +85,7 @@ def _refuse_if_it_looks_ahead(network: PreTrainedModel) -> None:
 
 
 def _alone(network: PreTrainedModel, ids_N: torch.Tensor) -> torch.Tensor:
-    """Return the (N, vocabulary) logits of one plain row; a ModelError where they are no finite numbers."""
+    """Return the (N, vocabulary) logits of one plain row; a ModelError if they are no finite numbers."""
     logits_NV = _logits(network, input_ids=ids_N[None])
     if not logits_NV.isfinite().all():
         raise ModelError(
@@ -122,7 +122,7 @@ def _first_bad(network: PreTrainedModel, ids_N: torch.Tensor) -> str:
 
 def _trial_ids(network: PreTrainedModel, number: int) -> torch.Tensor:
     # Spread over the vocabulary, each another one, whatever its size.
-    vocabulary = int(network.get_input_embeddings().num_embeddings)
+    vocabulary = len(network.get_input_embeddings().weight)
     return torch.arange(1, number + 1, device=network.device) * 7919 % vocabulary
 
 
@@ -134,7 +134,7 @@ def _logits(network: PreTrainedModel, **inputs: object) -> torch.Tensor:
 
 
 def _difference(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Return the distance of two outputs relative to how much the second varies; infinite where that is no number."""
+    """Return the distance of two outputs relative to how much the second varies; infinite if that is no number."""
     spread = other - other.mean(dim=-1, keepdim=True)
     ratio = float((one - other).norm() / spread.norm())
     return math.inf if math.isnan(ratio) else ratio

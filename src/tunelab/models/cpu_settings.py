@@ -15,7 +15,7 @@ def prepare_host() -> None:
     """Set the processor and the allocator up for training and answering."""
     # A sure model gives most words a chance below 1e-38, and processors take many times longer over such numbers.
     torch.set_flush_denormal(True)
-    # Freed activations are wanted again at the next step: giving them back means to clear every page of them anew.
+    # Freed activations are needed again at the next step: giving them back means to clear every page of them anew.
     _set_malloc({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: 2**31 - 1, _M_TOP_PAD: 64 * 2**20})
 
 

@@ -7,7 +7,7 @@ their logarithmic sums; a part's gradient is the kernel's own, given the joined 
 Where only some nodes' outputs are read, only those are queries: every call then takes fewer, and a segment one causal
 call for each stretch of them.
 
-Under a window a segment goes piece by piece along its path, as far back as its queries look; only where the window's
+Under a window a segment goes piece by piece along its path, as far back as its queries look; only if the window's
 edge runs through a piece does a call take a mask.
 
 Letters in names: H heads, G key/value heads, N nodes, Q queries, R nodes of the root, D head width, K keys.
@@ -52,7 +52,7 @@ def flash_forest(
 
     Args:
         window: how many places of its path, itself included, a node sees back; None for all of them.
-        read_Q: the nodes whose outputs are wanted, each once and ascending; the others' are zeros. None wants all,
+        read_Q: the nodes whose outputs are needed, each once and ascending; the others' are zeros. None takes all,
             and so does a window.
         most_queries: of a call of the kernel under a window.
     """
@@ -83,23 +83,23 @@ class _Call(NamedTuple):
     """Among the nodes."""
     is_causal: bool
     is_of_root: bool = False
-    """The keys stand among the root's nodes."""
+    """The keys are among the root's nodes."""
     ahead: int | None = None
-    """How far the first query sees beyond the first key, negative for not at all; None where all see all."""
+    """How far the first query sees beyond the first key, negative for not at all; None if all see all."""
 
 
 def _calls(spans: Sequence[Segment], num_root: int, read_Q: NDArray[np.int32]) -> Iterator[_Call]:
     """Yield the calls whose parts make up the softmax of each query; its causal one comes first."""
     for start, end, subtree_end in reversed(spans):
-        first, below, behind = (int(place) for place in np.searchsorted(read_Q, (start, end, subtree_end)))
+        first, below, after = (int(place) for place in np.searchsorted(read_Q, (start, end, subtree_end)))
         breaks = first + 1 + np.flatnonzero(np.diff(read_Q[first:below]) != 1)
         for one, other in pairwise([first, *breaks.tolist(), below] if below > first else []):
             queries, opens = slice(one, other), int(read_Q[one])
             yield _Call(queries, slice(opens, opens + other - one), True)
             if opens > start:
                 yield _Call(queries, slice(start, opens), False)
-        if behind > below:
-            yield _Call(slice(below, behind), slice(start, end), False)
+        if after > below:
+            yield _Call(slice(below, after), slice(start, end), False)
     if num_root:
         yield _Call(slice(0, len(read_Q)), slice(0, num_root), False, is_of_root=True)
 
@@ -132,7 +132,7 @@ def _windowed_calls(spans: Sequence[Segment], num_root: int, window: int, most: 
 
 
 def _calls_of_piece(queries: slice, depth: int, piece: _Piece, window: int) -> Iterator[_Call]:
-    """Yield the calls of queries, the first at `depth`, over a piece further up; none where it is out of reach."""
+    """Yield the calls of queries, the first at `depth`, over a piece further up; none if it is out of reach."""
     num_queries, is_of_root = queries.stop - queries.start, piece.subtree_end is None
     seen_by_one = max(piece.first_depth, depth - window + 1)
     seen_by_all = min(max(seen_by_one, depth + num_queries - window), piece.end_depth)

@@ -51,7 +51,7 @@ def flex_forest(
 
 
 def forest_rule(spans: Sequence[Segment], *, num_root: int, window: int | None, device: torch.device) -> MaskRule:
-    """Return who sees whom: what stands above on the same path, in reach of the window, and the root."""
+    """Return who sees whom: what comes before it on the same path, in reach of the window, and the root."""
     subtree_ends_K, depths_K = (each.to(device) for each in _ends_and_depths(spans, num_root))
     first = torch.tensor(num_root, device=device)  # as a number it would be compiled in
 

@@ -1,9 +1,9 @@
-"""Wishes for layers, matched by role or name or refused with what to write instead. Imports no torch."""
+"""Requested targets, matched by role or name or refused with what to write instead. Imports no torch."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tunelab.errors import AdapterError, did_you_mean
+from tunelab.errors import AdapterError, counted, did_you_mean
 
 ROLES = ("attention", "mlp", "all-linear", "embeddings")
 
@@ -36,34 +36,37 @@ class Modules:
     tied: tuple[str, ...] = ()
     """Embeddings and head, if one weight serves both; empty otherwise."""
 
-    def match(self, wishes: str | Sequence[str], *, where: str) -> "list[Target]":
-        """Return what each wish matches, as `match_targets` does."""
-        return match_targets(
+    def match(self, requested: str | Sequence[str], *, where: str) -> "list[Target]":
+        """Return what each requested target matches, as `match_targets` does."""
+        targets = match_targets(
             self.adaptable,
-            wishes,
+            requested,
             kind=self.kind,
             num_layers=self.num_layers,
             where=where,
             read_around=self.read_around,
         )
+        return [replace(each, is_tied=not set(each.modules).isdisjoint(self.tied)) for each in targets]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One wish and the modules it matched."""
+    """One requested target and the modules it matched."""
 
-    wish: str
+    requested: str
     """The role or name as the recipe gave it."""
     modules: tuple[str, ...]
     """Full names of the modules, e.g. ``model.layers.0.self_attn.qkv_proj``."""
     shapes: tuple[tuple[int, int], ...]
     """(inputs, outputs) of each module."""
     num_layers: int
-    """Layers of the network, or as many of them as were asked for: to see whether a wish reaches them all."""
+    """Layers of the network, or as many of them as were requested: to see whether it reaches them all."""
     left_out: tuple[str, ...] = ()
     """Last parts of the names that belong to the role and cannot be adapted: their weights are read around them."""
     num_whole: int = 0
     """Weights of the modules, if they themselves are trained; 0 if updates are put around them."""
+    is_tied: bool = False
+    """True for embeddings whose weight the head shares: an update around them does not reach the head."""
 
     @property
     def num_reached(self) -> int:
@@ -77,12 +80,17 @@ class Target:
 
     @property
     def in_words(self) -> str:
-        """What was matched, such as ``attention: 64 modules (qkv_proj, o_proj) in 32 of 32 layers``."""
+        """What was matched, such as ``attention: 64 modules (qkv_proj, o_proj) in all 32 layers``."""
         if self.num_whole:
-            return f"{self.wish}: {len(self.modules)} modules trained whole, {self.num_whole:,} weights"
+            return f"{self.requested}: {len(self.modules)} modules trained whole, {self.num_whole:,} weights"
         around = f"; not {', '.join(self.left_out)}, whose weights are read around them" if self.left_out else ""
-        reached = f"in {self.num_reached} of {self.num_layers} layers"
-        return f"{self.wish}: {len(self.modules)} modules ({', '.join(self.names)}) {reached}{around}"
+        reached = f"in {self.num_reached} of {counted(self.num_layers, 'layer')}"
+        if self.num_reached == self.num_layers > 1:
+            reached = f"in all {self.num_layers} layers"
+        reached = reached if self.num_reached else "outside the layers"
+        head = "; the head, which shares their weight, keeps the base's" if self.is_tied else ""
+        modules = counted(len(self.modules), "module")
+        return f"{self.requested}: {modules} ({', '.join(self.names)}) {reached}{around}{head}"
 
     def only(self, is_kept: Callable[[str], bool]) -> "Target":
         """Return this target with those of its modules that `is_kept` says yes to."""
@@ -92,50 +100,50 @@ class Target:
 
 def match_targets(
     modules: Mapping[str, tuple[int, int]],
-    wishes: str | Sequence[str],
+    requested: str | Sequence[str],
     *,
     kind: str,
     num_layers: int,
     where: str = "lora.target_modules",
     read_around: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[Target]:
-    """Return what each wish matches.
+    """Return what each requested target matches.
 
     Args:
         modules: full name -> (inputs, outputs) of what can be adapted.
-        wishes: a role (`attention`, `mlp`, `all-linear`, `embeddings`), a module name, or several of them.
+        requested: a role (`attention`, `mlp`, `all-linear`, `embeddings`), a module name, or several of them.
         kind: of the model, as its config names it.
         num_layers: of the network.
         where: the setting that holds them.
         read_around: modules that look like the others and cannot be adapted.
 
     Raises:
-        AdapterError: a wish matches nothing; the message proposes the fused or nearest name and the roles.
+        AdapterError: a requested target matches nothing; the message proposes the fused or nearest name and the roles.
     """
     around = read_around or {}
-    wanted = [wishes] if isinstance(wishes, str) else list(wishes)
-    unmatched = [wish for wish in wanted if not matched(wish, modules)]
+    requests = [requested] if isinstance(requested, str) else list(requested)
+    unmatched = [request for request in requests if not matched(request, modules)]
     if unmatched:
-        _refuse_read_around(kind, [wish for wish in unmatched if matched(wish, around)], where)
+        _refuse_read_around(kind, [request for request in unmatched if matched(request, around)], where)
         _refuse(kind, unmatched, modules, where)
     return [
         Target(
-            wish=wish,
-            modules=tuple(names := matched(wish, modules)),
+            requested=request,
+            modules=tuple(names := matched(request, modules)),
             shapes=tuple(modules[name] for name in names),
             num_layers=num_layers,
-            left_out=tuple(dict.fromkeys(name.rsplit(".", 1)[-1] for name in matched(wish, around))),
+            left_out=tuple(dict.fromkeys(name.rsplit(".", 1)[-1] for name in matched(request, around))),
         )
-        for wish in wanted
+        for request in requests
     ]
 
 
-def matched(wish: str, modules: Iterable[str]) -> list[str]:
+def matched(requested: str, modules: Iterable[str]) -> list[str]:
     """Return the names among `modules` that a wish means: those of a role, or those that end in the wish."""
-    if wish in ROLES:
-        linear = wish == "all-linear"
-        return [name for name in modules if role_of(name) == wish or (linear and role_of(name) != "embeddings")]
-    return [name for name in modules if name == wish or name.endswith(f".{wish}")]
+    if requested in ROLES:
+        linear = requested == "all-linear"
+        return [name for name in modules if role_of(name) == requested or (linear and role_of(name) != "embeddings")]
+    return [name for name in modules if name == requested or name.endswith(f".{requested}")]
 
 
 def layer_of(module: str) -> int | None:
@@ -155,10 +163,10 @@ def role_of(name: str) -> str:
     return "linear"
 
 
-def _refuse_read_around(kind: str, wishes: Sequence[str], where: str) -> None:
-    if wishes:
+def _refuse_read_around(kind: str, requested: Sequence[str], where: str) -> None:
+    if requested:
         raise AdapterError(
-            f"{', '.join(wishes)} of {kind} cannot be adapted: its kernels read the weights "
+            f"{', '.join(requested)} of {kind} cannot be adapted: its kernels read the weights "
             "around the layer, so that what is trained would not be used",
             where=where,
             remedy="Take all-linear, which leaves such layers out, or other names.",
@@ -167,11 +175,11 @@ def _refuse_read_around(kind: str, wishes: Sequence[str], where: str) -> None:
 
 def _refuse(kind: str, unmatched: Sequence[str], modules: Mapping[str, tuple[int, int]], where: str) -> None:
     names = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in modules))
-    fused = sorted({here for wish in unmatched for here in _FUSED.get(wish, ()) if here in names})
-    split = [here for here in names for wish in unmatched if wish in _FUSED.get(here, ())]
+    fused = sorted({here for request in unmatched for here in _FUSED.get(request, ()) if here in names})
+    split = [here for here in names for request in unmatched if request in _FUSED.get(here, ())]
     hints = [f"In this model they are fused: use {', '.join(fused)}."] if fused else []
     hints += [f"In this model they are apart: use {', '.join(split)}."] if split else []
-    hints += [] if hints else dict.fromkeys(did_you_mean(wish, names) for wish in unmatched)
+    hints += [] if hints else dict.fromkeys(did_you_mean(request, names) for request in unmatched)
     raise AdapterError(
         f"{', '.join(unmatched)} match{'es' if len(unmatched) == 1 else ''} no layer of {kind}",
         where=where,

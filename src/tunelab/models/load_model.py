@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 import torch
 import transformers
@@ -10,12 +11,12 @@ from safetensors import SafetensorError
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tunelab.errors import ModelError, counted
-from tunelab.models.architecture import other_inputs, quantized_in
-from tunelab.models.config import ModelConfig, Precision, Quantization
+from tunelab.models.config import ModelConfig, Precision, Quantization, name_of_dtype
 from tunelab.models.cpu_settings import prepare_host
 from tunelab.models.loaded_model import LoadedModel
-from tunelab.models.locate_model import require_bitsandbytes, require_weights
+from tunelab.models.locate_model import require_bitsandbytes
 from tunelab.models.quantized import quantized_by
+from tunelab.models.require_files import require_loadable, require_text_model
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Keys through which a config.json could name code or a kernel of its own.
@@ -46,14 +47,13 @@ def load_model(
 
     Raises:
         ModelError: no weights, or not all of them, weights that are not safetensors or quantized, a kind of model that
-            is unknown or writes no text, no GPU where one was asked for, or a precision that clashes with the stored
+            is unknown or writes no text, no GPU though one is requested, or a precision that clashes with the stored
             weights.
         MissingExtraError: what packs them is not installed.
     """
     model_config = read_model_config(folder)
-    require_weights(folder)
+    require_loadable(folder)
     require_bitsandbytes(quantization)
-    _refuse_what_is_no_base(model_config, folder)
     device = choose_device(config.device_map, local_rank=int(os.environ.get("LOCAL_RANK") or 0))
     stored = stored_dtype(model_config)
     dtype = choose_dtype(config.torch_dtype, stored=stored, precision=precision, device=device)
@@ -89,24 +89,6 @@ def load_model(
     return LoadedModel(network=network, folder=folder, device=device, dtype=dtype)
 
 
-def _refuse_what_is_no_base(config: transformers.PretrainedConfig, folder: Path) -> None:
-    if method := quantized_in(folder):
-        remedy = "Take the model it was made from, in 16 or 32 bits, and quantize after merging."
-        raise ModelError(
-            f"the weights are quantized ({method}), and tunelab trains over whole ones",
-            where=str(folder),
-            remedy=remedy,
-        )
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        inputs = other_inputs(config.to_dict())
-        what = f"{config.model_type} is no model that only writes text"
-        remedy = "Take a text model."
-        if inputs:
-            what = f"{config.model_type} takes {inputs}, and transformers does not load it for text alone"
-            remedy = "Take a text model, such as the one built into it; of Gemma 3 tunelab trains the text part."
-        raise ModelError(what, where=str(folder / "config.json"), remedy=remedy)
-
-
 def read_model_config(folder: Path) -> transformers.PretrainedConfig:
     """Return the model's config, stripped of everything that could load code.
 
@@ -119,10 +101,10 @@ def read_model_config(folder: Path) -> transformers.PretrainedConfig:
         raise ModelError("this folder holds no config.json", where=str(folder)) from error
     except ValueError as error:
         raise ModelError(f"config.json is no JSON ({error})", where=str(folder)) from error
-    kind = values.pop("model_type", None)
-    if kind is None or kind not in transformers.CONFIG_MAPPING:
-        remedy = "Code that a model folder brings along is never run."
-        raise ModelError(f'transformers knows no model type "{kind}"', where=str(folder / "config.json"), remedy=remedy)
+    if not isinstance(values, dict) or not values:
+        raise ModelError("config.json holds no settings of a model", where=str(folder))
+    require_text_model(folder)
+    kind = values.pop("model_type")
     for key in _CODE_KEYS:
         values.pop(key, None)
     return AutoConfig.for_model(kind, **values)
@@ -139,7 +121,7 @@ def empty_model(config: transformers.PretrainedConfig) -> PreTrainedModel:
         return AutoModelForCausalLM.from_config(config, attn_implementation=_stock_attention(config))
 
 
-def choose_device(wish: str, *, local_rank: int = 0) -> torch.device:
+def choose_device(requested: str, *, local_rank: int = 0) -> torch.device:
     """Return the device for `auto`, `cpu` or `cuda`; "cuda" is the GPU that this process has made its own.
 
     Args:
@@ -148,10 +130,10 @@ def choose_device(wish: str, *, local_rank: int = 0) -> torch.device:
     Raises:
         ModelError: there is no GPU, or none for this process.
     """
-    if wish == "cuda" and not torch.cuda.is_available():
+    if requested == "cuda" and not torch.cuda.is_available():
         remedy = "Set model.device_map to auto or cpu."
-        raise ModelError("a GPU was asked for and none can be used here", where="model.device_map", remedy=remedy)
-    if wish == "cpu" or not torch.cuda.is_available():
+        raise ModelError("a GPU is requested and none can be used here", where="model.device_map", remedy=remedy)
+    if requested == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     if local_rank >= torch.cuda.device_count():
         expected = f"at most {torch.cuda.device_count()} processes on this machine, one for each GPU"
@@ -168,34 +150,17 @@ def _stock_attention(config: transformers.PretrainedConfig) -> str:
 
 
 def stored_dtype(config: transformers.PretrainedConfig) -> torch.dtype:
-    """Return the precision that the weights were saved in, float32 where the config does not say."""
+    """Return the precision that the weights were saved in, float32 if the config does not say."""
     dtype = getattr(config, "dtype", None)
     return dtype if isinstance(dtype, torch.dtype) else _DTYPES.get(str(dtype), torch.float32)
 
 
-def choose_dtype(wish: str, *, stored: torch.dtype, precision: Precision, device: torch.device) -> torch.dtype:
+def choose_dtype(requested: str, *, stored: torch.dtype, precision: Precision, device: torch.device) -> torch.dtype:
     """Return the precision of the base weights in memory.
 
     Raises:
-        ModelError: float16 computation over bfloat16 weights, whose range float16 cannot hold.
+        ModelError: two half precisions would mix.
     """
-    if wish == "auto":
-        dtype = torch.float32 if device.type == "cpu" and precision == "fp32" else stored
-        if device.type == "cpu" and precision == "bf16":
-            dtype = torch.bfloat16
-    else:
-        dtype = _DTYPES[wish]
-    if precision == "fp16" and dtype == torch.bfloat16:
-        raise ModelError(
-            "fp16 cannot train over bfloat16 weights: float16 ends at 65,504, so their activations overflow",
-            where="training.fp16",
-            remedy="Use training.bf16: true, or set model.torch_dtype to float32.",
-        )
-    if precision == "bf16" and dtype == torch.float16:
-        remedy = "Use training.fp16: true, or set model.torch_dtype to bfloat16 or float32."
-        raise ModelError(
-            "bf16 cannot train over float16 weights: two half precisions would mix",
-            where="training.bf16",
-            remedy=remedy,
-        )
-    return dtype
+    name = str(stored).removeprefix("torch.")
+    dtype = name_of_dtype(requested, stored=name, precision=precision, on_gpu=device.type != "cpu")
+    return cast(torch.dtype, getattr(torch, dtype))

@@ -1,4 +1,4 @@
-"""The JSON files that describe a model, read for what they tell. Imports no torch."""
+"""The JSON files that describe a model, read for what they say. Imports no torch."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def read_description(folder: Path, name: str = "config.json") -> dict[str, Any]:
-    """Return the object that a file in a model's folder holds; empty where it cannot be read or holds none.
+    """Return the object that a file in a model's folder holds; empty if it cannot be read or holds none.
 
     Whoever loads the model says so, and better.
     """

@@ -1,4 +1,4 @@
-"""Layers by role: which modules of a network an adapter trains, each wish matched or refused."""
+"""Layers by role: which modules of a network an adapter trains, each requested target matched or refused."""
 
 import inspect
 import re
@@ -13,14 +13,17 @@ from tunelab.models.layer_roles import Modules, Target, role_of
 
 
 def find_targets(
-    network: PreTrainedModel, wishes: str | Sequence[str], *, where: str = "lora.target_modules"
+    network: PreTrainedModel, requested: str | Sequence[str], *, where: str = "lora.target_modules"
 ) -> list[Target]:
-    """Return what each wish matches in `network`, which may lie on the meta device; `where` is the setting of them.
+    """Return what each requested target matches in `network`, which may lie on the meta device.
+
+    Args:
+        where: the setting that holds the targets.
 
     Raises:
         AdapterError: as `match_targets` does.
     """
-    return modules_of(network).match(wishes, where=where)
+    return modules_of(network).match(requested, where=where)
 
 
 def modules_of(network: PreTrainedModel) -> Modules:

@@ -13,6 +13,8 @@ from tunelab.models.estimate import num_experts
 from tunelab.models.layer_roles import Modules
 from tunelab.models.model_files import read_description
 
+WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
+
 _MOST_HEADER_BYTES = 100 * 2**20  # what the format itself allows
 _FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes
 _HEADS = ("lm_head", "embed_out", "score")
@@ -23,7 +25,7 @@ _OTHERWISE = ("vision", "audio", "visual", "mtp.", ".scales", ".qweight", ".absm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTensor:
-    """Where a tensor stands."""
+    """Where a tensor is stored."""
 
     dtype: str
     """As the format names it."""
@@ -31,6 +33,8 @@ class StoredTensor:
     file: Path
     start: int
     """Byte of the file at which it begins."""
+    end: int
+    """Byte of the file before which it ends."""
 
     @property
     def num_bytes(self) -> int:
@@ -59,15 +63,15 @@ class StoredWeights:
     """Embeddings and output layer, if one weight serves both; empty otherwise."""
 
     def modules(self, *, num_layers: int) -> Modules:
-        """Return what of the model can be trained; its config tells the number of layers."""
+        """Return what of the model can be trained; its config gives the number of layers."""
         return Modules(kind=self.kind, num_layers=num_layers, adaptable=self.layers, sizes=self.sizes, tied=self.tied)
 
 
 def read_headers(folder: Path) -> StoredWeights | None:
     """Return what the safetensors files of a base model hold, without reading a weight.
 
-    None where there are none, or where a loaded network is not laid out as its files are: several kinds of input,
-    quantized weights, layers with a state, experts by other names. Only loading tells there.
+    None if there are none, or if a loaded network is not laid out as its files are: several kinds of input,
+    quantized weights, layers with a state, experts by other names. Only loading can tell then.
     """
     if running_kinds_in(folder):
         return None
@@ -131,7 +135,7 @@ def _tied(
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:
-    """Return every tensor in the safetensors files of a folder by name; None where a header cannot be read."""
+    """Return every tensor in the safetensors files of a folder by name; None if a header cannot be read."""
     tensors: dict[str, StoredTensor] = {}
     for file in weight_files(folder):
         header = _header(file)
@@ -143,11 +147,20 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor] | None:
 
 def weight_files(folder: Path) -> Sequence[Path]:
     """Return the safetensors files that the model in a folder is loaded from, by its index if it has one."""
-    if (whole := folder / "model.safetensors").is_file():
+    if (whole := folder / WEIGHTS_FILE).is_file():
         return [whole]
-    names = read_description(folder, "model.safetensors.index.json").get("weight_map", {})
+    names = read_description(folder, INDEX_FILE).get("weight_map", {})
     # Names come from a file of the model: no path among them leads elsewhere.
     return [folder / name for name in sorted(set(names.values())) if isinstance(name, str) and Path(name).name == name]
+
+
+def fault_in(file: Path) -> str:
+    """Return what is wrong with a safetensors file as a whole: it is cut, or has no header; nothing if all is there."""
+    header, size = _header(file), file.stat().st_size
+    if header is None:
+        return "this is no safetensors file: its header cannot be read"
+    end = max((tensor.end for tensor in header.values()), default=0)
+    return f"the file is cut: {size:,} of {end:,} bytes are there" if size < end else ""
 
 
 def _header(file: Path) -> dict[str, StoredTensor] | None:
@@ -163,6 +176,7 @@ def _header(file: Path) -> dict[str, StoredTensor] | None:
                 shape=tuple(map(int, entry["shape"])),
                 file=file,
                 start=8 + size + int(entry["data_offsets"][0]),
+                end=8 + size + int(entry["data_offsets"][1]),
             )
             for name, entry in header.items()
             if name != "__metadata__"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tunelab.models.weight_headers import StoredTensor, StoredWeights, stored_tensors
 
 MOST_BYTES = 2**30
-"""Of all weights that are looked at: a second of reading, where no copy of the files is in memory."""
+"""Of all weights that are looked at: a second of reading, when no copy of the files is in memory."""
 _KINDS: Mapping[str, type[np.unsignedinteger]] = {
     "F64": np.uint64,
     "F32": np.uint32,
@@ -26,15 +26,15 @@ def count_zero_outputs(
 ) -> dict[str, tuple[int, int]]:
     """Return, for each of some modules, how many of its outputs have only zero weights, and its outputs.
 
-    Empty where the modules take more than `most_bytes`, or their weights cannot be read: loading tells there.
+    Empty if the modules take more than `most_bytes`, or their weights cannot be read: loading reports that.
     """
     tensors = stored_tensors(folder) or {}
-    wanted = {name: tensors[f"{name}.weight"] for name in dict.fromkeys(modules)}
-    if sum(tensor.num_bytes for tensor in wanted.values()) > most_bytes:
+    tensors_of_modules = {name: tensors[f"{name}.weight"] for name in dict.fromkeys(modules)}
+    if sum(tensor.num_bytes for tensor in tensors_of_modules.values()) > most_bytes:
         return {}
     counts = {}
     try:
-        for name, tensor in wanted.items():
+        for name, tensor in tensors_of_modules.items():
             counts[name] = (_count(tensor, in_columns=name in weights.in_columns), weights.layers[name][1])
     except (OSError, ValueError):  # a file that ends before its header says
         return {}
@@ -42,7 +42,7 @@ def count_zero_outputs(
 
 
 def zero_outputs_in_words(counts: Mapping[str, tuple[int, int]], *, section: str = "lora") -> tuple[str, str]:
-    """Return what is wrong where DoRA meets outputs without weights, and the remedy; nothing where it meets none.
+    """Return what is wrong if DoRA meets outputs without weights, and the remedy; nothing if it meets none.
 
     `section` is that of the adapter in its recipe.
     """

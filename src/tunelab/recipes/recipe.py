@@ -126,11 +126,11 @@ def to_yaml(recipe: Recipe) -> str:
         if name != section:
             section = name
             lines.append(f"{indent}{section.rpartition('.')[2]}:")
-        lines.append(f"{indent}  {key}: {_written(value)}")
+        lines.append(f"{indent}  {key}: {written(value)}")
     return "\n".join(lines) + "\n"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Return `value` as JSON, which is YAML too; what it looks like does not change with a YAML library."""
     text = json.dumps(value, ensure_ascii=False)
     # YAML reads some characters that JSON leaves alone (U+0085, U+2028) as line ends

@@ -1,12 +1,13 @@
-"""Conversations as a chat template writes them, and where each answer stands in that text."""
+"""Conversations as a chat template writes them, and where each answer is in that text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.fingerprints import trained_turns
 from tunelab.errors import DataError
-from tunelab.rendering.history_rewrite import behind_its_prompt
+from tunelab.rendering.history_rewrite import after_its_prompt
 from tunelab.rendering.template_errors import broken_off, refused, unasked
 from tunelab.rendering.template_messages import Abilities, TemplateMessage, for_template
 from tunelab.rendering.templates.engine import ChatTemplate
@@ -37,7 +38,9 @@ class Writer:
     """Named templates; `default`, and `tool_use` where the model has one for conversations with tools."""
     abilities: Abilities
     with_preamble: bool
-    """Whether tools are put into the system text where the template knows none."""
+    """Whether tools are put into the system text if the template knows none."""
+    silences_system: bool = False
+    """Whether conversations without a system message get an empty one, so that the template writes none itself."""
 
     def text(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]], *, add_generation_prompt: bool
@@ -50,22 +53,32 @@ class Writer:
         template = self._template(tools)
         return render_marked(
             lambda messages, tools: template.render(messages, tools, add_generation_prompt=add_generation_prompt),
-            for_template(messages, tools, self.abilities, with_preamble=self.with_preamble),
+            self._for_template(messages, tools),
             tools if self.abilities.tools else (),
             self.tokens,
         )
 
     def answers(self, conversation: Conversation) -> Iterator[tuple[int, Answer | DataError]]:
-        """Yield the index of each answer that is trained, and where it stands or why it cannot be trained."""
+        """Yield the index of each answer that is trained, and where it is or why it cannot be trained."""
         assistants = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
-        wanted = assistants if conversation.train == "all" else assistants[-1:]
         plain = self._plain(conversation, assistants)
-        found = [(index, self._answer(conversation, index, plain)) for index in wanted]
+        found = [(index, self._answer(conversation, index, plain)) for index in trained_turns(conversation)]
         longest = next((answer.text for _, answer in reversed(found) if isinstance(answer, Answer)), None)
         for index, answer in found:
             if isinstance(answer, Answer) and longest is not None and longest.begins_with(answer.text):
                 answer = replace(answer, text=longest)  # one text for many answers is encoded once
             yield index, answer
+
+    def _for_template(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, object]]
+    ) -> list[TemplateMessage]:
+        return for_template(
+            messages,
+            tools,
+            self.abilities,
+            with_preamble=self.with_preamble,
+            silences_system=self.silences_system,
+        )
 
     def _template(self, tools: Sequence[Mapping[str, object]]) -> ChatTemplate:
         return self.templates["tool_use" if tools and "tool_use" in self.templates else "default"]
@@ -76,7 +89,7 @@ class Writer:
             return None
         tools, shown = conversation.tools, conversation.tools if self.abilities.tools else ()
         messages = conversation.messages[: assistants[-1] + 1]
-        dicts = for_template(messages, tools, self.abilities, with_preamble=self.with_preamble)
+        dicts = self._for_template(messages, tools)
         roles = [message.role for message in messages[:2]]
         moved = not self.abilities.system and roles[:1] == ["system"] and roles[1:] != ["user"]
         if moved or look_alikes(dicts, shown, self.tokens):
@@ -84,7 +97,7 @@ class Writer:
         template = self._template(tools)
         try:
             prefixes = template.prefixes(dicts, shown)
-        except Exception:  # each answer tells its own fault
+        except Exception:  # each answer reports its own fault
             prefixes = None
         answers = [place for place, message in enumerate(dicts) if message["role"] == "assistant"]
         places = dict(zip(assistants, answers, strict=True))
@@ -107,11 +120,11 @@ class Writer:
             if not whole.text.startswith(prompt.text):
                 alone = partial(self.text, tools=tools, add_generation_prompt=False)
                 before = alone(messages[:index]).text
-                behind = behind_its_prompt(messages[:index], before, prompt, whole, alone)
-                if behind is None:
+                rewritten = after_its_prompt(messages[:index], before, prompt, whole, alone)
+                if rewritten is None:
                     reasons = bool(messages[index].reasoning)
                     return broken_off(before, prompt.text, whole.text, where=where, reasons=reasons)
-                whole = behind
+                whole = rewritten
             if not whole.begins_with(prompt):
                 what = "words that look like control tokens are not written alike in prompt and answer"
                 raise ControlTokenError(what)

@@ -17,16 +17,21 @@ class RenderingConfig(BaseModel):
     eval_max_length: int = Field(None, ge=8, validate_default=True, json_schema_extra=marks(scale="log", unit="tokens"))
     """Longest held-out sequence, in tokens; that of max_length unless it is set."""
     on_too_long: Literal["cut", "drop", "refuse"] = "cut"
-    """What a sequence above max_length does: lose its last tokens, be left out, or end the command; always counted."""
+    """A sequence above max_length is truncated (cut), left out (drop), or ends the command (refuse); always counted."""
     chat_template: str | None = None
     """A jinja file that replaces the tokenizer's own chat template."""
     chat_template_kwargs: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Extra variables for the chat template, e.g. {enable_thinking: false}."""
     inject_tool_preamble: bool = True
-    """Put instructions for calling tools into the system prompt where the chat template does not know tools."""
+    """Put instructions for calling tools into the system prompt if the chat template does not know tools."""
+
+    @property
+    def silences_system(self) -> bool:
+        """True if no conversation is to have a system message, not even one that the template would write itself."""
+        return False
 
     @field_validator("eval_max_length", mode="before")
     @classmethod
     def _as_long_as_in_training(cls, given: object, info: ValidationInfo) -> object:
-        # a max_length that is refused is the one fault to tell of
+        # a max_length that is refused is the one fault to report
         return info.data.get("max_length", cls.model_fields["max_length"].default) if given is None else given

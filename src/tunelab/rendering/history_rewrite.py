@@ -1,7 +1,7 @@
-"""An answer behind its prompt, where the template writes the history otherwise once the answer stands there.
+"""An answer after its prompt, if the template writes the history differently once the answer is there.
 
 gpt-oss keeps what the assistant thought before a call of a tool until the final answer comes, and leaves it out from
-then on. Serving asks for that answer with the thought in the prompt, so that is the prompt it is trained behind.
+then on. Serving asks for that answer with the thought in the prompt, so that is the prompt it is trained after.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ _ASKED = Message(role="user", content="Uq7u")
 _SAID = Message(role="assistant", content="Aq7a")
 
 
-def behind_its_prompt(
+def after_its_prompt(
     history: Sequence[Message], before: str, prompt: Marked, whole: Marked, text: Callable[[Sequence[Message]], Marked]
 ) -> Marked | None:
-    """Return `prompt` and the answer that `whole` ends with; None where that one does not begin as the prompt opens it.
+    """Return `prompt` and the answer that `whole` ends with; None if that one does not begin as the prompt opens it.
 
     Args:
         history: the messages before the answer.
@@ -28,7 +28,7 @@ def behind_its_prompt(
     opening = prompt.text.removeprefix(before) if prompt.text.startswith(before) else ""
     if not opening or whole.text.startswith(before):
         return None
-    # Of an answer known by heart, what stands between the opening and the words is known from a short conversation.
+    # What is between the opening and the words is learnt from a short conversation with a known answer.
     header = _header(text([_ASKED, _SAID]).text, opening)
     other = text([*history, _SAID]).text
     start = other.rfind(opening, 0, other.rfind(_SAID.content or ""))
@@ -42,7 +42,7 @@ def behind_its_prompt(
 
 
 def _header(text: str, opening: str) -> str | None:
-    """Return what stands between the last opening and the words that are known by heart."""
+    """Return what is between the last opening and the words of the known answer."""
     end = text.rfind(_SAID.content or "")
     start = text.rfind(opening, 0, end)
     return text[start + len(opening) : end] if start >= 0 else None

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ from tunelab.rendering.templates.engine import ChatTemplate
 from tunelab.rendering.tokens.tokenizer import Tokens
 
 MAX_FILE_BYTES = 64 * 2**20
-"""Of a settings file or template in a model's folder; vocabularies stand in tokenizer.json, which has no such limit."""
+"""Of a settings file or template in a model's folder; vocabularies are in tokenizer.json, which has no such limit."""
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message.content }}"
     "{{ eos_token if message.role == 'assistant' else '\\n' }}{% endfor %}"
 )
-"""For models without a chat template: each message on its lines, an end-of-text token behind each answer."""
+"""For models without a chat template: each message on its lines, an end-of-text token after each answer."""
 
 
 def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: date | None = None) -> Renderer:
@@ -35,7 +36,7 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
             `special_tokens_map.json`, `chat_template.jinja`, `generation_config.json` and `config.json`.
         config: may replace the template, and give it variables.
         base: where a relative `config.chat_template` starts from.
-        today: the day that templates which write a date are told; by default the day of the call.
+        today: the day for templates that write a date; by default the day of the call.
 
     Raises:
         ModelError: no `tokenizer.json`, a broken file, a template that is no jinja or cannot render a question.
@@ -61,7 +62,7 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
     has_template = bool(sources)
     if not has_template:
         sources = {"default": ("{{ bos_token }}" if adds_bos else "") + PLAIN_TEMPLATE}
-        notes.append("the model has no chat template: messages stand on lines, an end-of-text token behind each answer")
+        notes.append("the model has no chat template: each message is a line, an end-of-text token after each answer")
     notes += [
         f'tokenizer_config.json names "{specials[name]}" as {name}, which tokenizer.json does not hold: plain text'
         for name in ("bos_token", "eos_token")
@@ -73,33 +74,44 @@ def load_renderer(folder: Path, config: RenderingConfig, *, base: Path, today: d
         name: ChatTemplate(source, where=origin, variables=variables, today=today) for name, source in sources.items()
     }
     abilities = find_abilities(templates, tokens, where=origin)
+    silences_system = config.silences_system and abilities.own_system_silenced
+    if silences_system:
+        notes.append(
+            "an empty system message keeps the chat template from writing its own (data.system_prompt is empty)"
+        )
+        abilities = replace(abilities, own_system="")
     ends = [tokens.id_of[token] for token in abilities.end_of_turn]
     found = [eos_id, *ends, *_eos_ids(folder / "generation_config.json"), *_eos_ids(folder / "config.json")]
     stop_ids = tuple(dict.fromkeys(id_ for id_ in found if id_ is not None))
     # A model that stops at the opening of the next turn was made to write it; any other is to write end-of-text.
     opens = [tokens.id_of[token] if token else None for token in abilities.next_turn]
-    put_behind = tuple(id_ if id_ in stop_ids else eos_id for id_ in opens)
+    appended = tuple(id_ if id_ in stop_ids else eos_id for id_ in opens)
     writes_day = any("strftime_now" in source for source in sources.values())
     if writes_day:
         notes.append(f"the chat template writes the day: {today} for all of this run, and part of its hash")
     return Renderer(
         tokens=tokens,
         writer=Writer(
-            tokens=tokens, templates=templates, abilities=abilities, with_preamble=config.inject_tool_preamble
+            tokens=tokens,
+            templates=templates,
+            abilities=abilities,
+            with_preamble=config.inject_tool_preamble,
+            silences_system=silences_system,
         ),
         bos_id=bos_id,
         adds_bos=adds_bos,
         eos_id=eos_id,
-        ends=(put_behind[0], put_behind[1]),
+        ends=(appended[0], appended[1]),
         stop_ids=stop_ids,
         template_hash=_hash(
             document,
             [sources, variables, TOOL_PREAMBLE, config.inject_tool_preamble, str(today) if writes_day else ""],
-            [bos_id, adds_bos, eos_id, put_behind, stop_ids],
+            [bos_id, adds_bos, eos_id, appended, stop_ids],
+            *(["no system message"] if silences_system else []),
         ),
         has_template=has_template,
         made_from=MadeFrom(folder=folder, config=config, base=base, today=today),
-        notes=(*notes, *_notes(abilities, put_behind, tokens, config)),
+        notes=(*notes, *_notes(abilities, appended, tokens, config)),
     )
 
 
@@ -148,7 +160,7 @@ def _eos_ids(path: Path) -> Iterator[int]:
 
 
 def _notes(
-    abilities: Abilities, put_behind: Sequence[int | None], tokens: Tokens, config: RenderingConfig
+    abilities: Abilities, appended: Sequence[int | None], tokens: Tokens, config: RenderingConfig
 ) -> Iterator[str]:
     if not abilities.system:
         yield "the chat template takes no system message: it is put in front of the first user message"
@@ -156,11 +168,11 @@ def _notes(
         yield "the chat template knows no tools: how to call them and the catalogue are put into the system message"
     if not abilities.tool_calls:
         yield "the chat template writes no tool calls: calls and results are put into words, one line of JSON"
-    ends = [tokens.tokenizer.id_to_token(id_) for id_ in dict.fromkeys(put_behind) if id_ is not None]
+    ends = [tokens.tokenizer.id_to_token(id_) for id_ in dict.fromkeys(appended) if id_ is not None]
     if not abilities.end_of_turn and ends:
-        behind = f"{ends[0]} is put behind each"
-        calls = f", {ends[1]} behind one that calls tools" if ends[1:] else ""
-        yield f"the chat template does not end an answer: {behind}{calls}"
+        each = f"{ends[0]} is appended to each"
+        calls = f", {ends[1]} to one that calls tools" if ends[1:] else ""
+        yield f"the chat template does not end an answer: {each}{calls}"
     elif not abilities.end_of_turn:
         yield "neither chat template nor tokenizer has a token that ends an answer: the model cannot learn to stop"
 
@@ -172,14 +184,14 @@ def _hash(document: bytes, *rest: object) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file; an empty one where there is no file."""
+    """Return the object in a JSON file; an empty one if there is no file."""
     if not path.is_file():
         return {}
     try:
         content = json.loads(_read(path))
         json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise ModelError("a \\uD8xx escape stands alone", where=str(path)) from error
+        raise ModelError("a \\uD8xx escape has no second half", where=str(path)) from error
     except ValueError as error:
         raise ModelError(f"this is no JSON ({error})", where=str(path)) from error
     except RecursionError as error:

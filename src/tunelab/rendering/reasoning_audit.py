@@ -1,4 +1,4 @@
-"""What a chat template made of an answer and of the thoughts in it and before it."""
+"""What a chat template made of an answer and of the reasoning in it and before it."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tunelab.conversations.conversation import Conversation
 from tunelab.rendering.rendered import LeftOut, Remark
 
-# A reasoning block without a thought in it; it may begin in the prompt.
+# An empty reasoning block; it may begin in the prompt.
 _EMPTY_BLOCK = re.compile(r"<think>\s*</think>|<\|channel>thought\s*<channel\|>")
 _LONGEST_OPENING = 40  # characters of a prompt in which such a block begins
 
@@ -21,7 +21,7 @@ def left_out(conversation: Conversation, index: int, written: str) -> Iterator[L
 
 
 def remarks(conversation: Conversation, index: int, text: str, start: int, stop: int) -> Iterator[Remark]:
-    """Yield what is to be said of reasoning, of an answer that stands in `text` from `start` to `stop`."""
+    """Yield what is to be said of reasoning, of the answer in `text` from `start` to `stop`."""
     message, origin = conversation.messages[index], conversation.origin
     if not message.reasoning and "think" not in (message.content or ""):
         blocks = _EMPTY_BLOCK.finditer(text, max(start - _LONGEST_OPENING, 0), stop)
@@ -33,6 +33,6 @@ def remarks(conversation: Conversation, index: int, text: str, start: int, stop:
 
 
 def _holds(written: str, text: str) -> bool:
-    """Whether a text stands in what the template wrote; what it does to reasoning in front and to quotes is allowed."""
+    """Whether a text is in what the template wrote; what it does to reasoning in front and to quotes is allowed."""
     words = text.rpartition("</think>")[2].strip()
     return words in written or words.replace("\n", "\\n").replace('"', '\\"') in written

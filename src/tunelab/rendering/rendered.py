@@ -69,12 +69,13 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """What the chat template does with reasoning, in an answer or before it, though nothing of the answer is lost."""
+    """What the chat template does with reasoning or with messages before an answer, though the answer is whole."""
 
     origin: Origin
     turn: int
-    kind: Literal["empty reasoning", "earlier reasoning"]
-    """It writes a block without a thought into the answer; it leaves earlier thoughts out of the prompt."""
+    """Index of the answer, or of the message that is left out."""
+    kind: Literal["empty reasoning", "earlier reasoning", "turn left out"]
+    """It writes an empty reasoning block into the answer; it leaves earlier reasoning or a message out of a prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ from tunelab.conversations.conversation import Conversation, Message
 from tunelab.errors import DataError
 from tunelab.rendering.answers import Answer, Writer
 from tunelab.rendering.config import RenderingConfig
+from tunelab.rendering.prompt_audit import turn_left_out
 from tunelab.rendering.reasoning_audit import left_out, remarks
 from tunelab.rendering.rendered import LeftOut, Remark, Rendered, TokenIds
 from tunelab.rendering.template_errors import refused
@@ -30,9 +31,9 @@ class Turn:
     """Begins with prompt and completion; the turns of a conversation may share it."""
     prompt_end: int
     end: int
-    """Of the completion, in characters as `prompt_end`; behind the end-of-turn token where the template writes one."""
+    """Of the completion, in characters as `prompt_end`; after the end-of-turn token if the template writes one."""
     lacks_end: bool
-    """True where the template writes no end-of-turn token, so that one of `Renderer.ends` is put behind."""
+    """True if the template writes no end-of-turn token, so that one of `Renderer.ends` is appended."""
     calls: bool
     """Whether the answer calls tools."""
     left_out: tuple[LeftOut, ...]
@@ -61,13 +62,13 @@ class Renderer:
     """Whether plain text begins with the beginning-of-sequence token."""
     eos_id: int | None
     ends: tuple[int | None, int | None]
-    """What is put behind an answer, and behind one that calls tools, where the template writes no end of a turn."""
+    """What is appended to an answer, and to one that calls tools, if the template writes no end of a turn."""
     stop_ids: tuple[int, ...]
     """Tokens that end an answer."""
     template_hash: str
     """Changes with all that can change an id: template, tokenizer, stop tokens, variables, preamble, a written day."""
     has_template: bool
-    """Whether the model brings a chat template; else messages stand on lines."""
+    """Whether the model brings a chat template; else each message is a line."""
     made_from: MadeFrom
     notes: tuple[str, ...]
     """What a user should know of how this model's conversations are rendered."""
@@ -81,6 +82,11 @@ class Renderer:
     def vocab_size(self) -> int:
         """One more than the largest token id."""
         return self.tokens.vocab_size
+
+    @property
+    def stop_texts(self) -> tuple[str, ...]:
+        """The texts of the tokens that end an answer."""
+        return tuple(text for id_ in self.stop_ids if (text := self.tokens.tokenizer.id_to_token(id_)))
 
     def encode(self, text: str) -> TokenIds:
         """Return the ids of plain text: nothing is added, and nothing in it is a control token."""
@@ -112,7 +118,7 @@ class Renderer:
     def render(self, conversation: Conversation, *, index: int, max_length: int) -> list[Rendered]:
         """Return the sequences of one conversation, each cut to `max_length` tokens.
 
-        An answer that is cut away whole comes back with an empty completion.
+        An answer that is truncated to nothing comes back with an empty completion.
 
         Args:
             conversation: messages, or plain text, which becomes consecutive sequences of at most `max_length`.
@@ -140,7 +146,7 @@ class Renderer:
         """Yield turns as ids, or the fault of one; what exceeds `max_length` is cut from the end.
 
         Args:
-            turns: each with its conversation and that one's place in the data set. Turns of one text stand together.
+            turns: each with its conversation and that one's place in the data set. Those of one text are adjacent.
             max_length: in tokens.
         """
         texts = [list(some) for _, some in groupby(turns, key=lambda item: id(item[0].text))]
@@ -168,7 +174,7 @@ class Renderer:
         seam = not one_array and not np.array_equal(whole_ids[: len(prompt_ids)], prompt_ids)
         completion_ids = whole_ids[len(prompt_ids) :]
         if seam:
-            completion_ids = self.tokens.ids_behind(turn.text.part(turn.prompt_end, turn.end))
+            completion_ids = self.tokens.ids_after(turn.text.part(turn.prompt_end, turn.end))
         if turn.lacks_end and (end := self.ends[turn.calls]) is not None:
             completion_ids = np.append(completion_ids, np.int32(end))
         room = max(max_length - len(prompt_ids), 0)
@@ -187,7 +193,7 @@ class Renderer:
         )
 
     def text_sequences(self, conversation: Conversation, *, index: int, max_length: int) -> list[Rendered]:
-        """Return plain text as consecutive sequences, nothing lost, an end-of-text token behind the last."""
+        """Return plain text as consecutive sequences, nothing lost, an end-of-text token after the last."""
         parts: list[Any] = [self.encode(conversation.text or "")]
         if self.adds_bos and self.bos_id is not None:
             parts.insert(0, [self.bos_id])
@@ -224,11 +230,14 @@ class Renderer:
             lacks_end=end is None,
             calls=bool(message.tool_calls),
             left_out=tuple(left_out(conversation, index, written)),
-            remarks=tuple(remarks(conversation, index, text.text, start, stop)),
+            remarks=(
+                *remarks(conversation, index, text.text, start, stop),
+                *turn_left_out(conversation, index, text.text, start),
+            ),
         )
 
     def _end_of_turn(self, text: Marked, start: int, stop: int) -> int | None:
-        """Return where the end-of-turn token of the answer from `start` to `stop` ends; None where there is none.
+        """Return where the end-of-turn token of the answer from `start` to `stop` ends; None if there is none.
 
         It is looked for in the white space and control tokens with which the answer closes: the first of them that
         stops a generation, else the last if it is special.

@@ -5,21 +5,21 @@ from tunelab.rendering.tokens.marked_text import agreed
 from tunelab.rendering.tokens.tokenizer import ControlTokenError
 
 CONTINUATION = "a continuation of the prompt"
-"""What the DataError of an answer expects that a template writes otherwise than its generation prompt opens it."""
+"""What the DataError of an answer expects that a template does not write as its generation prompt opens it."""
 _OPENS_OTHERWISE = (
     "Let the template open the turn as the data do: data.chat_template_kwargs (often {enable_thinking: %s}), "
-    "another data.chat_template, or rows with reasoning_content where the prompt opens a reasoning block."
+    "another data.chat_template, or rows with reasoning_content if the prompt opens a reasoning block."
 )
 
 
 def unasked(*, where: str) -> DataError:
     """Return the fault of an answer that begins a conversation."""
-    what = "nothing stands before this answer: no prompt asks for it"
+    what = "there is nothing before this answer: no prompt leads to it"
     return DataError(what, where=where, remedy="Put a question or a system message in front, or take it out.")
 
 
 def broken_off(before: str, prompt: str, whole: str, *, where: str, reasons: bool) -> DataError:
-    """Return the fault of an answer that is written otherwise than a prompt for it goes on.
+    """Return the fault of an answer that does not continue a prompt for it.
 
     Args:
         before: the text of the messages before it.
@@ -32,13 +32,13 @@ def broken_off(before: str, prompt: str, whole: str, *, where: str, reasons: boo
     if start < len(before) and prompt.startswith(before):
         what = (
             f"the chat template writes the messages before this answer as {_shown(prompt[start:])} in a prompt for it, "
-            f"and as {_shown(whole[start:])} once it stands there"
+            f"and as {_shown(whole[start:])} once it is there"
         )
         remedy = "Take out of the template what counts messages or looks ahead, or name another data.chat_template."
         return DataError(what, where=where, expected=CONTINUATION, remedy=remedy)
     what = (
         f"the chat template writes this answer as {_shown(whole[start:])} "
-        f"where a prompt for it goes on with {_shown(prompt[start:])}"
+        f"and a prompt for it continues with {_shown(prompt[start:])}"
     )
     remedy = _OPENS_OTHERWISE % ("true" if reasons else "false")
     return DataError(what, where=where, expected=CONTINUATION, remedy=remedy)
@@ -50,7 +50,7 @@ def refused(error: Exception, *, where: str) -> DataError:
         return DataError(str(error), where=where, remedy="Take it out of the row.")
     kind = "" if type(error).__name__ == "TemplateRefusalError" else f"{type(error).__name__}: "
     what = f'the chat template refuses this conversation up to here: "{kind}{error}"'
-    return DataError(what, where=where, remedy="Mend the row, or name a data.chat_template that takes it.")
+    return DataError(what, where=where, remedy="Fix the row, or name a data.chat_template that takes it.")
 
 
 def _shown(text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tunelab.conversations.conversation import Message, ToolCall
+from tunelab.conversations.tool_results import in_order_of_calls
 
 TemplateMessage = dict[str, object]
 
@@ -22,36 +23,56 @@ class Abilities:
     """What a chat template does with messages, as found by rendering small conversations with it."""
 
     parts: bool = False
-    """It wants content as a list of parts."""
+    """It takes content as a list of parts."""
     system: bool = True
     """It writes a system message."""
     tools: bool = False
     """It writes the tool catalogue."""
     tool_calls: bool = False
     """It writes the calls an assistant makes."""
+    call_ids: bool = False
+    """It writes the id of a call next to its result."""
     text_arguments: bool = False
-    """It wants a call's arguments as JSON text, not as an object."""
+    """It takes a call's arguments as JSON text, not as an object."""
     closing: str = ""
-    """What it writes behind the last answer."""
+    """What it writes after the last answer."""
     end_of_turn: tuple[str, ...] = ()
     """The control tokens that end an answer and, where it differs, an answer that calls tools."""
+    own_system: str = ""
+    """What it writes as system text by itself if a conversation has none; empty if nothing."""
+    keeps_own_system: bool = False
+    """Whether it writes that even before a system message of the conversation."""
+    own_system_silenced: bool = False
+    """Whether an empty system message keeps it from doing so."""
     next_turn: tuple[str | None, str | None] = (None, None)
-    """The special tokens that open what comes right behind an answer, and behind one that calls tools."""
+    """The special tokens that open what follows an answer, and one that calls tools."""
 
 
 def for_template(
-    messages: Sequence[Message], tools: Sequence[Mapping[str, object]], abilities: Abilities, *, with_preamble: bool
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, object]],
+    abilities: Abilities,
+    *,
+    with_preamble: bool,
+    silences_system: bool = False,
 ) -> list[TemplateMessage]:
     """Return the messages as a template takes them.
+
+    Results of calls, if the template writes no ids, are put in the order of the calls: there they are bound by place.
+    With `silences_system`, messages without a system message get an empty one, so that the template writes none itself.
 
     What the template cannot write is put into words, always the same ones: calls and results of tools where it knows no
     calls, the catalogue (only if `with_preamble`) where it knows no tools, the system message where it knows none.
     """
+    if not abilities.call_ids:
+        messages = in_order_of_calls(messages)
     if not abilities.tool_calls:
         messages = list(_calls_in_words(messages))
     if tools and not abilities.tools and with_preamble:
         catalogue = "\n".join(_json(tool) for tool in tools)
-        messages = _behind_system_text(messages, TOOL_PREAMBLE + catalogue)
+        messages = _after_system_text(messages, TOOL_PREAMBLE + catalogue)
+    if silences_system and not (messages and messages[0].role == "system"):
+        messages = [Message(role="system", content=""), *messages]
     if not abilities.system:
         messages = _system_into_user(messages)
     return [_as_dict(message, abilities) for message in messages]
@@ -80,7 +101,7 @@ def _calls_in_words(messages: Iterable[Message]) -> Iterable[Message]:
         yield Message(role="user", content=_json({"tool_results": results}))
 
 
-def _behind_system_text(messages: Sequence[Message], text: str) -> list[Message]:
+def _after_system_text(messages: Sequence[Message], text: str) -> list[Message]:
     if messages and messages[0].role == "system":
         first = replace(messages[0], content=f"{messages[0].content or ''}\n\n{text}".strip())
         return [first, *messages[1:]]

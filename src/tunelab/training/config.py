@@ -1,12 +1,21 @@
 """Settings of the training loop; names are those of transformers."""
 
-from typing import Literal
+import math
+from collections.abc import Collection, Iterator
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tunelab.settings import marks
 
-SchedulerName = Literal["linear", "cosine", "linear_with_warmup", "cosine_with_warmup"]
+SchedulerName = Literal[
+    "linear", "cosine", "constant", "linear_with_warmup", "cosine_with_warmup", "constant_with_warmup"
+]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+SAVE_STEPS = 64
+"""Optimizer steps between checkpoints, as near as evaluations allow."""
 
 
 class TrainingConfig(BaseModel):
@@ -30,8 +39,11 @@ class TrainingConfig(BaseModel):
     """Peak learning rate."""
     lr_scheduler_type: SchedulerName = Field("linear", json_schema_extra=marks(everyday=True))
     """Learning-rate schedule."""
-    num_warmup_steps: int = Field(0, ge=0, json_schema_extra=marks(everyday=True, unit="steps"))
-    """Warm-up steps, in which the learning rate rises; used by the _with_warmup schedules."""
+    num_warmup_steps: Annotated[int, Field(ge=0)] | Share = Field(
+        0, json_schema_extra=marks(everyday=True, unit="steps")
+    )
+    """Warm-up steps, in which the learning rate rises, or below 1 their share of all steps; used by the _with_warmup
+    schedules."""
     weight_decay: float = Field(0.0, ge=0, le=1)
     """AdamW's decoupled weight decay."""
     adam_beta1: float = Field(0.9, ge=0, lt=1)
@@ -51,8 +63,8 @@ class TrainingConfig(BaseModel):
     eval_accumulation_steps: int | None = Field(None, ge=1, json_schema_extra=marks(unit="batches"))
     """Evaluation batches whose losses stay on the device before they move to the CPU; null moves them once, at the
     end."""
-    save_steps: int = Field(64, ge=1, json_schema_extra=marks(unit="steps"))
-    """Optimizer steps between checkpoints; a multiple of eval_steps."""
+    save_steps: int = Field(None, ge=1, validate_default=True, json_schema_extra=marks(unit="steps"))
+    """Optimizer steps between checkpoints, a multiple of eval_steps; unless it is set, the one nearest to 64."""
     save_minutes: float | None = Field(10, gt=0, json_schema_extra=marks(unit="minutes"))
     """A checkpoint is also saved once the last one is this old; null saves by steps alone. Without effect on bytes."""
     save_total_limit: int = Field(2, ge=1, json_schema_extra=marks(unit="checkpoints"))
@@ -74,3 +86,29 @@ class TrainingConfig(BaseModel):
     """Seed of sampling, order, initial adapter weights and dropout."""
     logging_steps: int = Field(1, ge=1, json_schema_extra=marks(unit="steps"))
     """Optimizer steps between training events."""
+
+    def warmup_steps(self, total_steps: int) -> int:
+        """Return for how many of `total_steps` the learning rate rises; a share is rounded up."""
+        if not self.lr_scheduler_type.endswith("_with_warmup"):
+            return 0
+        given = self.num_warmup_steps
+        return given if isinstance(given, int) else math.ceil(given * total_steps)
+
+    @field_validator("save_steps", mode="before")
+    @classmethod
+    def _whole_evaluations(cls, given: object, info: ValidationInfo) -> object:
+        if given is not None:
+            return given
+        evaluates = info.data.get("eval_strategy") == "steps"
+        eval_steps: int = info.data.get("eval_steps", SAVE_STEPS) if evaluates else SAVE_STEPS
+        return multiple_near(SAVE_STEPS, eval_steps)
+
+    def remarks(self, given: Collection[str]) -> Iterator[str]:
+        """Yield what is to be said of values that other settings decide; `given` are the names that somebody set."""
+        if "save_steps" not in given and self.save_steps != SAVE_STEPS:
+            yield f"training.save_steps is {self.save_steps:,}, a multiple of training.eval_steps, {self.eval_steps:,}."
+
+
+def multiple_near(steps: int, unit: int) -> int:
+    """Return the multiple of `unit` that is nearest to `steps`, at least one."""
+    return max(1, round(steps / unit)) * unit

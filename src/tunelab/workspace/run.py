@@ -89,7 +89,7 @@ class Run:
 
     @property
     def plot_file(self) -> Path:
-        """The course of the loss."""
+        """The loss curve."""
         return self.path / "loss.png"
 
     @property
@@ -147,6 +147,13 @@ class Run:
         """
         return read_manifest(self.manifest_file)
 
+    def begin_attempt(self) -> Callable[[], None]:
+        """Make this process the run's newest attempt; return what must be called before each write that counts.
+
+        That raises a ReplacedError once another attempt has begun, on a machine or a disk that no lock reaches.
+        """
+        return partial(begin_attempt(self._attempt_file).refuse_if_replaced, self._attempt_file)
+
     def take_back(self, *, keep_folder: bool) -> None:
         """Remove a run that never began, so that the same command can be given again.
 
@@ -161,11 +168,10 @@ class Run:
                 self.path.rmdir()
 
     @contextmanager
-    def locked(self) -> Iterator[Callable[[], None]]:
+    def locked(self) -> Iterator[None]:
         """Hold the run for this process, and sweep what a killed one left half written.
 
-        The lock goes with the process, however that ends. Yields what must be called before each write that counts: it
-        raises a ReplacedError once another attempt has begun, on a machine or a disk that this lock does not reach.
+        The lock goes with the process, however that ends.
 
         Raises:
             RunError: another process holds it.
@@ -186,8 +192,7 @@ class Run:
                 file.write(str(os.getpid()))
                 file.flush()
                 remove_leftovers(self.path)
-                attempt = begin_attempt(self._attempt_file)
-            yield partial(attempt.refuse_if_replaced, self._attempt_file)
+            yield
 
     @property
     def _attempt_file(self) -> Path:

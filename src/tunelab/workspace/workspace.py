@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -76,6 +78,25 @@ class Workspace:
                     continue
             return Run(path=folder)
         raise AssertionError("count() has no end")
+
+    def require_room(self, *, output_dir: Path | None = None) -> None:
+        """Raise what `new_run` would raise of the folder of a run, and make nothing.
+
+        A run in `output_dir` is no fault here: `--resume` may continue it.
+
+        Raises:
+            RunError: `output_dir` holds something else.
+            StorageError: the folder cannot be made.
+        """
+        folder = output_dir.expanduser().resolve() if output_dir is not None else self._runs
+        if output_dir is not None and not Run(path=folder).exists:
+            _refuse_if_in_the_way(folder, named=output_dir)
+        with storage_errors(folder):
+            nearest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+            if not nearest.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def runs(self) -> list[Run]:
         """Return the runs of this workspace, the newest last."""
@@ -160,11 +181,16 @@ def _in_folder(folder: Path) -> Run:
             raise RunError(
                 f"this folder holds a run that is {run.state}", where=str(folder), remedy=f"{remedy}{go_on}."
             )
-        in_the_way = not run.path.is_dir() or any(not _OWN.fullmatch(file.name) for file in run.path.iterdir())
-        if run.path.exists() and in_the_way:
-            raise RunError("this is not an empty folder", where=str(folder), remedy=f"{remedy} for the run.")
+        _refuse_if_in_the_way(run.path, named=folder)
         run.path.mkdir(parents=True, exist_ok=True)
     return run
+
+
+def _refuse_if_in_the_way(folder: Path, *, named: Path) -> None:
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir() or any(not _OWN.fullmatch(file.name) for file in folder.iterdir()):
+        raise RunError("this is not an empty folder", where=str(named), remedy="Choose another folder for the run.")
 
 
 def _age(run: Run) -> tuple[int, str]:

@@ -37,7 +37,7 @@ class Document:
     planned: PlannedRun | None
     """The run of a recipe; None for bare data."""
     planned_model: PlannedModel | None
-    """What the run trains of its base model; None for bare data, and where only loading the model tells."""
+    """What the run trains of its base model; None for bare data, and if only loading the model can say."""
     examples: tuple[Example, ...]
     """Conversations as they are trained."""
 

@@ -1,4 +1,4 @@
-"""Conversations to look at: which ones, and what is shown of them."""
+"""Conversations that are shown: which ones, and what of them."""
 
 import json
 import random
@@ -23,7 +23,7 @@ answer, most repeated words in an answer."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownMessage:
-    """A message to look at."""
+    """A message as it was read."""
 
     role: str
     content: str
@@ -37,11 +37,11 @@ class ShownMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """The last sequence of a conversation, to look at; where nothing of it is trained, what the model would see."""
+    """The last sequence of a conversation; if nothing of it is trained, what the model would see."""
 
     origin: str
     chosen_for: str
-    """What makes it one of the worst, such as ``11,837 tokens``; empty where it was drawn."""
+    """What makes it one of the worst, such as ``11,837 tokens``; empty if it was drawn at random."""
     response_type: str
     """Kind of the answer: text, tool_calls, text_and_tool_calls, empty, plain_text; none where none can be shown."""
     num_prompt_tokens: int
@@ -133,7 +133,7 @@ def _by_repetition(context: CheckContext) -> Scores:
     scores: Scores = {}
     for (index, _), share in zip(owners, shares, strict=True):
         if share > scores.get(index, (0.0, ""))[0]:
-            scores[index] = (float(share), f"{100 * share:.0f} % of an answer's word runs stood there before")
+            scores[index] = (float(share), f"{100 * share:.0f} % of an answer's word runs repeat earlier ones")
     return scores
 
 

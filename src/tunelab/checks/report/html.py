@@ -57,13 +57,13 @@ class _Histogram:
 def refuse_what_is_no_page(path: Path) -> None:
     """Raise a StorageError where a page at `path` would replace anything but an earlier page.
 
-    Whoever asks before the work begins spares the user the work, and the file that stands there.
+    Refused before the work begins: that spares the user the work, and an existing file.
     """
     if path.suffix.lower() not in (".html", ".htm"):
         raise StorageError("a page is a file of HTML", where=str(path), expected="a name that ends in .html")
     with storage_errors(path):
         if path.exists() and (path.is_dir() or _TITLE not in path.read_bytes()[:_HEAD_BYTES].decode(errors="replace")):
-            remedy = "Give another name, or move away what stands there."
+            remedy = "Give another name, or move away what is there."
             raise StorageError("this exists, and is no page of check", where=str(path), remedy=remedy)
 
 
@@ -214,7 +214,7 @@ def _plan(document: Document) -> Iterator[str]:
         yield from document.planned_model.in_words()
 
 
-def _told(example: Example) -> str:
+def _in_words(example: Example) -> str:
     parts = [
         f"{counted(example.num_prompt_tokens, 'token')} seen, {example.num_trained_tokens:,} trained",
         f"{example.num_cut_tokens:,} cut" if example.num_cut_tokens else "",
@@ -227,7 +227,7 @@ def _told(example: Example) -> str:
 
 
 def _ends(messages: Sequence[ShownMessage]) -> tuple[list[ShownMessage | None], int]:
-    """Return the first and the last messages with a None between them, and how many it stands for."""
+    """Return the first and the last messages with a None between them, and how many it replaces."""
     left_out = len(messages) - _FIRST_MESSAGES - _LAST_MESSAGES
     if left_out <= 1:
         return [*messages], 0
@@ -259,7 +259,7 @@ def _template() -> Template:
         clipped=_clipped,
         ends=_ends,
         opened=_opened,
-        told=_told,
+        in_words=_in_words,
         visible=visible,
         pictured=pictured,
     )

@@ -72,12 +72,12 @@ class TokenStatistics:
     num_too_long: int
     """Sequences that were cut or left out for their length."""
     num_left_out: int
-    """Answers that are in no sequence: cut away whole, left out for their length, or refused by the template."""
+    """Answers that are in no sequence: truncated to nothing, left out for their length, or refused by the template."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """What a data set holds; both sides of the split together."""
+    """What a data set holds, training and held-out rows together."""
 
     num_rows: int
     """Rows that were read, bad ones included."""
@@ -91,7 +91,7 @@ class Statistics:
     responses: dict[str, int]
     """Trained answers by kind: text, tool_calls, text_and_tool_calls, empty, plain_text."""
     labels: dict[str, int]
-    """Conversations by class, both sides together; empty where the recipe asks for none (`data.label_field` …)."""
+    """Conversations by class, training and held-out rows together; empty without labels (`data.label_field` …)."""
     num_with_tools: int
     """Conversations that offer tools."""
     mean_prompt_chars: float
@@ -129,7 +129,7 @@ def statistics(context: CheckContext, *, count_repeats: Callable[[Sequence[Rende
 
     Args:
         context: what was read and rendered.
-        count_repeats: how many tokens of some sequences stand in another one already, by where.
+        count_repeats: how many tokens of some sequences are in another one already, by origin.
     """
     items = context.dataset.conversations
     rendered = bool(context.dataset.rendered_sets)
@@ -242,7 +242,7 @@ def _candidates(context: CheckContext) -> tuple[CandidateLength, ...]:
 
 
 def _lengths(whole: NDArray[np.int64]) -> set[int]:
-    """Return the lengths worth a look: powers of two from below the median on, percentiles, and the longest."""
+    """Return the lengths worth comparing: powers of two from below the median on, percentiles, and the longest."""
     p50, *percentiles = (int(value) for value in np.percentile(whole, (50, 95, 99, 100), method="higher"))
     powers = range(max(p50.bit_length() - 1, 4), max(percentiles[-1] - 1, 1).bit_length())
     return {*percentiles, *(1 << power for power in powers)}

@@ -1,4 +1,4 @@
-"""Rules: each looks at the data or at the planned run and yields what is wrong with it."""
+"""Rules: each examines the data or the planned run and yields what is wrong with it."""
 
 from tunelab.checks.rule import Rule
 from tunelab.checks.rules import (
@@ -7,12 +7,16 @@ from tunelab.checks.rules import (
     labels,
     near_duplicates,
     planned_run,
+    prerendered,
     privacy,
     quality,
     reasoning,
+    refusals,
     roles,
+    rows,
     template,
     tokens,
+    tool_results,
     tools,
 )
 
@@ -23,11 +27,18 @@ RULES: tuple[Rule, ...] = (
     conversations.too_few_rows,
     conversations.what_repeats,
     conversations.samples_above_rows,
+    rows.unread_fields,
+    rows.untrained_answers,
+    rows.answers_without_value,
     roles.order_of_roles,
     tools.calls_against_catalogue,
     tools.tools_defined_twice,
     tools.calls_and_results,
     tools.tools_never_called,
+    tool_results.results_reordered,
+    tool_results.results_that_contradict,
+    prerendered.rendered_already,
+    prerendered.end_tokens_in_answers,
     privacy.privacy,
     privacy.privacy_of_tools,
     quality.damaged_texts,
@@ -37,6 +48,8 @@ RULES: tuple[Rule, ...] = (
     labels.labels,
     template.unrenderable_turns,
     template.system_in_user_turn,
+    template.system_prompt_added,
+    template.turns_left_out,
     template.tools_in_words,
     template.no_chat_template,
     template.end_added,
@@ -60,6 +73,7 @@ RULES: tuple[Rule, ...] = (
     planned_run.many_epochs,
     planned_run.evaluated_once,
     planned_run.no_held_out_rows,
+    refusals.refused_by_train,
     base_model.targets_matched,
     base_model.dora_divides,
     base_model.experts_reached,

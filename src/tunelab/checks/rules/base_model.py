@@ -1,4 +1,4 @@
-"""Checks of the planned run against its base model: layers that are trained, memory that is wanted."""
+"""Checks of the planned run against its base model: layers that are trained, memory that is needed."""
 
 from collections.abc import Iterator
 
@@ -25,17 +25,18 @@ def targets_matched(context: CheckContext) -> Iterator[Finding]:
             total=1,
             why="What matches nothing would not be trained.",
             remedy=model.remedy,
+            blocking=True,
         )
     partly = [target for target in model.targets if 0 < target.num_reached < target.num_layers]
     if partly:
         yield Finding(
             code="target_partly_matched",
             severity="warning",
-            summary=f"{len(partly)} of {len(model.targets)} wishes for layers reach some layers of the model only",
+            summary=f"{len(partly)} of {len(model.targets)} requested targets reach some layers of the model only",
             count=len(partly),
             total=len(model.targets),
             examples=tuple(target.in_words for target in partly[:3]),
-            why="The other layers stay as they are: the adapter is smaller than it looks.",
+            why="The other layers stay as they are: the adapter is smaller than the recipe suggests.",
             remedy="Add the names that the other layers have, or take a role (attention, mlp, all-linear).",
         )
 
@@ -53,6 +54,7 @@ def dora_divides(context: CheckContext) -> Iterator[Finding]:
             total=1,
             why="That is 0/0: no step would give a number, and train refuses the run.",
             remedy=model.divides_remedy,
+            blocking=True,
         )
 
 
@@ -81,15 +83,15 @@ def memory_fits(context: CheckContext) -> Iterator[Finding]:
     model = context.model
     if model is None or model.memory is None or model.device_bytes is None:
         return
-    wanted, there = model.memory.total_bytes, model.device_bytes
-    if wanted > _ROOM * there:
+    needed, available = model.memory.total_bytes, model.device_bytes
+    if needed > _ROOM * available:
         yield Finding(
             code="memory_above_machine",
             severity="warning",
-            summary=f"a step is expected to take {wanted / 2**30:,.1f} GiB of memory, "
-            f"and this machine has {there / 2**30:,.1f} GiB",
-            count=wanted,
-            total=there,
+            summary=f"a step is expected to take {needed / 2**30:,.1f} GiB of memory, "
+            f"and this machine has {available / 2**30:,.1f} GiB",
+            count=needed,
+            total=available,
             why=f"Expected: {model.memory.in_words()}, the libraries aside, in {model.dtype} on {model.device}.",
             remedy="Set training.gradient_checkpointing, lower batching.micro_batch_tokens or data.max_length, take "
             "training.bf16, or train on a larger machine.",

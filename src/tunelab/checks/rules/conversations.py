@@ -1,4 +1,4 @@
-"""Checks that need no tokenizer: rows, roles, answers, repetitions, and what stands on both sides of the split."""
+"""Checks that need no tokenizer: rows, answers, repetitions, and overlap of training and held-out rows."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from tunelab.checks.finding import Finding
 from tunelab.checks.phrases import found
 from tunelab.checks.rule import rule
 from tunelab.conversations.conversation import Conversation
-from tunelab.conversations.fingerprints import answer_key, prompt_keys, questions, trained_turns
+from tunelab.conversations.fingerprints import answer_key, answer_turns, prompt_keys, questions, trained_turns
 from tunelab.errors import counted
 
 MANY = 0.1
@@ -27,7 +27,9 @@ def unreadable_rows(context: CheckContext) -> Iterator[Finding]:
         code="unreadable_row",
         severity="note" if skipped else "error",
         why="A row that is left out in silence is a row you believe you train on.",
-        remedy="Mend these lines, or leave them out knowingly with --skip-bad-rows (data.bad_rows: skip).",
+        remedy="Fix these lines to train on them, too."
+        if skipped
+        else "Fix these lines, or leave them out knowingly with --skip-bad-rows (data.bad_rows: skip).",
     )
 
 
@@ -67,14 +69,14 @@ def empty_answers(context: CheckContext) -> Iterator[Finding]:
 @rule("too_few_rows")
 def too_few_rows(context: CheckContext) -> Iterator[Finding]:
     """Fewer training conversations than `checks.min_rows`."""
-    count, wanted = len(context.dataset.train), context.config.min_rows
-    if count < wanted:
+    count, least = len(context.dataset.train), context.config.min_rows
+    if count < least:
         yield Finding(
             code="too_few_rows",
             severity="error",
-            summary=f"only {counted(count, 'training row')}, and at least {wanted:,} are wanted",
+            summary=f"only {counted(count, 'training row')}, fewer than {least:,} (checks.min_rows)",
             count=count,
-            total=wanted,
+            total=least,
             why="So few rows are learnt by heart in a few steps, and nothing general with them.",
             remedy="Collect more rows (some hundreds for a style, a thousand for a skill), or lower checks.min_rows.",
         )
@@ -82,35 +84,35 @@ def too_few_rows(context: CheckContext) -> Iterator[Finding]:
 
 @rule("train_eval_overlap", "conflicting_answers", "duplicates")
 def what_repeats(context: CheckContext) -> Iterator[Finding]:
-    """Prompts and answers that stand there more than once: on both sides, with other answers, word for word."""
+    """Prompts and answers that repeat: in training and held-out rows, with other answers, word for word."""
     prompts = [prompt_keys(item) for item in context.dataset.train]
     answers = [answer_key(item) for item in context.dataset.train]
     if context.dataset.held_out:
-        asked = zip(prompts, answers, strict=True)
-        yield from _train_eval_overlap(context, {key for keys, answer in asked for key in keys or [answer]})
+        pairs = zip(prompts, answers, strict=True)
+        yield from _train_eval_overlap(context, {key for keys, answer in pairs for key in keys or [answer]})
     last = [(*keys[-1:], answer) for keys, answer in zip(prompts, answers, strict=True)]
     yield from _conflicting_answers(context, last)
     yield from _duplicates(context, last)
 
 
 def _train_eval_overlap(context: CheckContext, trained: set[bytes]) -> Iterator[Finding]:
-    """Held-out conversations whose prompt (or, for plain text, whose text) stands in the training rows too."""
+    """Held-out conversations whose prompt (or, for plain text, whose text) is in the training rows too."""
     both = [item for item in context.dataset.held_out if questions(item)[-1] in trained]
     allowed = context.config.max_overlap
     yield from found(
         both,
         len(context.dataset.held_out),
         "held-out row",
-        "ask what a training row asks",
+        "have the same prompt as a training row (contamination)",
         code="train_eval_overlap",
         severity="error" if len(both) > allowed * len(context.dataset.held_out) else "note",
         why="Held-out loss then measures memory: the best checkpoint is chosen by what was seen.",
-        remedy=f"Remove these rows from one side, or allow them (checks.max_overlap, now {allowed:g}).",
+        remedy=f"Remove them from either, or allow them (checks.max_overlap, now {allowed:g}).",
     )
 
 
 def _conflicting_answers(context: CheckContext, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
-    """Training conversations that ask the same and answer differently."""
+    """Training conversations with the same prompt and different answers."""
     answers: defaultdict[bytes, dict[bytes, list[Conversation]]] = defaultdict(lambda: defaultdict(list))
     for item, key in zip(context.dataset.train, keys, strict=True):
         if len(key) == 2:  # a plain text has no prompt
@@ -125,21 +127,21 @@ def _conflicting_answers(context: CheckContext, keys: Sequence[tuple[bytes, ...]
         severity="warning",
         examples=[f"{one[0].origin} and {other[0].origin}" for one, other, *_ in torn],
         why="The model is pulled both ways and learns the average; its loss cannot fall below the disagreement.",
-        remedy="Keep the answer you want, or add to the prompt what tells the cases apart.",
+        remedy="Keep the right answer, or add to the prompt what tells the cases apart.",
     )
 
 
 def _is_silent(item: Conversation) -> bool:
-    """Whether a conversation has no answer that could be trained."""
-    return item.text is None and not trained_turns(item)
+    """Return whether a conversation has no answer; one that its marks leave out is an answer."""
+    return item.text is None and not answer_turns(item)
 
 
 def _duplicates(context: CheckContext, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
-    """Training conversations that stand there more than once, prompt and answer alike."""
+    """Training conversations that repeat an earlier one, prompt and answer alike."""
     seen: set[tuple[bytes, ...]] = set()
     again = []
     for item, key in zip(context.dataset.train, keys, strict=True):
-        if _is_silent(item):
+        if item.text is None and not trained_turns(item):
             continue  # it has another finding, and no answer to tell it by
         if key in seen:
             again.append(item)
@@ -152,21 +154,21 @@ def _duplicates(context: CheckContext, keys: Sequence[tuple[bytes, ...]]) -> Ite
         code="duplicates",
         severity="warning" if len(again) > MANY * len(context.dataset.train) else "note",
         why="A repeated row weighs as much as its copies together.",
-        remedy="Remove the copies unless the weight is wanted.",
+        remedy="Remove the copies unless the extra weight is intended.",
     )
 
 
 @rule("samples_above_rows")
 def samples_above_rows(context: CheckContext) -> Iterator[Finding]:
     """`train_samples` asks for more rows than there are."""
-    asked, there = context.train_samples, context.dataset.num_train_found
-    if asked is not None and there is not None and asked > there:
+    requested, found_rows = context.train_samples, context.dataset.num_train_found
+    if requested is not None and found_rows is not None and requested > found_rows:
         yield Finding(
             code="samples_above_rows",
             severity="note",
-            summary=f"{asked:,} training rows are asked for, {there:,} found: all are taken",
-            count=there,
-            total=asked,
+            summary=f"data.train_samples is {requested:,}, and there are {found_rows:,} training rows: all are taken",
+            count=found_rows,
+            total=requested,
             why="A run planned for more rows takes fewer steps than expected.",
-            remedy="Lower data.train_samples, or look whether a file is missing.",
+            remedy="Lower data.train_samples, or check whether a file is missing.",
         )

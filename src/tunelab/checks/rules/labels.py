@@ -41,11 +41,11 @@ def _spread(counts: Counter[str], total: int, *, is_asked: bool, limit: float) -
         yield Finding(
             code="label_imbalance",
             severity="warning",
-            summary=f"{_shown(most)} stands in {largest:,} of {counted(total, 'training row')}, {_shown(least)} in "
+            summary=f"{_shown(most)} labels {largest:,} of {counted(total, 'training row')}, {_shown(least)} in "
             f"{smallest:,}: {largest / smallest:.0f} times as many ({spread}{taken})",
             count=largest,
             total=total,
-            why="A model that always says the commonest label looks right most of the time.",
+            why="A model that always answers with the commonest label is right most of the time.",
             remedy="Add rows of the rare labels or take fewer of the common ones (tunelab clean "
             "--max-per-class), and measure each label by itself (checks.max_imbalance says what is too much).",
         )
@@ -67,7 +67,7 @@ def _rare(train: Sequence[tuple[Conversation, str]], counts: Counter[str], limit
         list(rare),
         len(counts),
         "label",
-        f"stand in fewer than {counted(limit, 'training row')}",
+        f"occur in fewer than {counted(limit, 'training row')}",
         code="label_rare",
         severity="warning",
         examples=[f"{item.origin}: {_shown(label)} ({rare[label]:,})" for label, item in _first(train, rare).items()],
@@ -83,12 +83,12 @@ def _unknown(held_out: Sequence[tuple[Conversation, str]], counts: Counter[str])
         list(dict.fromkeys(label for _, label in unseen)),
         len(known),
         "held-out label",
-        "stand in no training row",
+        "occur in no training row",
         code="label_only_held_out",
         severity="warning",
         examples=[f"{item.origin}: {_shown(label)}" for label, item in _first(unseen, known).items()],
         why="What was never trained is measured: these rows count as errors whatever the adapter learns.",
-        remedy="Put rows of these labels on the training side, or correct their spelling.",
+        remedy="Put rows of these labels among the training rows, or correct their spelling.",
     )
 
 
@@ -126,8 +126,8 @@ def _are_classes(answers: Sequence[str], num_rows: int) -> bool:
     return num_rows >= _FEWEST_ROWS and len(answers) >= 0.98 * num_rows and 2 <= len(set(answers)) <= num_rows / 10
 
 
-def _first(items: Sequence[tuple[Conversation, str]], wanted: dict[str, int]) -> dict[str, Conversation]:
-    return {label: item for item, label in reversed(items) if label in wanted}
+def _first(items: Sequence[tuple[Conversation, str]], counts: dict[str, int]) -> dict[str, Conversation]:
+    return {label: item for item, label in reversed(items) if label in counts}
 
 
 def _shown(label: str) -> str:

@@ -1,4 +1,4 @@
-"""Checks for rows that nearly repeat others: within the training rows, and from one side to the other."""
+"""Checks for rows that nearly repeat others: within the training rows, and between held-out and training rows."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ from tunelab.texts.near_duplicates import near_duplicates, near_overlap
 
 @rule("near_duplicates", "near_overlap")
 def near_copies(context: CheckContext) -> Iterator[Finding]:
-    """Training rows that nearly repeat an earlier one, held-out rows that nearly ask what a training row asks."""
+    """Training rows that nearly repeat an earlier one, held-out rows with nearly the same prompt as a training row."""
     train = _different(_whole_sessions(context.dataset.train))
     yield from _nearly_repeated(train, context)
     if context.dataset.held_out:
@@ -33,24 +33,24 @@ def _nearly_repeated(items: Sequence[Conversation], context: CheckContext) -> It
         code="near_duplicates",
         severity="warning" if many else "note",
         examples=[f"{items[e.index].origin} is nearly {items[e.of].origin} ({e.similarity:.2f})" for e in near[:3]],
-        why="What stands there in many wordings weighs more than you see, and is learnt by heart.",
-        remedy=f"Keep one of each group (tunelab clean --near-duplicates {threshold:g}), unless the weight is wanted; "
+        why="What is said in many wordings weighs more than you see, and is memorised.",
+        remedy=f"Keep one of each group (tunelab clean --near-duplicates {threshold:g}), unless it is intended; "
         "checks.near_threshold says what counts as near.",
     )
 
 
 def _nearly_overlapping(train: Sequence[Conversation], context: CheckContext) -> Iterator[Finding]:
-    trained = {_key(_asked(item), item.text) for item in train}
-    held_out = [item for item in context.dataset.held_out if _key(_asked(item), item.text) not in trained]
+    trained = {_key(_prompt(item), item.text) for item in train}
+    held_out = [item for item in context.dataset.held_out if _key(_prompt(item), item.text) not in trained]
     threshold, allowed = context.config.near_threshold, context.config.max_overlap
     near = near_overlap(
-        *([_words(_asked(item), item.text) for item in side] for side in (held_out, train)), threshold=threshold
+        *([_words(_prompt(item), item.text) for item in side] for side in (held_out, train)), threshold=threshold
     )
     yield from found(
         near,
         len(context.dataset.held_out),
         "held-out row",
-        f"ask nearly what a training row asks (Jaccard similarity of {threshold:g} or more)",
+        f"have nearly the same prompt as a training row (Jaccard similarity of {threshold:g} or more)",
         code="near_overlap",
         severity="warning" if len(near) > allowed * len(context.dataset.held_out) else "note",
         examples=[f"{held_out[e.index].origin} is nearly {train[e.of].origin} ({e.similarity:.2f})" for e in near[:3]],
@@ -77,7 +77,7 @@ def _whole_sessions(items: Sequence[Conversation]) -> list[Conversation]:
     return list(longest.values())
 
 
-def _asked(item: Conversation) -> Sequence[Message]:
+def _prompt(item: Conversation) -> Sequence[Message]:
     return item.messages[: (trained_turns(item) or [0])[-1]]
 
 

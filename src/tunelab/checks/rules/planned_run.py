@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tunelab.checks.context import CheckContext
+from tunelab.checks.context import CheckContext, PlannedRun
 from tunelab.checks.finding import Finding
 from tunelab.checks.rule import rule
 from tunelab.errors import counted
@@ -30,7 +30,6 @@ def save_steps_not_multiple(context: CheckContext) -> Iterator[Finding]:
     """Checkpoints would be written at steps without a held-out loss, so that the best one cannot be known."""
     run = context.planned
     if run and run.evaluates and run.keeps_best and run.save_steps % run.eval_steps:
-        nearest = max(1, round(run.save_steps / run.eval_steps)) * run.eval_steps
         yield Finding(
             code="save_steps_not_multiple",
             severity="error",
@@ -38,13 +37,13 @@ def save_steps_not_multiple(context: CheckContext) -> Iterator[Finding]:
             count=run.save_steps,
             total=run.eval_steps,
             why="The best checkpoint is to be kept, and most checkpoints would have no held-out loss of their own.",
-            remedy=f"Set training.save_steps to {nearest}, or training.load_best_model_at_end to false.",
+            remedy=f"Set {_fitting_steps(run)}; or training.load_best_model_at_end to false.",
         )
 
 
 @rule("too_few_for_settings")
 def too_few_for_settings(context: CheckContext) -> Iterator[Finding]:
-    """One optimizer step wants more conversations than there are."""
+    """One optimizer step takes more conversations than there are."""
     run, rendered = context.planned, context.dataset.rendered_train
     if run is None or rendered is None or run.examples_per_step is None:
         return
@@ -53,7 +52,7 @@ def too_few_for_settings(context: CheckContext) -> Iterator[Finding]:
         yield Finding(
             code="too_few_for_settings",
             severity="warning",
-            summary=f"an optimizer step takes {run.examples_per_step} conversations, and only {count} can be had",
+            summary=f"an optimizer step takes {run.examples_per_step} conversations, and there are only {count}",
             count=count,
             total=run.examples_per_step,
             why="Each epoch is a single, smaller step.",
@@ -73,8 +72,8 @@ def evaluated_once(context: CheckContext) -> Iterator[Finding]:
             f"and the run has {run.total_steps:,}: once, at its end",
             count=run.eval_steps,
             total=run.total_steps,
-            why="Early stopping and the best checkpoint have no choice.",
-            remedy=f"Lower training.eval_steps to about {max(1, run.total_steps // 4)}.",
+            why="Early stopping and the choice of the best checkpoint have no effect.",
+            remedy=f"Set {_fitting_steps(run)}." if run.total_steps > 1 else "Train for more steps.",
         )
 
 
@@ -98,14 +97,14 @@ def warmup_long(context: CheckContext) -> Iterator[Finding]:
 @rule("few_steps")
 def few_steps(context: CheckContext) -> Iterator[Finding]:
     """The run ends after fewer optimizer steps than an adapter needs to move."""
-    run, wanted = context.planned, context.config.min_steps
-    if run and run.total_steps < wanted:
+    run, least = context.planned, context.config.min_steps
+    if run and run.total_steps < least:
         yield Finding(
             code="few_steps",
             severity="warning",
-            summary=f"the run ends after {counted(run.total_steps, 'step')}, and at least {wanted} are wanted",
+            summary=f"the run ends after {counted(run.total_steps, 'step')}, fewer than {least} (checks.min_steps)",
             count=run.total_steps,
-            total=wanted,
+            total=least,
             why="An adapter starts at nothing and moves a little in each step: after so few it has learnt little.",
             remedy="Raise training.num_train_epochs, lower training.per_device_train_batch_size, or collect more rows.",
         )
@@ -129,7 +128,7 @@ def many_epochs(context: CheckContext) -> Iterator[Finding]:
 
 @rule("no_held_out_rows")
 def no_held_out_rows(context: CheckContext) -> Iterator[Finding]:
-    """The recipe wants held-out loss, and no row is held out."""
+    """The recipe asks for held-out loss, and no row is held out."""
     run = context.planned
     if run and run.wants_evaluation and not context.dataset.held_out:
         yield Finding(
@@ -138,6 +137,17 @@ def no_held_out_rows(context: CheckContext) -> Iterator[Finding]:
             summary="no row is held out: nothing is evaluated, and the last weights are kept",
             count=0,
             total=len(context.dataset.train),
-            why="Whether the adapter learns the task or the rows cannot be told.",
+            why="Nothing shows whether the adapter learns the task or memorises the rows.",
             remedy="Set data.eval_fraction or data.eval_files; to go without, set training.eval_strategy to no.",
         )
+
+
+def _fitting_steps(run: PlannedRun) -> str:
+    """Return values of eval_steps and save_steps that raise neither finding about them."""
+    eval_steps = run.eval_steps
+    if eval_steps >= run.total_steps:
+        eval_steps = run.save_steps if run.save_steps < run.total_steps else max(1, run.total_steps // 4)
+    save_steps = max(1, round(run.save_steps / eval_steps)) * eval_steps
+    settings = [f"training.eval_steps to {eval_steps:,}"] * (eval_steps != run.eval_steps)
+    settings += [f"training.save_steps to {save_steps:,}"] * (save_steps != run.save_steps)
+    return " and ".join(settings)

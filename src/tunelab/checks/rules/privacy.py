@@ -16,7 +16,7 @@ from tunelab.texts.recognisers import CANDIDATES, RECOGNISERS, Sort, find
 from tunelab.texts.recognisers.secrets import GUESSED_KINDS
 from tunelab.texts.redaction import redacted
 
-_WHY = "What is trained can be said again: a model repeats rare strings of its training rows to whoever asks well."
+_WHY = "What is trained can be said again: a model can repeat rare strings of its training rows to anyone."
 
 
 @rule("personal_data", "secrets")
@@ -68,7 +68,7 @@ def privacy_of_tools(context: CheckContext) -> Iterator[Finding]:
             code=sort,
             severity="warning",
             why="A definition is part of every prompt that offers its tool.",
-            remedy="Take them out of the definitions by hand, which tunelab clean leaves as they are; if they are made "
+            remedy="Remove them from the definitions by hand, which tunelab clean leaves as they are; if they are made "
             "up, or meant to be there, say so in checks.ignore.",
         )
 

@@ -68,20 +68,20 @@ def damaged_texts(context: CheckContext) -> Iterator[Finding]:
         "hold HTML tags or entities and do not speak of HTML",
         None,
         "The model learns to write tags where its users read plain text.",
-        "Take them out: tunelab clean --strip-html also turns &amp; and its like into the characters they stand for.",
+        "Remove them: tunelab clean --strip-html also turns &amp; and the like into the characters they mean.",
     )
     yield from finding(
         "control_characters",
         "hold characters that cannot be seen",
         "note",
         "They are tokens that mean nothing, or turn the direction of the text around; a reader cannot find them.",
-        "Take them out: tunelab clean --remove-control-characters leaves line ends and tabs.",
+        "Remove them: tunelab clean --remove-control-characters leaves line ends and tabs.",
     )
 
 
 @rule("boilerplate", "refusal", "repetition", "answer_copies_prompt", "answer_too_short")
 def odd_answers(context: CheckContext) -> Iterator[Finding]:
-    """Trained answers that a reader would not want to be given."""
+    """Trained answers that no reader would be pleased with."""
     answers = _answers(context)
     texts = [each.text for each in answers]
     limit = context.config.max_repetition
@@ -96,7 +96,7 @@ def odd_answers(context: CheckContext) -> Iterator[Finding]:
         'speak of themselves as a model ("As an AI language model")',
         "boilerplate",
         "It is the voice of the model that wrote the rows, and yours will speak with it.",
-        "Rewrite or leave out these answers, unless that voice is wanted.",
+        "Rewrite or leave out these answers, unless that voice is intended.",
     )
     yield from finding(
         _chosen(answers, contains(texts, "refusal")),
@@ -107,7 +107,7 @@ def odd_answers(context: CheckContext) -> Iterator[Finding]:
     )
     yield from finding(
         _chosen(answers, repetition(texts) > limit),
-        f"repeat themselves: more than {100 * limit:g} % of their runs of four words stood there before",
+        f"repeat themselves: more than {100 * limit:g} % of their runs of four words repeat earlier ones",
         "repetition",
         "Loops are learnt fast, and the model falls into them where it is unsure.",
         "Leave these answers out, or raise checks.max_repetition if lists and verses are what you train.",
@@ -117,30 +117,30 @@ def odd_answers(context: CheckContext) -> Iterator[Finding]:
         "give back their question word for word and little else",
         "answer_copies_prompt",
         "The model learns to echo.",
-        "Look whether columns are mixed up; where copying is the task, go on.",
+        "Check whether columns are mixed up; if copying is the task, go on.",
     )
     yield from finding(
         _too_short(answers, context.config.min_answer_chars),
         f"have fewer than {context.config.min_answer_chars} characters where most are ten times as long",
         "answer_too_short",
         "Cut-off or empty-handed answers among long ones teach the model to stop early.",
-        "Look at some: complete them, leave them out, or lower checks.min_answer_chars.",
+        "Look at a few with --show --worst SHORT: complete them, leave them out, or lower checks.min_answer_chars.",
     )
 
 
 @rule("language_mix", "answer_language")
 def languages(context: CheckContext) -> Iterator[Finding]:
     """The languages of answers, and answers in another language than their question; a sample is looked at."""
-    wanted = context.config.language_sample
+    most = context.config.language_sample
     answers = _answers(context)
-    looked_at = answers[:: -(-len(answers) // wanted)] if wanted and answers else []
-    written = [(each, language_of(each.text)) for each in looked_at]
+    sampled = answers[:: -(-len(answers) // most)] if most and answers else []
+    written = [(each, language_of(each.text)) for each in sampled]
     known = [(each, language) for each, language in written if language != UNKNOWN]
     counts = Counter(language for _, language in known)
     main = [language for language, count in counts.items() if count > _RARE_LANGUAGE * len(known)]
     others = [(each, language) for each, language in known if language != counts.most_common(1)[0][0]]
     shares = ", ".join(f"{language} {100 * count / len(known):.1f} %" for language, count in counts.most_common(5))
-    of_some = " (a sample)" if len(looked_at) < len(answers) else ""
+    of_some = " (a sample)" if len(sampled) < len(answers) else ""
     yield from found(
         others if len(main) > 1 else [],
         len(known),
@@ -150,10 +150,10 @@ def languages(context: CheckContext) -> Iterator[Finding]:
         severity="note",
         examples=[f"{each}: {language}" for each, language in others],
         why="A model of few weights learns several languages less well than one, and may answer in the wrong one.",
-        remedy="If one is wanted, drop the others (tunelab clean --language en); else answer each question in its own.",
+        remedy="To train one, drop the others (tunelab clean --language en); else answer each question in its own.",
     )
-    asked = [(each, language_of(each.question), language) for each, language in known]
-    crossed = [(each, question, language) for each, question, language in asked if question not in (language, UNKNOWN)]
+    pairs = [(each, language_of(each.question), language) for each, language in known]
+    crossed = [(each, question, language) for each, question, language in pairs if question not in (language, UNKNOWN)]
     yield from found(
         crossed,
         len(known),

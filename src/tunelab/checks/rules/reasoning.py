@@ -1,4 +1,4 @@
-"""Checks of what the chat template does with reasoning: thoughts that it drops, blocks that it leaves empty."""
+"""Checks of what the chat template does with reasoning: reasoning that it drops, blocks that it leaves empty."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from tunelab.rendering.rendered import Remark
 
 @rule("empty_reasoning")
 def empty_reasoning(context: CheckContext) -> Iterator[Finding]:
-    """Answers into which the template writes a reasoning block without a thought."""
+    """Answers into which the template writes an empty reasoning block."""
     yield from found(
         _remarks(context, "empty reasoning"),
         len(context.dataset.sequences),
         "answer",
-        "are trained with an empty reasoning block: the chat template writes one where a row holds no reasoning",
+        "are trained with an empty reasoning block: the chat template writes one if a row holds no reasoning",
         code="empty_reasoning",
         severity="note",
         why="A model that thinks before it answers learns to think nothing.",
@@ -27,16 +27,16 @@ def empty_reasoning(context: CheckContext) -> Iterator[Finding]:
 
 @rule("earlier_reasoning_dropped")
 def earlier_reasoning_dropped(context: CheckContext) -> Iterator[Finding]:
-    """Answers behind earlier ones whose reasoning the template leaves out of the prompt."""
+    """Answers after earlier ones whose reasoning the template leaves out of the prompt."""
     yield from found(
         _remarks(context, "earlier reasoning"),
         len(context.dataset.sequences),
         "answer",
-        "are trained behind earlier answers without their reasoning: the chat template leaves it out of a history",
+        "are trained after earlier answers without their reasoning: the chat template leaves it out of the history",
         code="earlier_reasoning_dropped",
         severity="note",
         why="Each reasoning is trained once, in its own answer; an engine that keeps it would send another prompt.",
-        remedy="Nothing needs to be done where the engine uses this template; --show prints the prompt as it is sent.",
+        remedy="Nothing needs to be done if the engine uses this template; --show prints the prompt as it is sent.",
     )
 
 

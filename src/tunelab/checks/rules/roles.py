@@ -14,7 +14,7 @@ Fault = Callable[[Conversation], int]
 
 @rule("role_repeated", "assistant_first", "system_in_middle", "empty_message", "ends_unanswered")
 def order_of_roles(context: CheckContext) -> Iterator[Finding]:
-    """Conversations whose messages stand in an order that few chat templates are made for."""
+    """Conversations whose messages are in an order that few chat templates are made for."""
     chats = [item for item in context.dataset.conversations if item.text is None]
 
     def finding(fault: Fault, says: str, code: str, severity: Severity, why: str, remedy: str) -> Iterator[Finding]:
@@ -26,7 +26,7 @@ def order_of_roles(context: CheckContext) -> Iterator[Finding]:
         "hold two messages of the user, or two answers, in a row",
         "role_repeated",
         "warning",
-        "Serving alternates: the model meets a shape that it is not asked with, and some templates refuse it.",
+        "Serving alternates: the model is trained on an order that it will not be sent, and some templates refuse it.",
         "Join the two into one message, or put the missing one between them.",
     )
     yield from finding(
@@ -39,7 +39,7 @@ def order_of_roles(context: CheckContext) -> Iterator[Finding]:
     )
     yield from finding(
         _late_system,
-        "hold a system message behind the first message",
+        "hold a system message after the first message",
         "system_in_middle",
         "warning",
         "Most chat templates drop it, move it or refuse it.",
@@ -50,16 +50,16 @@ def order_of_roles(context: CheckContext) -> Iterator[Finding]:
         "hold a message without words",
         "empty_message",
         "warning",
-        "The model is asked nothing there; such a row is mostly the rest of a failed export.",
+        "Nothing is said there; such a row is mostly the remains of a failed export.",
         "Fill the message or remove the row.",
     )
     yield from finding(
         _unanswered,
-        "end with a message that nobody answers",
+        "end with a message without an answer",
         "ends_unanswered",
         "note",
-        "What stands behind the last answer is read by nobody: nothing of it is trained.",
-        "Add the answer, or cut the conversation behind its last answer.",
+        "Nothing after the last answer is trained or seen by the model.",
+        "Add the answer, or cut the conversation after its last answer.",
     )
 
 
@@ -67,7 +67,7 @@ def _repeated(item: Conversation) -> int:
     before: Message | None = None
     for number, message in enumerate(item.messages, start=1):
         again = before is not None and not before.tool_calls and message.role == before.role
-        if again and message.role in ("user", "assistant"):  # calls without a result are told of as such
+        if again and message.role in ("user", "assistant"):  # calls without a result are reported as such
             return number
         before = message
     return 0
@@ -86,8 +86,8 @@ def _late_system(item: Conversation) -> int:
 
 def _wordless(item: Conversation) -> int:
     # An assistant's empty answer is a finding of its own, and a tool may give nothing.
-    asked = ((n, each) for n, each in enumerate(item.messages, start=1) if each.role in ("user", "system"))
-    return next((n for n, each in asked if not (each.content or "").strip()), 0)
+    spoken = ((n, each) for n, each in enumerate(item.messages, start=1) if each.role in ("user", "system"))
+    return next((n for n, each in spoken if not (each.content or "").strip()), 0)
 
 
 def _unanswered(item: Conversation) -> int:

@@ -19,23 +19,24 @@ def unrenderable_turns(context: CheckContext) -> Iterator[Finding]:
         refused,
         context.dataset.num_answers,
         "answer",
-        f"cannot be written as this model's template wants{' and are left out' if skipped else ''}",
+        f"cannot be rendered by this model's template{' and are left out' if skipped else ''}",
         code="unrenderable_turn",
         severity="note" if skipped else "error",
         why="Training such an answer would teach what serving can never ask for.",
-        remedy="Mend these rows or the template's settings, or leave the rows out with --skip-bad-rows.",
+        remedy="Fix these rows or the template's settings"
+        + (" to train on them, too." if skipped else ", or leave the rows out with --skip-bad-rows."),
     )
     torn = [error for error in context.dataset.bad_turns if error.expected == CONTINUATION]
     yield from found(
         torn,
         context.dataset.num_answers,
         "answer",
-        f"do not go on where the generation prompt ends{' and are left out' if skipped else ''}",
+        f"do not continue the generation prompt{' and are left out' if skipped else ''}",
         code="generation_prompt_mismatch",
         severity="note" if skipped else "error",
         why="Serving opens the turn one way, the row another: what would be trained is a turn that never comes.",
         remedy="Let the template open the turn as the rows do: data.chat_template_kwargs (often enable_thinking), "
-        "another data.chat_template, or rows with reasoning_content where the prompt opens a reasoning block.",
+        "another data.chat_template, or rows with reasoning_content if the prompt opens a reasoning block.",
     )
 
 
@@ -49,11 +50,59 @@ def system_in_user_turn(context: CheckContext) -> Iterator[Finding]:
         [item for item in chats if any(message.role == "system" for message in item.messages)],
         len(chats),
         "conversation",
-        "have a system message, and the chat template takes none: it stands in front of the first user message",
+        "have a system message, and the chat template takes none: it is put in front of the first user message",
         code="system_role_unsupported",
         severity="note",
-        why="Whoever serves the model elsewhere must put it there, too: most engines refuse or drop it.",
+        why="Any other engine that serves the model must put it there, too: most refuse or drop it.",
         remedy="Serve with the prompt that --show prints, or name a data.chat_template that takes a system message.",
+    )
+
+
+@rule("system_prompt_added")
+def system_prompt_added(context: CheckContext) -> Iterator[Finding]:
+    """Conversations for which the template writes a system text that no row holds."""
+    template = context.template
+    if template is None or not template.own_system:
+        return
+    chats = [item for item in context.dataset.conversations if item.text is None]
+    without = [item for item in chats if not item.messages or item.messages[0].role != "system"]
+    concerned = chats if template.keeps_own_system else without
+    mixed = bool(without) and len(without) < len(chats) and not template.keeps_own_system
+    words = template.own_system.replace("\n", " ")
+    others = "; the others have a system message" if mixed else ""
+    yield from found(
+        concerned,
+        len(chats),
+        "conversation",
+        f'get a system text that the chat template writes by itself: "{_shortened(words)}"{others}',
+        code="system_prompt_added",
+        severity="warning" if mixed else "note",
+        why="Prompts hold text that is in no row: the model is trained to answer as whom it names, and an engine with "
+        "another template or default sends another prompt.",
+        remedy="Nothing needs to be done if it is meant and served so. To replace it, set data.system_prompt; to go "
+        'without, data.system_prompt: "".'
+        if template.own_system_silenced
+        else "Nothing needs to be done if it is meant and served so. The template writes it whatever the messages are, "
+        'so data.system_prompt: "" does not take it away; only another data.chat_template does.',
+    )
+
+
+@rule("turn_left_out")
+def turns_left_out(context: CheckContext) -> Iterator[Finding]:
+    """Conversations of which the template leaves a message out of the prompt."""
+    remarks = [each for side in context.dataset.rendered_sets for each in side.remarks if each.kind == "turn left out"]
+    roles = {item.origin: item.messages for item in context.dataset.conversations} if remarks else {}
+    yield from found(
+        remarks,
+        len(context.dataset.conversations),
+        "conversation",
+        "lose a message of the prompt: the chat template does not write it",
+        code="turn_left_out",
+        severity="warning",
+        examples=[f"{each.origin}: message {each.turn + 1} ({roles[each.origin][each.turn].role})" for each in remarks],
+        why="The answer is trained without what it answers to, and serving leaves the message out, too.",
+        remedy="Name a data.chat_template that writes such messages, or move their content into one that it writes: a "
+        "late system message into the first, results of tools into a message of the user.",
     )
 
 
@@ -95,14 +144,14 @@ def no_chat_template(context: CheckContext) -> Iterator[Finding]:
         "are written as bare lines: the model brings no chat template",
         code="no_chat_template",
         severity="warning",
-        why="Question and answer are told apart by a line end alone, and no engine knows this form.",
+        why="Only a line end separates question and answer, and no engine knows this form.",
         remedy="Name a jinja file in data.chat_template, or take the instruction-tuned sibling of this model.",
     )
 
 
 @rule("end_of_turn_added")
 def end_added(context: CheckContext) -> Iterator[Finding]:
-    """Answers that the template does not end, so that an end-of-text token is put behind them."""
+    """Answers that the template does not end, so that an end-of-text token is appended."""
     template = context.template
     if template is None or template.end_of_turn or not context.has_template:
         return
@@ -111,9 +160,17 @@ def end_added(context: CheckContext) -> Iterator[Finding]:
         answers,
         len(answers),
         "trained answer",
-        "are ended by a token put behind them: the chat template ends no answer itself",
+        "get an appended end-of-text token: the chat template ends no answer itself",
         code="end_of_turn_added",
         severity="note",
         why="Without it the model would never learn to stop; an engine must stop at that token.",
-        remedy="Nothing needs to be done where the engine stops at the model's end-of-text tokens, as most do.",
+        remedy="Nothing needs to be done if the engine stops at the model's end-of-text tokens, as most do.",
     )
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
+
+
+_SHOWN = 80
+"""Characters of a template's own text that a sentence shows."""

@@ -1,4 +1,4 @@
-"""Checks that look at rendered ids: what is trained, what was cut, whether the model learns to stop."""
+"""Checks of rendered ids: what is trained, what was truncated, whether the model learns to stop."""
 
 from collections.abc import Iterator, Sequence
 
@@ -38,13 +38,13 @@ def nothing_trained(context: CheckContext) -> Iterator[Finding]:
 
 @rule("answer_cut_away")
 def answer_cut_away(context: CheckContext) -> Iterator[Finding]:
-    """Answers of which cutting left nothing."""
+    """Answers of which truncation left nothing."""
     gone, total = _dropped(context, "answer cut away"), context.dataset.num_answers
     yield from found(
         gone,
         total,
         "answer",
-        "are cut away whole: the prompt alone fills max_length",
+        "are truncated to nothing: the prompt alone fills max_length",
         code="answer_cut_away",
         severity="error",
         examples=_with_lengths(gone),
@@ -66,14 +66,14 @@ def beyond_positions(context: CheckContext) -> Iterator[Finding]:
         code="beyond_positions",
         severity="error",
         examples=_with_lengths(beyond),
-        why="The model never learnt what stands there means, or has no weights for it at all.",
+        why="The model never learnt these positions, or has no weights for them at all.",
         remedy=f"Lower data.max_length to {limit}, or choose a base model with more positions.",
     )
 
 
 @rule("eos_never_trained")
 def end_never_trained(context: CheckContext) -> Iterator[Finding]:
-    """Answers that do not end their turn; while others do, those that were cut are told of as cut."""
+    """Answers that do not end their turn; if others do, truncated ones are reported as `answer_cut`."""
     answers = [item for item in context.dataset.sequences if item.turn >= 0]
     never = not any(item.ends for item in answers)
     endless = [item for item in answers if not item.ends and (never or not item.cut_completion)]
@@ -85,7 +85,7 @@ def end_never_trained(context: CheckContext) -> Iterator[Finding]:
         code="eos_never_trained",
         severity="error" if never else "note",
         why="A model that never saw the end of a turn does not stop.",
-        remedy="Raise data.max_length where answers are cut; else see that the chat template closes the turn.",
+        remedy="Raise data.max_length if answers are truncated; else see that the chat template closes the turn.",
     )
 
 
@@ -100,14 +100,14 @@ def doubled_bos(context: CheckContext) -> Iterator[Finding]:
         "begin with the beginning-of-sequence token twice",
         code="doubled_bos",
         severity="error",
-        why="Serving sends it once: the model is trained on a prompt it will not be asked with.",
+        why="Serving sends it once: the model is trained on a prompt that it will never be sent.",
         remedy="Take the token out of the rows, or out of the chat template: the tokenizer writes it already.",
     )
 
 
 @rule("answer_cut")
 def answer_cut(context: CheckContext) -> Iterator[Finding]:
-    """Answers that lost their end to max_length."""
+    """Answers truncated by max_length."""
     cut = [item for item in context.dataset.sequences if item.cut_completion]
     yield from found(
         cut,
@@ -117,7 +117,7 @@ def answer_cut(context: CheckContext) -> Iterator[Finding]:
         code="answer_cut",
         severity=_by_share(cut, context.dataset.num_answers, context),
         examples=_with_lengths(cut),
-        why="A cut answer does not end its turn: the model is not shown where to stop.",
+        why="A truncated answer does not end its turn: the model is not shown where to stop.",
         remedy=f"{_make_room(cut, context)}, or set data.on_too_long to drop.",
     )
 
@@ -152,7 +152,7 @@ def parts_left_out(context: CheckContext) -> Iterator[Finding]:
             f"lose their {name}: the chat template does not write it",
             code=code,
             severity="warning",
-            why="It stands in the row, and the model is not trained on it.",
+            why="It is in the row, and the model is not trained on it.",
             remedy="Name another data.chat_template, or set the template's own switch in data.chat_template_kwargs.",
         )
 
@@ -175,13 +175,13 @@ def look_alikes(context: CheckContext) -> Iterator[Finding]:
 
 @rule("seam")
 def seams(context: CheckContext) -> Iterator[Finding]:
-    """Prompts whose ids change when the answer is tokenized behind them."""
+    """Prompts whose ids change when they are tokenized together with the answer."""
     torn = [item for item in context.dataset.sequences if item.seam]
     yield from found(
         torn,
         len(context.dataset.sequences),
         "prompt",
-        "would tokenize otherwise with the answer behind",
+        "would be tokenized differently together with the answer",
         code="seam",
         severity="note",
         why="The prompt's own ids are kept, as serving sends them; the first trained token may be a rare one.",

@@ -18,7 +18,7 @@ _NAMED = 8
 
 @rule("tool_unknown", "tool_arguments", "tool_schema_broken", "tool_calls_without_catalog")
 def calls_against_catalogue(context: CheckContext) -> Iterator[Finding]:
-    """Trained calls whose tool is not offered, or whose arguments are not what its schema wants."""
+    """Trained calls whose tool is not offered, or whose arguments do not fit its schema."""
     catalogues = Catalogues()
     unknown: list[str] = []
     invalid: list[str] = []
@@ -57,7 +57,7 @@ def calls_against_catalogue(context: CheckContext) -> Iterator[Finding]:
         invalid,
         offered,
         "trained tool call",
-        "have arguments that their tool's schema refuses",
+        "have arguments that do not fit their tool's schema",
         code="tool_arguments",
         severity="warning",
         why="The model learns calls that the program behind the tool will refuse.",
@@ -70,20 +70,20 @@ def calls_against_catalogue(context: CheckContext) -> Iterator[Finding]:
         "have parameters that arguments cannot be checked against",
         code="tool_schema_broken",
         severity="warning",
-        why="Chat templates show the model what stands there, and serving engines refuse a broken schema.",
+        why="Chat templates show it to the model as it is, and serving engines refuse a broken schema.",
         remedy='Write parameters as JSON Schema: {"type": "object", "properties": {…}, "required": […]}.',
     )
     yield from found(
         range(total - offered),
         total,
         "trained tool call",
-        "stand in conversations that offer no tools",
+        "are in conversations that offer no tools",
         code="tool_calls_without_catalog",
         severity="note",
         examples=[
             str(item.origin) for item in context.dataset.conversations if not item.tools and _trained_calls(item)
         ][:3],
-        why="Names and arguments cannot be checked, and the model learns to call tools it is told nothing of.",
+        why="Names and arguments cannot be checked, and the model learns to call tools that its prompt does not name.",
         remedy="Give the rows their tools, or set data.tool_catalog; without a catalogue on purpose, go on.",
     )
 
@@ -103,7 +103,7 @@ def tools_defined_twice(context: CheckContext) -> Iterator[Finding]:
         severity="warning",
         examples=[f"{item.origin}: {', '.join(catalogue.twice)}" for item, catalogue in torn[:3]],
         why="Which of the two a call means is left to chance. Arguments are checked against each; those that the first "
-        "refuses are told as tool_arguments.",
+        "refuses are reported as tool_arguments.",
         remedy="Keep one definition of each tool.",
     )
 
@@ -152,8 +152,8 @@ def calls_and_results(context: CheckContext) -> Iterator[Finding]:
         "go on without the result of a call",
         code="tool_call_without_result",
         severity="warning",
-        why="The model learns to go on as if it had seen what the tool gave: it makes results up.",
-        remedy="Put the result behind the call as a tool message, or take the call out.",
+        why="The model learns to go on as if it had seen the result: it makes results up.",
+        remedy="Put the result after the call as a tool message, or remove the call.",
     )
     yield from found(
         orphans,
@@ -162,8 +162,8 @@ def calls_and_results(context: CheckContext) -> Iterator[Finding]:
         "hold a tool result that answers no call",
         code="tool_result_without_call",
         severity="warning",
-        why="Many chat templates refuse it; others show the model an answer that nobody asked for.",
-        remedy="Put the call before the result (an assistant message with tool_calls), or mend its tool_call_id.",
+        why="Many chat templates refuse it; others show the model a result that it never called for.",
+        remedy="Put the call before the result (an assistant message with tool_calls), or correct its tool_call_id.",
     )
 
 
@@ -172,8 +172,8 @@ def _which_fits(wrong: list[str]) -> str:
     if len(wrong) == 1:
         return ""
     fits = next((number for number, each in enumerate(wrong, start=1) if not each), None)
-    told = "fits none" if fits is None else f"fits only number {fits}"
-    return f"{told} of its {len(wrong)} definitions; by the first, "
+    which = "fits none" if fits is None else f"fits only number {fits}"
+    return f"{which} of its {len(wrong)} definitions; by the first, "
 
 
 def _trained_calls(item: Conversation) -> bool:
@@ -183,21 +183,21 @@ def _trained_calls(item: Conversation) -> bool:
 def _unpaired(item: Conversation) -> tuple[int, int]:
     """Return the numbers of the first message with an unanswered call and of the first result without call; 0: none.
 
-    Calls at the end of a conversation wait for their results, which is no fault.
+    Calls at the end of a conversation have no results yet, which is no fault.
     """
     without_result = without_call = 0
-    waiting: list[ToolCall] = []
+    pending: list[ToolCall] = []
     caller = 0
     for number, message in enumerate(item.messages, start=1):
         if message.role == "tool":
-            named = [call for call in waiting if call.id is not None and call.id == message.tool_call_id]
-            # Where either side carries no id, results answer in the order of the calls.
-            loose = [call for call in waiting if call.id is None or message.tool_call_id is None]
+            named = [call for call in pending if call.id is not None and call.id == message.tool_call_id]
+            # If call or result carries no id, results answer in the order of the calls.
+            loose = [call for call in pending if call.id is None or message.tool_call_id is None]
             if answered := (named or loose)[:1]:
-                waiting.remove(answered[0])
+                pending.remove(answered[0])
             else:
                 without_call = without_call or number
         elif message.role != "system":
-            without_result = without_result or (caller if waiting else 0)
-            waiting, caller = list(message.tool_calls), number
+            without_result = without_result or (caller if pending else 0)
+            pending, caller = list(message.tool_calls), number
     return without_result, without_call

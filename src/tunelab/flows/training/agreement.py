@@ -2,8 +2,8 @@
 
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.schedule import Schedule
-from tunelab.errors import RecipeError
 from tunelab.events import EventLog, Notice
+from tunelab.flows.training.requirements import require_layers_to_split
 from tunelab.recipes import Recipe
 from tunelab.training.world import World
 
@@ -16,12 +16,7 @@ def shards_base(recipe: Recipe, world: World) -> bool:
     """
     if not recipe.training.fsdp or world.size == 1:
         return False
-    if not recipe.adapter.can_shard_base:
-        raise RecipeError(
-            f"training.fsdp splits frozen layers of 16 or 32 bits, and {recipe.adapter.section} has none",
-            where="training.fsdp",
-            remedy="Set training.fsdp: false; each process then holds the whole base.",
-        )
+    require_layers_to_split(recipe)
     return True
 
 

@@ -9,7 +9,7 @@ from tunelab.batching.step_plan import light_tokens
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
 from tunelab.flows.training.plan import sharing_of
-from tunelab.models.config import BITS
+from tunelab.models.config import BITS, expects_gpu
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
 from tunelab.models.layer_roles import Target, role_of
 from tunelab.models.logit_chunk import chunk_tokens
@@ -42,7 +42,7 @@ def planned_model(
     try:
         targets, unmatched, remedy = tuple(recipe.adapter.targets_in(weights.modules(num_layers=sizes.layers))), "", ""
     except AdapterError as error:
-        targets, unmatched, remedy = (), f"{error.where}: {error.what}", error.remedy
+        targets, unmatched, remedy = (), _in_words(error), error.remedy or "Change this setting."
     divides_by_zero, divides_remedy = _zero_outputs(recipe, folder, weights, targets)
     device = _device(recipe, weights)
     num_trainable = recipe.adapter.num_trained(targets=targets, sizes=sizes, num_weights=weights.num_weights)
@@ -63,6 +63,10 @@ def planned_model(
     )
 
 
+def _in_words(error: AdapterError) -> str:
+    return f"{error.where}: {error.what}{f'; expected {error.expected}' if error.expected else ''}"
+
+
 def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets: Sequence[Target]) -> tuple[str, str]:
     if not recipe.adapter.divides_by_outputs:
         return "", ""
@@ -74,7 +78,7 @@ def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets:
 def _device(recipe: Recipe, weights: StoredWeights) -> _Device:
     """Return the device that the model would run on; without torch a GPU is known by its device file alone."""
     requested = recipe.model.device_map
-    on_gpu = requested == "cuda" or (requested == "auto" and Path("/dev/nvidia0").exists())
+    on_gpu = expects_gpu(requested)
     dtype: str = recipe.model.torch_dtype
     if dtype == "auto":
         dtype = _STORED[weights.dtype] if on_gpu or recipe.training.fp16 else "float32"

@@ -71,7 +71,7 @@ def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> Pla
     return PlannedRun(
         total_steps=schedule.total_steps,
         examples_per_step=examples if recipe.batching.varied_seqlen else None,
-        num_warmup_steps=training.num_warmup_steps,
+        num_warmup_steps=training.warmup_steps(schedule.total_steps),
         uses_warmup=training.lr_scheduler_type.endswith("_with_warmup"),
         num_epochs=_epochs(schedule, training.num_train_epochs if training.num_training_steps is None else None),
         wants_evaluation=training.eval_strategy != "no",

@@ -1,6 +1,5 @@
-"""What is said before the first step, and what keeps a run from it."""
+"""What is said before the first step, and what stops a run before it."""
 
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from tunelab.batching.schedule import Schedule
 from tunelab.batching.step_plan import light_tokens
 from tunelab.checks.check import check
 from tunelab.dataset.dataset import Dataset
-from tunelab.errors import DataError, ModelError
+from tunelab.errors import DataError
 from tunelab.events import EventLog, Found, Notice, RunStarted
 from tunelab.flows.check import context_of, note_on_pictures
 from tunelab.flows.training.plan import Sharing, in_amounts, make_schedule, sharing_of
@@ -22,7 +21,6 @@ from tunelab.models.logit_rule import logit_rule
 from tunelab.models.memory import device_memory, sizes_of
 from tunelab.models.quantized import num_packed
 from tunelab.recipes import Recipe
-from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.training.sharding import frozen_bytes_here
 
@@ -48,40 +46,28 @@ def refuse_what_blocks(recipe: Recipe, data: Dataset, renderer: Renderer, folder
         ignored = f" (ignored: {finding.ignored})" if finding.ignored else ""
         place = next(iter(finding.examples), "")
         text = finding.summary + ignored
-        events.emit(Found(code=finding.code, severity=finding.severity, place=place, text=text))
+        severity = "warning" if finding.severity == "error" and not finding.blocking else finding.severity
+        events.emit(Found(code=finding.code, severity=severity, place=place, text=text))
     if findings.blocking:
-        told = "; ".join(f"{each.summary} [{each.code}]. {each.remedy}".strip(" .") for each in findings.blocking)
-        remedy = "Mend it, or say why it may stand: checks.ignore: {code: reason}. tunelab check shows the rows."
-        raise DataError(f"the checks found what would spoil this run: {told}", remedy=remedy)
+        causes = "; ".join(f"{each.summary} [{each.code}]. {each.remedy}".strip(" .") for each in findings.blocking)
+        remedy = "Fix it, or give a reason to ignore it: checks.ignore: {code: reason}. tunelab check shows the rows."
+        raise DataError(f"findings that block this run: {causes}", remedy=remedy)
     return schedule
-
-
-def refuse_unknown_tokens(model: LoadedModel, sequences: Iterable[Rendered]) -> None:
-    """Raise a ModelError where a token has no vector in the model, as with a tokenizer of another one."""
-    known = model.network.get_input_embeddings().num_embeddings
-    for each in sequences:
-        highest = max((int(ids.max()) for ids in (each.prompt_ids, each.completion_ids) if len(ids)), default=0)
-        if highest >= known:
-            raise ModelError(
-                f"the tokenizer writes token {highest:,} (for {each.origin}), and the model knows {known:,} tokens",
-                where=str(model.folder),
-                remedy="Put the model's own tokenizer into its folder.",
-            )
 
 
 def batching_that_fits(
     recipe: Recipe, model: LoadedModel, adapter: Adapter, events: EventLog, num_sharing: int = 1
 ) -> BatchingConfig:
-    """Return the recipe's batching as it will be, and say what is another than was asked for.
+    """Return the recipe's batching as it will be, and say what differs from the recipe.
 
-    Fewer tokens run at a time where half of the device's memory holds no more; a model that cannot branch shares none.
+    Micro-batches are limited to what half of the device's memory holds; a model that cannot branch shares no prefixes.
 
     Args:
         num_sharing: processes that share the device.
     """
     batching = recipe.batching
     if reason := cannot_branch(model.network):
-        text = f"this base model takes padded rows and shares no tokens: {reason}"
+        text = f"prefix sharing is off for this base model ({reason}); sequences are padded instead"
         events.emit(Notice(code="no_sharing", text=text, level="warning"))
         batching = batching.model_copy(update={"share_prefixes": False})
     if logit_rule(model.network) is None:
@@ -90,10 +76,10 @@ def batching_that_fits(
     estimate = partial(_estimate, recipe, model, adapter)
     memory_bytes = device_memory(model.device) // num_sharing
     affordable = affordable_tokens(lambda tokens: estimate(tokens=tokens, trained_tokens=tokens), memory_bytes)
-    wanted = batching.micro_batch_tokens
-    if affordable >= wanted:
+    requested = batching.micro_batch_tokens
+    if affordable >= requested:
         return batching
-    text = f"{affordable:,} tokens run at a time, not {wanted:,}: half of the memory holds no more, by estimate"
+    text = f"micro-batches are limited to {affordable:,} tokens, not {requested:,}: the estimate for half of the memory"
     events.emit(Notice(code="micro_batch_tokens", text=text))
     return batching.model_copy(update={"micro_batch_tokens": affordable})
 

@@ -1,4 +1,4 @@
-"""Rendered data sets kept on disk, so that a check, the training behind it and the comparison render once.
+"""Rendered data sets kept on disk, so that a check, the training after it and the comparison render once.
 
 An entry is a `.npz` file named by all that can change it: the conversations, the renderer with its tokenizer and
 template, the limits, and this room's own code. What cannot be read back whole counts as not there; what cannot be
@@ -41,7 +41,7 @@ def render_cached(
     on_bad: Callable[[DataError], None] = refuse,
     on_done: Callable[[int], None] = lambda done: None,
 ) -> RenderedSet:
-    """Return what `render_all` returns and tell `on_bad` what it tells, from `folder` where it is kept there.
+    """Return what `render_all` returns and give `on_bad` what it gives, from `folder` if it is kept there.
 
     Args:
         folder: of the entries; None renders and keeps nothing. The other arguments are those of `render_all`.
@@ -60,16 +60,16 @@ def render_cached(
         for fault in faults:
             on_bad(fault)
         return rendered
-    told: list[DataError] = []
+    faults_met: list[DataError] = []
 
-    def tell(fault: DataError) -> None:
-        told.append(fault)
+    def report(fault: DataError) -> None:
+        faults_met.append(fault)
         on_bad(fault)
 
     rendered = render_all(
-        conversations, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=tell, on_done=on_done
+        conversations, renderer, max_length=max_length, on_too_long=on_too_long, on_bad=report, on_done=on_done
     )
-    _keep(path, rendered, told)
+    _keep(path, rendered, faults_met)
     return rendered
 
 
@@ -99,7 +99,7 @@ def _code() -> str:
 
 
 def _read(path: Path, conversations: Sequence[Conversation]) -> tuple[RenderedSet, list[DataError]] | None:
-    """Return an entry; None where there is none, or none that is whole."""
+    """Return an entry; None if there is none, or none that is whole."""
     try:
         kept = restored(path.read_bytes(), conversations)
     except Exception:  # zipfile, numpy and msgspec each have their own; a broken entry is no entry

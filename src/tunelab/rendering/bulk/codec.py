@@ -1,4 +1,4 @@
-"""A rendered set as bytes, for the cache and for the processes that render beside this one: a `.npz` archive.
+"""A rendered set as bytes, for the cache and for the processes that render next to this one: a `.npz` archive.
 
 What many sequences share is held once, and of conversations only their places: who reads it back has them.
 """
@@ -18,7 +18,7 @@ from tunelab.sources import Origin
 
 
 def stored(rendered: RenderedSet, faults: Sequence[DataError]) -> bytes:
-    """Return what `restored` reads: a rendered set and what was told of its turns.
+    """Return what `restored` reads: a rendered set and the faults of its turns.
 
     Raises:
         ValueError: a place or a fault holds text that has no bytes, such as a broken surrogate.
@@ -34,8 +34,8 @@ def stored(rendered: RenderedSet, faults: Sequence[DataError]) -> bytes:
     )
     token_ids, table = _laid_out(rendered.sequences)
     content = io.BytesIO()
-    told = np.frombuffer(msgspec.json.encode(account), dtype=np.uint8)
-    np.savez(content, token_ids=token_ids, table=table, account=told)
+    account_bytes = np.frombuffer(msgspec.json.encode(account), dtype=np.uint8)
+    np.savez(content, token_ids=token_ids, table=table, account=account_bytes)
     return content.getvalue()
 
 
@@ -81,7 +81,7 @@ class _Fault(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Account:
-    """Everything of a rendered set but its sequences, and what `on_bad` was told."""
+    """Everything of a rendered set but its sequences, and the faults that `on_bad` was given."""
 
     num_cut: int
     num_cut_tokens: int

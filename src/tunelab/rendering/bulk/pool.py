@@ -69,7 +69,9 @@ class Helpers:
         with self._lock:
             self._front = number + 1
             future = self._futures.pop(number, None)
-        with suppress(Exception):  # a helper has died, or the group ends the rendering: told when the caller renders it
+        with suppress(
+            Exception
+        ):  # a helper has died, or the group ends the rendering: raised when the caller renders it
             return None if future is None else future.result()
         return None
 
@@ -97,7 +99,7 @@ class Helpers:
     def _submit_next(self, done: "Future[bytes] | None" = None) -> None:
         """Submit the next group; few at a time, as what was submitted cannot be taken back."""
         if done is not None and isinstance(done.exception(), BrokenExecutor):
-            return  # told under the executor's lock from Python 3.12 on: one more call would wait for it for ever
+            return  # known under the executor's lock from Python 3.12 on: one more call would wait for it for ever
         with self._lock:
             number = self._back - 1
             if number < self._front or self._executor is None:

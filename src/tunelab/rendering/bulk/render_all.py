@@ -26,7 +26,7 @@ def render_all(
 ) -> RenderedSet:
     """Return the sequences of a data set, in its order.
 
-    Much text is rendered by several processes where there are cores for them; what comes of it is the same.
+    Much text is rendered by several processes if there are cores for them; the result is the same.
     A sequence above `max_length` loses its last tokens; an answer that would lose all of them is left out and counted.
 
     Args:
@@ -34,9 +34,9 @@ def render_all(
         renderer: of the base model.
         max_length: of a sequence, prompt and completion, in tokens.
         on_too_long: cut it, leave it out (counted), or refuse the data set.
-        on_bad: told of each turn that the chat template refuses or does not write as a continuation of its prompt;
+        on_bad: given each turn that the chat template refuses or does not write as a continuation of its prompt;
             the other turns go on. By default the first one ends the rendering.
-        on_done: told now and then how many conversations are rendered.
+        on_done: given now and then how many conversations are rendered.
 
     Raises:
         DataError: from `on_bad`, or a sequence is too long and `on_too_long` says refuse.
@@ -79,7 +79,7 @@ def _render(
     turns = [
         (turn, conversation, index)
         for index, conversation in enumerate(conversations, start=first)
-        for turn in _told(renderer.turns(conversation), on_bad)
+        for turn in _without_faults(renderer.turns(conversation), on_bad)
     ]
     sequences = renderer.sequences(turns, max_length=book.max_length)
     rendered: dict[int, list[tuple[Turn, Rendered | DataError]]] = {}
@@ -124,7 +124,7 @@ class _Book:
         return False
 
     def add(self, rendered: RenderedSet, faults: Iterable[DataError], on_bad: Callable[[DataError], None]) -> None:
-        """Enter what was rendered elsewhere under the same limits, and tell its faults."""
+        """Enter what was rendered elsewhere under the same limits, and report its faults."""
         for fault in faults:
             on_bad(fault)
         self.sequences += rendered.sequences
@@ -146,8 +146,8 @@ class _Book:
         )
 
 
-def _told(turns: Iterable[Turn | DataError], on_bad: Callable[[DataError], None]) -> Iterator[Turn]:
-    """Yield the turns, and tell the faults among them."""
+def _without_faults(turns: Iterable[Turn | DataError], on_bad: Callable[[DataError], None]) -> Iterator[Turn]:
+    """Yield the turns, and give `on_bad` the faults among them."""
     for turn in turns:
         if isinstance(turn, DataError):
             on_bad(turn)
@@ -166,6 +166,8 @@ def _enter(
     if conversation.text is not None:
         for piece in renderer.text_sequences(conversation, index=index, max_length=book.max_length):
             book.enter(piece)
+        if renderer.tokens.control.search(conversation.text):
+            book.look_alikes.append(conversation.origin)
     elif not any(message.role == "assistant" for message in conversation.messages):
         book.drop(conversation.origin, -1, "no assistant turn")
     for turn, sequence in rendered:

@@ -1,7 +1,7 @@
 """Searches of a chat template, ended where they have found.
 
 jinja2 itself has no `break`, so templates that look for the last question go on through all other messages with a mark
-that says that nothing is to be done any more. A loop is left where such a mark stands.
+that says that nothing is to be done any more. A loop is left where such a mark is set.
 """
 
 from jinja2 import nodes
@@ -44,7 +44,7 @@ def _stored_in(target: nodes.Node) -> set[str]:
 def _mark_of(loop: nodes.For, spaces: set[str]) -> nodes.Expr | None:
     """Return what holds once the rounds of a loop do nothing; None where that is not known.
 
-    All a round does stands in one `if`, which asks first for an attribute of a namespace that nothing else can change.
+    All a round does is in one `if`, which first tests an attribute of a namespace that nothing else can change.
     """
     body = [node for node in loop.body if not _is_empty(node)]
     if loop.recursive or not body or not isinstance(last := body[-1], nodes.If) or not all(map(_is_idle, body[:-1])):

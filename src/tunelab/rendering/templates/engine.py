@@ -1,8 +1,8 @@
 """Chat templates: code that came with a model, run in jinja2's sandbox and bounded in time and size.
 
 A clock is read at every loop turn, macro call, filter and written piece, so it works in any thread. Weights (`limits`)
-are looked at where a value is kept, handed to a call, repeated, joined, formatted or written. One filter or expression
-at work inside jinja2 is not interrupted: the bounds stop runaway templates and the ways known to exhaust a machine.
+are checked where a value is kept, handed to a call, repeated, joined, formatted or written. One filter or expression
+at work inside jinja2 is not interrupted: the bounds stop runaway templates and the known means to exhaust a machine.
 """
 
 import json
@@ -58,8 +58,8 @@ class ChatTemplate:
     Args:
         source: the jinja text.
         where: the file it came from, for messages.
-        variables: what it may read beside messages and tools: special tokens, the recipe's keyword arguments.
-        today: the day that `strftime_now` tells, at midnight.
+        variables: what it may read besides messages and tools: special tokens, the recipe's keyword arguments.
+        today: the day that `strftime_now` returns, at midnight.
 
     Raises:
         ModelError: the source is too long or no jinja.
@@ -77,7 +77,7 @@ class ChatTemplate:
             self._template = self._environment.compiled(tree)
         except TemplateSyntaxError as error:
             what = f"the chat template is not valid jinja ({error.message})"
-            remedy = "Mend it, or name another file in data.chat_template."
+            remedy = "Fix it, or name another file in data.chat_template."
             raise ModelError(what, where=f"{where}:{error.lineno}", remedy=remedy) from error
         except ValueError as error:
             raise ModelError(f"the chat template cannot be compiled ({error})", where=where) from error
@@ -231,7 +231,7 @@ _METHODS_OF_DICTS = frozenset(dir(dict))
 class _Generation(Extension):
     """`{% generation %}` marks what an assistant writes; here it only opens a scope, for rendering finds that text."""
 
-    tags = {"generation"}  # noqa: RUF012 - jinja2 wants a plain set
+    tags = {"generation"}  # noqa: RUF012 - jinja2 requires a plain set
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno

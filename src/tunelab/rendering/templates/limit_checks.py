@@ -1,4 +1,4 @@
-"""The looking at clock and lengths, written into a parsed template."""
+"""Checks of clock and lengths, written into a parsed template."""
 
 from typing import cast
 

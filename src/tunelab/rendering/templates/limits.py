@@ -33,17 +33,17 @@ _SWELLING = (
 )
 """These two kinds of filters are looked at; the others are too cheap for that."""
 UNSAFE_METHODS = frozenset({"expandtabs", "translate", "maketrans", "format_map"})
-"""Of texts: what they come to cannot be told beforehand, and no chat template needs them."""
+"""Of texts: their length is not known beforehand, and no chat template needs them."""
 
 
 class TemplateLimitError(SecurityError):
-    """A template ran too long or asked for too much."""
+    """A template ran too long or needs too much."""
 
 
 def refuse_above(size: int, limit: int = MAX_TEXT_CHARS) -> None:
     """Raise a TemplateLimitError for a size above the limit."""
     if size > limit:
-        raise TemplateLimitError(f"it asked for {size:,}, where {limit:,} is the limit")
+        raise TemplateLimitError(f"it needs {size:,}, and {limit:,} is the limit")
 
 
 def bounded(value: Any) -> Any:
@@ -103,7 +103,7 @@ def refuse_method(name: str, text: str, values: Sequence[Any]) -> None:
 
 
 def guarded(filters: Mapping[str, Callable[..., Any]], tick: Callable[[], None]) -> dict[str, Callable[..., Any]]:
-    """Return jinja's filters; those that could swell look at the clock and at what they are asked for first."""
+    """Return jinja's filters; those that could swell check the clock and the requested size first."""
     return {
         name: _guarded(name, function, tick) if name in (*_GATHERING, *_SWELLING) else function
         for name, function in filters.items()
@@ -115,7 +115,7 @@ def _guarded(name: str, function: Callable[..., Any], tick: Callable[[], None]) 
     first = 1 if hasattr(function, "jinja_pass_arg") else 0  # some are handed the context before the value
 
     @wraps(function)  # jinja marks those with an attribute
-    def asked(*args: Any, **kwargs: Any) -> Any:
+    def limited(*args: Any, **kwargs: Any) -> Any:
         tick()
         values = [metered(value, tick) for value in args[first:]]
         if name == "join" and values:
@@ -123,7 +123,7 @@ def _guarded(name: str, function: Callable[..., Any], tick: Callable[[], None]) 
         _refuse_filter(name, [*values, *kwargs.values()])
         return function(*args[:first], *values, **kwargs)
 
-    return asked
+    return limited
 
 
 def metered(value: Any, tick: Callable[[], None]) -> Any:

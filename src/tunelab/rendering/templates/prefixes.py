@@ -31,7 +31,7 @@ class Prefixes:
 
 
 class LooksAheadError(Exception):
-    """A template asked what comes last before it had written the first message."""
+    """A template read what comes last before it had written the first message."""
 
 
 def mark_rounds(tree: nodes.Template) -> bool:
@@ -77,7 +77,7 @@ class ReadLog:
     size: int = 0
     """Characters written."""
     saw_end: bool = False
-    """Whether it asked for what more messages would answer otherwise."""
+    """Whether it read something that more messages would change."""
     reach: int = -1
     """Index of the last message that it read, or learnt of."""
     ends: dict[int, int] = field(default_factory=dict)

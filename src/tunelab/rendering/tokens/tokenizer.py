@@ -21,7 +21,7 @@ from tunelab.rendering.rendered import TokenIds
 from tunelab.rendering.tokens.marked_text import Marked, Unit, agreed
 from tunelab.rendering.tokens.word_cache import Words, splits_words
 
-_MARK = "\U0010fffd\U0010fffc"  # private-use: stands for the control token in front of a unit
+_MARK = "\U0010fffd\U0010fffc"  # private-use: in place of the control token in front of a unit
 
 
 class ControlTokenError(ValueError):
@@ -33,7 +33,7 @@ class Tokens:
 
     Args:
         tokenizer_json: the bytes of `tokenizer.json`.
-        template_source: the chat template; bracketed added tokens that stand in it count as control tokens.
+        template_source: the chat template; bracketed added tokens that it writes count as control tokens.
         cached_tokens: above so many, what was encoded is forgotten.
         cached_words: the same of words that are encoded by themselves.
     """
@@ -66,6 +66,11 @@ class Tokens:
         self._num_cached, self._most_cached = 0, cached_tokens
 
     @property
+    def special_texts(self) -> tuple[str, ...]:
+        """The texts of all tokens that the tokenizer flags as special."""
+        return tuple(text for text, id_ in self.id_of.items() if self.is_special(id_))
+
+    @property
     def vocab_size(self) -> int:
         """One more than the largest token id."""
         return max(self.tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
@@ -91,10 +96,10 @@ class Tokens:
         return Marked(text, tuple(match.span() for match in self.control.finditer(text)))
 
     def ids(self, marked: Marked) -> TokenIds:
-        """Return the ids of a text, nothing added in front or behind.
+        """Return the ids of a text, nothing added before or after.
 
         Raises:
-            ControlTokenError: words of a message cannot be told from a control token in this tokenizer.
+            ControlTokenError: this tokenizer cannot tell words of a message from a control token.
         """
         units = self._cut(marked, None).units
         self._learn(unit for unit in units if isinstance(unit, str))
@@ -131,12 +136,12 @@ class Tokens:
 
     def _beginning(self, ids: TokenIds, start: int, rest: Unit) -> TokenIds:
         """Return the ids of some units, which end at `start`, and of a rest; a view where that begins the next unit."""
-        behind = self._known(rest)
-        end = start + len(behind)
-        same = ids[start:end].tobytes() == behind.tobytes()
-        return ids[:end] if same else np.concatenate([ids[:start], behind])
+        last = self._known(rest)
+        end = start + len(last)
+        same = ids[start:end].tobytes() == last.tobytes()
+        return ids[:end] if same else np.concatenate([ids[:start], last])
 
-    def ids_behind(self, marked: Marked) -> TokenIds:
+    def ids_after(self, marked: Marked) -> TokenIds:
         """Return the ids of a text that continues another one, so that no space is put in front of it."""
         for before in ("\n", ".", "a"):
             shifted = tuple((a + len(before), b + len(before)) for a, b in marked.literals)
@@ -160,7 +165,7 @@ class Tokens:
         text = marked.text
         cuts, seen = [0], [0]
         if before is not None and not (marked.literals or before.marked.literals):
-            # A boundary is the longest that stands there, so as much text behind it tells which it is.
+            # A boundary is the longest at its place, so as much text after it decides which it is.
             num_shared = bisect_right(before.seen, agreed(before.marked.text, text) - self._longest_boundary)
             cuts, seen = before.cuts[: max(num_shared, 1)], before.seen[: max(num_shared, 1)]
         num_shared = len(cuts) - 1
@@ -202,7 +207,7 @@ class Tokens:
         return np.array(ids, dtype=np.int32)
 
     def _ids_of_words(self, words: str, lead: str | None, following: str | None) -> list[int]:
-        """Return the ids of the control token `lead` and of the words behind it, which hold no control token."""
+        """Return the ids of the control token `lead` and of the words after it, which hold no control token."""
         if lead is not None and self._added[lead][1].rstrip:
             words = words.lstrip()
         if following is not None and self._added[following][1].lstrip:
@@ -235,14 +240,14 @@ class _Cut:
     cuts: list[int]
     """Where a unit begins."""
     seen: list[int]
-    """How much of the text tells so."""
+    """How much of the text decides so."""
     num_shared: int
     """How many units are those of the text before it."""
     units: list[Unit]
     """The others."""
 
     def rest(self, stop: int) -> tuple[int, Unit]:
-        """Return how many units stand whole before a place, and what is left up to it."""
+        """Return how many whole units precede a place, and what is left up to it."""
         num_units = bisect_right(self.seen, stop) - 1
         return num_units, self.marked.unit(self.cuts[num_units], stop)
 

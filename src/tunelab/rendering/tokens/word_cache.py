@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from tunelab.rendering.rendered import TokenIds
 
 _GAP = re.compile(r" (?<=\S )")
-"""A blank behind something that is none. The blank is named first, for that is what the engine then searches for."""
+"""A blank after something that is none. The blank is named first, for that is what the engine then searches for."""
 WORD_PATTERNS = {  # no match of these goes on from what is no white space to a blank, or looks ahead of one there
     r"\p{N}| ?[\p{L}_]+| ?[^\s\p{L}\p{N}_]+|\s+(?!\S)|\s+",  # the embedded model
     *(  # Qwen 2 to 3, Llama 3
@@ -67,7 +67,7 @@ class Words:
 
 
 def splits_words(tokenizer_json: bytes) -> bool:
-    """Return whether the ids of a text are those of its words: whether each blank behind a word begins a new piece."""
+    """Return whether the ids of a text are those of its words: whether each blank after a word begins a new piece."""
     document = json.loads(tokenizer_json)
     splitter = document.get("pre_tokenizer") or {}
     parts = splitter.get("pretokenizers", [splitter])
