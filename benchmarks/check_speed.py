@@ -4,7 +4,7 @@ Conversations are made up on the spot: a system prompt, three questions and thre
 20,000, in every fourth of them a catalogue of six tools, a call and its result; one in a hundred repeats an earlier
 one. They are checked with the embedded model's tokenizer (`--model` names another), each round in a process of its own:
 once with an empty cache of rendered data (cold), once with what that left (warm). Seconds of the clock and of the
-processor, imports included, and the peak of memory; the median of the rounds. A plain loop is timed beside.
+processor, imports included, and the peak of memory; the median of the rounds. A plain loop is timed next to it.
 """
 
 import argparse
@@ -41,9 +41,9 @@ def main() -> None:
         print(f"a loop of ten million additions takes {additions_s():.2f} s of the processor here")
         rounds = [measure_both(file, arguments.model, Path(folder) / f"cache{n}") for n in range(arguments.rounds)]
         for name in ("cold", "warm"):
-            told = {key: statistics.median(each[name][key] for each in rounds) for key in rounds[0][name]}
-            print(f"{name}: {told['clock_s']:.1f} s, {told['processor_s']:.1f} s of the processor, "
-                  f"peak {told['peak_mb']:,.0f} MB")  # fmt: skip
+            medians = {key: statistics.median(each[name][key] for each in rounds) for key in rounds[0][name]}
+            print(f"{name}: {medians['clock_s']:.1f} s, {medians['processor_s']:.1f} s of the processor, "
+                  f"peak {medians['peak_mb']:,.0f} MB")  # fmt: skip
         print(f"{rounds[0]['cold']['findings']:.0f} findings")
 
 

@@ -1,12 +1,12 @@
 """A product table of 2.2 million rows, cleaned, sampled and split: tunelab against pandas.
 
 `python benchmarks/clean_table.py --peer-python PYTHON` makes the table on the spot: titles and descriptions with nulls,
-blanks, rows of a few characters and rows that stand twice, as JSON lines and as CSV. Both sides drop rows with a null,
-rows that stand twice, titles of 10 characters and fewer and descriptions of 20 and fewer, draw 3,000 rows by seed and
+blanks, rows of a few characters and rows that occur twice, as JSON lines and as CSV. Both sides drop rows with a null,
+rows that occur twice, titles of 10 characters and fewer and descriptions of 20 and fewer, sample 3,000 rows by seed and
 split them 90 to 10. Each runs in a process of its own, in turn; seconds and peak memory are those of the whole process,
 its imports with it. tunelab also writes each rejected row with its reason, which pandas does not.
 
-PYTHON is that of an environment with pandas and scikit-learn. Before anything is drawn, the rows that stand are
+PYTHON is that of an environment with pandas and scikit-learn. Before anything is sampled, the rows that remain are
 compared as sets: of each side a hash over the sorted hashes of its rows.
 """
 
@@ -42,7 +42,7 @@ else:
     test.to_json(out + "-test.jsonl", orient="records", lines=True)
 """
 RULES = ["--drop-nulls", "--min-chars", "title=11", "--min-chars", "content=21", "--drop-duplicates", "row"]
-DRAW = ["--max-samples", "3000", "--test-size", "0.1", "--seed", "42"]
+SAMPLE = ["--max-samples", "3000", "--test-size", "0.1", "--seed", "42"]
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def write_table(folder: Path, num_rows: int) -> None:
-    """Write products.jsonl and products.csv; 26 of 100 rows have no description, 6 stand twice, 8 are too short."""
+    """Write products.jsonl and products.csv; 26 of 100 rows have no description, 6 occur twice, 8 are too short."""
     chance = random.Random(7)
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["".join(chance.choices(letters, k=chance.randint(2, 10))) for _ in range(5000)]
@@ -101,7 +101,7 @@ def compare(folder: Path, kind: str, arguments: argparse.Namespace) -> None:
     source = folder / f"products.{kind}"
     print(f"{kind}: {arguments.rows:,} rows, {source.stat().st_size / 1e6:,.0f} MB", flush=True)
     tunelab = [sys.executable, "-m", "tunelab", "clean", str(source), "--overwrite", "-o"]
-    sides = {"tunelab": [*tunelab, str(folder / f"out-{kind}"), *RULES, *DRAW]}
+    sides = {"tunelab": [*tunelab, str(folder / f"out-{kind}"), *RULES, *SAMPLE]}
     if arguments.peer_python:
         sides["pandas"] = [arguments.peer_python, "-c", PANDAS, str(source), str(folder / f"pandas-{kind}")]
     took: dict[str, list[tuple[float, float, float]]] = {name: [] for name in sides}
@@ -119,14 +119,14 @@ def compare(folder: Path, kind: str, arguments: argparse.Namespace) -> None:
     )
     for what, ratios in (("faster", faster), ("less processor time", cheaper), ("less memory", smaller)):
         print(f"  {statistics.median(ratios):.2f} times {what} ({', '.join(f'{each:.2f}' for each in ratios)})")
-    stand = folder / f"stand-{kind}" / f"out.{kind}"
-    stand.parent.mkdir()
-    subprocess.run([*tunelab, str(stand), *RULES], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kept = folder / f"kept-{kind}" / f"out.{kind}"
+    kept.parent.mkdir()
+    subprocess.run([*tunelab, str(kept), *RULES], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     theirs = subprocess.run([*sides["pandas"], "rows"], check=True, capture_output=True, text=True).stdout.split()
-    ours = fingerprint(stand)
+    ours = fingerprint(kept)
     verdict = "the same" if list(map(str, ours)) == theirs else "NOT the same"
-    print(f"  rows that stand: {ours[0]:,}, of pandas {int(theirs[0]):,}; {verdict}", flush=True)
-    shutil.rmtree(stand.parent)
+    print(f"  rows that remain: {ours[0]:,}, of pandas {int(theirs[0]):,}; {verdict}", flush=True)
+    shutil.rmtree(kept.parent)
 
 
 def measured(command: list[str]) -> tuple[float, float, float]:

@@ -2,7 +2,7 @@
 
 Both sides get the same made-up conversations of 8 questions and 8 answers, the same tokenizer (that of the embedded
 model) and a ChatML template. They run in turn, each in a process of its own; imports are not measured. Seconds are
-those of the processor, which hold on a busy machine. TRL is measured in both of its ways:
+those of the processor, which hold on a busy machine. TRL is measured in both of its modes:
 
 - "per answer": a row of prompt and completion for each answer, which are the sequences that tunelab makes; the ids and
   masks of all rows are compared, token by token;
@@ -125,7 +125,7 @@ def tunelab_side(arguments: argparse.Namespace) -> dict[str, Any]:
     """Read, render and batch one epoch."""
     from tunelab.batching.config import BatchingConfig
     from tunelab.batching.schedule import Schedule
-    from tunelab.batching.step_plan import plant_step
+    from tunelab.batching.step_plan import plan_step
     from tunelab.dataset.gather import read_side  # noqa: F401 - `read` imports it, and imports are not measured
 
     started = time.process_time()
@@ -140,7 +140,7 @@ def tunelab_side(arguments: argparse.Namespace) -> dict[str, Any]:
     num_trained = 0.0
     for index in range(schedule.total_steps):
         chosen = [sequences[place] for batch in schedule.step(index).batches for place in batch]
-        num_trained += plant_step(chosen, micro_batch_tokens=config.micro_batch_tokens).num_trained
+        num_trained += plan_step(chosen, micro_batch_tokens=config.micro_batch_tokens).num_trained
     was_batched = time.process_time()
     if num_trained != sum(len(each.completion_ids) for each in sequences):
         raise SystemExit("batches lost trained tokens")
@@ -288,7 +288,7 @@ def renderer(arguments: argparse.Namespace) -> Any:
 
 
 def rendered_newline(arguments: argparse.Namespace) -> Any:
-    """Return the ids of the newline that the template puts behind an answer, which tunelab does not keep."""
+    """Return the ids of the newline that the template appends to an answer, which tunelab does not keep."""
     return renderer(arguments).encode("\n")
 
 

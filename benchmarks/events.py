@@ -1,4 +1,4 @@
-"""How soon the events of a long run are found: a file of 100,000 lines, indexed, drawn and asked for news.
+"""How soon the events of a long run are found: a file of 100,000 lines, indexed, plotted and polled for news.
 
 `python events.py` prints medians in milliseconds of the clock, and of the processor. Ends with 1 if indexing takes more
 than 0.3 s of the processor, or a spike is lost.

@@ -38,21 +38,21 @@ def main() -> None:
     parser.add_argument("--reader", action="append", help="only this one; repeatable")
     parser.add_argument("--faults", type=Path, help="folder for the inputs that failed")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    folder = asked.faults or Path(tempfile.mkdtemp(prefix="faults-"))
+    options = parser.parse_args()
+    folder = options.faults or Path(tempfile.mkdtemp(prefix="faults-"))
     sys.path.insert(0, str(ROOT / "tests"))
-    if asked.inside:
-        fuzz(asked.inside, asked.inputs, asked.seed, folder)
+    if options.inside:
+        fuzz(options.inside, options.inputs, options.seed, folder)
     from fuzz.readers import READERS
 
-    chosen = asked.reader or list(READERS)
+    chosen = options.reader or list(READERS)
     shares = sum(READERS[name].share for name in chosen)
     total, seconds, faults = 0, 0.0, 0
     print(f"{'reader':<14}{'inputs':>10}{'seconds':>10}{'a second':>10}{'slowest':>10}{'faults':>8}", flush=True)
     for name in chosen:
-        wanted = -int(-asked.inputs * READERS[name].share // shares)
+        inputs = -int(-options.inputs * READERS[name].share // shares)
         begun = time.monotonic()
-        found = supervise(name, wanted, asked.seed, folder / name)
+        found = supervise(name, inputs, options.seed, folder / name)
         took = time.monotonic() - begun
         row = f"{name:<14}{found['inputs']:>10,}{took:>10.1f}{found['inputs'] / took:>10.0f}{found['slowest_s']:>9.2f}s"
         print(f"{row}{len(found['faults']):>8}", flush=True)
@@ -65,12 +65,12 @@ def main() -> None:
     sys.exit(1 if faults else 0)
 
 
-def supervise(name: str, wanted: int, seed: int, folder: Path) -> dict[str, Any]:
+def supervise(name: str, inputs: int, seed: int, folder: Path) -> dict[str, Any]:
     """Run a reader in processes until it has had its inputs; one that dies is a fault, and the next goes on."""
     folder.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {"inputs": 0, "slowest_s": 0.0, "faults": {}}
     for attempt in range(20):
-        command = [sys.executable, __file__, "--inside", name, "--inputs", str(wanted - result["inputs"])]
+        command = [sys.executable, __file__, "--inside", name, "--inputs", str(inputs - result["inputs"])]
         command += ["--seed", str(seed + attempt), "--faults", str(folder)]
         (folder / "count.json").unlink(missing_ok=True)
         with (folder / "log.txt").open("wb") as log:
@@ -88,7 +88,7 @@ def supervise(name: str, wanted: int, seed: int, folder: Path) -> dict[str, Any]
     return result
 
 
-def fuzz(name: str, wanted: int, seed: int, folder: Path) -> None:
+def fuzz(name: str, inputs: int, seed: int, folder: Path) -> None:
     """Feed one reader in this process, and end it."""
     import atheris
 
@@ -130,9 +130,9 @@ def fuzz(name: str, wanted: int, seed: int, folder: Path) -> None:
             note(data, f"slower than {reader.max_seconds:g} seconds")
         for file in inside.iterdir():
             shutil.rmtree(file) if file.is_dir() else file.unlink()
-        if count % _REPORTED == 0 or count >= wanted:
+        if count % _REPORTED == 0 or count >= inputs:
             report()
-        if count >= wanted:
+        if count >= inputs:
             subprocess.run(["rm", "-r", str(work)], check=False)
             os._exit(0)
 

@@ -70,8 +70,8 @@ def main() -> None:
             command = [sys.executable, __file__, json.dumps(asdict(case)), folder]
             environment = os.environ | {"OMP_NUM_THREADS": "1"}
             done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        told = json.loads(done.stdout.splitlines()[-1])
-        expected, grown = told["estimate"] / 2**20, told["growth"] / 2**20
+        result = json.loads(done.stdout.splitlines()[-1])
+        expected, grown = result["estimate"] / 2**20, result["growth"] / 2**20
         rows = f"{case.rows} x ({case.shared} + {case.own}), {case.trained}"
         rows += ", recomputed" * case.gradient_checkpointing + f", {case.vocab_size} words" * (case.vocab_size != 8192)
         ratio = expected / grown
@@ -86,7 +86,7 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     from tunelab.adapters.config import LoraConfig
     from tunelab.batching.config import BatchingConfig
     from tunelab.batching.schedule import Step
-    from tunelab.batching.step_plan import plant_step
+    from tunelab.batching.step_plan import plan_step
     from tunelab.events import EventLog
     from tunelab.models.config import ModelConfig
     from tunelab.models.estimate import estimate_step
@@ -108,14 +108,14 @@ def measure(case: Case, folder: Path) -> dict[str, float]:
     before = _resident_bytes()
     model = load_model(folder / "base", ModelConfig(base_model="base"))
     adapter = attach(model.network, LoraConfig(r=16), init_ids=[], base_model="base", seed=0)
-    grove = plant_step(sequences, micro_batch_tokens=case.micro_batch_tokens)
+    plan = plan_step(sequences, micro_batch_tokens=case.micro_batch_tokens)
     estimate = estimate_step(
         sizes_of(model.network.config),
         base_bytes=sum(weight.nbytes for weight in model.network.parameters() if not weight.requires_grad),
         num_trainable=sum(weight.numel() for weight in adapter.named_parameters().values()),
         bytes_per_weight=model.dtype.itemsize,
-        tokens=len(grove.root_ids_R) + max(forest.num_nodes for forest in grove.forests),
-        trained_tokens=max(len(forest.targets_M) for forest in grove.forests),
+        tokens=len(plan.root_ids_R) + max(forest.num_nodes for forest in plan.forests),
+        trained_tokens=max(len(forest.targets_M) for forest in plan.forests),
         gradient_checkpointing=case.gradient_checkpointing,
     )
     fit(
@@ -149,11 +149,11 @@ def _rows(case: Case) -> Sequence[Any]:
     from tunelab.rendering.rendered import Rendered
     from tunelab.sources.row import Origin
 
-    draw = np.random.default_rng(0)
-    shared = draw.integers(0, case.vocab_size, case.shared)
+    generator = np.random.default_rng(0)
+    shared = generator.integers(0, case.vocab_size, case.shared)
     rows = []
     for number in range(case.rows):
-        ids = np.concatenate([shared, draw.integers(0, case.vocab_size, case.own)]).astype(np.int32)
+        ids = np.concatenate([shared, generator.integers(0, case.vocab_size, case.own)]).astype(np.int32)
         prompt, completion = ids[: -case.trained], ids[-case.trained :]
         origin = Origin(path="random", line=number + 1)
         rows.append(

@@ -15,9 +15,9 @@ SETTINGS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "padding_free": ("shuffled", {"padding_free": True, "max_length": None}),
         "padding_free, by length": ("by length", {"padding_free": True, "max_length": None}),
         "packed": ("shuffled", {"packing": True, "per_device_train_batch_size": 1}),
-        "one by one": ("as they stand", {"per_device_train_batch_size": 1}),
+        "one by one": ("as given", {"per_device_train_batch_size": 1}),
         "padded, by length, liger": ("by length", {"use_liger_kernel": True}),
-        "one by one, liger": ("as they stand", {"per_device_train_batch_size": 1, "use_liger_kernel": True}),
+        "one by one, liger": ("as given", {"per_device_train_batch_size": 1, "use_liger_kernel": True}),
         "padding_free, flash": ("shuffled", {"padding_free": True, "max_length": None, **FLASH}),
         "packed, flash": ("shuffled", {"packing": True, "per_device_train_batch_size": 1, **FLASH}),
     },
@@ -28,9 +28,9 @@ SETTINGS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
         "padded, by length, worker": ("by length", {"dataloader_num_workers": 1}),
         "padded, by length, eager": ("by length", {"flash_attn": "disabled"}),
         "neat packing": ("shuffled", {"neat_packing": True, "per_device_train_batch_size": 1}),
-        "one by one": ("as they stand", {"per_device_train_batch_size": 1}),
+        "one by one": ("as given", {"per_device_train_batch_size": 1}),
     },
-    "unshared": {"sharing off": ("as they stand", {}), "sharing off, by length": ("by length", {})},
+    "unshared": {"sharing off": ("as given", {}), "sharing off, by length": ("by length", {})},
 }
 """Peer -> name -> how rows meet, and what differs from the settings in train_side.py or train_llamafactory.py."""
 BEST = {

@@ -2,7 +2,7 @@
 
 Measured is what `llamafactory-cli train` runs, `run_exp`: its loading and patching of model and tokenizer, its adapter,
 collator (which pads to a multiple of 8), trainer and callbacks. Its rendering is left out, as on the other sides: the
-rows come in as ids through its own `tokenized_path`, since its templates write tool calls in a way of their own. Plain
+rows come in as ids through its own `tokenized_path`, since its templates write tool calls differently. Plain
 conversations, those of alpaca, are rendered by its template `chatml` as well, and refused if the ids differ.
 
 Its loss is the sum over a step's trained tokens, divided by their number, however many rows it takes at a time
@@ -24,7 +24,7 @@ IGNORED = -100
 
 
 def main() -> None:
-    """Train as the job in the first argument's file says; write a JSON file beside it."""
+    """Train as the job in the first argument's file says; write a JSON file next to it."""
     job_file = Path(sys.argv[1])
     job = json.loads(job_file.read_text())
     os.environ |= {"OMP_NUM_THREADS": str(job["threads"]), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
@@ -76,7 +76,7 @@ def train_with_llamafactory(job: dict[str, Any], folder: Path) -> dict[str, Any]
         "dataset": "rows",  # must be named, and is not looked for where tokenized_path holds some
         "tokenized_path": str(tokenized),
         "cutoff_len": 32_768,  # nothing is cut
-        "disable_shuffling": True,  # the rows stand in the order of the job
+        "disable_shuffling": True,  # the rows are in the order of the job
         "finetuning_type": "lora",
         "lora_rank": 16,
         "lora_alpha": 32,
@@ -121,7 +121,7 @@ def _packed(step: list[list[list[int]]]) -> dict[str, list[int]]:
 
 
 def _refuse_if_rendered_otherwise(job: dict[str, Any], base: Path, prepared: dict[str, Any]) -> None:
-    """Compare the rows of the job with LLaMA-Factory's template, which trains the newline behind an answer, too."""
+    """Compare the rows of the job with LLaMA-Factory's template, which trains the newline after an answer, too."""
     from llamafactory.data import get_template_and_fix_tokenizer
     from llamafactory.hparams import DataArguments
     from transformers import AutoTokenizer

@@ -5,10 +5,10 @@
 for LLaMA-Factory, `--peer unshared` for tunelab itself with sharing off.
 
 Real tokens (prompt and completion, never padding) per second of training steps; model loading and tokenization are
-left out on both sides, and told apart as the time of the whole process. The sides run in turn, each in a process of its
+left out on both sides; they show in the time of the whole process. The sides run in turn, each in a process of its
 own, with the same explicit number of threads; the ratio is that of the medians.
 
-TRL stands in this project's own environment. LLaMA-Factory 0.9.5 wants older libraries, so it gets one of its own:
+TRL comes with this project's own environment. LLaMA-Factory 0.9.5 requires older libraries, and so one of its own:
 `python -m venv FOLDER && FOLDER/bin/pip install torch==2.13.0 llamafactory==0.9.5`, then
 `--peer-python FOLDER/bin/python`.
 
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("work", choices=WORKS)
     parser.add_argument("data", type=Path, help="the file of that name in the docstring")
     parser.add_argument("--catalog", type=Path, help="tool definitions of the sessions")
-    parser.add_argument("--weights", default="20M", choices=("5M", "20M", "40M", "qwen3-0.6B", "llama-8B"))
+    parser.add_argument("--weights", default="20M", choices=SHAPES)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--peak-tflops", type=float, help="of the card in that precision: with it, MFU is printed")
@@ -116,12 +116,12 @@ class Bench:
             theirs = _versions(self.arguments.peer_python, (*names, "llamafactory"))
             versions += f"\nLLaMA-Factory's environment: {theirs}"
         now = datetime.datetime.now().astimezone().isoformat(timespec="minutes")
-        wish = self.arguments
+        what = self.arguments
         return (
             f"{now}, {os.cpu_count()} cores ({platform.machine()}), load {os.getloadavg()[0]:.1f}, {versions}\n"
-            f"{wish.threads} threads, {wish.rows} rows per step, {wish.steps} steps ({wish.skip} not measured), "
-            f"{wish.precision} on {_card() if wish.device == 'cuda' else 'the CPU'}, LoRA rank 16 on all-linear, "
-            f"{wish.work}, {wish.weights} weights" + (", processor time" if wish.processor_time else "")
+            f"{what.threads} threads, {what.rows} rows per step, {what.steps} steps ({what.skip} not measured), "
+            f"{what.precision} on {_card() if what.device == 'cuda' else 'the CPU'}, LoRA rank 16 on all-linear, "
+            f"{what.work}, {what.weights} weights" + (", processor time" if what.processor_time else "")
         )
 
     def compare(self, name: str) -> None:
@@ -192,11 +192,11 @@ class Bench:
             dedup=sum(result["tokens"][skip:]) / sum(result.get("distinct", result["tokens"])[skip:]),
         )
 
-    def run(self, part: str, wish: dict[str, Any]) -> dict[str, Any]:
+    def run(self, part: str, changes: dict[str, Any]) -> dict[str, Any]:
         """Run one part in a process of its own and return what it wrote."""
         threads = str(self.arguments.threads)
         with tempfile.TemporaryDirectory() as run:
-            job = wish | {
+            job = changes | {
                 "work": self.arguments.work,
                 "weights": self.arguments.weights,
                 "device": self.arguments.device,
@@ -233,7 +233,7 @@ class Bench:
 
 
 def _setting(arguments: argparse.Namespace) -> str:
-    """Return the name of the peer's setting; end the program where the command line asks for what cannot be run."""
+    """Return the name of the peer's setting; end the program if the command line asks for what cannot be run."""
     peer = arguments.peer
     if not arguments.data.is_file():
         sys.exit(f"{arguments.data}: no such file. This benchmark makes up nothing.")
@@ -252,7 +252,7 @@ def _setting(arguments: argparse.Namespace) -> str:
 
 
 def _card() -> str:
-    """Return the name of the GPU; empty where there is none."""
+    """Return the name of the GPU; empty if there is none."""
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""

@@ -1,6 +1,6 @@
 """One side of `train_peers.py`, in a process of its own: `python train_side.py {prepare,tunelab,trl} JOB.json`.
 
-Writes a JSON file beside the job: the loss of each optimizer step and the moment it was logged
+Writes a JSON file next to the job: the loss of each optimizer step and the moment it was logged
 (wall clock and processor seconds).
 """
 
@@ -24,6 +24,10 @@ SHAPES: dict[str, dict[str, Any]] = {
     "5M": {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 3},
     "20M": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 6},
     "40M": {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 10, "num_attention_heads": 8},
+    "smollm2-135M": {
+        "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
+        "num_key_value_heads": 3, "vocab_size": 49_152, "tie_word_embeddings": True,
+    },
     "qwen3-0.6B": {
         "model_type": "qwen3", "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28,
         "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151_936,
@@ -34,7 +38,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 8, "vocab_size": 128_256, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5},
     },
 }  # fmt: skip
-"""Llama-type models where nothing else is said, with 8,192 words in and out: of about so many weights."""
+"""Llama-type models if nothing else is said, with 8,192 words in and out: of about so many weights."""
 
 
 def main() -> None:
@@ -90,15 +94,15 @@ def train_with_tunelab(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         def step(self, index: int) -> Step:
             return Step(epoch=0.0, ends_epoch=False, batches=(tuple(rows[index]),))
 
-    wish = ModelConfig(base_model=str(folder / "base"), device_map=job["device"])
-    model = load_model(folder / "base", wish, precision=job["precision"])
+    model_config = ModelConfig(base_model=str(folder / "base"), device_map=job["device"])
+    model = load_model(folder / "base", model_config, precision=job["precision"])
     config = recipe.adapter
     adapter = attach(model.network, config, init_ids=[], base_model="base", seed=job["seed"])
     stamps: list[tuple[float, float]] = []
     steps: list[StepDone] = []
 
     class Stamped(EventLog):
-        """Takes the time in the process that trains: a listener is told of a step a little later."""
+        """Takes the time in the process that trains: a listener hears of a step a little later."""
 
         def emit(self, event: AnyEvent) -> None:
             if isinstance(event, StepDone):
@@ -159,7 +163,7 @@ def train_with_trl(job: dict[str, Any], folder: Path) -> dict[str, Any]:
         "gradient_checkpointing": False,
         "max_length": max(map(len, (each["input_ids"] for each in examples))),  # nothing is cut
         "completion_only_loss": True,
-        "train_sampling_strategy": "sequential",  # the rows stand in the order of the job
+        "train_sampling_strategy": "sequential",  # the rows are in the order of the job
         "model_init_kwargs": model_kwargs,
     }
     if setting.get("per_device_train_batch_size") == 1 and not setting.get("packing"):
@@ -298,20 +302,20 @@ def _refuse_if_rendered_otherwise(job: dict[str, Any], base: Path, sequences: Se
         messages = [{"role": "user", "content": text}, {"role": "assistant", "content": row["output"]}]
         whole = tokenizer.apply_chat_template(messages, return_dict=False)
         prompt = tokenizer.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=False)
-        newline = tokenizer.encode("\n")  # stands behind the end of the turn; nobody should learn to write it
+        newline = tokenizer.encode("\n")  # comes after the end of the turn; nobody should learn to write it
         if each.prompt_ids.tolist() != prompt or [*each.prompt_ids, *each.completion_ids, *newline] != whole:
             raise SystemExit(f"row {each.conversation}: tunelab's ids are not those of transformers' chat template")
 
 
 def _orders(job: dict[str, Any], lengths: Sequence[int]) -> dict[str, list[list[int]]]:
-    """Return ways in which rows meet in optimizer steps: as they stand, at random, by TRL's best hand by length."""
+    """Return orders in which rows meet in optimizer steps: as given, at random, by length as transformers samples."""
     import torch
     from transformers.trainer_pt_utils import get_length_grouped_indices
 
     generator = torch.Generator().manual_seed(job["seed"])
     rows = job["rows"]
     orders = {
-        "as they stand": list(range(len(lengths))),
+        "as given": list(range(len(lengths))),
         "shuffled": torch.randperm(len(lengths), generator=generator).tolist(),
         "by length": get_length_grouped_indices(list(lengths), rows, generator=generator),
     }

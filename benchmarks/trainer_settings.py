@@ -1,4 +1,4 @@
-"""What both peers, whose trainers are transformers' own, are told alike; imports nothing, for either environment."""
+"""The settings of both peers, whose trainers are transformers' own; imports nothing, for either environment."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The training loop, flat: what `tunelab train` does, without checkpoints, events and evaluation.
+"""The training loop in one function: what `tunelab train` does, without checkpoints, events and evaluation.
 
     python examples/flat_training_loop.py --steps 12 --out gardener
 
@@ -15,10 +15,10 @@ from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.schedule import Schedule
-from tunelab.batching.step_plan import plant_step
+from tunelab.batching.step_plan import plan_step
 from tunelab.conversations import ConversationConfig, read_conversations
 from tunelab.files import new_folder
-from tunelab.models.attention import forest_attention
+from tunelab.models.branching import training_attention
 from tunelab.models.config import ModelConfig
 from tunelab.models.load_model import load_model
 from tunelab.models.locate_model import locate_model
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
     for line in adapter.description:
         print(line)
 
-    # 4. The order of the data: a function of data, settings and seed, so that step 7 can be computed without step 6.
+    # 4. The order of the data: a function of data, settings and seed, so that step 7 is known without step 6.
     schedule = Schedule(
         rendered.sequences,
         BatchingConfig(),
@@ -77,16 +77,16 @@ def main(arguments: list[str] | None = None) -> list[float]:
 
     # 5. The loop. The base stays in eval mode: its own dropout, if it has any, is off, as it will be when it serves.
     losses = []
-    with forest_attention(model.network):
+    with training_attention(model.network):
         for number in range(schedule.total_steps):
             # Forests hold the tokens of a step, each shared one once: here the system prompt.
             chosen = [rendered.sequences[index] for batch in schedule.step(number).batches for index in batch]
-            grove = plant_step(chosen, micro_batch_tokens=400)
-            root = run_root(model.network, adapter, grove.root_ids_R)
+            plan = plan_step(chosen, micro_batch_tokens=400)
+            root = run_root(model.network, adapter, plan.root_ids_R)
             # The step's mean is over all its trained tokens, so that cutting it into micro-batches changes nothing.
             total = 0.0
-            for forest in grove.forests:
-                loss = forest_loss(model.network, adapter, forest, root) / grove.num_trained  # M losses summed
+            for forest in plan.forests:
+                loss = forest_loss(model.network, adapter, forest, root) / plan.num_trained  # M losses summed
                 loss.backward()
                 total += loss.item()
             root.backward()  # what the micro-batches sent to the root goes through it once
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             losses.append(total)
-            print(f"step {number + 1}  loss {total:.4f}  {grove.num_real_tokens} tokens, {grove.num_nodes} of them run")
+            print(f"step {number + 1}  loss {total:.4f}  {plan.num_real_tokens} tokens, {plan.num_nodes} of them run")
 
     # 6. A folder that stock peft loads. It is written aside and renamed: it is whole, or it is not there.
     with new_folder(options.out) as aside:

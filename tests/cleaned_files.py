@@ -23,10 +23,11 @@ def chat(question: str, answer: str, **fields: object) -> dict[str, object]:
 
 
 def clean(path: Path, out: str = "out.jsonl", *, test_size: float = 0.0, **settings: object) -> CleanReport:
-    """Clean one file into `out` beside it, and assert that every row is accounted for."""
+    """Clean one file into `out` next to it, and assert that every row is accounted for."""
     excluded = settings.pop("excluded", ())
     labels = {name: settings.pop(name) for name in list(settings) if name.startswith("label_")}
-    beside(path.parent / out, "report.json").unlink(missing_ok=True)  # of an output of the same name and another kind
+    of_another_kind = companion_file(path.parent / out, "report.json")  # but of the same name
+    of_another_kind.unlink(missing_ok=True)
     report = clean_files(
         [SourceFile(name=path.name, path=path)],
         path.parent / out,
@@ -36,21 +37,21 @@ def clean(path: Path, out: str = "out.jsonl", *, test_size: float = 0.0, **setti
         excluded=[SourceFile(name=each.name, path=each) for each in excluded],  # type: ignore[attr-defined]
         overwrite=True,
     )
-    assert report.num_read == report.num_kept + report.num_rejected + report.num_not_drawn
+    assert report.num_read == report.num_kept + report.num_rejected + report.num_not_sampled
     assert report.num_kept == report.num_train + report.num_test
     assert report.num_rejected == len(rejected(path.parent, out)) == sum(each.count for each in report.rejected)
-    assert json.loads(beside(path.parent / out, "report.json").read_text())["num_kept"] == report.num_kept
+    assert json.loads(companion_file(path.parent / out, "report.json").read_text())["num_kept"] == report.num_kept
     return report
 
 
 def rejected(folder: Path, out: str = "out.jsonl") -> list[dict[str, object]]:
     """Return the rejected rows of an output in a folder."""
-    text = beside(folder / out, "rejected.jsonl").read_text(encoding="utf-8")
+    text = companion_file(folder / out, "rejected.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def beside(out: Path, name: str) -> Path:
-    """Return what stands beside an output: inside, where it is a folder."""
+def companion_file(out: Path, name: str) -> Path:
+    """Return a file that belongs to an output: next to it, or inside if it is a folder."""
     return out / name if out.is_dir() else out.with_name(f"{out.name.partition('.')[0]}.{name}")
 
 

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.cache_utils import DynamicCache
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching.step_plan import Grove
+from tunelab.batching.step_plan import StepPlan
 from tunelab.models.branching import training_attention
 from tunelab.rendering.rendered import Rendered
 from tunelab.sources.row import Origin
@@ -67,14 +67,14 @@ def sequence(prompt: Sequence[int], completion: Sequence[int], *, conversation: 
     )
 
 
-def run_grove(network: PreTrainedModel, adapter: Adapter, grove: Grove) -> float:
+def run_plan(network: PreTrainedModel, adapter: Adapter, plan: StepPlan) -> float:
     """Return the summed loss of a step over its micro-batches; the weights of `adapter` hold its gradients."""
     total = 0.0
     for weight in adapter.named_parameters().values():
         weight.grad = None
     with training_attention(network):
-        root = run_root(network, adapter, grove.root_ids_R)
-        for forest in grove.forests:
+        root = run_root(network, adapter, plan.root_ids_R)
+        for forest in plan.forests:
             loss = forest_loss(network, adapter, forest, root)
             loss.backward()
             total += float(loss.detach())
@@ -83,7 +83,7 @@ def run_grove(network: PreTrainedModel, adapter: Adapter, grove: Grove) -> float
 
 
 def padded_unshared_loss(network: PreTrainedModel, adapter: Adapter, sequences: Sequence[Rendered]) -> torch.Tensor:
-    """Return the summed loss the plain way: one padded row per sequence, stock attention, loss on completions only."""
+    """Return the summed loss of stock code: one padded row per sequence, stock attention, loss on completions only."""
     virtual, longest = adapter.num_virtual_tokens, max(each.num_tokens for each in sequences)
     before = adapter.num_prefix_positions
     ids = torch.zeros(len(sequences), longest, dtype=torch.long)

@@ -1,7 +1,7 @@
 """The error tree. Every error a user can cause is a `UserError`: one message, exit code 2, no traceback.
 
 TunelabError
-└── UserError               the caller can mend it
+└── UserError               the caller can fix it
     ├── DataError           a row, a file of rows, a conversation
     ├── RecipeError         a key or a value of a recipe
     ├── ModelError          a base model or its tokenizer
@@ -19,7 +19,7 @@ from pathlib import PurePath
 
 _MAX_CHARS = 20_000
 _MAX_LINE_CHARS = 1_000
-"""Of each part of a message, and of a line in it: what stands in a user's file may be a text of megabytes."""
+"""Of each part of a message, and of a line in it: a user's file may hold a text of megabytes."""
 _MAX_NAME_CHARS = 100
 _MAX_NAMES = 1_000
 _LISTED_NAMES = 12
@@ -62,7 +62,7 @@ class DataError(UserError):
     """A file of rows, a row or a conversation is not what it should be."""
 
     row_text: str | None = None
-    """The row as it stands in the file, where whoever read it knows; no part of the message."""
+    """The row as it is in the file, if whoever read it knows; no part of the message."""
 
 
 class RecipeError(UserError):
@@ -102,7 +102,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def guess(name: str, known: Iterable[str]) -> str:
-    """Return ``Did you mean "x"?`` for the nearest known name; empty where none is near or it is a whole text."""
+    """Return ``Did you mean "x"?`` for the nearest known name; empty if none is near or it is a whole text."""
     if len(name) > _MAX_NAME_CHARS:
         return ""
     nearest = get_close_matches(name, sorted(islice(known, _MAX_NAMES)), n=1)
@@ -110,14 +110,14 @@ def guess(name: str, known: Iterable[str]) -> str:
 
 
 def guess_file(name: str, known: Iterable[str]) -> str:
-    """Return ``Did you mean "x"?`` for the nearest file; what comes behind the first dot makes no name alike."""
+    """Return ``Did you mean "x"?`` for the nearest file; what comes after the first dot makes no name alike."""
     stems = {PurePath(each).name.partition(".")[0]: each for each in sorted(known, reverse=True)}
     nearest = get_close_matches(PurePath(name).name.partition(".")[0], stems, n=1, cutoff=0.7)
     return f'Did you mean "{stems[nearest[0]]}"?' if nearest else ""
 
 
 def listed(names: Iterable[str], *, at_most: int = _LISTED_NAMES) -> str:
-    """Return ``a, b, c``, or ``a, b and 7 more`` where there are more than `at_most`."""
+    """Return ``a, b, c``, or ``a, b and 7 more`` if there are more than `at_most`."""
     every = list(names)
     more = f" and {len(every) - at_most:,} more" if len(every) > at_most else ""
     return ", ".join(every[:at_most]) + more

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from tunelab.errors import StorageError
 
+LFS_POINTER = b"version https://git-lfs"
+"""What a pointer of Git LFS begins with, which lies where a file should that was not fetched."""
+
 
 def write_file(path: Path, content: bytes | str) -> None:
     """Write a file aside, fsync it and rename it into place, so that a reader sees the old file or the new one."""
@@ -33,7 +36,7 @@ def write_file(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; on leaving, fsync its files and rename it to `path`.
+    """Yield an empty folder next to `path`; on leaving, fsync its files and rename it to `path`.
 
     A crash at any instant leaves either no `path` or a whole one. An existing `path` is replaced.
     """
@@ -62,8 +65,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 def new_files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield an empty folder; on leaving, fsync the files in it that are named like `paths` and move each to its path.
 
-    `paths` stand in one folder. A crash leaves the old file or the new one at each of them; the last one comes last,
-    so that its presence tells of the others. What else was written into the folder goes.
+    `paths` are in one folder. A crash leaves the old file or the new one at each of them; the last one comes last,
+    so that its presence implies the others. What else was written into the folder goes.
     """
     home = paths[0].parent
     aside = home / f".{paths[0].name}.{os.getpid()}.tmp"
@@ -124,6 +127,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        path = path if path.name else path.resolve()  # "." says nothing
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             remedy = "Nothing that was complete was touched. Free some space and run the same command again."
             raise StorageError("the disk is full", where=str(path), remedy=remedy) from error

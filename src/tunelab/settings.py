@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, Union, cast, get_args, get_origin
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -45,6 +45,8 @@ def kinds_of(annotation: Any) -> set[type]:
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
         return set().union(*map(kinds_of, get_args(annotation)))
+    if origin is Annotated:
+        return kinds_of(get_args(annotation)[0])
     if origin is Literal:
         return {type(value) for value in get_args(annotation)}
     return {origin or annotation}

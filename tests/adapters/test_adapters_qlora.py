@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-from networks import padded_unshared_loss, run_grove, sequence
+from networks import padded_unshared_loss, run_plan, sequence
 from tiny_model import save_tiny_model
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach, load_adapter
 from tunelab.adapters.config import QloraConfig
 from tunelab.adapters.layer_adapter import quiet_peft
-from tunelab.batching.step_plan import plant_batches
+from tunelab.batching.step_plan import plan_batches
 from tunelab.errors import AdapterError, MissingExtraError
 from tunelab.models.branching import cannot_branch
 from tunelab.models.config import ModelConfig, Quantization
@@ -94,7 +94,7 @@ def test_a_forest_over_a_base_in_nf4_gives_the_loss_and_gradients_of_the_unshare
     weights = list(adapter.named_parameters().values())
     loss = padded_unshared_loss(network, adapter, sequences)
     expected = torch.cat([each.flatten() for each in torch.autograd.grad(loss, weights)])
-    shared = run_grove(network, adapter, plant_batches([sequences]))
+    shared = run_plan(network, adapter, plan_batches([sequences]))
     gradient = torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None])
     assert shared == pytest.approx(float(loss.detach()), rel=1e-5)
     assert float((gradient - expected).norm() / expected.norm()) < 1e-5

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks import sequence
-from tunelab.batching.forest import paths
+from tunelab.batching.forest import paths_of
 from tunelab.batching.redundancy import count_repeats
-from tunelab.batching.step_plan import Grove, plant_step
+from tunelab.batching.step_plan import StepPlan, plan_step
 from tunelab.rendering.rendered import Rendered
 
 TOKENS = st.integers(1, 3)
@@ -24,10 +24,10 @@ def _distinct(sequences: list[Rendered]) -> int:
     return sum(each.num_tokens for each in sequences) - sum(count_repeats(sequences).values())
 
 
-def _trained_ids(grove: Grove) -> list[int]:
+def _trained_ids(plan: StepPlan) -> list[int]:
     return sorted(
         int(token)
-        for forest in grove.forests
+        for forest in plan.forests
         for token, weight in zip(forest.targets_M, forest.weights_M, strict=True)
         for _ in range(int(weight))
     )
@@ -38,20 +38,22 @@ def _trained_ids(grove: Grove) -> list[int]:
 def test_every_micro_batch_keeps_its_budget_and_no_trained_token_is_lost(
     sequences: list[Rendered], budget: int, share: bool
 ) -> None:
-    grove = plant_step(sequences, micro_batch_tokens=budget, share=share, shortest_root=1)
+    plan = plan_step(sequences, micro_batch_tokens=budget, share=share, shortest_root=1)
     longest = max(each.num_tokens for each in sequences)
-    assert all(forest.num_nodes <= max(budget, longest) for forest in grove.forests)
-    assert grove.num_real_tokens == sum(each.num_tokens for each in sequences)
-    assert _trained_ids(grove) == sorted(np.concatenate([each.completion_ids for each in sequences]).tolist())
+    assert all(forest.num_nodes <= max(budget, longest) for forest in plan.forests)
+    assert plan.num_real_tokens == sum(each.num_tokens for each in sequences)
+    assert _trained_ids(plan) == sorted(np.concatenate([each.completion_ids for each in sequences]).tolist())
 
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS, st.integers(4, 40))
 def test_no_other_cut_within_the_budget_repeats_less(sequences: list[Rendered], budget: int) -> None:
     # no root: the sequences are too short for one
-    grove = plant_step(sequences, micro_batch_tokens=budget, least_saved=0)
+    plan = plan_step(sequences, micro_batch_tokens=budget, least_saved=0)
     order = sorted(sequences, key=lambda each: (*each.prompt_ids, *each.completion_ids))
-    assert [tuple(way.ids) for way in paths(sequences)] == [(*each.prompt_ids, *each.completion_ids) for each in order]
+    assert [tuple(path.ids) for path in paths_of(sequences)] == [
+        (*each.prompt_ids, *each.completion_ids) for each in order
+    ]
     best = min(
         sum(map(_distinct, pieces))
         for number in range(len(order))
@@ -59,59 +61,59 @@ def test_no_other_cut_within_the_budget_repeats_less(sequences: list[Rendered], 
         for pieces in [[order[start:end] for start, end in zip((0, *cuts), (*cuts, len(order)), strict=True)]]
         if all(len(piece) == 1 or _distinct(piece) <= budget for piece in pieces)
     )
-    assert grove.num_nodes == best
+    assert plan.num_nodes == best
 
 
 def test_a_step_within_the_budget_is_one_forest_with_its_root_inside() -> None:
     trunk = list(range(1, 101))
     sequences = [sequence([*trunk, 101], [102]), sequence([*trunk, 103], [104])]
-    grove = plant_step(sequences, micro_batch_tokens=104)
-    assert len(grove.forests) == 1
-    assert not len(grove.root_ids_R)
-    assert grove.num_nodes == 104
+    plan = plan_step(sequences, micro_batch_tokens=104)
+    assert len(plan.forests) == 1
+    assert not len(plan.root_ids_R)
+    assert plan.num_nodes == 104
 
 
 def test_a_step_of_many_tokens_is_cut_where_next_to_nothing_is_repeated() -> None:
     trunk = list(range(1, 101))
     sessions = [[1000 * session + place for place in range(1, 900)] for session in range(1, 11)]
     calls = [sequence([*trunk, *own[:end]], [7]) for own in sessions for end in (300, 600, 899)]
-    grove = plant_step(calls, micro_batch_tokens=16_384)
-    assert max(forest.num_nodes for forest in grove.forests) <= 4_096
-    assert len(grove.root_ids_R) == 100
-    assert grove.num_nodes == _distinct(calls)
+    plan = plan_step(calls, micro_batch_tokens=16_384)
+    assert max(forest.num_nodes for forest in plan.forests) <= 4_096
+    assert len(plan.root_ids_R) == 100
+    assert plan.num_nodes == _distinct(calls)
 
 
 def test_a_session_is_not_cut_to_save_memory_at_the_price_of_running_it_twice() -> None:
     trunk = list(range(1, 6_001))
-    grove = plant_step([sequence([*trunk, 7, end], [8]) for end in range(10)], micro_batch_tokens=16_384)
-    assert len(grove.root_ids_R) == 6_001
+    plan = plan_step([sequence([*trunk, 7, end], [8]) for end in range(10)], micro_batch_tokens=16_384)
+    assert len(plan.root_ids_R) == 6_001
     other = list(range(7_000, 13_000))
     both = [sequence([*ids, end], [8]) for ids in (trunk, other) for end in range(10)]
-    grove = plant_step(both, micro_batch_tokens=16_384)
-    assert [forest.num_nodes for forest in grove.forests] == [6_020, 6_020]
+    plan = plan_step(both, micro_batch_tokens=16_384)
+    assert [forest.num_nodes for forest in plan.forests] == [6_020, 6_020]
 
 
 def test_a_root_runs_once_however_many_micro_batches_hang_below_it() -> None:
     trunk = list(range(1, 101))
     sequences = [sequence([*trunk, 100 + end], [end]) for end in range(1, 11)]
-    grove = plant_step(sequences, micro_batch_tokens=2)
-    assert len(grove.forests) == 10
-    assert grove.root_ids_R.tolist() == trunk
-    assert grove.num_nodes == 100 + 10 * 2
-    assert all(forest.depths_N.tolist() == [100, 101] for forest in grove.forests)
+    plan = plan_step(sequences, micro_batch_tokens=2)
+    assert len(plan.forests) == 10
+    assert plan.root_ids_R.tolist() == trunk
+    assert plan.num_nodes == 100 + 10 * 2
+    assert all(forest.depths_N.tolist() == [100, 101] for forest in plan.forests)
 
 
 def test_a_root_never_holds_what_predicts_a_trained_token() -> None:
     trunk = list(range(1, 101))
     sequences = [sequence(trunk, [200, 201]), sequence(trunk, [200, 202])]
-    grove = plant_step(sequences, micro_batch_tokens=1)
-    assert grove.root_ids_R.tolist() == trunk[:-1]
-    assert all(0 in forest.sources_M for forest in grove.forests)
+    plan = plan_step(sequences, micro_batch_tokens=1)
+    assert plan.root_ids_R.tolist() == trunk[:-1]
+    assert all(0 in forest.sources_M for forest in plan.forests)
 
 
 def test_sharing_that_saves_next_to_nothing_is_left() -> None:
     rows = [sequence([1, *range(start, start + 40)], [start]) for start in (100, 200, 300)]
-    little = plant_step(rows, micro_batch_tokens=1000)
+    little = plan_step(rows, micro_batch_tokens=1000)
     assert little.num_nodes == little.num_real_tokens == 3 * 42
     more = [sequence([*range(1, 11), *range(start, start + 40)], [start]) for start in (100, 200, 300)]
-    assert plant_step(more, micro_batch_tokens=1000).num_nodes == 10 + 3 * 41
+    assert plan_step(more, micro_batch_tokens=1000).num_nodes == 10 + 3 * 41

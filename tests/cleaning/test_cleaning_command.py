@@ -1,5 +1,6 @@
 """What `tunelab clean` says when it cannot: in the words of its options, and nothing is left behind."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (["table.jsonl", "--max-per-class", "3"], "Set --label-field to the column of the class."),
         (["table.jsonl", "--near-overlap", "0.5"], "--near-overlap is set, and no test rows are named. Name their"),
-        (["table.jsonl", "--conflicts", "drop"], "Set --prompt-field to the columns that ask"),
+        (["table.jsonl", "--conflicts", "drop"], "Set --prompt-field to the columns of the prompt"),
         (["table.jsonl", "--label-field", "title"], "Set --max-per-class or --stratified, or leave the label out."),
         (["table.jsonl", "--tokenizer", "x"], "--tokenizer is set, and no tokens are counted. Set --min-tokens or"),
         (["table.jsonl", "--text-field", "min_chars"], '--text-field: no row has the column "min_chars"'),
@@ -49,3 +50,15 @@ def test_an_interruption_says_that_nothing_was_written(
     assert run(["clean", "table.jsonl", "-o", "out.jsonl"]) == 130
     told = "Interrupted: nothing was written to out.jsonl; table.jsonl is unchanged."
     assert told in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_written_to_is_named_in_full(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert run(["clean", "table.jsonl", "-o", "out.jsonl"]) == 2
+    error = capsys.readouterr().err
+    assert f"{folder.resolve()}: writing here is not permitted." in error.replace("\n", "")

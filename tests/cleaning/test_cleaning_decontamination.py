@@ -67,7 +67,7 @@ def test_a_table_of_other_columns_is_said_to_be_compared_row_by_whole_row(tmp_pa
     test = write_rows(tmp_path / "test.jsonl", [{"title": "asked before", "content": "x", "id": "1"}])
     path = write_rows(tmp_path / "in.jsonl", list(TABLE))
     told = clean(path, excluded=[test]).compared
-    assert "where one side alone has id (prompt_fields names what to compare): 0 rows rejected" in told
+    assert "only one of them has id (prompt_fields names what to compare): 0 rows rejected" in told
     told = clean(path, excluded=[test], prompt_fields=["title"]).compared
     assert told == "compared with 1 row of test.jsonl: 1 row rejected for it"
 

@@ -198,7 +198,7 @@ def test_an_output_never_replaces_the_rejected_rows_of_another_of_its_name(tmp_p
     for out in ("c.csv", "c.csv"):  # its own are replaced
         clean_files(files, tmp_path / out, CleaningConfig(drop_nulls=True), overwrite=True)
     before = {each: each.read_bytes() for each in tmp_path.iterdir()}
-    told = "c.rejected.jsonl and c.report.json, which would stand beside it, are those of c.csv"
+    told = "c.rejected.jsonl and c.report.json, which would lie next to it, are those of c.csv"
     for out in ("c.jsonl", "c.csv.gz"):
         with pytest.raises(DataError, match=re.escape(f"{out}: {told}")):
             clean_files(files, tmp_path / out, CleaningConfig(), overwrite=overwrite)

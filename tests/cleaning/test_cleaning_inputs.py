@@ -23,11 +23,11 @@ def source(path: Path) -> SourceFile:
 def test_a_table_and_a_chat_file_together_are_refused_with_what_each_looks_like(tmp_path: Path) -> None:
     chats = write_rows(tmp_path / "chat.jsonl", [chat("q", "a")])
     table = write_rows(tmp_path / "table.jsonl", [{"title": "t", "content": "c"}])
-    wanted = 'chat.jsonl looks like conversations of the kind "messages", and table.jsonl like a table: title, content'
+    wanted = 'chat.jsonl is conversations of the kind "messages", and table.jsonl is a table: title, content'
     with pytest.raises(DataError, match=wanted):
         clean_files([source(chats), source(table)], tmp_path / "out.jsonl", CleaningConfig())
     pairs = write_rows(tmp_path / "pairs.jsonl", [{"prompt": "t", "completion": "c"}])
-    with pytest.raises(DataError, match=r"table: title, content, and pairs\.jsonl like conversations of the kind"):
+    with pytest.raises(DataError, match=r"table: title, content, and pairs\.jsonl is conversations of the kind"):
         clean_files([source(table), source(pairs)], tmp_path / "out.jsonl", CleaningConfig())
     assert not (tmp_path / "out.jsonl").exists()
 
@@ -53,7 +53,7 @@ def test_what_a_folder_holds_besides_rows_is_named(
     write_rows(tmp_path / "data" / "rows.jsonl", [chat("q", "a")])
     (tmp_path / "data" / "words.py").write_text("")
     assert run(["clean", "data", "-o", "out.jsonl"]) == 0
-    assert "data: left aside words.py" in capsys.readouterr().out
+    assert "data: ignored words.py" in capsys.readouterr().out
 
 
 def test_columns_stand_in_the_order_of_most_rows_and_a_missing_field_is_an_empty_cell(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_line_in_another_encoding_says_which_it_probably_is(tmp_path: Path, na
     lines = ["a,b", "x,y", "café,z"] if name == "in.csv" else ['{"a": "x"}', '{"a": "café"}']
     (tmp_path / name).write_bytes("\n".join(lines).encode("latin-1"))
     clean(tmp_path / name)
-    assert "probably Windows-1252 or Latin-1" in str(rejected(tmp_path)[0]["reason"])
+    assert "looks like Windows-1252 (Western Europe)" in str(rejected(tmp_path)[0]["reason"])
 
 
 def test_rejected_rows_stand_in_the_order_of_the_file(tmp_path: Path) -> None:

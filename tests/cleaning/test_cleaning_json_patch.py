@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cleaned_files import clean, kept
 from tunelab.cleaning.rows.json_patch import spliced
-from tunelab.cleaning.rows.text_fields import leaves_of, put_back
+from tunelab.cleaning.rows.text_fields import put_back, text_fields_of
 
 MAIL = "jane.doe" + "@example-shop.org"
 CARD = "4111" + "1111" * 3
@@ -93,7 +93,7 @@ def test_redacted_arguments_keep_their_other_numbers_as_they_were_written(tmp_pa
 
 def test_an_argument_that_is_a_bare_number_becomes_a_text(tmp_path: Path) -> None:
     row = '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "arguments": %s}'
-    assert [leaf.text for leaf in leaves_of({"arguments": int(CARD)})] == [CARD]
+    assert [leaf.text for leaf in text_fields_of({"arguments": int(CARD)})] == [CARD]
     for name in ("in.jsonl", "in.json"):
         text = row % CARD
         (tmp_path / name).write_text(f"{text}\n" if name == "in.jsonl" else f"[{text}]", encoding="utf-8")

@@ -83,3 +83,13 @@ def test_columns_of_categories_are_texts_and_rejected_rows_show_their_columns(tm
     clean(tmp_path / "in.parquet", "out.jsonl", min_chars={"kind": 3})
     assert kept(tmp_path / "out.jsonl") == [{"kind": "one kind", "n": 1}]
     assert [each["row"] for each in rejected(tmp_path)] == [{"kind": "x", "n": 2}]
+
+
+def test_shards_that_save_to_disk_wrote_are_cleaned_as_parquet_is(tmp_path: Path) -> None:
+    table = pl.DataFrame(CHATS, schema_overrides=KINDS)
+    table[[0, 1, 1, 2, 3]].write_ipc_stream(tmp_path / "data-00000-of-00001.arrow")
+    report = clean(tmp_path / "data-00000-of-00001.arrow", "out.parquet", drop_duplicates="row", strip_html=True)
+    assert (report.num_kept, counts(report)) == (4, {"drop_duplicates": 1})
+    written = pl.read_parquet(tmp_path / "out.parquet")
+    assert written.schema == table.schema
+    assert written["messages"].to_list()[1][1]["content"] == "answer 1"

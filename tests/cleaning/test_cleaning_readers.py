@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cleaned_files import chat, clean, counts, kept, rejected, write_rows
 from tunelab.cleaning.readers import chunks
-from tunelab.cleaning.readers.read_batches import OtherWayError, find_way, first_rows, read_batches
+from tunelab.cleaning.readers.read_batches import OtherPlanError, find_read_plan, first_rows, read_batches
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows
 from tunelab.sources.text_stream import MAX_LINE_BYTES
@@ -34,17 +34,17 @@ def as_batches(path: Path) -> tuple[list[tuple[int, object]], list[int]] | str:
     """Return the same, read for cleaning."""
     files = [SourceFile(name="f", path=path)]
     try:
-        way = find_way(first_rows(files), is_conversation=False)
+        read_plan = find_read_plan(first_rows(files), is_conversation=False)
         while True:
             try:
                 rows, bad = [], []
-                for batch in read_batches(files, way):
+                for batch in read_batches(files, read_plan):
                     values = batch.values(pl_rows(len(batch.lines)))
                     rows += zip(batch.lines.to_list(), values, strict=True)
                     bad += [each.line for each in batch.unreadable]
                 return rows, sorted(bad)
-            except OtherWayError as other:
-                way = other.way
+            except OtherPlanError as other:
+                read_plan = other.read_plan
     except DataError:
         return "refused"
 
@@ -78,6 +78,27 @@ def test_a_csv_is_read_as_sources_read_it(tmp_path: Path, piece_bytes: int, text
     assert as_batches(path) == as_sources(path)
 
 
+FOREIGN_TABLES = [
+    "sep=;\r\ntitle;content\r\na,b;c\r\n", '"sep=;"\ntitle;content\na;c\n', 'title, content\n"a", "b, c"\n"d", "e"\n',
+    ",title,content\n0,a,b\n1,c,d\n", "title,content\na,b\n\ufefftitle,content\nc,d\n",
+    "title,content\na,b\ntitle,content\n",
+    'title,content\r\n"a\r\nb","c\nd"\r\ne,f\r\n', 'title,content\n"a\r\nb","c\rd"\ne,f\n',
+    "title,content\ntitle,x\ntitle,\n",
+    '"ti\r\ntle",content\na,b\n', "title,content\na,nan\nNA,None\n", "title,content\n\ufeffa,b\nc,\ufeffd\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FOREIGN_TABLES)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_tables_as_other_programs_write_them_are_read_as_sources_read_them(
+    tmp_path: Path, piece_bytes: int, text: str, mark: str
+) -> None:
+    path = tmp_path / "f.csv"
+    path.write_bytes((mark + text).encode())
+    assert as_batches(path) == as_sources(path)
+    assert as_batches(path)[0]
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -100,6 +121,7 @@ SLY_LINES = [
     '{"x\\"a": "x", "b": "y"}', '{"c": {"a": null}, "b": "y"}', '{"\\u0061": "x", "b": "y"}',
     '{"a": "5", "b": "true"}', '{"a": "[", "b": "{}"}', '{"a": "\\u0000", "b": "\\\\"}', '{"a": null, "b": "x :y"}',
     '{"a": "\\ud83dx", "b": "y"}', '{"a": "\\uD83D\\uDE00", "b": "\\ud7ff"}', '{"a":"","b":"\\"\\" : \\""}',
+    '\ufeff{"a": "x", "b": "y"}', '\ufeff', '{"a": "\ufeff", "b": "\\n\ufeff"}', ' \ufeff{"a": "x", "b": "y"}',
     '{"a": "x", "b": "y", "": 1}', '{"a": "x", "b\\\\": "y"}', '{"a": "x", "b": "y", "b\\\\": 1}', '{"a": 1, "a" : 2}',
 ]  # fmt: skip
 
@@ -109,7 +131,7 @@ SLY_LINES = [
 def test_no_line_of_json_slips_through_as_a_row_of_texts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, looked_at: int
 ) -> None:
-    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.LOOKED_AT", looked_at)
+    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.SHAPE_ROWS", looked_at)
     path = tmp_path / "f.jsonl"
     path.write_text('{"a": "x", "b": "y"}\n' + ("{}\n" * (looked_at - 1)) + line + "\n")
     assert as_batches(path) == as_sources(path)
@@ -124,7 +146,7 @@ def test_no_line_of_json_slips_through_as_a_row_of_texts(
 def test_json_lines_are_read_as_sources_read_them(
     tmp_path: Path, piece_bytes: int, monkeypatch: pytest.MonkeyPatch, head: list[str], tail: list[str], end: str
 ) -> None:
-    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.LOOKED_AT", len(head))
+    monkeypatch.setattr("tunelab.cleaning.readers.read_batches.SHAPE_ROWS", len(head))
     path = tmp_path / "f.jsonl"
     path.write_bytes("".join(line + end for line in [*head, *tail]).encode())
     assert as_batches(path) == as_sources(path)

@@ -81,7 +81,7 @@ CHATS = [chat(f"question {n}", f'{{"label": "{"ab"[n % 2]}"}}', id=n) for n in r
         ({"label_field": "idd", "max_per_class": 1}, 'label_field: no row has the field "idd".*"id"'),
         ({"label_json_key": "lable", "max_per_class": 1}, 'label_json_key: no answer.*"lable".*"label"'),
         ({"label_pattern": "Class: (.)", "max_per_class": 1}, "label_pattern: it finds nothing"),
-        ({"label_field": "id"}, "nothing is drawn by it"),
+        ({"label_field": "id"}, "nothing is sampled by it"),
         ({"tokenizer": "x.json"}, "no tokens are counted"),
     ],
 )

@@ -189,7 +189,7 @@ def test_classes_keep_their_share_in_a_stratified_draw_and_split(
         write_rows(tmp_path / "in.jsonl", rows), "out", test_size=0.2, max_samples=100, stratified=True, **settings
     )
     assert report.classes == {"rare": (8, 2), "often": (72, 18)}
-    assert report.num_not_drawn == 100
+    assert report.num_not_sampled == 100
 
 
 @pytest.mark.parametrize("setting", ["label_pattern", "label_json_key", "label_field", "answer"])
@@ -200,7 +200,7 @@ def test_rows_without_a_label_are_counted_and_named_before_any_is_drawn(tmp_path
     path, labels = write_rows(tmp_path / "in.jsonl", rows), {} if value is None else {setting: value}
     capped = clean(path, max_per_class=2, **labels)
     shared = clean(path, stratified=True, **labels)
-    assert (capped.classes, capped.num_not_drawn) == ({"": (2, 0), "a": (2, 0)}, 16)
+    assert (capped.classes, capped.num_not_sampled) == ({"": (2, 0), "a": (2, 0)}, 16)
     assert shared.classes == {"": (4, 0), "a": (16, 0)}
     examples = ("in.jsonl:5", "in.jsonl:10", "in.jsonl:15")
     for report in (capped, shared):
@@ -226,7 +226,7 @@ def test_a_draw_is_decided_by_the_seed_and_keeps_the_order(tmp_path: Path) -> No
     drawn = []
     for seed in (1, 1, 2):
         report = clean(path, max_samples=20, seed=seed)
-        assert (report.num_kept, report.num_not_drawn) == (20, 180)
+        assert (report.num_kept, report.num_not_sampled) == (20, 180)
         drawn.append(kept(tmp_path / "out.jsonl"))
     assert drawn[0] == drawn[1] != drawn[2]
     assert drawn[0] == sorted(drawn[0], key=lambda row: row["title"])  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""Train and test side: nothing stands on both."""
+"""Training and test rows: nothing is in both."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -31,6 +31,23 @@ def test_each_end_has_the_code_of_the_table(error: BaseException, code: int, mon
     assert main.run(["check"]) == code
 
 
+@pytest.mark.parametrize("sign", ["platform", "module"])
+def test_a_system_without_posix_is_one_sentence_and_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sign: str
+) -> None:
+    def fail(_: list[str]) -> int:
+        raise ModuleNotFoundError("No module named 'fcntl'", name="fcntl")
+
+    if sign == "platform":
+        monkeypatch.setattr(main.sys, "platform", "win32")
+    else:
+        monkeypatch.setattr(main, "_dispatch", fail)
+    assert main.run(["--version"]) == 2
+    error = capsys.readouterr().err
+    assert "tunelab runs on Linux and macOS, and on Windows inside WSL." in error
+    assert "pip install" not in error
+
+
 def test_done_is_0_and_findings_are_1(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"prompt": "q", "completion": "a"}\n')
     assert main.run(["--version"]) == 0

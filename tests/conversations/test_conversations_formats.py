@@ -80,7 +80,7 @@ def test_sharegpt_function_calls_and_observations_become_calls_and_tool_messages
             {"from": "gptt", "value": "x"},
             'message 2 is from "gptt"; expected human, gpt, system, function_call or observation. Did you mean "gpt"?',
         ),
-        ({"from": "gpt", "value": None}, "message 2: value is null; expected text"),
+        ({"from": "gpt", "value": None}, "message 2 (assistant) has no value; expected text, or tool calls"),
         ({"from": "function_call", "value": '{"name": '}, "message 2: tool call 1: broken JSON at character"),
         ({"from": "function_call", "value": "f()"}, "message 2: tool call 1 is text; expected an object"),
     ],
@@ -131,7 +131,7 @@ def test_prompt_and_completion_may_be_messages_and_only_the_completion_is_traine
     assert (plain.messages, plain.train) == (EXCHANGE, "all")
     behind = one({"prompt": [*CHAT, CHAT[0]], "completion": CHAT[1:]})
     assert (behind.messages, behind.train) == (EXCHANGE * 2, "last")
-    with pytest.raises(DataError, match="completion holds 2 assistant messages behind a prompt that has its own"):
+    with pytest.raises(DataError, match="completion holds 2 assistant messages after a prompt that has its own"):
         one({"prompt": CHAT, "completion": [CHAT[0], CHAT[1], CHAT[0], CHAT[1]]})
 
 

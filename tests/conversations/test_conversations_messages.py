@@ -130,7 +130,6 @@ def test_a_conversation_without_an_answer_is_left_to_the_checks(one):
             {"role": "user", "content": [{"type": "image_url"}]},
             'message 3: content part 1 has type "image_url"; expected text',
         ),
-        ({"role": "assistant", "content": "x", "weight": 0}, "message 3 asks not to be trained"),
         (call('{"city": '), "message 3: tool call 1 (weather): arguments: broken JSON at character 10"),
         (call("[1]"), "message 3: tool call 1 (weather): arguments is a list; expected an object"),
         (call('{"x": NaN}'), "message 3: tool call 1 (weather): arguments: NaN"),

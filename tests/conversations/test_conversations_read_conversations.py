@@ -67,11 +67,15 @@ def test_pain_13_rows_of_no_known_shape_name_their_fields_and_the_way_out(unders
 
 
 def test_preference_pairs_are_refused_with_the_way_out(understand):
-    for row in ({"prompt": "q", "chosen": "a", "rejected": "b"}, {"chosen": [], "rejected": []}):
+    for row, way_out in (
+        ({"prompt": "q", "chosen": "a", "rejected": "b"}, "{completion: chosen}"),
+        ({"chosen": [], "rejected": []}, "{messages: chosen}"),
+    ):
         with pytest.raises(
-            DataError, match=r'^t\.jsonl:1: the rows are preference pairs.*name the latter "completion"'
-        ):
+            DataError, match=r"^t\.jsonl:1: the rows are preference pairs \(chosen, rejected\)"
+        ) as caught:
             understand(row, bad=[])
+        assert f"set data.field_map: {way_out}" in str(caught.value)
 
 
 def test_no_rows_at_all_are_refused(understand):

@@ -232,15 +232,12 @@ def test_an_output_or_a_side_without_rows_is_told_and_is_no_success(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["clean", "train.jsonl", "-o", "none/out.jsonl", "--min-chars", "500"]) == 1
-    assert (
-        "No row is kept. Each rejected row stands with its reason in none/out.rejected.jsonl."
-        in capsys.readouterr().err
-    )
+    assert "No row is kept. none/out.rejected.jsonl holds each rejected row with its reason." in capsys.readouterr().err
     assert len((folder / "none" / "out.rejected.jsonl").read_text().splitlines()) == len(ROWS)
     (folder / "one.jsonl").write_text(json.dumps(ROWS[0]) + "\n")
     assert run(["clean", "one.jsonl", "-o", "sides", "--test-size", "0.1"]) == 1
     printed = capsys.readouterr()
-    assert "No row is left for the test side." in printed.err or "No row is left for the training side." in printed.err
+    assert "No row is left for the test file." in printed.err or "No row is left for the training file." in printed.err
     assert json.loads((folder / "sides" / "report.json").read_text())["lacks"]
 
 

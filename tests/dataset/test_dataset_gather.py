@@ -56,7 +56,10 @@ def test_questions_that_are_answered_twice_never_measure_what_was_trained(tmp_pa
     drawn = 18
     left_out = drawn - len(found.held_out)
     assert left_out
-    assert f"{left_out} of these {drawn} ask what a training row asks and were left out" in found.notes[-1]
+    assert (
+        f"{left_out} of these {drawn} have the prompt of a training row (contamination) and were left out"
+        in found.notes[-1]
+    )
 
 
 def test_rows_of_a_test_file_are_held_out_as_they_stand(tmp_path: Path) -> None:
@@ -72,8 +75,8 @@ def test_the_share_held_out_is_of_all_rows_and_samples_are_drawn_behind_the_spli
     assert (len(found.train), len(found.held_out), found.num_train_found) == (20, 2, 30)
     assert found.notes == (
         "10 rows of 40 held out",
-        "20 training rows drawn out of 30",
-        "2 held-out rows drawn out of 10",
+        "20 training rows sampled from 30",
+        "2 held-out rows sampled from 10",
     )
     whole = gathered(tmp_path, "data.train_samples=5", "data.eval_fraction=0.1")
     assert (len(whole.train), len(whole.held_out)) == (5, 4)
@@ -84,7 +87,7 @@ def test_a_held_out_side_of_another_shape_is_read_and_said(tmp_path: Path) -> No
     write_rows(tmp_path / "test.jsonl", [{"query": "how much?", "response": "ten"}])
     found = gathered(tmp_path, "data.eval_files=test.jsonl")
     assert found.held_out[0].messages[-1].content == "ten"
-    assert any("another shape" in note and "query_response" in note for note in found.notes)
+    assert any("another format" in note and "query_response" in note for note in found.notes)
 
 
 def test_each_side_has_its_own_longest_sequence(tmp_path: Path) -> None:
@@ -148,3 +151,45 @@ def test_files_are_named_as_they_open_from_the_current_folder(tmp_path: Path, mo
         assert [Path(name).samefile(tmp_path / "task" / "train.jsonl") for name in names] == [True]
     monkeypatch.chdir(tmp_path)
     assert gathered(tmp_path / "task").train[0].origin.path == "task/train.jsonl"
+
+
+def test_an_answer_that_is_marked_is_seen_in_prompts_and_never_trained(tmp_path: Path) -> None:
+    def chat(number: int, **mark: object) -> dict[str, object]:
+        said = [("user", f"where is {number}?"), ("assistant", "no idea"), ("user", "look"), ("assistant", "here")]
+        messages: list[dict[str, object]] = [{"role": role, "content": text} for role, text in said]
+        messages[1] |= mark
+        return {"messages": messages}
+
+    write_rows(tmp_path / "train.jsonl", [chat(n) for n in range(12)])
+    plain = gathered(tmp_path).train_sequences
+    write_rows(tmp_path / "train.jsonl", [chat(n, weight=0) for n in range(12)])
+    marked = gathered(tmp_path).train_sequences
+    last = [each for each in plain if each.turn == 3]
+    assert (len(plain), len(marked)) == (2 * len(last), len(last)) != (0, 0)
+    for one, other in zip(last, marked, strict=True):
+        assert (one.prompt_ids.tolist(), one.completion_ids.tolist()) == (
+            other.prompt_ids.tolist(),
+            other.completion_ids.tolist(),
+        )
+
+
+@pytest.mark.parametrize("cleaning", [[], ["data.cleaning.strip_html=true"]])
+def test_a_row_of_marked_answers_alone_is_in_no_sequence_and_stops_nothing(tmp_path: Path, cleaning: list[str]) -> None:
+    write_rows(tmp_path / "train.jsonl", [*rows(20), {**row("why?", "who knows"), "train": False}])
+    found = gathered(tmp_path, "data.eval_fraction=0", *cleaning)
+    assert (len(found.train), len(found.train_sequences)) == (21, 20)
+
+
+def test_what_nobody_reads_is_counted_over_both_sides(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", [{**each, "mood": "glad"} for each in rows(12)])
+    write_rows(tmp_path / "test.jsonl", [{**row("how much?", "ten"), "mood": "sad"}])
+    (found,) = gathered(tmp_path, "data.eval_files=test.jsonl").unread
+    assert (found.path, found.num_rows, found.example) == ("mood", 13, "glad")
+
+
+def test_cleaning_reaches_fields_that_the_recipe_maps(tmp_path: Path) -> None:
+    mapped = [{"question": f"{n}?", "answer": f"<b>{n}</b> it is &amp; so"} for n in range(12)]
+    write_rows(tmp_path / "train.jsonl", mapped)
+    names = "data.field_map={prompt: question, completion: answer}"
+    found = gathered(tmp_path, names, "data.cleaning.strip_html=true", "data.eval_fraction=0")
+    assert found.train[3].messages[1].content == "3 it is & so"

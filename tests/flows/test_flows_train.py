@@ -61,6 +61,7 @@ def test_a_run_leaves_recipe_events_checkpoints_adapter_plot_and_a_manifest_writ
     assert {path.name for path in run.path.iterdir()} == {
         ".lock",
         "adapter",
+        "attempt.json",
         "checkpoints",
         "events.jsonl",
         "loss.png",

@@ -43,7 +43,7 @@ def test_a_run_keeps_each_rejected_row_with_its_place_and_its_reason(folder: Pat
     ]
     assert kept[0]["row"] == LONG[2]
     notices = [each.text for each in told if isinstance(each, Notice)]
-    assert f"each rejected row stands with its reason in {run_folder / 'rejected.jsonl'}" in notices
+    assert f"each rejected row is kept with its reason in {run_folder / 'rejected.jsonl'}" in notices
 
 
 def test_a_run_that_never_began_takes_them_back(folder: Path) -> None:

@@ -176,6 +176,10 @@ EFFECTS |= {
 EFFECTS["qlora.quantization"] = Effect(change="int8", on="notices", given=QLORA)
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "training.save_minutes": (
+        "flows/test_flows_train_attempts.py",
+        "test_a_checkpoint_is_saved_by_the_clock_too_without_effect_on_bytes",
+    ),
     "checks.max_odd": ("checks/test_checks_copies.py", "test_many_near_duplicates_are_a_warning"),
     "checks.near_threshold": (
         "checks/test_checks_copies.py",

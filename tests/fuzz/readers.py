@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from fuzz.rows import as_chat_row, rows_test
 from tunelab.cleaning.clean import clean_files
 from tunelab.cleaning.config import CleaningConfig
-from tunelab.cleaning.output.output_files import beside
+from tunelab.cleaning.output.output_files import companion_files
 from tunelab.conversations import ConversationConfig, read_conversations, split_conversations
 from tunelab.conversations.tools import read_catalog
 from tunelab.errors import DataError, TunelabError
@@ -41,7 +41,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """One way in."""
+    """One read_plan in."""
 
     feed: Callable[[bytes, Path], None]
     """Reads the bytes, with an empty folder to put them into; raises nothing but TunelabErrors."""
@@ -79,7 +79,7 @@ def clean_file(name: str) -> Callable[[bytes, Path], None]:
         report = clean_files(
             [source], folder / f"out-{name}", CleaningConfig(), conversation=ConversationConfig(), overwrite=True
         )
-        assert report.num_read == report.num_kept + report.num_rejected + report.num_not_drawn
+        assert report.num_read == report.num_kept + report.num_rejected + report.num_not_sampled
         assert path.read_bytes() == data, "a file is never changed"
 
     return feed
@@ -138,10 +138,10 @@ def clean_by_rules(data: bytes, folder: Path) -> None:
     report = clean_files(
         [source], out, config, conversation=conversation, test_size=test_size, excluded=excluded, overwrite=True
     )
-    assert report.num_read == report.num_kept + report.num_rejected + report.num_not_drawn
+    assert report.num_read == report.num_kept + report.num_rejected + report.num_not_sampled
     assert report.num_kept == report.num_train + report.num_test
     assert path.read_bytes() == rows, "a file is never changed"
-    rejected, told = beside(out, splits=test_size > 0)
+    rejected, told = companion_files(out, splits=test_size > 0)
     lines = [json.loads(line) for line in rejected.read_text().split("\n") if line]
     assert len(lines) == report.num_rejected == sum(each.count for each in report.rejected)
     assert json.loads(told.read_text())["num_read"] == report.num_read

@@ -59,6 +59,18 @@ _leaf = st.sampled_from(_ODD) | st.text(max_size=8)
 _FIELDS = (
     *("role", "content", "from", "value", "name", "tool_calls", "function", "arguments", "id", "tool_call_id", "type"),
     *("text", "thinking", "reasoning", "input", "weight", "train", "function_call", "parameters", "tool_use_id"),
+    *(
+        "loss_mask",
+        "mask",
+        "masked",
+        "train_detail",
+        "begin_offset",
+        "end_offset",
+        "finish_reason",
+        "choices",
+        "message",
+    ),
+    *("candidates", "output", "parts", "summary", "call_id", "status"),
 )
 _any = st.recursive(
     _leaf,
@@ -83,7 +95,11 @@ _shapes: tuple[dict[str, st.SearchStrategy[object]], ...] = (
     {"text": _any},
     {"x": _any},
 )
-_beside = dict.fromkeys(("tools", "system", "history", "input", "functions", "session_id", "chosen", "rejected"), _any)
+_NEXT_TO = (
+    *("tools", "system", "history", "input", "functions", "session_id", "chosen", "rejected", "response", "context"),
+    *("instructions", "weight", "loss_mask", "mask", "train_detail", "finish_reason", "label", "score", "images", "id"),
+)
+_beside = dict.fromkeys(_NEXT_TO, _any)
 _row = st.one_of(
     [
         st.fixed_dictionaries(shape, optional={name: each for name, each in _beside.items() if name not in shape})
@@ -97,6 +113,8 @@ _config = st.builds(
     prompt_template=st.none() | st.sampled_from(["{x}", "{", "{}", "{x.y}", "{x!r:{text}}", "a"]),
     completion_template=st.none() | st.sampled_from(["{x}", "b"]),
     inject_tool_catalog=st.booleans(),
+    field_map=st.sampled_from([{}, {"prompt": "x"}, {"messages": "input", "role": "from"}, {"request": "request"}]),
+    role_map=st.sampled_from([{}, {"a": "user", "user": "function_call"}]),
 )
 
 

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from networks import run_grove, sequence, tiny_network
+from networks import run_plan, sequence, tiny_network
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
-from tunelab.batching.forest import paths, plant
-from tunelab.batching.step_plan import plant_step
+from tunelab.batching.forest import build_forest, paths_of
+from tunelab.batching.step_plan import plan_step
 from tunelab.models import flash_forest as module
 from tunelab.models.attention import ForestLayout, _masked
 from tunelab.models.branching import cannot_branch
@@ -25,7 +25,7 @@ SEQUENCES = st.builds(sequence, st.lists(TOKENS, min_size=1, max_size=5), st.lis
 def test_outputs_and_gradients_of_the_nodes_that_are_read_are_those_of_the_whole_forest(
     sequences, with_root: bool, data: st.DataObject
 ) -> None:
-    forest = plant(paths(sequences))
+    forest = build_forest(paths_of(sequences))
     nodes = forest.num_nodes
     read_Q = np.array(sorted(data.draw(st.sets(st.integers(0, nodes - 1)))), dtype=np.int32)
     generator = torch.Generator().manual_seed(1)
@@ -58,7 +58,7 @@ def test_outputs_and_gradients_of_the_nodes_that_are_read_are_those_of_the_whole
 def test_a_window_gives_what_a_mask_gives_wherever_its_edge_runs(
     sequences, num_root: int, window: int, most_queries: int
 ) -> None:
-    forest = plant(paths(sequences))
+    forest = build_forest(paths_of(sequences))
     generator = torch.Generator().manual_seed(1)
 
     def leaves(heads: int, length: int) -> torch.Tensor:
@@ -92,6 +92,6 @@ def test_in_the_last_layer_only_what_predicts_a_trained_token_asks(monkeypatch: 
         return kernel(query, *arguments, is_causal=is_causal, **named)
 
     monkeypatch.setattr(module, "_flash", counting)
-    run_grove(network, adapter, plant_step(trained, micro_batch_tokens=1000))
+    run_plan(network, adapter, plan_step(trained, micro_batch_tokens=1000))
     # A trunk of 29, branches of 3 and 2. The trunk's end, two of the one branch and one of the other predict.
     assert sum(asked) == (network.config.num_hidden_layers - 1) * (29 + 3 + 2) + (1 + 2 + 1)

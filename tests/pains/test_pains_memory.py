@@ -16,6 +16,7 @@ from tunelab.events import AnyEvent, Notice, StepDone
 from tunelab.flows.train import train
 from tunelab.models.branching import cannot_branch
 from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
+from tunelab.models.logit_rule import logit_rule
 from tunelab.models.memory import sizes_of
 from tunelab.recipes import resolve_recipe
 from tunelab.training.held_out_loss import held_out_loss
@@ -27,6 +28,7 @@ SIZES = {
     "bytes_per_weight": 4,
     "tokens": 64,
     "trained_tokens": 16,
+    "logits_at_a_time": 64,
     "gradient_checkpointing": False,
 }
 
@@ -72,17 +74,25 @@ def test_pain_18_held_out_loss_makes_logits_for_trained_tokens_only(length: int)
     network = tiny_network()
     adapter = attach(network, LoraConfig(r=2), init_ids=[], base_model="tiny", seed=0)  # type: ignore[arg-type]
     held_out = [sequence([1, *range(3, 3 + length)], [7, 8, 2], conversation=number) for number in range(4)]
-    assert cannot_branch(network) is None  # the trial that finds this out makes logits of its own, once
+    assert cannot_branch(network) is None  # the trials that find this out make logits of their own, once
+    assert logit_rule(network) is not None
     rows: list[int] = []
     network.get_output_embeddings().register_forward_hook(lambda _, __, logits: rows.append(logits.shape[-2]))
     loss, trained = held_out_loss(network, adapter, held_out, [(0, 1), (2, 3)], share=False)
     assert trained == 12
-    assert rows == [6, 6]
+    assert [each for each in rows if each] == [6, 6]
     assert torch.isfinite(torch.tensor(loss))
 
 
+def test_pain_19_only_so_many_logits_are_counted_as_exist_at_a_time() -> None:
+    whole, chunked = (estimate(trained_tokens=64, logits_at_a_time=number).activation_bytes for number in (64, 8))
+    assert whole - chunked == 4 * (64 - 8) * 4 * sizes_of(LlamaConfig()).vocabulary
+
+
 def test_pain_19_what_runs_at_a_time_is_what_half_of_the_memory_holds() -> None:
-    one = MemoryEstimate(base_bytes=1_000_000, adapter_bytes=500_000, activation_bytes=1_000)
+    def one(tokens: int) -> MemoryEstimate:
+        return MemoryEstimate(base_bytes=1_000_000, adapter_bytes=500_000, activation_bytes=1_000 * tokens)
+
     assert affordable_tokens(one, 5_000_000) == 1_000
     assert affordable_tokens(one, 9_000_000) == 3_000
     assert affordable_tokens(one, 1_000_000) == 256  # the base alone fills more than half

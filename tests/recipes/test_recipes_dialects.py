@@ -7,7 +7,8 @@ import pytest
 from tunelab.errors import RecipeError
 from tunelab.recipes import ResolvedRecipe, resolve_recipe
 from tunelab.recipes.dialects import DIALECTS, canonical
-from tunelab.recipes.dialects.modellab import _HANDLED_APART, _KEYS
+from tunelab.recipes.dialects.modellab import _HANDLED_APART, KEYS
+from tunelab.recipes.peers import PEERS
 from tunelab.recipes.recipe import FIELDS, settings_of
 
 LORA = """\
@@ -200,10 +201,10 @@ def test_an_impossible_value_of_a_flat_file_names_its_own_line_and_key(tmp_path:
 
 
 def test_the_dialects_name_only_settings_that_exist() -> None:
-    assert {key.setting for key in _KEYS.values()} <= set(FIELDS)
-    assert all(key.only in ("", "lora", "soft_prompt") for key in _KEYS.values())
-    assert all(key.lora is not None for key in _KEYS.values() if key.template is not None)
-    assert not set(_HANDLED_APART) & set(_KEYS)
+    assert {key.setting for key in KEYS.values()} <= set(FIELDS)
+    assert all(key.only in ("", "lora", "soft_prompt") for key in KEYS.values())
+    assert all(key.lora is not None for key in KEYS.values() if key.template is not None)
+    assert not set(_HANDLED_APART) & set(KEYS)
 
 
 def test_every_key_of_the_nested_form_arrives(tmp_path: Path) -> None:
@@ -255,6 +256,6 @@ def test_pain_23_the_nested_form_refuses_what_it_cannot_honour(tmp_path: Path, t
 
 def test_the_list_holds_every_dialect_once_and_the_one_that_reads_what_is_left_comes_last() -> None:
     files = Path(canonical.__file__).parent.glob("*.py")
-    names = [dialect.__name__.rpartition(".")[2] for dialect in DIALECTS]  # type: ignore[attr-defined]
-    assert sorted(names) == sorted(file.stem for file in files if file.stem != "__init__")
-    assert [dialect.speaks([]) for dialect in DIALECTS] == [False, False, True]
+    own = [dialect.__name__.rpartition(".")[2] for dialect in DIALECTS[len(PEERS) :]]  # type: ignore[attr-defined]
+    assert sorted([*own, "peer"]) == sorted(file.stem for file in files if file.stem != "__init__")
+    assert [dialect.speaks(frozenset()) for dialect in DIALECTS] == [False] * (len(DIALECTS) - 1) + [True]

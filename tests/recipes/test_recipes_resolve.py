@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tunelab.errors import RecipeError
 from tunelab.recipes import Recipe, explain, recipe_hash, resolve_recipe, to_yaml
-from tunelab.recipes.keys import FOREIGN
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS
+from tunelab.recipes.unknown_keys import FOREIGN
 
 
 def _recipe(folder: Path, text: str | bytes, name: str = "recipe.yaml") -> Path:
@@ -86,10 +86,85 @@ def test_variables_alone_are_a_recipe(tmp_path: Path, monkeypatch: pytest.Monkey
         ("data.system_prompt={<<: {a: 1}}", "{<<: {a: 1}}"),
     ],
 )
-def test_an_override_is_yaml_unless_the_setting_is_text(text: str, expected: object) -> None:
+def test_an_override_is_yaml_unless_the_setting_holds_text(text: str, expected: object) -> None:
     section, _, key = text.partition("=")[0].partition(".")
     recipe = resolve_recipe(None, overrides=[text], environment={}).recipe
     assert getattr(getattr(recipe, section), key) == expected
+
+
+TEXTS = [
+    "Ticket #{id}: {text}",
+    "# Rules",
+    "one\n  two\n\nthree",
+    "'quoted'",
+    '"quoted"',
+    "- a",
+    "1e-4",
+    "true",
+    " x ",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_from_outside_the_file_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
+    name, variable = "data.prompt_template", "LLM_DATA__PROMPT_TEMPLATE"
+    by_option = resolve_recipe(None, overrides=[f"{name}={text}"], environment={})
+    by_variable = resolve_recipe(None, environment={variable: text})
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    (tmp_path / ".env").write_text(f'{variable}="{escaped}"\n')
+    by_file = resolve_recipe(_recipe(tmp_path, "lora:\n"), environment={})
+    for resolved in (by_option, by_variable, by_file):
+        assert resolved.recipe.data.prompt_template == text
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("data.train_files=", ()),
+        ("data.system_prompt=", ""),
+        ("training.num_training_steps=", None),
+        ("data.train_files=a #1.jsonl", ("a #1.jsonl",)),
+        ("evaluation.stop_strings=#end", ("#end",)),
+        ("lora.target_modules=", ()),
+        ("lora.layers_to_transform=0, 1", (0, 1)),
+        ("lora.init_lora_weights=true", True),
+        ("data.field_map={prompt: question}", {"prompt": "question"}),
+    ],
+)
+def test_nothing_is_an_empty_text_or_list_and_names_are_parted_at_commas(override: str, expected: object) -> None:
+    section, _, key = override.partition("=")[0].partition(".")
+    recipe = resolve_recipe(None, overrides=[override], environment={}).recipe
+    assert getattr(getattr(recipe, section), key) == expected
+
+
+def test_an_empty_value_of_a_number_says_what_it_may_be() -> None:
+    with pytest.raises(RecipeError, match=r"--set: training.seed is null; expected a whole number"):
+        resolve_recipe(None, overrides=["training.seed="], environment={})
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'A=1\nLLM_LORA__R="4\n', ".env:2: this line cannot be read; expected NAME=value, and quotes that end."),
+        (b'OTHER="open\nLLM_LORA__R=4\nB="x"\n', ".env:1: the quote that opens here ends after other settings"),
+        (b"\n\nLLM_DATA__SYSTEM_PROMPT=Rules # all\n", ".env:3: what comes after # may be a comment or part of"),
+        (b"LLM_DATA__SYSTEM_PROMPT=one \\\ntwo\n", ".env:1: this line ends in a backslash"),
+        ("LLM_DATA__SYSTEM_PROMPT=caf\u00e9\n".encode("latin-1"), ".env:1: byte 0xe9 is not UTF-8"),
+        ("LLM_LORA__R=4\n".encode("utf-16-le"), ".env: this is not UTF-8 but UTF-16"),
+        ("LLM_LORA__R=4\n".encode("utf-16"), ".env:1: byte 0xff is not UTF-8"),
+    ],
+)
+def test_a_line_of_a_dotenv_that_may_mean_two_things_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    assert expected in _refusal(_recipe(tmp_path, "lora:\n"))
+
+
+def test_lines_of_a_dotenv_that_are_others_may_be_anything(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"export A='x' # y\nB=\"open\nC==\nno equals\nLLM_KEY=1\nLLM_LORA__R = 4 # ours\n")
+    assert resolve_recipe(_recipe(tmp_path, "lora:\n"), environment={}).sources["lora.r"] == ".env:6"
+    (tmp_path / ".env").write_bytes(b"NAME=caf\xe9\n")
+    assert resolve_recipe(_recipe(tmp_path, "lora:\n"), environment={}).recipe.lora is not None
 
 
 def test_without_a_method_lora_is_trained_and_said_so(tmp_path: Path) -> None:
@@ -178,6 +253,21 @@ def test_a_scale_of_some_layers_is_a_number_with_an_end(tmp_path: Path) -> None:
         ("data:\n  packing: true\n", 2, "batching.varied_seqlen"),
         ("training:\n  max_steps: 3\n", 2, "training.num_training_steps"),
         ("training:\n  zzzzqqqq: 3\n", 2, "Known names"),
+        ("training:\n  lr: 1e-4\n", 2, "It is called training.learning_rate here."),
+        ("lora:\n  lora_rank: 8\n", 2, "It is called lora.r here."),
+        ("qlora:\n  lora_rank: 8\n", 2, "It is called qlora.r here."),
+        ("lora:\n  rank: 8\n", 2, "It is called lora.r here."),
+        ("lora:\n  rnk: 8\n", 2, 'Did you mean "rank"? It is called lora.r here.'),
+        ("lora:\n  lora_target: all\n", 2, "It is called lora.target_modules here: all is all-linear."),
+        ("qlora:\n  load_in_4bit: true\n", 2, "The nearest setting is qlora.quantization."),
+        ("qlora:\n  bnb_4bit_quant_type: fp4\n", 2, "4 bits are those of nf4."),
+        ("data:\n  cutoff_len: 8\n", 2, "It is called data.max_length here."),
+        ("training:\n  sequence_len: 8\n", 2, "It is called data.max_length here."),
+        ("data:\n  val_size: 0.1\n", 2, "It is called data.eval_fraction here"),
+        ("data:\n  template: llama3\n", 2, "The nearest setting is data.chat_template."),
+        ("training:\n  packing: true\n", 2, "true is varied_seqlen false"),
+        ("training:\n  wandb_project: mine\n", 2, "Each run writes events.jsonl"),
+        ("data:\n  train: a.jsonl\n", 2, 'Did you mean "data.train_files"?'),
     ],
 )
 def test_pain_23_a_key_that_nothing_reads_is_refused_with_the_nearest(
@@ -193,6 +283,37 @@ def test_pain_23_an_unread_variable_or_override_is_refused_too() -> None:
     for how in ({"environment": {"LLM_TRANING__SEED": "1"}}, {"environment": {}, "overrides": ["training.sed=1"]}):
         with pytest.raises(RecipeError, match="Did you mean"):
             resolve_recipe(None, **how)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("lora.lora_rank=8", "It is called lora.r here."),
+        ("lr=1e-4", "It is called training.learning_rate here."),
+        (
+            "checks.ignore.few_steps=x",
+            "checks.ignore is a mapping, which is given whole: checks.ignore={few_steps: ...}.",
+        ),
+        ("training.seed.x=1", "training.seed holds a whole number of at least 0"),
+    ],
+)
+def test_names_of_other_tools_are_known_in_overrides_and_variables_too(override: str, expected: str) -> None:
+    name, _, value = override.partition("=")
+    variable = f"LLM_{name.upper().replace('.', '__')}"
+    with pytest.raises(RecipeError) as caught:
+        resolve_recipe(None, overrides=[override], environment={})
+    assert expected in str(caught.value)
+    if "__" in variable:
+        with pytest.raises(RecipeError) as caught:
+            resolve_recipe(None, environment={variable: value})
+        assert expected in str(caught.value)
+
+
+def test_a_name_that_is_like_none_of_its_section_is_not_said_to_be_one_of_another() -> None:
+    for override in ("training.zr=1", "data.rr=1", "training.alfa=1"):
+        with pytest.raises(RecipeError) as caught:
+            resolve_recipe(None, overrides=[override], environment={})
+        assert "Did you mean" not in str(caught.value)
 
 
 def test_no_word_on_a_foreign_key_hides_a_setting_and_each_setting_it_names_exists() -> None:
@@ -211,13 +332,13 @@ def test_no_word_on_a_foreign_key_hides_a_setting_and_each_setting_it_names_exis
         (b"- a\n", "this is a list"),
         (b"just text\n", "this is a text"),
         (b"data:\n  max_length: 8\n  max_length: 9\n", ':3: a second value for the key "max_length"'),
-        (b"data:\n\tmax_length: 8\n", ":2: a tab"),
+        (b"data:\n\tmax_length: 8\n", ":2: this is a tab"),
         (b"data: [1\n", "not YAML"),
         (b"data:\n  system_prompt: caf\xe9\n", ":2: byte 0xe9 is not UTF-8"),
         (b"data:\n  system_prompt: \x00\n", "not YAML"),
         (b"data:\n  max_length: !!float x\n", "tag"),
-        (b"data:\n  max_length: !!python/object:os.system x\n", ":2: a value tagged"),
-        (b"data:\n  train_files: [[a]]\n", ":2: a list stands here"),
+        (b"data:\n  max_length: !!python/object:os.system x\n", ":2: this is a value tagged"),
+        (b"data:\n  train_files: [[a]]\n", ":2: this is a list"),
         (b"data: 3\n", "the section data holds 3"),
         (b"data:\n  cleaning: 3\n", ":2: the section data.cleaning holds 3; expected settings such as text_fields:"),
         (
@@ -225,7 +346,7 @@ def test_no_word_on_a_foreign_key_hides_a_setting_and_each_setting_it_names_exis
             ':1: the section model holds "nano"; expected settings such as base_model:',
         ),
         (b"a: 1\n---\nb: 2\n", "not YAML"),
-        (b"training:\n  seed: 2024-01-01\n", ":2: a date stands here"),
+        (b"training:\n  seed: 2024-01-01\n", ":2: this is a date"),
     ],
 )
 def test_a_file_that_is_no_recipe_says_why(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -243,7 +364,7 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)
     ]
-    assert "a list stands here" in _refusal(_recipe(tmp_path, "\n".join(lines)))
+    assert "this is a list" in _refusal(_recipe(tmp_path, "\n".join(lines)))
 
 
 @pytest.mark.parametrize(
@@ -265,7 +386,7 @@ def test_a_merge_in_an_override_is_no_mapping() -> None:
         resolve_recipe(None, overrides=["data.chat_template_kwargs={a: 1, << : {b: 1}}"], environment={})
 
 
-def test_a_value_may_be_two_angle_brackets_and_an_alias_stands_for_its_anchor(tmp_path: Path) -> None:
+def test_a_value_may_be_two_angle_brackets_and_an_alias_is_its_anchor(tmp_path: Path) -> None:
     text = "data:\n  train_files: &files [a.jsonl]\n  eval_files: *files\n  system_prompt: '<<'\n"
     data = resolve_recipe(_recipe(tmp_path, text), environment={}).recipe.data
     assert (data.eval_files, data.system_prompt) == (("a.jsonl",), "<<")
@@ -364,7 +485,7 @@ def test_cleaning_counts_by_the_base_model_and_draws_by_the_recipes_seed_and_it_
     assert resolved.sources["data.cleaning.tokenizer"] == "model.base_model by default"
     assert resolved.sources["data.cleaning.seed"] == "training.seed by default"
     assert resolved.notes[0] == "data.cleaning counts tokens by the tokenizer of the base model, base."
-    assert resolved.notes[1] == "data.cleaning draws rows by training.seed, 7."
+    assert resolved.notes[1] == "data.cleaning samples rows by training.seed, 7."
     assert not [
         row.key for row in explain(resolved) if row.key.endswith(("tokenizer", "cleaning.seed")) and row.changed
     ]

@@ -89,3 +89,28 @@ def test_a_catalogue_that_is_shown_without_knowing_calls_still_trains_calls_in_w
     assert first.startswith('[{"type": "function"')
     assert "tools listed" not in first
     assert call.startswith('{"tool_calls"')
+
+
+@pytest.mark.parametrize(
+    ("of_result", "of_call", "writes_ids"),
+    [
+        ("", "", False),
+        ("[{{ m.tool_call_id }}]", "", True),
+        ("[{{ m.tool_call_id }}]", "{{ call.id }}", True),
+        ("", "{{ call.id }}", False),
+    ],
+)
+def test_results_are_in_the_order_of_the_calls_where_a_template_writes_no_ids_next_to_them(
+    tmp_path: Path, of_result: str, of_call: str, writes_ids: bool
+) -> None:
+    template = WITH_TOOLS.replace("ARGUMENTS }}", "call.function.arguments | tojson }}" + of_call)
+    template = template.replace("{{ m.content }}", "{{ m.content }}{% if m.tool_call_id %}" + of_result + "{% endif %}")
+    renderer = renderer_of(tmp_path, byte_level(), template)
+    assert renderer.abilities.call_ids == writes_ids
+    other = ToolCall(name="get_stock", arguments={}, id="call_2")
+    results = [Message(role="tool", content="9 left", tool_call_id="call_2"), RESULT]
+    row = conversation(user("both?"), assistant(None, CALL, other), *results, assistant("3, and 9."), tools=(TOOL,))
+    *_, last = renderer.render(row, index=0, max_length=10_000)
+    trained, served = renderer.decode(last.prompt_ids), renderer.decode(renderer.prompt_ids(row.messages[:-1], (TOOL,)))
+    assert trained == served
+    assert (trained.index("9 left") < trained.index('"price"')) == writes_ids

@@ -1,9 +1,11 @@
 """From names to files, and the seeded sample."""
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +72,7 @@ def test_names_start_from_the_data_folder_which_starts_from_the_recipe(home):
 
 def test_what_a_folder_holds_besides_is_said_aloud(home):
     (note,) = locate_data(SourceConfig(train_files=("both",)), base=home).notes
-    assert note == "both/: both/train.json to train on, both/test.json held out; left aside: README.md"
+    assert note == "both/: both/train.json to train on, both/test.json held out; ignored: README.md"
     assert "tool_catalogue.json" in locate_data(SourceConfig(train_files=("logs/*",)), base=home).notes[0]
 
 
@@ -124,7 +126,7 @@ def test_a_data_set_of_the_hub_is_read_split_by_split(home, monkeypatch):
 def test_a_hub_that_cannot_be_reached_or_a_missing_package_is_said(home, monkeypatch):
     config = SourceConfig(train_files=("owner/name",))
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(get_dataset_split_names=unreachable))
-    with pytest.raises(DataError, match=r"^owner/name: the Hub cannot be reached"):
+    with pytest.raises(DataError, match=r"^owner/name: no file or folder has this name, and the Hub cannot be reached"):
         locate_data(config, base=home)
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtraError, match=r"tunelab\[hub\]"):
@@ -135,6 +137,44 @@ def test_a_name_below_a_folder_that_exists_is_never_asked_of_the_hub(home, monke
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(get_dataset_split_names=unreachable))
     with pytest.raises(DataError, match=r"is no file, no folder"):
         locate_data(SourceConfig(train_files=("logs/nothing",)), base=home)
+
+
+@pytest.mark.parametrize("name", ["./lgs/a.jsonl", "./lgs/a", "lgs/a.jsonl", "lgs/a", "./lgs", "~/lgs"])
+def test_a_mistyped_folder_is_never_asked_of_the_hub_and_names_what_is_near(home, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(get_dataset_split_names=unreachable))
+    monkeypatch.setenv("HOME", str(home))
+    with pytest.raises(DataError) as caught:
+        locate_data(SourceConfig(train_files=(name,)), base=home)
+    assert f'"{name}" is no file, no folder' in str(caught.value)
+    assert 'Did you mean "logs"?' in str(caught.value)
+
+
+def saved_to_disk(folder: Path, numbers: list[int]) -> None:
+    """Write what `save_to_disk` of the datasets package writes for one split, in two shards."""
+    folder.mkdir(parents=True)
+    shards = [f"data-0000{index}-of-00002.arrow" for index in range(2)]
+    for shard, some in zip(shards, (numbers[:1], numbers[1:]), strict=True):
+        pl.DataFrame({"a": some, "m": [[{"role": "user"}]] * len(some)}).write_ipc_stream(folder / shard)
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": shard} for shard in shards]}))
+    (folder / "dataset_info.json").write_text("{}")
+    (folder / "cache-0123456789abcdef.arrow").write_bytes(b"what a map left")
+
+
+def test_a_folder_that_save_to_disk_wrote_is_read_whole(tmp_path):
+    saved_to_disk(tmp_path / "saved", [1, 2, 3])
+    found = locate_data(SourceConfig(train_files=("saved",)), base=tmp_path)
+    assert [row.value["a"] for row in read_rows(found.train)] == [1, 2, 3]
+    assert not found.eval
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("train", "validation"), ("train",)])
+def test_the_splits_that_save_to_disk_wrote_are_training_and_held_out_files(tmp_path, splits):
+    for number, split in enumerate(splits):
+        saved_to_disk(tmp_path / "saved" / split, [number, number])
+    (tmp_path / "saved" / "dataset_dict.json").write_text(json.dumps({"splits": splits}))
+    found = locate_data(SourceConfig(train_files=("saved",)), base=tmp_path)
+    assert [row.value["a"] for row in read_rows(found.train)] == [0, 0]
+    assert [row.value["a"] for row in read_rows(found.eval)] == [1, 1] * (len(splits) - 1)
 
 
 @given(size=st.integers(0, 30), count=st.none() | st.integers(1, 40), seed=st.integers(0, 5))
@@ -148,3 +188,13 @@ def test_a_sample_is_seeded_in_order_and_never_larger_than_asked(size, count, se
 
 def test_another_seed_draws_another_sample():
     assert len({sample(range(1000), 10, seed) for seed in range(5)}) == 5
+
+
+def test_a_folder_of_data_that_is_not_there_is_named_as_data_dir(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DataError) as caught:
+        locate_data(SourceConfig(data_dir="dta", train_files=("a.jsonl",)), base=tmp_path)
+    assert str(caught.value).startswith(f'data.data_dir: there is no folder "{tmp_path / "dta"}"')
+    assert str(caught.value).endswith('Did you mean "data"?')
+    with pytest.raises(DataError, match="no file, no folder"):  # a name that does not start there
+        locate_data(SourceConfig(data_dir="dta", train_files=(str(tmp_path / "a.jsonl"),)), base=tmp_path)

@@ -20,7 +20,8 @@ def test_what_the_csv_module_writes_is_read_back_whole(read, records, end):
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL).writerows([("title", "content"), *records])
     rows = read("t.csv", text.getvalue())
-    assert [tuple(row.value.values()) for row in rows] == records
+    whole = [tuple(cell.replace("\r\n", "\n") for cell in record) for record in records]
+    assert [tuple(row.value.values()) for row in rows] == whole
 
 
 def test_a_quoted_line_break_keeps_the_lines_of_the_rows_behind_it_right(read):
@@ -60,6 +61,54 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_only(read):
     assert [error.where for error in bad] == ["t.csv:2"]
 
 
+def test_a_line_break_in_a_cell_is_a_line_feed_however_the_file_ends_its_lines(read):
+    for end in ("\n", "\r\n"):
+        rows = read("t.csv", f'a,b{end}"one\r\ntwo","x\ny\rz"{end}3,4{end}')
+        assert [row.value for row in rows] == [{"a": "one\ntwo", "b": "x\ny\rz"}, {"a": "3", "b": "4"}]
+
+
+def test_blanks_before_quotes_are_no_text_where_quoted_texts_are_written_so(read):
+    rows = read("t.csv", 'a, b\n"Where?", "left, then \n ""right"""\nWhere else?, "there"\n')
+    assert [(row.value, row.origin.line) for row in rows] == [
+        ({"a": "Where?", "b": 'left, then \n "right"'}, 2),
+        ({"a": "Where else?", "b": "there"}, 4),
+    ]
+
+
+@pytest.mark.parametrize("content", ["a,b\n1, x\n", 'a,b\n1, he said "no"\n', 'a,b\n1," ""x"", "\n'])
+def test_blanks_stay_where_no_quoted_text_follows_them(read, content):
+    (row,) = read("t.csv", content)
+    assert row.value["b"].startswith(" ")
+
+
+@pytest.mark.parametrize("opening", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_line_with_which_excel_names_the_separator_is_no_header(read, opening, end):
+    (row,) = read("t.csv", end.join([opening, "prompt;completion", "a,b;c,d,e", ""]))
+    assert (row.value, row.origin.line) == ({"prompt": "a,b", "completion": "c,d,e"}, 3)
+
+
+def test_the_index_that_pandas_writes_gets_the_name_that_pandas_gives_it(read):
+    (row,) = read("t.csv", ",prompt,completion\n0,q,a\n")
+    assert row.value == {"Unnamed: 0": "0", "prompt": "q", "completion": "a"}
+
+
+def test_cells_that_pandas_takes_for_missing_are_delivered_as_they_are(read):
+    values = ["NA", "nan", "None", "null", "0012", "1e5", "TRUE", ""]
+    rows = read("t.csv", "a,b\n" + "".join(f"x,{value}\n" for value in values))
+    assert [row.value["b"] for row in rows] == values
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_header_of_a_second_file_that_was_joined_is_a_bad_row(read, mark):
+    bad: list[DataError] = []
+    rows = read("t.csv", f"\ufeffprompt,completion\n1,2\n{mark}prompt,completion\n3,4\n", bad)
+    assert [(row.value["prompt"], row.origin.line) for row in rows] == [("1", 2), ("3", 4)]
+    assert [str(error) for error in bad] == [
+        "t.csv:3: the row is the header again; expected a row. Two files were joined here: take this line out."
+    ]
+
+
 @pytest.mark.parametrize("header", ["a,a\n1,2\n", "a,\n1,2\n"])
 def test_a_header_that_names_no_column_or_one_twice_is_refused(read, header):
     with pytest.raises(DataError, match=r"^t\.csv:1: .*one name per column"):
@@ -93,3 +142,21 @@ def test_parquet_rows_keep_nulls_and_nested_values_and_count_from_one(read, pack
 def test_a_damaged_parquet_file_is_named(read):
     with pytest.raises(DataError, match=r"^t\.parquet: not a parquet file"):
         read("t.parquet", b"PAR1 nothing")
+
+
+@pytest.mark.parametrize("write", ["write_ipc", "write_ipc_stream"])
+def test_arrow_files_and_streams_are_read_as_parquet_is(read, write):
+    file = io.BytesIO()
+    getattr(pl.DataFrame({"a": [1, None] * 1500, "m": [[{"role": "user"}], []] * 1500}), write)(file)
+    rows = read("t.arrow", file.getvalue())
+    assert (rows[0].value, rows[1].value) == ({"a": 1, "m": [{"role": "user"}]}, {"a": None, "m": []})
+    assert [row.origin.line for row in rows] == list(range(1, 3001))
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
+@pytest.mark.parametrize("write", ["write_ipc", "write_ipc_stream"])
+def test_an_arrow_file_that_is_cut_short_is_named(read, write, keep):
+    file = io.BytesIO()
+    getattr(pl.DataFrame({"a": [str(number) for number in range(5000)]}), write)(file)
+    with pytest.raises(DataError, match=r"^t\.arrow: (not an Arrow file|the Arrow file is damaged)"):
+        read("t.arrow", file.getvalue()[: int(keep * len(file.getvalue()))])

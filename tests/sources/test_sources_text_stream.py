@@ -75,6 +75,68 @@ def test_a_byte_that_is_not_utf8_is_named_by_line_and_offset(read, name, content
     assert "Windows-1252" in str(caught.value)
 
 
+TEXTS = {
+    "gb18030": ("GB18030", "今天天气很好，我们去公园散步吧。请问这个盒子在哪里？盒子在第三号大厅的左边。"),
+    "big5": ("Big5", "今天天氣很好，我們去公園散步吧。請問這個盒子在哪裡？盒子在第三號大廳的左邊。"),
+    "shift_jis": ("Shift-JIS", "今日はとても天気がいいので、公園に散歩に行きましょう。箱はどこにありますか？"),
+    "euc_kr": (
+        "EUC-KR",
+        "오늘은 날씨가 매우 좋아서 공원에 산책하러 갑시다. 상자는 어디에 있습니까? 세 번째 홀에 있습니다.",
+    ),
+    "cp1251": (
+        "Windows-1251",
+        "Сегодня хорошая погода, пойдём гулять в парк. Где находится коробка? Она в третьем зале.",
+    ),
+    "koi8-r": ("KOI8-R", "Сегодня хорошая погода, пойдём гулять в парк. Где находится коробка?"),
+    "cp1253": ("Windows-1253", "Πού είναι το κουτί; Το κουτί βρίσκεται στην τρίτη αίθουσα, στα αριστερά της εισόδου."),
+    "cp1252": ("Windows-1252", "Onde está a caixa? Está no salão à esquerda, não muito longe da saída."),
+    "cp1250": ("Windows-1250", "Gdzie jest pudełko? Pudełko znajduje się w trzeciej sali. Dziękuję bardzo."),
+}
+
+
+@pytest.mark.parametrize("encoding", TEXTS)
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.csv"])
+def test_a_file_in_another_encoding_names_it_and_the_command_that_converts_it(read, name, encoding):
+    expected, text = TEXTS[encoding]
+    row = f'{{"a": "{text}"}}'
+    content = {"t.csv": f"a\n{text}\n", "t.json": f"[{row}]", "t.jsonl": f"{row}\n"}[name]
+    with pytest.raises(DataError) as caught:
+        read(name, content.encode(encoding))
+    assert expected in caught.value.remedy
+    assert "iconv -f" in caught.value.remedy
+    assert encoding in ("cp1252", "cp1250") or text[:20] in caught.value.remedy
+
+
+def test_two_encodings_are_named_where_the_text_is_too_short_to_tell(read):
+    with pytest.raises(DataError, match=r"looks like .*, or .*: there is too little text to be sure"):
+        read("t.csv", "a\n盒子\n".encode("gb18030"))
+
+
+def test_a_damaged_byte_in_utf8_is_not_taken_for_another_encoding(read):
+    with pytest.raises(DataError, match=r"^t\.csv:2: byte \d+ .*The rest is UTF-8"):
+        read("t.csv", "a\nçãé olá\n".encode().replace("é".encode(), b"\xc3") + b"x\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_is_known_where_it_does_not_begin_with_ascii(read, encoding):
+    with pytest.raises(DataError, match=r"^t\.csv:1: a NUL byte at byte \d+; .*The file is UTF-16"):
+        read("t.csv", "提示,回答\n你好,您好\n再见,再见\n".encode(encoding))
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.txt"])
+def test_a_byte_order_mark_where_two_files_were_joined_is_no_text(read, name):
+    one, two = ('{"a": "é"}\n', '{"a": "ü"}\n') if "json" in name else ("é\n", "ü\n")
+    plain = [row.value for row in read(name, one + two)]
+    assert [row.value for row in read(name, f"\ufeff{one}\ufeff{two}")] == plain
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.csv", "t.txt", "t.parquet", "t.arrow"])
+def test_a_pointer_of_git_lfs_is_said_to_be_one(read, name):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+    with pytest.raises(DataError, match=rf"^{name}: this is a pointer of Git LFS.*git lfs pull --include {name}"):
+        read(name, pointer)
+
+
 @pytest.mark.parametrize("padding", [0, 2**18 - 14, 2**18 - 9, 2**18])
 def test_offsets_in_an_array_are_right_across_chunks(read, padding):
     good = b'[{"a": "' + b"x" * padding + "éü€😀".encode() + b'"},\n'

@@ -7,8 +7,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from networks import sequence, tiny_network
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import LoraConfig
-from tunelab.batching.step_plan import Grove, plant_batches
-from tunelab.models.attention import forest_attention
+from tunelab.batching.step_plan import StepPlan, plan_batches
+from tunelab.models.branching import training_attention
 from tunelab.training.forest_root import run_root
 from tunelab.training.forward import forest_loss
 
@@ -21,14 +21,14 @@ TREE = [
 NUM_DRAWS = 200
 
 
-def _gradients(network, weights: list[torch.Tensor], adapter, grove: Grove, *, seeds: range) -> np.ndarray:  # type: ignore[no-untyped-def,type-arg]
-    """Return (draws, weights) gradients, each under a dropout of its own."""
+def _gradients(network, weights: list[torch.Tensor], adapter, plan: StepPlan, *, seeds: range) -> np.ndarray:  # type: ignore[no-untyped-def,type-arg]
+    """Return (samples, weights) gradients, each under a dropout of its own."""
     found = []
-    with forest_attention(network):
+    with training_attention(network):
         for seed in seeds:
             torch.manual_seed(seed)
-            root = run_root(network, adapter, grove.root_ids_R)
-            loss = sum(forest_loss(network, adapter, forest, root) for forest in grove.forests)
+            root = run_root(network, adapter, plan.root_ids_R)
+            loss = sum(forest_loss(network, adapter, forest, root) for forest in plan.forests)
             gradients = torch.autograd.grad(loss, weights)
             found.append(torch.cat([each.flatten() for each in gradients]).numpy())
     return np.stack(found)
@@ -42,7 +42,7 @@ def test_with_dropout_shared_and_unshared_rows_have_the_same_mean_gradient_and_a
     for weight in weights:
         weight.data = torch.randn(weight.shape, generator=generator) * 0.2
     modules = [module for module in network.modules() if isinstance(module, BaseTunerLayer)]
-    shared, unshared = (plant_batches([TREE], share=share) for share in (True, False))
+    shared, unshared = (plan_batches([TREE], share=share) for share in (True, False))
     (exact,) = _gradients(network, weights, adapter, shared, seeds=range(1))
     for module in modules:
         module.train()
@@ -56,4 +56,4 @@ def test_with_dropout_shared_and_unshared_rows_have_the_same_mean_gradient_and_a
 
     variance = one.var(axis=0) / NUM_DRAWS
     assert 0.7 < deviation(one.mean(axis=0) - other.mean(axis=0), variance + other.var(axis=0) / NUM_DRAWS) < 1.4
-    assert deviation(one.mean(axis=0) - exact, variance) > 5  # so many draws tell expectations apart
+    assert deviation(one.mean(axis=0) - exact, variance) > 5  # so many samples tell expectations apart

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from networks import FAMILIES, padded_unshared_loss, run_grove, sequence, tiny_network
+from networks import FAMILIES, padded_unshared_loss, run_plan, sequence, tiny_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, FullConfig, LoraConfig, PrefixTuningConfig, SoftPromptConfig
 from tunelab.adapters.ia3 import Ia3Config
-from tunelab.batching.step_plan import Grove, plant_batches, plant_step
+from tunelab.batching.step_plan import StepPlan, plan_batches, plan_step
 from tunelab.rendering.rendered import Rendered
 
 ADAPTERS: dict[str, AdapterConfig] = {
@@ -68,28 +68,28 @@ def _loss_and_gradient(loss: torch.Tensor, adapter: Adapter) -> tuple[float, tor
     return float(loss.detach()), torch.cat([each.flatten() for each in flat])
 
 
-def _grove_loss_and_gradient(network, adapter: Adapter, grove: Grove) -> tuple[float, torch.Tensor]:  # type: ignore[no-untyped-def]
+def _plan_loss_and_gradient(network, adapter: Adapter, plan: StepPlan) -> tuple[float, torch.Tensor]:  # type: ignore[no-untyped-def]
     """Return what a training step adds up over its micro-batches."""
-    total = run_grove(network, adapter, grove)
+    total = run_plan(network, adapter, plan)
     weights = adapter.named_parameters().values()
     flat = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
     return total, torch.cat([each.flatten() for each in flat])
 
 
-def _assert_grove_gives(  # type: ignore[no-untyped-def]
-    loss: float, gradient: torch.Tensor, network, adapter: Adapter, grove: Grove, *, tolerance: float
+def _assert_plan_gives(  # type: ignore[no-untyped-def]
+    loss: float, gradient: torch.Tensor, network, adapter: Adapter, plan: StepPlan, *, tolerance: float
 ) -> None:
-    grove_loss, grove_gradient = _grove_loss_and_gradient(network, adapter, grove)
-    assert grove_loss == pytest.approx(loss, rel=tolerance)
-    assert float((grove_gradient - gradient).norm() / gradient.norm()) < tolerance
+    plan_loss, plan_gradient = _plan_loss_and_gradient(network, adapter, plan)
+    assert plan_loss == pytest.approx(loss, rel=tolerance)
+    assert float((plan_gradient - gradient).norm() / gradient.norm()) < tolerance
 
 
 def _assert_equal(network, adapter: Adapter, sequences: list[Rendered], *, tolerance: float) -> None:  # type: ignore[no-untyped-def]
     loss, gradient = _loss_and_gradient(padded_unshared_loss(network, adapter, sequences), adapter)
     assert gradient.norm() > 0
     for share in (True, False):
-        grove = plant_batches([sequences], num_virtual_tokens=adapter.num_virtual_tokens, share=share)
-        _assert_grove_gives(loss, gradient, network, adapter, grove, tolerance=tolerance)
+        plan = plan_batches([sequences], num_virtual_tokens=adapter.num_virtual_tokens, share=share)
+        _assert_plan_gives(loss, gradient, network, adapter, plan, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -123,10 +123,10 @@ def _assert_cuts_change_nothing(  # type: ignore[no-untyped-def]
     assert gradient.norm() > 0
     for budget in budgets:
         virtual = adapter.num_virtual_tokens
-        grove = plant_step(sequences, micro_batch_tokens=budget, num_virtual_tokens=virtual, shortest_root=1)
-        if len(grove.forests) > 1:
-            assert len(grove.root_ids_R) >= adapter.num_virtual_tokens
-        _assert_grove_gives(loss, gradient, network, adapter, grove, tolerance=tolerance)
+        plan = plan_step(sequences, micro_batch_tokens=budget, num_virtual_tokens=virtual, shortest_root=1)
+        if len(plan.forests) > 1:
+            assert len(plan.root_ids_R) >= adapter.num_virtual_tokens
+        _assert_plan_gives(loss, gradient, network, adapter, plan, tolerance=tolerance)
 
 
 @pytest.mark.parametrize("adapter_name", ADAPTERS)
@@ -168,10 +168,10 @@ def test_a_root_survives_gradient_checkpointing() -> None:
     network.train()  # type: ignore[attr-defined]
     network.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[attr-defined]
     plain, plain_adapter = _trained("llama", ADAPTERS["lora"])
-    grove = plant_step(UNDER_A_TRUNK, micro_batch_tokens=5, shortest_root=1)
-    assert len(grove.root_ids_R) == len(TRUNK)
-    loss, gradient = _grove_loss_and_gradient(network, adapter, grove)
-    plain_loss, plain_gradient = _grove_loss_and_gradient(plain, plain_adapter, grove)
+    plan = plan_step(UNDER_A_TRUNK, micro_batch_tokens=5, shortest_root=1)
+    assert len(plan.root_ids_R) == len(TRUNK)
+    loss, gradient = _plan_loss_and_gradient(network, adapter, plan)
+    plain_loss, plain_gradient = _plan_loss_and_gradient(plain, plain_adapter, plan)
     assert loss == pytest.approx(plain_loss, rel=1e-6)
     assert float((gradient - plain_gradient).norm() / plain_gradient.norm()) < 1e-6
 

@@ -120,10 +120,10 @@ def test_training_lowers_the_loss_and_the_held_out_loss(tmp_path: Path) -> None:
 
 
 def test_a_step_is_cut_to_its_budget_and_trains_the_same(tmp_path: Path) -> None:
-    lora = LoraConfig(r=4)  # without dropout, which each micro-batch draws anew
+    lora = LoraConfig(r=4)  # without dropout, which differs in each micro-batch
     whole = run(tmp_path / "whole", adapter=lora)
     cut = run(tmp_path / "cut", adapter=lora, micro_batch_tokens=10)
-    # AdamW divides by the gradient's size, so that where it is nearly zero its last digits decide.
+    # AdamW divides by the gradient's size, so that if it is nearly zero its last digits decide.
     assert float((whole.weights - cut.weights).norm() / whole.weights.norm()) < 1e-3
     pairs = list(zip(steps(whole.events), steps(cut.events), strict=True))
     assert all(one.distinct_tokens < other.distinct_tokens for one, other in pairs)  # a cut repeats what it severs
@@ -132,13 +132,13 @@ def test_a_step_is_cut_to_its_budget_and_trains_the_same(tmp_path: Path) -> None
 
 def test_sequences_above_the_budget_are_told_of_at_the_start_with_what_it_repeats(tmp_path: Path) -> None:
     cut = run(tmp_path / "cut", micro_batch_tokens=9)
-    (told,) = [event.text for event in cut.events if isinstance(event, Notice)]
+    (text,) = [event.text for event in cut.events if isinstance(event, Notice)]
     assert isinstance(cut.events[0], Notice)
     first = steps(cut.events)[0].distinct_tokens
     whole = steps(run(tmp_path / "whole", micro_batch_tokens=1000).events)[0].distinct_tokens
     assert first > whole
-    assert "24 of 24 sequences are longer than the 9 tokens" in told
-    assert f"step 1 runs {first} tokens for {whole} distinct ones" in told
+    assert "24 of 24 sequences are longer than the 9 tokens of a micro-batch" in text
+    assert f"step 1 runs {first} tokens instead of {whole} distinct ones" in text
     assert not [event for event in run(tmp_path / "fits", micro_batch_tokens=10).events if isinstance(event, Notice)]
 
 
@@ -187,8 +187,8 @@ def test_pain_16_an_interrupted_run_ends_in_the_bytes_of_an_undisturbed_one(
 ) -> None:
     settings = {"adapter": adapter, "num_train_epochs": 2.0, "lr_scheduler_type": "cosine"}
     straight = run(tmp_path / "straight", **settings)  # type: ignore[arg-type]
-    asked = itertools.count(1)
-    broken = run(tmp_path / "broken", should_stop=lambda: next(asked) == stop_after, **settings)  # type: ignore[arg-type]
+    calls = itertools.count(1)
+    broken = run(tmp_path / "broken", should_stop=lambda: next(calls) == stop_after, **settings)  # type: ignore[arg-type]
     assert (broken.fit.reason, broken.fit.step) == ("interrupted", stop_after)
     resumed = run(tmp_path / "broken", **settings)  # type: ignore[arg-type]
     assert steps(resumed.events)[0].step == stop_after + 1
@@ -354,8 +354,8 @@ def test_pain_17_training_ends_early_and_the_best_weights_are_kept_across_a_resu
     settings = {"num_train_epochs": 4, "early_stopping_patience": 2, "eval_steps": 2, "save_steps": 2}
     straight = run(tmp_path / "straight", score=scores(), **settings)  # type: ignore[arg-type]
     assert (straight.fit.reason, straight.fit.step, straight.fit.adapter_step) == ("early_stopping", 8, 4)
-    asked = itertools.count(1)
-    run(tmp_path / "broken", score=scores(), should_stop=lambda: next(asked) == 5, **settings)  # type: ignore[arg-type]
+    calls = itertools.count(1)
+    run(tmp_path / "broken", score=scores(), should_stop=lambda: next(calls) == 5, **settings)  # type: ignore[arg-type]
     resumed = run(tmp_path / "broken", score=scores(start=2), **settings)  # type: ignore[arg-type]
     assert resumed.fit == straight.fit
     assert torch.equal(resumed.weights, straight.weights)
@@ -376,15 +376,15 @@ def test_evaluation_batches_and_accumulation_do_not_change_the_figure(tmp_path: 
 def test_eval_accumulation_steps_bounds_the_losses_that_wait_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny_network()
     adapter = attach(network, LORA, init_ids=np.array([], np.int32), base_model="tiny", seed=1)
-    waiting: list[int] = []
+    pending: list[int] = []
     real = torch.stack
-    monkeypatch.setattr(torch, "stack", lambda losses: waiting.append(len(losses)) or real(losses))
+    monkeypatch.setattr(torch, "stack", lambda losses: pending.append(len(losses)) or real(losses))
     batches = [(index,) for index in range(7)]
     held_out_loss(network, adapter, DATA, batches, accumulation=3)
-    assert waiting == [3, 3, 1]
-    waiting.clear()
+    assert pending == [3, 3, 1]
+    pending.clear()
     held_out_loss(network, adapter, DATA, batches)
-    assert waiting == [7]
+    assert pending == [7]
 
 
 def test_checkpoints_come_every_save_steps_and_only_the_newest_stay(tmp_path: Path) -> None:
@@ -435,8 +435,8 @@ def test_a_step_that_overflows_in_fp16_is_told_and_can_be_read_again(tmp_path: P
 
 def test_a_half_precision_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     straight = run(tmp_path / "straight", precision="fp16", num_train_epochs=2)
-    asked = itertools.count(1)
-    run(tmp_path / "broken", precision="fp16", num_train_epochs=2, should_stop=lambda: next(asked) == 5)
+    calls = itertools.count(1)
+    run(tmp_path / "broken", precision="fp16", num_train_epochs=2, should_stop=lambda: next(calls) == 5)
     assert torch.equal(run(tmp_path / "broken", precision="fp16", num_train_epochs=2).weights, straight.weights)
 
 
@@ -450,7 +450,7 @@ def test_weights_that_are_no_numbers_never_reach_a_checkpoint(tmp_path: Path, mo
     real = torch.nn.utils.clip_grad_norm_
     bad = torch.tensor(float("nan"))  # a gradient may overflow while the loss of its step is a number
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *a: bad if next(calls) == 4 else real(*a))
-    with pytest.raises(RunError, match=r"gradient's norm became nan after 3 whole steps.*last checkpoint stands"):
+    with pytest.raises(RunError, match=r"gradient's norm became nan after 3 whole steps.*last checkpoint is whole"):
         run(tmp_path, save_steps=1, eval_strategy="no")
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir())[-1] == "step-00000003"
     with pytest.raises(RunError, match="held-out loss became nan"):
@@ -461,8 +461,8 @@ def test_a_damaged_later_checkpoint_never_pushes_the_good_ones_out(tmp_path: Pat
     straight = run(tmp_path, num_train_epochs=2, save_total_limit=1)
     (newest,) = (tmp_path / "checkpoints").iterdir()
     (newest / "state.safetensors").write_bytes(b"bit rot")
-    asked = itertools.count(1)
-    run(tmp_path, num_train_epochs=2, save_total_limit=1, should_stop=lambda: next(asked) == 3)
+    calls = itertools.count(1)
+    run(tmp_path, num_train_epochs=2, save_total_limit=1, should_stop=lambda: next(calls) == 3)
     resumed = run(tmp_path, num_train_epochs=2, save_total_limit=1)
     assert steps(resumed.events)[0].step == 4
     assert torch.equal(resumed.weights, straight.weights)

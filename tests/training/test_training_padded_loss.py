@@ -6,13 +6,13 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from networks import run_grove, sequence
+from networks import run_plan, sequence
 from running_networks import RUNNING, running_network
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.adapters.config import AdapterConfig, LoraConfig, SoftPromptConfig
-from tunelab.batching.padded_rows import plant_rows
-from tunelab.batching.step_plan import plant_batches
+from tunelab.batching.padded_rows import plan_rows
+from tunelab.batching.step_plan import plan_batches
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.held_out_loss import held_out_loss
 from tunelab.training.padded_loss import rows_loss
@@ -42,15 +42,15 @@ def loss_and_gradients(
     network, adapter: Adapter, sequences: list[Rendered], budget: int
 ) -> tuple[float, dict[str, torch.Tensor]]:  # type: ignore[no-untyped-def]
     """Return what a training step adds up."""
-    grove = plant_rows(sequences, micro_batch_tokens=budget, num_virtual_tokens=adapter.num_virtual_tokens)
-    total = run_grove(network, adapter, grove)
+    plan = plan_rows(sequences, micro_batch_tokens=budget, num_virtual_tokens=adapter.num_virtual_tokens)
+    total = run_plan(network, adapter, plan)
     return total, {name: weight.grad for name, weight in adapter.named_parameters().items()}
 
 
 def each_row_alone(  # type: ignore[no-untyped-def]
     network, adapter: Adapter, sequences: list[Rendered], *, backward: bool = True
 ) -> tuple[float, dict[str, torch.Tensor]]:
-    """Return loss and gradients of rows that run one at a time, the plain way."""
+    """Return loss and gradients of rows that run one at a time, in stock code."""
     weights, total = adapter.named_parameters(), 0.0
     for weight in weights.values():
         weight.grad = None
@@ -69,17 +69,17 @@ def each_row_alone(  # type: ignore[no-untyped-def]
 
 def relative_differences(network, adapter: Adapter, sequences: list[Rendered], *, budget: int) -> tuple[float, float]:  # type: ignore[no-untyped-def]
     """Return how far the loss and the farthest gradient are from those of rows that run alone."""
-    wanted, wanted_gradients = each_row_alone(network, adapter, sequences)
+    expected, expected_gradients = each_row_alone(network, adapter, sequences)
     loss, gradients = loss_and_gradients(network, adapter, sequences, budget)
     assert gradients
-    missing = [name for name, gradient in wanted_gradients.items() if gradient is None]
+    missing = [name for name, gradient in expected_gradients.items() if gradient is None]
     assert not missing, "these weights are not trained at all"
-    largest = max(float(gradient.norm()) for gradient in wanted_gradients.values())
+    largest = max(float(gradient.norm()) for gradient in expected_gradients.values())
     far = [
         float((gradients[name] - gradient).norm() / max(float(gradient.norm()), 1e-3 * largest))
-        for name, gradient in wanted_gradients.items()
+        for name, gradient in expected_gradients.items()
     ]
-    return abs(loss - wanted) / wanted, max(far)
+    return abs(loss - expected) / expected, max(far)
 
 
 @pytest.mark.parametrize("family", RUNNING)
@@ -96,10 +96,12 @@ def test_virtual_tokens_stand_before_every_padded_row(family: str) -> None:
     assert max(relative_differences(network, adapter, ROWS, budget=20)) < 1e-5
 
 
-@pytest.mark.parametrize("asked", ["embed_tokens", "lm_head", ("embed_tokens", "lm_head")])
-def test_embeddings_and_head_trained_whole_are_those_that_padded_rows_run_through(asked: str | tuple[str, ...]) -> None:
+@pytest.mark.parametrize("trained", ["embed_tokens", "lm_head", ("embed_tokens", "lm_head")])
+def test_embeddings_and_head_trained_whole_are_those_that_padded_rows_run_through(
+    trained: str | tuple[str, ...],
+) -> None:
     network = running_network("bamba")
-    adapter = with_adapter(network, LoraConfig(r=4, target_modules="all-linear", modules_to_save=asked))
+    adapter = with_adapter(network, LoraConfig(r=4, target_modules="all-linear", modules_to_save=trained))
     assert any("modules_to_save" in name for name in adapter.named_parameters())
     assert max(relative_differences(network, adapter, ROWS, budget=20)) < 1e-5
 
@@ -123,15 +125,15 @@ def test_held_out_rows_have_the_loss_of_rows_alone(share: bool) -> None:
 def test_a_forest_with_branches_is_no_batch_of_rows() -> None:
     network = running_network("lfm2")
     adapter = with_adapter(network, LORA)
-    (forest,) = plant_batches([ROWS[:2]]).forests
+    (forest,) = plan_batches([ROWS[:2]]).forests
     with pytest.raises(ValueError, match="rows share no token"):
         rows_loss(network, adapter, forest)
 
 
 def test_rows_run_in_batches_of_similar_lengths_within_the_budget_and_lose_no_trained_token() -> None:
-    grove = plant_rows(ROWS, micro_batch_tokens=20)
-    padded = [len(forest.segment_starts_S) * (int(forest.depths_N.max()) + 1) for forest in grove.forests]
+    plan = plan_rows(ROWS, micro_batch_tokens=20)
+    padded = [len(forest.segment_starts_S) * (int(forest.depths_N.max()) + 1) for forest in plan.forests]
     assert padded == [11, 16, 8]
-    assert grove.num_trained == sum(len(each.completion_ids) for each in ROWS) - 1  # plain text's first has no source
-    assert grove.num_real_tokens == sum(each.num_tokens for each in ROWS) == grove.num_nodes
-    assert len(grove.root_ids_R) == 0
+    assert plan.num_trained == sum(len(each.completion_ids) for each in ROWS) - 1  # plain text's first has no source
+    assert plan.num_real_tokens == sum(each.num_tokens for each in ROWS) == plan.num_nodes
+    assert len(plan.root_ids_R) == 0

@@ -147,7 +147,7 @@ def _set(case: Case, *more: str) -> list[str]:
 
 
 def _alone(world: World, name: str) -> Run:
-    """Return the run of one process, trained when a case of these settings is first asked for."""
+    """Return the run of one process, trained when a case of these settings first needs it."""
     case = CASES[name]
     same = (each for each, other in CASES.items() if (other.adapter, other.settings) == (case.adapter, case.settings))
     return only_run(once(world.folder / next(same) / "one", partial(_train, settings=_set(case))))
@@ -202,7 +202,7 @@ def test_two_processes_give_the_loss_curve_and_the_adapter_of_one(name: str, wor
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.no_memory_in])
 def test_pain_18_where_one_process_has_no_memory_all_begin_the_step_again_with_half(name: str, world: World) -> None:
     said = _said(world.run(name, "two"))
-    assert said.count("out of memory: from here on 70 tokens run at a time") == 1
+    assert said.count("out of memory: micro-batches are limited to 70 tokens from here on") == 1
     assert "out of memory" not in _said(_alone(world, name))
 
 

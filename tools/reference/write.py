@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reference.commands import commands_page
 from reference.findings import findings_page
+from reference.other_tools import with_tables
 from reference.settings import settings_page
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -26,6 +27,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         (folder / name).write_text(page(), encoding="utf-8")
+    for file in (folder.parent / "from").glob("*.md"):
+        file.write_text(with_tables(file.read_text(encoding="utf-8"), file.stem), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from tunelab.batching.config import BatchingConfig
-from tunelab.batching.forest import count_nodes, overlaps, paths
-from tunelab.batching.step_plan import plant_step
+from tunelab.batching.forest import count_nodes, overlaps, paths_of
+from tunelab.batching.step_plan import plan_step
 from tunelab.rendering.rendered import Rendered
 
 
@@ -15,7 +15,7 @@ def above_budget(
     *,
     num_virtual_tokens: int = 0,
 ) -> str:
-    """Return one line on sequences that are longer than a micro-batch may be; nothing where none is.
+    """Return one line on sequences that are longer than a micro-batch may be; nothing if none is.
 
     Args:
         sequences: those of the run.
@@ -28,21 +28,21 @@ def above_budget(
     above = [length for length in lengths if length > budget]
     if not above:
         return ""
-    told = (
-        f"{len(above):,} of {len(lengths):,} sequences are longer than the {budget:,} tokens that are to run at a time "
-        f"(the longest has {max(above):,}): no sequence is cut, so more run then"
+    text = (
+        f"{len(above):,} of {len(lengths):,} sequences are longer than the {budget:,} tokens of a micro-batch "
+        f"(the longest has {max(above):,}): no sequence is cut, so such a micro-batch is larger"
     )
-    ways = paths(first_step, num_virtual_tokens=num_virtual_tokens, share=batching.share_prefixes)
-    distinct = count_nodes(ways, overlaps(ways, share=batching.share_prefixes))
-    run = plant_step(
+    paths = paths_of(first_step, num_virtual_tokens=num_virtual_tokens, share=batching.share_prefixes)
+    distinct = count_nodes(paths, overlaps(paths, share=batching.share_prefixes))
+    run = plan_step(
         first_step,
         micro_batch_tokens=budget,
         num_virtual_tokens=num_virtual_tokens,
         share=batching.share_prefixes,
     ).num_nodes
     if run <= distinct:
-        return told
+        return text
     return (
-        f"{told}, and step 1 runs {run:,} tokens for {distinct:,} distinct ones; "
+        f"{text}, and step 1 runs {run:,} tokens instead of {distinct:,} distinct ones; "
         "a larger batching.micro_batch_tokens repeats fewer"
     )

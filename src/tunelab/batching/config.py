@@ -16,10 +16,10 @@ class BatchingConfig(BaseModel):
     """true: a batch counts examples, each of its own length. false: a batch counts rows filled with whole sequences up
     to max_length."""
     order: Literal["grouped", "shuffled"] = "grouped"
-    """grouped keeps the sequences of one session or conversation in one step, where they share tokens; shuffled draws
-    each alone."""
+    """grouped keeps the sequences of one session or conversation in one step, so that they share tokens; shuffled
+    takes each alone."""
     share_prefixes: bool = True
-    """Run each token that the sequences of a step share once; gradients are the same either way."""
+    """Run each token that the sequences of a step share once; gradients are the same either path."""
     micro_batch_tokens: PositiveInt = Field(16_384, json_schema_extra=marks(scale="log", unit="tokens"))
-    """Distinct tokens that run at a time at most, fewer where half of the device's memory holds no more; a step that
-    holds more is cut into micro-batches where the least is repeated. It decides memory and never the gradients."""
+    """Most distinct tokens in a micro-batch; fewer if the estimate for half of the device's memory allows no more. A
+    larger step is cut into micro-batches where the fewest tokens run again. It changes memory, never the gradients."""

@@ -24,7 +24,7 @@ class Forest:
     """The tokens of one micro-batch, each once."""
 
     token_ids_N: Indices
-    """Vocabulary ids; the virtual token k of a soft prompt stands as -1 - k."""
+    """Vocabulary ids; the virtual token k of a soft prompt is -1 - k."""
     depths_N: Indices
     """Position of each node in the sequences that run through it, the root and virtual tokens included."""
     subtree_ends_N: Indices
@@ -59,18 +59,18 @@ class Forest:
 
 
 class Path(NamedTuple):
-    """The way of one sequence through a forest."""
+    """The nodes that one sequence runs through, from its first token to its last."""
 
     ids: Indices
-    """Vocabulary ids, behind the virtual tokens if there are any."""
+    """Vocabulary ids, after the virtual tokens if there are any."""
     first_trained: int
     """Depth of the first trained token."""
     sequence: Rendered
-    """Whose way it is."""
+    """The sequence itself."""
 
 
-def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: bool = True) -> list[Path]:
-    """Return the paths of `sequences`, sorted so that what shares most stands together, or as given without sharing.
+def paths_of(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: bool = True) -> list[Path]:
+    """Return the paths of `sequences`, those that share most next to each other; without sharing in the given order.
 
     Virtual tokens, if any, are the root of every path.
     """
@@ -86,31 +86,31 @@ def paths(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, share: 
     return sorted(found, key=lambda path: _sort_key(path.ids)) if share else found
 
 
-def plant(ways: Sequence[Path], *, share: bool = True, root_length: int = 0) -> Forest:
+def build_forest(paths: Sequence[Path], *, share: bool = True, root_length: int = 0) -> Forest:
     """Return the forest of sorted paths: a trie over their token ids, or separate chains when `share` is off.
 
-    The first `root_length` tokens, which all of them share, are left to whoever runs the root.
+    The first `root_length` tokens, which all of them share, are left out: `run_root` runs them.
     """
-    if not ways:
+    if not paths:
         raise ValueError("a forest needs at least one sequence")
-    trunk = _Trunk(sum(len(way.ids) for way in ways), max(len(way.ids) for way in ways))
-    for way in ways:
-        trunk.add(way.ids[root_length:], way.first_trained - root_length, share=share)
-    return trunk.forest(root_length=root_length, num_real_tokens=sum(way.sequence.num_tokens for way in ways))
+    trunk = _Trunk(sum(len(path.ids) for path in paths), max(len(path.ids) for path in paths))
+    for path in paths:
+        trunk.add(path.ids[root_length:], path.first_trained - root_length, share=share)
+    return trunk.forest(root_length=root_length, num_real_tokens=sum(path.sequence.num_tokens for path in paths))
 
 
-def overlaps(ways: Sequence[Path], *, share: bool = True) -> list[int]:
+def overlaps(paths: Sequence[Path], *, share: bool = True) -> list[int]:
     """Return how many first ids each path but the first shares with the one before it; none when `share` is off."""
-    return [common_prefix(one.ids, other.ids) if share else 0 for one, other in pairwise(ways)]
+    return [common_prefix(one.ids, other.ids) if share else 0 for one, other in pairwise(paths)]
 
 
-def count_nodes(ways: Sequence[Path], shared: Sequence[int]) -> int:
+def count_nodes(paths: Sequence[Path], shared: Sequence[int]) -> int:
     """Return the nodes of the forest of some paths, each of which shares so many first ids with the one before it."""
-    return sum(len(way.ids) for way in ways) - sum(shared)
+    return sum(len(path.ids) for path in paths) - sum(shared)
 
 
 def _sort_key(ids: Indices) -> bytes:
-    """Return what sorts paths such that those that share most stand together."""
+    """Return the key that sorts paths so that those that share most are neighbours."""
     # Big-endian bytes of the shifted ids compare as the id sequences do: prefixes first, equal prefixes side by side.
     return (ids.view(np.uint32) + np.uint32(2**31)).astype(">u4").tobytes()
 
@@ -133,7 +133,7 @@ class _Trunk:
         self.subtree_ends = np.empty(capacity, dtype=np.int32)
         self.weights = np.zeros(capacity, dtype=np.float32)
         self.starts: set[int] = set()
-        self.path = np.empty(longest, dtype=np.int32)  # path[d] is the node at depth d on the way to the latest leaf
+        self.path = np.empty(longest, dtype=np.int32)  # path[d] is the node at depth d on the path to the latest leaf
         self.latest: Indices = np.empty(0, dtype=np.int32)
 
     def add(self, ids: Indices, first_trained: int, *, share: bool) -> None:

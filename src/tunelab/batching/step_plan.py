@@ -1,4 +1,4 @@
-"""The forests of one optimizer step: what all its sequences share stands apart, the rest is cut to a budget of tokens.
+"""The forests of one optimizer step: what all its sequences share runs once, the rest is cut to a budget of tokens.
 
 Letters in names: R tokens of the root.
 """
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tunelab.batching.forest import Forest, Indices, Path, common_prefix, count_nodes, overlaps, paths, plant
+from tunelab.batching.forest import Forest, Indices, Path, build_forest, common_prefix, count_nodes, overlaps, paths_of
 from tunelab.rendering.rendered import Rendered
 
 SHORTEST_ROOT = 64
@@ -25,11 +25,11 @@ _COST_OF_MEMORY = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Grove:
+class StepPlan:
     """The tokens of one optimizer step, each once, but for what a cut between micro-batches repeats."""
 
     root_ids_R: Indices
-    """What stands above every forest and is run once for all of them; empty where one forest holds it all."""
+    """The tokens above every forest, run once for all of them; empty if one forest holds them all."""
     forests: tuple[Forest, ...]
     """The micro-batches."""
 
@@ -49,11 +49,11 @@ class Grove:
         return sum(forest.num_real_tokens for forest in self.forests)
 
 
-NOTHING = Grove(root_ids_R=np.zeros(0, dtype=np.int32), forests=())
-"""What a process does in a step that holds no work for it."""
+NOTHING = StepPlan(root_ids_R=np.zeros(0, dtype=np.int32), forests=())
+"""The plan of a process that has no work in a step."""
 
 
-def plant_step(
+def plan_step(
     sequences: Sequence[Rendered],
     *,
     micro_batch_tokens: int,
@@ -61,65 +61,65 @@ def plant_step(
     share: bool = True,
     shortest_root: int = SHORTEST_ROOT,
     least_saved: float = LEAST_SAVED,
-) -> Grove:
+) -> StepPlan:
     """Return the forests of an optimizer step, none of more than `micro_batch_tokens` nodes.
 
-    The cuts fall where the least is repeated, and above some thousands of tokens wherever next to nothing is. A
+    The cuts fall where the fewest tokens run again; above some thousands of tokens, also wherever almost none does. A
     sequence longer than the budget is a micro-batch of its own.
 
     Args:
         shortest_root: a shared beginning of fewer tokens is run again in each micro-batch.
         least_saved: below this share of the step's tokens, nothing is shared.
     """
-    ways = paths(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
-    shared = overlaps(ways, share=share)
-    if sum(shared) < least_saved * count_nodes(ways, [0]):
+    paths = paths_of(sequences, num_virtual_tokens=num_virtual_tokens, share=share)
+    shared = overlaps(paths, share=share)
+    if sum(shared) < least_saved * count_nodes(paths, [0]):
         share, shared = False, [0] * len(shared)
-    if len(ways) == 1 or count_nodes(ways, shared) <= min(micro_batch_tokens, _LIGHT):
-        return _grove([ways], root=0, share=share)
-    root = _root_length(ways, shortest_root) if share else 0
-    return _grove(list(_cut(ways, shared, root, micro_batch_tokens)), root=root, share=share)
+    if len(paths) == 1 or count_nodes(paths, shared) <= min(micro_batch_tokens, _LIGHT):
+        return _step_plan([paths], root=0, share=share)
+    root = _root_length(paths, shortest_root) if share else 0
+    return _step_plan(list(_cut(paths, shared, root, micro_batch_tokens)), root=root, share=share)
 
 
-def plant_batches(batches: Sequence[Sequence[Rendered]], *, num_virtual_tokens: int = 0, share: bool = True) -> Grove:
+def plan_batches(batches: Sequence[Sequence[Rendered]], *, num_virtual_tokens: int = 0, share: bool = True) -> StepPlan:
     """Return a forest for each batch, as it is, under the root that all of them share."""
-    pieces = [paths(batch, num_virtual_tokens=num_virtual_tokens, share=share) for batch in batches]
-    root = _root_length([way for piece in pieces for way in piece], SHORTEST_ROOT) if share and len(pieces) > 1 else 0
-    return _grove(pieces, root=root, share=share)
+    pieces = [paths_of(batch, num_virtual_tokens=num_virtual_tokens, share=share) for batch in batches]
+    root = _root_length([path for piece in pieces for path in piece], SHORTEST_ROOT) if share and len(pieces) > 1 else 0
+    return _step_plan(pieces, root=root, share=share)
 
 
-def _grove(pieces: Sequence[Sequence[Path]], *, root: int, share: bool) -> Grove:
-    return Grove(
+def _step_plan(pieces: Sequence[Sequence[Path]], *, root: int, share: bool) -> StepPlan:
+    return StepPlan(
         root_ids_R=pieces[0][0].ids[:root],
-        forests=tuple(plant(piece, share=share, root_length=root) for piece in pieces),
+        forests=tuple(build_forest(piece, share=share, root_length=root) for piece in pieces),
     )
 
 
-def _root_length(ways: Sequence[Path], shortest: int) -> int:
-    """Return how many first tokens all paths share and can leave to a run of its own, 0 where that does not pay.
+def _root_length(paths: Sequence[Path], shortest: int) -> int:
+    """Return how many first tokens all paths share and can leave to a run of its own, 0 if that does not pay.
 
     What predicts a trained token stays below the root, so that a root has no loss of its own.
     """
-    length = min(common_prefix(ways[0].ids, way.ids[: max(0, way.first_trained - 1)]) for way in ways)
+    length = min(common_prefix(paths[0].ids, path.ids[: max(0, path.first_trained - 1)]) for path in paths)
     return length if length >= shortest else 0
 
 
-def _cut(ways: Sequence[Path], shared: Sequence[int], root: int, budget: int) -> Iterator[Sequence[Path]]:
+def _cut(paths: Sequence[Path], shared: Sequence[int], root: int, budget: int) -> Iterator[Sequence[Path]]:
     """Yield stretches of the sorted paths within the budget, such that little is run twice and at a time."""
-    lengths = np.array([len(way.ids) - root for way in ways])
+    lengths = np.array([len(path.ids) - root for path in paths])
     repeats = np.array([0, *shared]) - root  # by path: what it shares with the one before and a cut would run again
     sums = np.concatenate([[0], np.cumsum(lengths[1:] - repeats[1:])])
-    least = np.zeros(len(ways) + 1)  # by number of paths placed: what their cuts cost at least
-    starts = np.zeros(len(ways) + 1, dtype=np.int64)
-    for placed in range(1, len(ways) + 1):
+    least = np.zeros(len(paths) + 1)  # by number of paths placed: what their cuts cost at least
+    starts = np.zeros(len(paths) + 1, dtype=np.int64)
+    for placed in range(1, len(paths) + 1):
         sizes = lengths[:placed] + sums[placed - 1] - sums[:placed]
         costs = least[:placed] + np.where(np.arange(placed) > 0, repeats[:placed] + _COST_OF_A_CUT, 0)
         costs += _COST_OF_MEMORY * np.maximum(sizes - _LIGHT, 0)
         costs[:-1][sizes[:-1] > budget] = np.inf  # a single path always fits
         starts[placed] = costs.argmin()
         least[placed] = costs[starts[placed]]
-    ends = [len(ways)]
+    ends = [len(paths)]
     while ends[-1]:
         ends.append(int(starts[ends[-1]]))
     for end, start in reversed(list(pairwise(ends))):
-        yield ways[start:end]
+        yield paths[start:end]

@@ -1,1 +1,1 @@
-"""Room of cleaning: rows are changed, rejected and drawn; every rejection is kept with its reason."""
+"""Room of cleaning: rows are changed, rejected and sampled; every rejection is kept with its reason."""

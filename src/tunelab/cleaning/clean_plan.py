@@ -23,9 +23,9 @@ class Plan:
     test_size: float = 0.0
     """Share of the kept rows that is split off; 0 splits nothing."""
     excluded_texts: Sequence[str] = ()
-    """Texts of test rows, where rows like them are dropped."""
+    """Texts of test rows, if rows like them are dropped."""
     compared: str = ""
-    """With what test rows the rows are compared, in words; empty where there are none."""
+    """With what test rows the rows are compared, in words; empty if there are none."""
     label_field: str = ""
     """The column that holds the class, of a table."""
     label_setting: str = "answer"
@@ -36,7 +36,7 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
-    def must_wait(self) -> bool:
+    def needs_all_rows(self) -> bool:
         """Whether a rule needs all rows before one can be written."""
         config = self.config
         draws = config.max_samples is not None or config.max_per_class is not None
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def most(self) -> int | None:
-        """How many rows are drawn by nothing but their priority; None where more than that decides."""
+        """How many rows are sampled by nothing but their priority; None if more than that decides."""
         config = self.config
         plain = not self.compares_all and config.max_per_class is None and not config.stratified
         return config.max_samples if plain else None

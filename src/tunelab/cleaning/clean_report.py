@@ -19,35 +19,35 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanReport:
-    """Rows in and out. Every row that was read is kept, rejected, or not drawn."""
+    """Rows in and out. Every row that was read is kept, rejected, or not sampled."""
 
     num_read: int
     num_kept: int
     num_rejected: int
-    num_not_drawn: int
+    num_not_sampled: int
     num_train: int
     num_test: int
-    """Kept rows, by side; all are on the training side where nothing is split off."""
+    """Kept rows, by file; all are training rows if nothing is split off."""
     rejected: tuple[RuleCount, ...]
     """In the order of the rules."""
-    not_drawn: tuple[RuleCount, ...]
+    not_sampled: tuple[RuleCount, ...]
     changed: tuple[RuleCount, ...]
     """Rows that a rule changed; they are kept, or rejected by a later rule."""
     reported: tuple[RuleCount, ...]
     """Rows in which something was found that is to be reported and nothing else."""
     unlabelled: tuple[RuleCount, ...]
-    """Rows without a label, before any was drawn: the class "" among the others. `rule` is the setting that finds
+    """Rows without a label, before any was sampled: the class "" among the others. `rule` is the setting that finds
     labels, or `answer`."""
     classes: dict[str, tuple[int, int]]
-    """Class -> its rows on the training and on the test side; empty where no class was read."""
+    """Class -> its training rows and its test rows; empty if no class was read."""
     format: str
     """The shape of conversation that was found; empty for tables."""
     notes: tuple[str, ...]
     """What was decided on the way, to be said aloud."""
     compared: str = ""
-    """With what test rows the rows were compared, and how many were rejected for it; empty where there are none."""
+    """With what test rows the rows were compared, and how many were rejected for it; empty if there are none."""
     lacks: str = ""
-    """What no row was left for: the output, or a side of a split. Empty where all is well."""
+    """What no row was left for: the output, or a file of a split. Empty if all is well."""
 
 
 class Tally:
@@ -64,8 +64,8 @@ class Tally:
             held = self._examples.setdefault(rule, [])
             held += examples[: EXAMPLES - len(held)]
 
-    def wants(self, rule: str) -> int:
-        """Return how many more examples a rule wants."""
+    def room_for(self, rule: str) -> int:
+        """Return how many more examples of a rule are kept."""
         return EXAMPLES - len(self._examples.get(rule, ()))
 
     def count(self, rule: str) -> int:

@@ -41,11 +41,11 @@ class CleaningConfig(BaseModel):
     min_chars: dict[str, Characters] = Field(
         default_factory=dict, json_schema_extra=marks(flag="--min-chars [FIELD=]N", unit="characters")
     )
-    """Fewest characters that a text may have, by field or role; "*" stands for every one."""
+    """Fewest characters that a text may have, by field or role; "*" is every one."""
     max_chars: dict[str, Characters] = Field(
         default_factory=dict, json_schema_extra=marks(flag="--max-chars [FIELD=]N", unit="characters")
     )
-    """Most characters that a text may have, by field or role; "*" stands for every one."""
+    """Most characters that a text may have, by field or role; "*" is every one."""
     min_tokens: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--min-tokens N", unit="tokens"))
     """Fewest tokens that all text of a row may have together."""
     max_tokens: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--max-tokens N", unit="tokens"))
@@ -60,7 +60,7 @@ class CleaningConfig(BaseModel):
     near_overlap: float | None = Field(None, gt=0, le=1, json_schema_extra=marks(flag="--near-overlap SHARE"))
     """Drop rows that are at least this alike to one of exclude_files, too, e.g. 0.8."""
     drop_duplicates: Same | None = Field(None, json_schema_extra=marks(flag="--drop-duplicates row|prompt"))
-    """Keep the first of rows that are equal (row), or that ask the same (prompt)."""
+    """Keep the first of rows that are equal (row), or that have the same prompt (prompt)."""
     prompt_fields: tuple[str, ...] = Field((), json_schema_extra=marks(flag="--prompt-field FIELD"))
     """Columns of a table that are its prompt; the others are the answer."""
     conflicts: Literal["keep", "first", "drop"] = Field("keep", json_schema_extra=marks(flag="--conflicts first|drop"))
@@ -68,13 +68,13 @@ class CleaningConfig(BaseModel):
     near_duplicates: float | None = Field(None, gt=0, le=1, json_schema_extra=marks(flag="--near-duplicates SHARE"))
     """Drop rows that are at least this alike to an earlier one, e.g. 0.8."""
     max_per_class: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--max-per-class N", unit="rows"))
-    """At most this many rows of a label (else of an answer), drawn by seed."""
+    """At most this many rows of a label (else of an answer), sampled by seed."""
     max_samples: int | None = Field(None, ge=1, json_schema_extra=marks(flag="--max-samples N", unit="rows"))
-    """At most this many rows, drawn by seed."""
+    """At most this many rows, sampled by seed."""
     stratified: bool = Field(False, json_schema_extra=marks(flag="--stratified"))
-    """Draw and split so that each label (else each answer) keeps its share."""
+    """Sample and split so that each label (else each answer) keeps its share."""
     seed: int = Field(42, ge=0, json_schema_extra=marks(flag="--seed N"))
-    """Decides every draw; in a recipe, unless it is set, training.seed."""
+    """Decides every sample; in a recipe, unless it is set, training.seed."""
 
     @field_validator("languages")
     @classmethod
@@ -112,10 +112,10 @@ class CleaningConfig(BaseModel):
 
     @property
     def draws(self) -> bool:
-        """Whether rows are drawn by seed."""
+        """Whether rows are sampled by seed."""
         return self.max_samples is not None or self.max_per_class is not None
 
     @property
     def by_class(self) -> bool:
-        """Whether a draw asks for the class of a row: its label, or the answer itself."""
+        """Whether sampling depends on the class of a row: its label, or the answer itself."""
         return self.stratified or self.max_per_class is not None

@@ -1,14 +1,15 @@
-"""What only a conversation knows: whether a row is one, what it asks and answers, and which session it is of."""
+"""What only a conversation knows: whether a row is one, its prompt and its answer, and which session it is of."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tunelab.cleaning.readers.read_batches import Way, find_way
+from tunelab.cleaning.readers.read_batches import ReadPlan, find_read_plan
 from tunelab.conversations import Conversation, ConversationConfig, Format
-from tunelab.conversations.fingerprints import answer_key, questions, trained_turns
+from tunelab.conversations.fingerprints import answer_key, answer_turns, questions
 from tunelab.conversations.format import find_format
 from tunelab.conversations.label import labels_of, last_answer, object_in
+from tunelab.conversations.prepared_row import prepared
 from tunelab.conversations.split import Link, session_link
 from tunelab.errors import DataError, RecipeError, guess, listed
 from tunelab.sources import Origin, Row
@@ -26,28 +27,32 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationFacts:
-    """What is kept of a conversation while its row waits."""
+    """What is kept of a conversation while its row is in the spool."""
 
     prompts: tuple[int, ...]
-    """64-bit hashes of what it asks, one per trained answer; of a plain text, of the text."""
+    """64-bit hashes of its prompts, one per trained answer; of a plain text, of the text."""
     answer: int
     """64-bit hash of its last trained answer."""
     link: Link
     label: str
 
 
-def find_shape(rows: Sequence[Row], conversation: ConversationConfig) -> tuple["Shape | None", Way, str]:
+def find_shape(rows: Sequence[Row], conversation: ConversationConfig) -> tuple["Shape | None", ReadPlan, str]:
     """Return the conversation format that files begin with, how they are read, and the evidence, to be said aloud.
 
     The format is None for a table whose columns nobody said how to make a conversation of.
     """
     try:
-        found, evidence = find_format(list(rows), conversation)
+        found, evidence = find_format([prepared(row, conversation) for row in rows], conversation)
     except DataError:
-        way = find_way(rows, is_conversation=False)
-        return None, way, f"a table: {', '.join(way.columns)}" if way.columns else "no row can be read"
-    way = find_way(rows, is_conversation=found.name not in ("table", "text"))
-    return Shape(found, conversation), way, evidence
+        read_plan = find_read_plan(rows, is_conversation=False)
+        return (
+            None,
+            read_plan,
+            f"a table: {', '.join(read_plan.columns)}" if read_plan.columns else "no row can be read",
+        )
+    read_plan = find_read_plan(rows, is_conversation=found.name not in ("table", "text"))
+    return Shape(found, conversation), read_plan, evidence
 
 
 class Shape:
@@ -64,7 +69,7 @@ class Shape:
         ]
 
     def said(self, values: Sequence[object], file: str, lines: Sequence[int]) -> list[ConversationFacts]:
-        """Return what rows ask and answer.
+        """Return the prompts and answers of rows.
 
         Raises:
             DataError: one is no conversation.
@@ -83,7 +88,7 @@ class Shape:
         ]
 
     def refuse_unknown_label(self, rows: Sequence[Row]) -> None:
-        """Raise a RecipeError where `label_json_key` or `label_pattern` finds nothing in any answer of some rows."""
+        """Raise a RecipeError if `label_json_key` or `label_pattern` finds nothing in any answer of some rows."""
         key, pattern = self._config.label_json_key, self._config.label_pattern
         if key is None and pattern is None:
             return
@@ -108,18 +113,19 @@ class Shape:
             conversation = self._conversation(_row(value, origin))
         except DataError as error:
             return Refused(reason=f"{error.what}; expected {error.expected}" if error.expected else error.what)
-        if conversation.text is None and not trained_turns(conversation):
+        if conversation.text is None and not answer_turns(conversation):
             return Refused(reason="the assistant never speaks")
         return None
 
     def _conversation(self, row: Row) -> Conversation:
+        row = prepared(row, self._config)
         if not self.format.recognises(row):
             raise DataError("the row is of another shape", where=str(row.origin), expected=self.format.shape)
         return self.format.convert(row, self._config)
 
     def _plain(self, value: object) -> bool:
-        """Tell whether a row is certainly fine: messages of role and text, nothing beside but an id, and an answer."""
-        if type(value) is not dict or len(value) > 2:
+        """Tell whether a row is certainly fine: messages of role and text, nothing else but an id, and an answer."""
+        if type(value) is not dict or len(value) > 2 or self._config.field_map or self._config.role_map:
             return False
         if self.format.name == "messages":
             messages, who, what, roles, answers = value.get("messages"), "role", "content", _ROLES, "assistant"

@@ -1,4 +1,4 @@
-"""Test rows that no training row may repeat: what they ask, and their texts."""
+"""Test rows that no training row may repeat: their prompts, and their texts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tunelab.cleaning.clean_plan import Plan
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.cleaning.conversation_facts import Shape, find_shape
 from tunelab.cleaning.readers.batch import Batch
-from tunelab.cleaning.readers.read_batches import OtherWayError, Way, first_rows, read_batches
+from tunelab.cleaning.readers.read_batches import OtherPlanError, ReadPlan, first_rows, read_batches
 from tunelab.cleaning.rules.apply import Judge, texts_of
 from tunelab.cleaning.rules.setting_names import with_columns
 from tunelab.conversations import ConversationConfig
@@ -22,11 +22,11 @@ class Excluded:
     """What is known of test rows."""
 
     keys: frozenset[int] | None = None
-    """Hashes of what they ask, or of whole rows, of a table without prompts; None where there are none."""
+    """Hashes of their prompts, or of whole rows, of a table without prompts; None if there are none."""
     texts: tuple[str, ...] = ()
-    """Their texts, where rows like them are dropped."""
-    told: str = ""
-    """What was compared with, to be said aloud; empty where there are none."""
+    """Their texts, if rows like them are dropped."""
+    note: str = ""
+    """What was compared with, to be reported; empty if there are none."""
 
 
 def read_excluded(
@@ -40,65 +40,73 @@ def read_excluded(
 
     Args:
         shape: of the rows that are cleaned.
-        columns: of those rows, where they are a table.
+        columns: of those rows, if they are a table.
 
     Raises:
-        DataError: a row that cannot be read, or rows that never ask what those that are cleaned ask: a table, plain
-            texts and conversations are strangers to each other.
+        DataError: a row that cannot be read, or rows whose prompts can never equal those of the
+            rows that are cleaned: a table, plain texts and conversations are strangers to each other.
     """
     if not files:
         return Excluded()
     keys, texts, count, alone = set[int](), list[str](), 0, dict[str, None]()
     for file in files:
-        found, way, evidence = find_shape(first_rows([file]), conversation)
-        _refuse_other_kind(file, found, way, evidence, shape)
-        asked, more = _read(file, config, found, way)
-        keys.update(asked.to_list())
+        found, read_plan, evidence = find_shape(first_rows([file]), conversation)
+        _refuse_other_kind(file, found, read_plan, evidence, shape)
+        fingerprints, more = _read(file, config, found, read_plan)
+        keys.update(fingerprints.to_list())
         texts += more
-        count += len(asked)
-        alone |= dict.fromkeys(name for name in (*columns, *way.columns) if (name in columns) != (name in way.columns))
-    told = f"compared with {counted(count, 'row')} of {', '.join(file.name for file in files)}"
+        count += len(fingerprints)
+        alone |= dict.fromkeys(
+            name for name in (*columns, *read_plan.columns) if (name in columns) != (name in read_plan.columns)
+        )
+    note = f"compared with {counted(count, 'row')} of {', '.join(file.name for file in files)}"
     if alone and shape is None and not (config.prompt_fields or config.text_fields):
-        told += f", row by whole row, where one side alone has {listed(alone)} (prompt_fields names what to compare)"
-    return Excluded(keys=frozenset(keys), texts=tuple(texts), told=told)
+        note += f", row by whole row; only one of them has {listed(alone)} (prompt_fields names what to compare)"
+    return Excluded(keys=frozenset(keys), texts=tuple(texts), note=note)
 
 
-def _refuse_other_kind(file: SourceFile, found: Shape | None, way: Way, evidence: str, shape: Shape | None) -> None:
+def _refuse_other_kind(
+    file: SourceFile, found: Shape | None, read_plan: ReadPlan, evidence: str, shape: Shape | None
+) -> None:
     expected = f"{_kind(shape)}, as in the data"
-    if found is None and not way.columns:
+    if found is None and not read_plan.columns:
         raise DataError(evidence, where=file.name, expected=expected)
     if _kind(found) != _kind(shape):
-        remedy = "Rows of these two kinds never ask the same, so nothing would be found."
+        remedy = "Rows of these two kinds never have the same prompt, so nothing would be found."
         raise DataError(f"the rows are {_kind(found)} ({evidence})", where=file.name, expected=expected, remedy=remedy)
 
 
-def _read(file: SourceFile, config: CleaningConfig, shape: Shape | None, way: Way) -> tuple[pl.Series, list[str]]:
-    """Return what the rows of a file ask, and their texts where these are compared."""
+def _read(
+    file: SourceFile, config: CleaningConfig, shape: Shape | None, read_plan: ReadPlan
+) -> tuple[pl.Series, list[str]]:
+    """Return the fingerprints of the rows of a file, and their texts if these are compared."""
     while True:
         try:
-            return _read_so(file, config, shape, way)
-        except OtherWayError as other:
-            way = other.way
+            return _read_so(file, config, shape, read_plan)
+        except OtherPlanError as other:
+            read_plan = other.read_plan
 
 
-def _read_so(file: SourceFile, config: CleaningConfig, shape: Shape | None, way: Way) -> tuple[pl.Series, list[str]]:
+def _read_so(
+    file: SourceFile, config: CleaningConfig, shape: Shape | None, read_plan: ReadPlan
+) -> tuple[pl.Series, list[str]]:
     same = config.model_dump(
         include={"text_fields", "strip_html", "remove_control_characters", "unicode_normalization", "near_overlap"}
     )
     redacted = {name: "redact" for name in ("personal_data", "secrets") if getattr(config, name) == "redact"}
     judge = Judge(Plan(config=CleaningConfig(**same, **redacted), names=(file.name,)), None)
-    asked, texts = [pl.Series(dtype=pl.UInt64)], list[str]()
-    batches: Iterable[Batch] = read_batches([file], way)
+    fingerprints, texts = [pl.Series(dtype=pl.UInt64)], list[str]()
+    batches: Iterable[Batch] = read_batches([file], read_plan)
     if shape is None:
         batches = with_columns(batches, (file.name,), config, "")
     for batch in batches:
         for bad in batch.unreadable:
             raise DataError(bad.fault, where=f"{file.name}:{bad.line}")
         judge.judge(batch)
-        asked.append(_asked(batch, file.name, config, shape))
+        fingerprints.append(_fingerprints(batch, file.name, config, shape))
         if config.near_overlap is not None:
             texts += texts_of(batch, config)
-    return pl.concat(asked), texts
+    return pl.concat(fingerprints), texts
 
 
 def _kind(shape: Shape | None) -> str:
@@ -107,7 +115,7 @@ def _kind(shape: Shape | None) -> str:
     return "plain texts" if shape.format.name == "text" else "conversations"
 
 
-def _asked(batch: Batch, name: str, config: CleaningConfig, shape: Shape | None) -> pl.Series:
+def _fingerprints(batch: Batch, name: str, config: CleaningConfig, shape: Shape | None) -> pl.Series:
     if shape is None:
         return batch.keys(config.prompt_fields or config.text_fields)
     rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)

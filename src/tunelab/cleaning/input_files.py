@@ -8,7 +8,7 @@ from tunelab.conversations import ConversationConfig
 from tunelab.errors import DataError
 from tunelab.sources import SourceFile, read_rows
 
-_LOOKED_AT = 100
+_SHAPE_ROWS = 100
 """Rows of each file but the first by which its kind is judged."""
 
 
@@ -33,13 +33,13 @@ def refuse_mixed(
 ) -> None:
     """Raise a DataError for the first file whose rows are of another kind than those of the first: `shape`."""
     for file in files[1:]:
-        rows = list(islice(read_rows([file], on_bad=lambda error: None), _LOOKED_AT))
+        rows = list(islice(read_rows([file], on_bad=lambda error: None), _SHAPE_ROWS))
         if not rows:
             continue
         other, _, seen = find_shape(rows, conversation)
         if _name(other) != _name(shape):
             raise DataError(
-                f"{files[0].name} looks like {_looks(shape, evidence)}, and {file.name} like {_looks(other, seen)}",
+                f"{files[0].name} is {_kind(shape, evidence)}, and {file.name} is {_kind(other, seen)}",
                 expected="files of one kind",
                 remedy="Clean them one by one, each into an output of its own.",
             )
@@ -49,5 +49,5 @@ def _name(shape: Shape | None) -> str:
     return "" if shape is None else shape.format.name
 
 
-def _looks(shape: Shape | None, evidence: str) -> str:
+def _kind(shape: Shape | None, evidence: str) -> str:
     return evidence if shape is None else f'conversations of the kind "{shape.format.name}"'

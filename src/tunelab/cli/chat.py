@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +91,8 @@ def _find(reference: str) -> Run | str:
 
 
 def _talk(chat: Chat) -> None:
-    import readline  # noqa: F401 - gives input() history and line editing
+    with suppress(ImportError):  # some Pythons are built without it
+        import readline  # noqa: F401 - gives input() history and line editing
 
     while True:
         try:

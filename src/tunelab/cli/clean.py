@@ -42,7 +42,7 @@ def command(
     and what you ask for. Next to clean.jsonl, rejected rows are in clean.rejected.jsonl, the counts in
     clean.report.json; in the folder of --test-size they are rejected.jsonl and report.json.
     """
-    from tunelab.cleaning.output.output_files import beside
+    from tunelab.cleaning.output.output_files import companion_files
     from tunelab.flows.clean import clean_data
 
     config = FLAGS.read(CleaningConfig, settings)
@@ -70,7 +70,7 @@ def command(
     else:
         print_report(report, out, splits=test_size > 0, flag_of=FLAGS.flag_of)
     if report.lacks:
-        rejected, _ = beside(Path(out), splits=test_size > 0)
+        rejected, _ = companion_files(Path(out), splits=test_size > 0)
         reasons = f"{rejected} holds each rejected row with its reason."
         remedy = "Give another --test-size, or keep more rows." if report.num_kept else reasons
         say(f"{report.lacks[0].upper()}{report.lacks[1:]}. {remedy}", style="bold red", stderr=True)

@@ -17,14 +17,14 @@ _NO_LABEL = "(none)"
 
 def print_report(report: CleanReport, out: str, *, splits: bool, flag_of: Callable[[str], str]) -> None:
     """Print what the rows were taken for, what was done, rule by rule, and where the rows are."""
-    from tunelab.cleaning.output.output_files import beside
+    from tunelab.cleaning.output.output_files import companion_files
 
     for note in filter(None, (*report.notes, report.compared)):
         say(harmless(f"  {note}"), style="dim")
     for title, counts in (
         ("changed", report.changed),
         ("rejected", report.rejected),
-        ("not drawn", report.not_drawn),
+        ("not sampled", report.not_sampled),
         ("found, and left in", report.reported),
     ):
         _print_counts(title, counts)
@@ -40,14 +40,14 @@ def print_report(report: CleanReport, out: str, *, splits: bool, flag_of: Callab
         ]
         print_table(columns, rows)
     sides = f" ({report.num_train:,} to train on, {report.num_test:,} to test with)" if report.num_test else ""
-    drawn = f", {report.num_not_drawn:,} not drawn" if report.num_not_drawn else ""
+    drawn = f", {report.num_not_sampled:,} not sampled" if report.num_not_sampled else ""
     say()
     say(
         f"{counted(report.num_read, 'row')} read: {report.num_kept:,} kept{sides}, "
         f"{report.num_rejected:,} rejected{drawn}.",
         style="bold",
     )
-    rejected, report_file = (path.name for path in beside(Path(out), splits=splits))
+    rejected, report_file = (path.name for path in companion_files(Path(out), splits=splits))
     place = (
         f"the folder {out}, with {rejected} and {report_file}"
         if splits

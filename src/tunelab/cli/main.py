@@ -24,10 +24,12 @@ VERBS = {
     "train": "Train an adapter from a recipe; resume an interrupted run.",
     "compare": "Base model against tuned model on the same held-out rows.",
     "chat": "Talk to a tuned model, or to a base model.",
-    "recipe": "Explain a recipe: each value and where it came from.",
+    "recipe": "Explain a recipe: each value and where it came from; convert those of other tools.",
 }
 
 INTERRUPTED = 130
+_POSIX_MODULES = ("fcntl", "resource", "termios")
+"""Of Python's own modules, those that Windows lacks."""
 
 
 def main() -> None:
@@ -62,6 +64,8 @@ def _answered(arguments: list[str]) -> int:
 
     try:
         try:
+            if sys.platform == "win32":
+                raise _unsupported_system()
             return _dispatch(arguments)
         except ModuleNotFoundError as error:
             raise _missing_extra(error) from error
@@ -139,8 +143,17 @@ def _missing_extra(error: ModuleNotFoundError) -> Exception:
     from tunelab.errors import MissingExtraError
 
     package = (error.name or "").partition(".")[0]
+    if package in _POSIX_MODULES:
+        return _unsupported_system()
     for requirement in requires("tunelab") or ():
         name, _, extra = requirement.partition("; extra ==")
         if extra and re.split("[^A-Za-z0-9_]", name.replace("-", "_"))[0] == package:
             return MissingExtraError(package, extra=extra.strip(" '\""))
     return error
+
+
+def _unsupported_system() -> Exception:
+    from tunelab.errors import UserError
+
+    what = "tunelab runs on Linux and macOS, and on Windows inside WSL"
+    return UserError(what, remedy="Install WSL (wsl --install), and tunelab in it.")

@@ -1,4 +1,4 @@
-"""`tunelab recipe explain FILE`: each value of a recipe and where it came from."""
+"""`tunelab recipe`: explain each value of a recipe, or convert the recipe of another tool."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tunelab.cli.console import SET, harmless, plain_app, print_document, say
-from tunelab.recipes import ResolvedRecipe, explain, resolve_recipe, to_yaml
+from tunelab.recipes import ResolvedRecipe, convert, explain, resolve_recipe, to_yaml, write_new
 
 command = plain_app(help="Look into a recipe.", no_args_is_help=True)
 
@@ -40,6 +40,31 @@ def explain_command(
         print_document(json.dumps({"dialect": resolved.dialect, "notes": resolved.notes, "settings": settings}))
     else:
         _print(resolved, changed)
+
+
+@command.command("convert")
+def convert_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", hidden=True)],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="RECIPE", help="The recipe to write; never over a file.")
+    ] = None,
+    overrides: Annotated[list[str] | None, SET] = None,
+) -> None:
+    """Write the recipe of another tool as a short recipe of tunelab's.
+
+    FILE is a recipe of LLaMA-Factory, Axolotl, TRL, Unsloth, mlx-lm or ModelLab, or a fine-tuning job of OpenAI. The
+    values are those of `tunelab recipe explain FILE`; comments say where each came from, and what was left out. Without
+    -o the recipe is printed.
+    """
+    resolved = resolve_recipe(file, overrides=overrides or (), environment=None)
+    text = convert(resolved, folder=(out or file).parent)
+    if out is None:
+        print_document(text)
+        return
+    write_new(out, text)
+    say(f"{out}: written from {file}, read as {resolved.dialect}. Next: tunelab check {out}")
+    for note in resolved.notes:
+        say(f"\nNote: {harmless(note)}")
 
 
 def _print(resolved: ResolvedRecipe, changed: bool) -> None:

@@ -92,7 +92,8 @@ def end_of(trained: Trained) -> None:
 
 
 def _exit_code(trained: Trained) -> int:
-    return 128 + signal.Signals[trained.interrupted_by] if trained.interrupted_by else 0
+    number = signal.Signals.__members__.get(trained.interrupted_by or "")
+    return 128 + number if number else 0
 
 
 def _silent(_: AnyEvent) -> None:

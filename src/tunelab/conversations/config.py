@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from tunelab.conversations.field_map import refuse_unknown_names
 from tunelab.conversations.safe_regex import refuse_bad_pattern
 from tunelab.settings import marks
 
@@ -20,6 +21,8 @@ FormatName = Literal[
     "text",
 ]
 
+ReadAs = Literal["system", "user", "assistant", "tool", "function_call"]
+
 
 class ConversationConfig(BaseModel):
     """How rows become conversations."""
@@ -27,7 +30,13 @@ class ConversationConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     format: FormatName = "auto"
-    """The shape of the rows; auto looks at them and says what it saw."""
+    """The format of the rows; auto looks at them and says what it saw."""
+    field_map: dict[str, str] = Field(default_factory=dict)
+    """Name that a format reads -> what the files call that field, e.g. {prompt: question, completion: answer}, or of
+    messages {messages: dialog, role: speaker, content: words}. For tables, templates name the columns instead."""
+    role_map: dict[str, ReadAs] = Field(default_factory=dict)
+    """Role as the files write it -> system, user, assistant or tool; function_call for a turn that holds the
+    assistant's calls as JSON."""
     system_prompt: str | None = Field(None, json_schema_extra=marks(everyday=True))
     """System prompt of every conversation; replaces the one in the data."""
     prompt_template: str | None = None
@@ -45,6 +54,12 @@ class ConversationConfig(BaseModel):
     label_pattern: str | None = Field(None, json_schema_extra=marks(flag="--label-pattern REGEX"))
     """Regular expression that finds the label in the answer: its first group, or the whole match; without look-around
     and back-references."""
+
+    @field_validator("field_map")
+    @classmethod
+    def _known_names(cls, field_map: dict[str, str]) -> dict[str, str]:
+        refuse_unknown_names(field_map)
+        return field_map
 
     @field_validator("label_pattern")
     @classmethod

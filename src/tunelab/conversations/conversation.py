@@ -33,6 +33,8 @@ class Message:
     """Of a tool message: the call it answers."""
     name: str | None = None
     """Of a tool message: the tool; of others: the speaker."""
+    untrained: Literal["", "marked", "unfinished"] = ""
+    """Why an answer is not trained: the data mark it so, or it was cut off when it was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +47,10 @@ class Conversation:
     text: str | None = None
     """Plain text to continue; then there are no messages."""
     train: Literal["all", "last"] = "all"
-    """Which assistant messages are trained: each one, or only the last (rows that log one model call)."""
+    """Which assistant messages are trained, if nothing speaks against it: each one, or only the last (rows that log
+    one model call)."""
     session_id: str | None = None
-    """Rows of one session share it; they stay on one side of a split and in one optimizer step."""
+    """Rows of one session share it; they stay in one part of a split and in one optimizer step."""
     label: str | None = None
     """The class it is of; empty where it names none, None where the recipe does not ask (`data.label_field` …)."""
     origin: Origin

@@ -50,5 +50,9 @@ def items(value: object, path: str, origin: Origin) -> list[object]:
 
 
 def _unfolded(value: object, path: str, origin: Origin) -> object:
-    is_json = isinstance(value, str) and value.lstrip().startswith(("{", "["))
-    return parse_json(value, origin, subject=path) if is_json else value  # type: ignore[arg-type]
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    if value.lstrip("[ \n").startswith("{'"):
+        remedy = "Write the file with json.dumps, or with pandas' to_json(orient='records', lines=True)."
+        raise fault(origin, f"{path} is text as Python prints it, in single quotes", "JSON", remedy)
+    return parse_json(value, origin, subject=path)

@@ -6,14 +6,19 @@ from tunelab.conversations.conversation import Conversation, Message
 from tunelab.files import canonical_json
 
 
-def trained_turns(conversation: Conversation) -> list[int]:
-    """Return the indices of the assistant messages that are trained; empty for plain text."""
+def answer_turns(conversation: Conversation) -> list[int]:
+    """Return the indices of the assistant messages to train, those that are left out among them."""
     turns = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
     return turns if conversation.train == "all" else turns[-1:]
 
 
+def trained_turns(conversation: Conversation) -> list[int]:
+    """Return the indices of the assistant messages that are trained; empty for plain text."""
+    return [index for index in answer_turns(conversation) if not conversation.messages[index].untrained]
+
+
 def prompt_keys(conversation: Conversation) -> list[bytes]:
-    """Return, for each trained answer, a digest of all that stands before it; empty for plain text."""
+    """Return, for each trained answer, a digest of all messages before it; empty for plain text."""
     turns = set(trained_turns(conversation))
     keys, digest = [], hashlib.blake2b(digest_size=16)
     for index, message in enumerate(conversation.messages):
@@ -38,9 +43,13 @@ def questions(conversation: Conversation) -> list[bytes]:
 
 
 def answer_key(conversation: Conversation) -> bytes:
-    """Return a digest of the last trained answer, or of a plain text."""
+    """Return a digest of the last trained answer, or of a plain text; of all messages if no answer is trained."""
     turns = trained_turns(conversation)
-    content = _bytes(conversation.messages[turns[-1]]) if turns else (conversation.text or "").encode(errors="replace")
+    if conversation.text is not None:
+        content = conversation.text.encode(errors="replace")
+    else:
+        hashed = [conversation.messages[turns[-1]]] if turns else conversation.messages
+        content = b"\x1e".join(map(_bytes, hashed))
     return hashlib.blake2b(content, digest_size=16).digest()
 
 

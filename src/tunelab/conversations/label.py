@@ -8,6 +8,7 @@ import msgspec
 
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation
+from tunelab.conversations.field_map import read_under
 from tunelab.conversations.field_types import fields_of
 from tunelab.conversations.fingerprints import trained_turns
 from tunelab.conversations.safe_regex import first_matches
@@ -23,7 +24,8 @@ def labels_of(said: Sequence[tuple[Row, Conversation]], config: ConversationConf
     The latter two look into the last trained answer, or into a plain text. Values that are no text are given as JSON.
     """
     if config.label_field is not None:
-        return [as_label(fields_of(row).get(config.label_field)) for row, _ in said]
+        field = read_under(config.label_field, config.field_map)
+        return [as_label(fields_of(row).get(field)) for row, _ in said]
     if config.label_json_key is not None:
         return [as_label(object_in(last_answer(each)).get(config.label_json_key)) for _, each in said]
     if config.label_pattern is not None:
@@ -42,7 +44,7 @@ def as_label(value: object) -> str:
 def refuse_unknown_label_field(rows: Sequence[Row], config: ConversationConfig) -> None:
     """Raise a RecipeError for a `label_field` that none of the first rows has."""
     known = dict.fromkeys(field for row in rows for field in fields_of(row))
-    if known and config.label_field is not None and config.label_field not in known:
+    if known and config.label_field is not None and read_under(config.label_field, config.field_map) not in known:
         raise RecipeError(
             f'no row has the field "{config.label_field}"',
             where="data.label_field",

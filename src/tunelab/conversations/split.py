@@ -33,7 +33,7 @@ def split_conversations(items: Sequence[Conversation], *, fraction: float, seed:
 
 
 def hold_out(keys: Sequence[Hashable], *, fraction: float, seed: int) -> set[int]:
-    """Return the indices of about `fraction` of `keys`, drawn by seed; equal keys go together.
+    """Return the indices of about `fraction` of `keys`, chosen by seed; equal keys go together.
 
     With a fraction above zero and two different keys or more, neither side is empty.
     """
@@ -42,14 +42,14 @@ def hold_out(keys: Sequence[Hashable], *, fraction: float, seed: int) -> set[int
         groups.setdefault(key, []).append(index)
     if fraction <= 0 or len(groups) < 2:
         return set()
-    drawn = list(groups.values())
-    random.Random(seed).shuffle(drawn)
-    wanted = max(1, round(fraction * len(keys)))
+    shuffled = list(groups.values())
+    random.Random(seed).shuffle(shuffled)
+    target = max(1, round(fraction * len(keys)))
     held: set[int] = set()
-    for group in drawn:
-        if len(held) + len(group) <= min(wanted, len(keys) - 1):
+    for group in shuffled:
+        if len(held) + len(group) <= min(target, len(keys) - 1):
             held.update(group)
-    smallest = min(drawn, key=len)
+    smallest = min(shuffled, key=len)
     return held or set(smallest)
 
 
@@ -76,8 +76,8 @@ def chain_origins(hashes_M: NDArray[np.int64], lengths_N: NDArray[np.int64]) -> 
     share a beginning is not enough: a greeting opens many chats.
 
     Args:
-        hashes_M: the hashes of the beginnings of each conversation, one conversation behind the other.
-        lengths_N: how many each has; one without any stands alone.
+        hashes_M: the hashes of the beginnings of each conversation, conversation after conversation.
+        lengths_N: how many each has; one without any is on its own.
     """
     import numpy as np
 

@@ -5,13 +5,16 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from string import Formatter
 
-from tunelab.conversations.build_conversation import build
+from tunelab.conversations.build_conversation import session_id_of
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.describing_fields import describes
 from tunelab.conversations.field_types import fault, fields_of, text
 from tunelab.errors import RecipeError, did_you_mean, guess, listed
 from tunelab.sources import Row
 
+_TEMPLATES = ("prompt_template", "completion_template")
+_WITH_TEXT = frozenset({"text", "session_id"})
 _AS_TEXT = "Write a brace that is text twice: {{ or }}."
 
 
@@ -33,14 +36,21 @@ def from_columns(row: Row, config: ConversationConfig) -> Conversation:
         )
     question = "".join(_filled(prompt, "prompt_template", row))
     answer = "".join(_filled(completion, "completion_template", row))
-    messages = [Message(role="user", content=question), Message(role="assistant", content=answer)]
-    return build(row, config, messages, fields={})  # columns called system or tools are columns
+    messages = (Message(role="user", content=question), Message(role="assistant", content=answer))
+    # columns called system, tools or weight are columns
+    return Conversation(messages=messages, session_id=session_id_of(row), origin=row.origin)
+
+
+def columns_named(config: ConversationConfig) -> set[str]:
+    """Return the columns that the templates name."""
+    templates = [(name, getattr(config, name) or "") for name in _TEMPLATES]
+    return {column for name, template in templates for _, column, *_ in _pieces(template, name) if column is not None}
 
 
 def refuse_unknown_columns(rows: Sequence[Row], config: ConversationConfig) -> None:
     """Raise a RecipeError for a column that a template names and none of the first rows has."""
     known = dict.fromkeys(column for row in rows for column in fields_of(row))
-    for name in ("prompt_template", "completion_template"):
+    for name in _TEMPLATES:
         for _, field, specification, conversion in _pieces(getattr(config, name) or "", name):
             written = (
                 field or "",
@@ -60,6 +70,12 @@ def refuse_unknown_columns(rows: Sequence[Row], config: ConversationConfig) -> N
 def has_text(row: Row) -> bool:
     """Tell whether a row is a paragraph of a text file, or ``{"text"}``."""
     return isinstance(row.value, str) or "text" in row.value
+
+
+def columns_next_to_text(row: Row) -> list[str]:
+    """Return the fields next to ``text`` that do more than describe a row: then it is a column of a table."""
+    fields = fields_of(row)
+    return [name for name in fields if name not in _WITH_TEXT and fields[name] is not None and not describes(name)]
 
 
 def from_text(row: Row, config: ConversationConfig) -> Conversation:

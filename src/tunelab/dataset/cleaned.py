@@ -1,4 +1,4 @@
-"""The rows of a recipe, cleaned on their way into training, and what cleaning did to them in words."""
+"""The rows of a recipe, cleaned on their read_plan into training, and what cleaning did to them in words."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,19 +22,19 @@ class Rejected:
     def __init__(self, path: Path | None = None, writer: RejectedWriter | None = None) -> None:
         self._path, self._writer, self._count = path, writer, 0
 
-    def __call__(self, told: pl.DataFrame, shown: pl.Series) -> None:
+    def __call__(self, rejected: pl.DataFrame, shown: pl.Series) -> None:
         """Take some rows."""
-        self._count += told.height
+        self._count += rejected.height
         if self._writer is not None:
-            self._writer.write(told, shown)
+            self._writer.write(rejected, shown)
 
     def in_words(self) -> list[str]:
-        """Return where they stand, or how to get them."""
+        """Return where they are, or how to get them."""
         if not self._count:
             return []
         if self._path is None:
             return ["tunelab clean, with the same rules, keeps each rejected row with its reason"]
-        return [f"each rejected row stands with its reason in {self._path}"]
+        return [f"each rejected row is kept with its reason in {self._path}"]
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def clean_for(
     rejected: Rejected,
     tokenizer: Tokenizer | None = None,
 ) -> tuple[list[Row], CleanReport]:
-    """Return the rows of a recipe that stand, with what was done.
+    """Return the rows of a recipe that are kept, with what was done.
 
     Args:
         base: the recipe's folder.
@@ -81,7 +81,7 @@ def in_words(report: CleanReport) -> list[str]:
         for verb, counts in (
             ("changed", report.changed),
             ("rejected", report.rejected),
-            ("did not draw", report.not_drawn),
+            ("did not sample", report.not_sampled),
             ("found and left something in", report.reported),
             ("found no label in", report.unlabelled),
         )
@@ -90,6 +90,6 @@ def in_words(report: CleanReport) -> list[str]:
 
 
 def files_named(names: Sequence[str], *, base: Path) -> tuple[SourceFile, ...]:
-    """Return all files that some names stand for, both sides of a folder with two."""
+    """Return all files that some names lead to, both sides of a folder with two."""
     found = locate_data(SourceConfig(data_dir=".", train_files=tuple(names)), base=base)
     return (*found.train, *found.eval)

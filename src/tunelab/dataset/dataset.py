@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunelab.conversations.conversation import Conversation
+from tunelab.conversations.unread import UnreadField
 from tunelab.errors import DataError
 from tunelab.rendering.rendered import Rendered, RenderedSet
 
@@ -23,6 +24,8 @@ class Dataset:
     """Why they were taken for that shape."""
     bad_rows: Sequence[DataError] = ()
     """Rows that could not be read as conversations; they are in none of the above."""
+    unread: Sequence[UnreadField] = ()
+    """What lies in the rows and is read by nobody."""
     bad_turns: Sequence[DataError] = ()
     """Answers that the chat template refused, or did not write as a continuation of their prompt; their rows are in
     `train` or `held_out`."""

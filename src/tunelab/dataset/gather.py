@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from tunelab.cleaning.config import CleaningConfig
 from tunelab.conversations import Conversation, Conversations, read_conversations, split_conversations
 from tunelab.conversations.fingerprints import questions
+from tunelab.conversations.unread import merged
 from tunelab.dataset.cleaned import Rejected, clean_for, in_words, rejected_rows
 from tunelab.dataset.config import DataConfig
 from tunelab.dataset.dataset import Dataset
@@ -21,8 +22,8 @@ from tunelab.rendering.renderer import Renderer
 from tunelab.sources import Row, SourceFile, locate_data, read_rows, refuse, sample
 from tunelab.sources.text_stream import OnBad
 
-_TOLD_ROWS = 100
-_TOLD_BAD = 20
+_ROWS_PER_REPORT = 100
+_REPORTED_BAD = 20
 
 Look = Callable[[Sequence[Conversation]], None]
 """Looks at some conversations while the others are still read."""
@@ -45,7 +46,7 @@ def gather(
         base: the recipe's folder.
         seed: of the split and of the samples.
         renderer: makes the token ids.
-        events: where progress, what will be rendered and the first bad rows and turns that are left out are told.
+        events: where progress, what will be rendered and the first bad rows and turns that are left out are reported.
         look: given the conversations as they are read.
         rejected: where the rows are written that `data.cleaning` rejects; None counts and names them.
 
@@ -61,7 +62,7 @@ def gather(
     with rejected_rows(rejected if data.cleaning != CleaningConfig() else None) as reject:
 
         def read(side: Iterable[SourceFile], *, draws: bool) -> Conversations:
-            rows = _told(read_rows(_named_from_here(side), on_bad=bad_rows), numbers, events)
+            rows = _reporting(read_rows(_named_from_here(side), on_bad=bad_rows), numbers, events)
             found, cleaned = read_side(
                 rows,
                 data,
@@ -82,18 +83,18 @@ def gather(
     if other is not None:
         train_found, held_out_found = side.items, other.items
         if other.format != side.format:
-            notes.append(f"the held-out rows are of another shape: {other.evidence}")
+            notes.append(f"the held-out rows are of another format: {other.evidence}")
     else:
         train_found, held_out_found = split_conversations(side.items, fraction=data.eval_fraction, seed=seed)
         if held_out_found:
             notes.append(f"{counted(len(held_out_found), 'row')} of {len(side.items):,} held out")
     train = sample(train_found, data.train_samples, seed)
-    notes += _drawn(len(train), len(train_found), "training")
+    notes += _sampled(len(train), len(train_found), "training")
     if not files.eval:
         held_out_found, left_out = _unseen(held_out_found, train)
         notes += left_out
     held_out = sample(held_out_found, data.eval_samples, seed)
-    notes += _drawn(len(held_out), len(held_out_found), "held-out")
+    notes += _sampled(len(held_out), len(held_out_found), "held-out")
     events.emit(Planned(stage="rendering", amounts={"rows": len(train) + len(held_out)}))
     folder = cache_folder("rendered")
     rendered = [
@@ -104,7 +105,7 @@ def gather(
             max_length=length,
             on_too_long=data.on_too_long,
             on_bad=bad_turns,
-            on_done=_telling(items, events),
+            on_done=_on_rendered(items, events),
         )
         for items, length in ((train, data.max_length), (held_out, data.eval_max_length))
     ]
@@ -115,6 +116,7 @@ def gather(
         rendered_held_out=rendered[1],
         format=side.format,
         evidence=side.evidence,
+        unread=merged(each.unread for each in (side, other) if each is not None),
         bad_rows=tuple(bad_rows.errors),
         bad_turns=tuple(bad_turns.errors),
         num_train_found=len(train_found),
@@ -148,30 +150,30 @@ def read_side(
     """
     notes: list[str] = []
     if data.cleaning != CleaningConfig():
-        stand, report = clean_for(
+        kept, report = clean_for(
             rows, data, base=base, draws=draws, rejected=rejected or Rejected(), tokenizer=tokenizer
         )
         notes = in_words(report)
-        if report.num_read and not stand:
+        if report.num_read and not kept:
             where, remedy = "data.cleaning", "tunelab clean, with the same settings, keeps each row with its reason."
             raise DataError(f"no row is left ({'; '.join(notes)})", where=where, remedy=remedy)
-        rows = iter(stand)
+        rows = iter(kept)
     first = next(rows, None)
     if first is None:
         return Conversations(items=(), format=data.format, evidence="no row can be read"), notes
     return read_conversations(chain([first], rows), data, base=base, on_bad=on_bad, look=look), notes
 
 
-def _told(rows: Iterable[Row], numbers: Iterable[int], events: EventLog) -> Iterator[Row]:
-    """Yield the rows, and tell how many there were, by their `numbers`, now and then."""
+def _reporting(rows: Iterable[Row], numbers: Iterable[int], events: EventLog) -> Iterator[Row]:
+    """Yield the rows, and report how many there were, by their `numbers`, now and then."""
     for row, number in zip(rows, numbers, strict=False):  # the numbers go on with the next side
-        if number % _TOLD_ROWS == 0:
+        if number % _ROWS_PER_REPORT == 0:
             events.emit(Progress(stage="reading", done=number, total=0, unit="rows"))
         yield row
 
 
-def _telling(items: Sequence[Conversation], events: EventLog) -> Callable[[int], None]:
-    """Return what tells how much text of some conversations is rendered."""
+def _on_rendered(items: Sequence[Conversation], events: EventLog) -> Callable[[int], None]:
+    """Return what reports how much text of some conversations is rendered."""
     sizes = (len(item.text or "") + sum(len(each.content or "") for each in item.messages) for item in items)
     done_of = [0, *accumulate(sizes)]
     return lambda done: events.emit(
@@ -190,26 +192,29 @@ def _named_from_here(files: Iterable[SourceFile]) -> list[SourceFile]:
     ]
 
 
-def _unseen(drawn: Sequence[Conversation], train: Sequence[Conversation]) -> tuple[tuple[Conversation, ...], list[str]]:
-    """Return the rows that ask what no training row asks, and what to say of the others.
+def _unseen(
+    held_out: Sequence[Conversation], train: Sequence[Conversation]
+) -> tuple[tuple[Conversation, ...], list[str]]:
+    """Return the held-out rows without contamination, and what to say of the others.
 
-    A held-out row that asks what a training row asks would measure memory; rows that stand twice in a file make some.
+    A held-out row with the prompt of a training row would measure memory; rows that are twice in a file make some.
     """
-    if not drawn:
+    if not held_out:
         return (), []
     trained = {question for item in train for question in questions(item)}
-    seen = [item for item in drawn if questions(item)[-1] in trained]
-    left = f"{len(seen):,} of these {len(drawn):,} ask what a training row asks and were left out"
-    unseen = tuple(item for item in drawn if questions(item)[-1] not in trained)
+    seen = [item for item in held_out if questions(item)[-1] in trained]
+    left = f"{len(seen):,} of these {len(held_out):,} have the prompt of a training row (contamination)"
+    left += " and were left out"
+    unseen = tuple(item for item in held_out if questions(item)[-1] not in trained)
     return unseen, [f"{left} (the first: {seen[0].origin})"] if seen else []
 
 
-def _drawn(taken: int, found: int, side: str) -> list[str]:
-    return [f"{counted(taken, f'{side} row')} drawn out of {found:,}"] if taken < found else []
+def _sampled(taken: int, found: int, side: str) -> list[str]:
+    return [f"{counted(taken, f'{side} row')} sampled from {found:,}"] if taken < found else []
 
 
 class _LeftOut:
-    """Refuses bad rows or turns, or keeps the errors of those that are left out and tells of the first ones."""
+    """Refuses bad rows or turns, or keeps the errors of those that are left out and reports the first ones."""
 
     def __init__(self, code: str, data: DataConfig, events: EventLog) -> None:
         self.errors: list[DataError] = []
@@ -219,6 +224,6 @@ class _LeftOut:
         if self._is_refused:
             raise error
         self.errors.append(error)
-        if len(self.errors) <= _TOLD_BAD:
+        if len(self.errors) <= _REPORTED_BAD:
             text = str(error).removeprefix(f"{error.where}: ")
             self._events.emit(Found(code=self._code, severity="warning", place=error.where, text=text))

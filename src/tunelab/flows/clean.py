@@ -32,7 +32,7 @@ def clean_data(
     for name in data:
         found = locate_data(SourceConfig(data_dir=".", train_files=(name,)), base=Path(os.curdir))
         files += [*found.train, *found.eval]
-        notes += found.left_aside
+        notes += found.ignored
     if config.counts_tokens:
         notes.append(f"tokens are counted by the tokenizer {config.tokenizer}")
     return clean_files(

@@ -1,6 +1,7 @@
 """Train: from a recipe to a finished run. The story of tunelab on one page."""
 
 import hashlib
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,15 +35,14 @@ from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
 from tunelab.flows.training.agreement import agree, announce_processes, shards_base
 from tunelab.flows.training.plan import held_out_batches
 from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_unknown_tokens, refuse_what_blocks
-from tunelab.flows.training.signals import stop_on_signals
+from tunelab.flows.training.signals import Stopping, stop_on_signals
 from tunelab.models.base_hashes import hash_base
 from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import locate_model, require_bitsandbytes
 from tunelab.models.require_files import require_loadable
-from tunelab.recipes import Recipe, ResolvedRecipe, recipe_hash
-from tunelab.recipes.places import hash_with_places
+from tunelab.recipes import Recipe, ResolvedRecipe, written_hash
 from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered
@@ -63,7 +63,7 @@ class Trained:
     step: int = 0
     """Optimizer steps done."""
     interrupted_by: str | None = None
-    """The signal that ended the run early; None where it is finished."""
+    """The signal that ended the run early, or ``request``; None if it is finished."""
     was_finished: bool = False
     """True where there was nothing left to do."""
 
@@ -75,6 +75,7 @@ def train(
     resume: bool = False,
     run_id: str | None = None,
     listeners: Iterable[Listener] = (),
+    stopping: Stopping | None = None,
     world: World = ALONE,
 ) -> Trained:
     """Train the adapter of a recipe.
@@ -86,18 +87,20 @@ def train(
             finished is left as it is.
         run_id: begin the run of this id, or go on with it, or find it finished: the same call is right after any death.
         listeners: called with each event as it happens; in the first process alone.
+        stopping: its `request` ends the run after the step at work, saved, from another thread or a callback. Signals
+            do so, too, if this is the main thread.
         world: the processes that train this run together, each of which calls this function.
 
     Raises:
         UserError: anything about recipe, data, model or folder that keeps a run from starting. A new run that never
             began leaves no files; one that began can be resumed.
     """
-    recipe = resolved.anchored
+    recipe, stopping = resolved.anchored, stopping or Stopping()
     if not world.is_first:
         run = Run(path=Path(world.tell("")))
         if run.is_finished:
             return Trained(run=run, was_finished=True)
-        return _train_in(run, recipe, resolved, SILENT, world)
+        return _train_in(run, recipe, resolved, SILENT, world, stopping, lambda: None)
     output_dir = Path(recipe.training.output_dir) if recipe.training.output_dir else None
     had_folder = output_dir is not None and output_dir.is_dir()
     if run_id is not None:
@@ -112,9 +115,10 @@ def train(
     with run.locked():
         try:
             run.write_recipe(recipe, workspace=workspace.path)
+            refuse_if_replaced = run.begin_attempt()
             world.tell(str(run.path))
             with EventLog(run.events_file, listeners) as events:
-                return _train_in(run, recipe, resolved, events, world)
+                return _train_in(run, recipe, resolved, events, world, stopping, refuse_if_replaced)
         except BaseException as error:
             if not resume and not _has_begun(run):
                 run.take_back(keep_folder=had_folder)
@@ -123,18 +127,32 @@ def train(
             raise
 
 
-def _train_in(run: Run, recipe: Recipe, resolved: ResolvedRecipe, events: EventLog, world: World) -> Trained:
+def _train_in(
+    run: Run,
+    recipe: Recipe,
+    resolved: ResolvedRecipe,
+    events: EventLog,
+    world: World,
+    stopping: Stopping,
+    refuse_if_replaced: Callable[[], None],
+) -> Trained:
     for note in resolved.notes:
         events.emit(Notice(code="recipe", text=note))
-    fitted, signal_name = _train(recipe, resolved, run, events, world)
+    fitted, reason = _train(recipe, resolved, run, events, world, stopping, refuse_if_replaced)
     if fitted.reason != "interrupted":
         return Trained(run=run, step=fitted.step)
-    events.emit(RunInterrupted(step=fitted.step, signal=signal_name or ""))
-    return Trained(run=run, step=fitted.step, interrupted_by=signal_name)
+    events.emit(RunInterrupted(step=fitted.step, signal=reason or ""))
+    return Trained(run=run, step=fitted.step, interrupted_by=reason)
 
 
 def _train(
-    recipe: Recipe, resolved: ResolvedRecipe, run: Run, events: EventLog, world: World
+    recipe: Recipe,
+    resolved: ResolvedRecipe,
+    run: Run,
+    events: EventLog,
+    world: World,
+    stopping: Stopping,
+    refuse_if_replaced: Callable[[], None],
 ) -> tuple[Fit, str | None]:
     folder = locate_model(recipe.model, base=resolved.base, on_start=partial(_announce_wait, events))
     require_loadable(folder)
@@ -173,9 +191,9 @@ def _train(
     if is_sharded:
         shard(model, adapter, world)
     with world.first_ahead():  # it hashes the base for all, and sweeps what a crash left
-        manifest = _manifest(recipe, folder, renderer, data)
+        manifest = _manifest(run, recipe, folder, renderer, data)
         fingerprint = manifest.fingerprint
-        older = _older_fingerprints(recipe, run, folder, manifest)
+        older = _older_fingerprints(run, folder, manifest)
         checkpoint = latest_checkpoint(
             run.checkpoints, fingerprint=fingerprint, older=older, on_damaged=partial(_tell_damaged, events)
         )
@@ -184,7 +202,7 @@ def _train(
     announce_processes(world, schedule, events, fsdp=recipe.training.fsdp)
     events.emit(Notice(code="run_folder", text=f"run {run.id} in {run.path}"))
     announce(recipe, run.id, model, adapter, data, schedule, batching, events, resumed_from=resumed_from)
-    with stop_on_signals(world) as stopping:
+    with stop_on_signals(stopping, world):
         fitted = fit(
             model,
             adapter,
@@ -199,12 +217,14 @@ def _train(
             score=_scorer(recipe, model, adapter, held_out, batching, world),
             resume_from=checkpoint,
             should_stop=stopping,
+            before_saving=refuse_if_replaced,
             world=world,
         )
-        signal_name = stopping.agreed_name(world)
+        reason = stopping.agreed_reason(world)
     if fitted.reason != "interrupted" and world.is_first:
-        _finish(run, fitted, adapter, manifest, events)
-    return fitted, signal_name
+        refuse_if_replaced()
+        _finish(run, fitted, adapter, manifest, events, refuse_if_replaced)
+    return fitted, reason
 
 
 def _named(workspace: Workspace, run_id: str, recipe: Recipe) -> Run:
@@ -257,13 +277,13 @@ def _init_ids(recipe: Recipe, renderer: Renderer) -> np.ndarray[tuple[int], np.d
     return np.asarray(renderer.encode(text) if text else [], dtype=np.int32)
 
 
-def _manifest(recipe: Recipe, folder: Path, renderer: Renderer, data: Dataset) -> Manifest:
+def _manifest(run: Run, recipe: Recipe, folder: Path, renderer: Renderer, data: Dataset) -> Manifest:
     """Return what the run is made of."""
     system_prompt, tools = common_opening(data.train)
     return Manifest(
         base_model=recipe.model.base_model,
         base_files=hash_base(folder),
-        recipe_sha256=recipe_hash(recipe),
+        recipe_sha256=written_hash(run.recipe_text),
         data_sha256=_data_hash(data),
         template_sha256=renderer.template_hash,
         rendered_on=renderer.made_from.today,
@@ -272,12 +292,13 @@ def _manifest(recipe: Recipe, folder: Path, renderer: Renderer, data: Dataset) -
     )
 
 
-def _older_fingerprints(recipe: Recipe, run: Run, folder: Path, manifest: Manifest) -> tuple[str, ...]:
-    """Return those of checkpoints saved when it held the recipe as written and the base's sizes, or absolute names."""
+def _older_fingerprints(run: Run, folder: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return those of checkpoints saved when it held the recipe as written and the base's sizes, or names of places."""
     sizes = {file.name: file.stat().st_size for file in sorted(folder.glob("*.safetensors"))}
     config = manifest.base_files["config.json"]
     made_of = [sha256_file(run.recipe_file), sizes, config, manifest.template_sha256, manifest.data_sha256]
-    with_places = replace(manifest, recipe_sha256=hash_with_places(recipe))
+    text = re.sub(r"^  output_dir: .*$", "  output_dir: null", run.recipe_text, flags=re.MULTILINE)
+    with_places = replace(manifest, recipe_sha256=sha256_text(text))
     return sha256_text(canonical_json(made_of)), with_places.fingerprint
 
 
@@ -320,7 +341,14 @@ def _first_day(run: Run) -> date:
     return date.today() if began is None else date.fromtimestamp(began)
 
 
-def _finish(run: Run, fitted: Fit, adapter: Adapter, manifest: Manifest, events: EventLog) -> None:
+def _finish(
+    run: Run,
+    fitted: Fit,
+    adapter: Adapter,
+    manifest: Manifest,
+    events: EventLog,
+    refuse_if_replaced: Callable[[], None],
+) -> None:
     """Put the adapter in place; the manifest comes last."""
     with new_folder(run.adapter) as folder:
         adapter.save(folder)
@@ -336,6 +364,7 @@ def _finish(run: Run, fitted: Fit, adapter: Adapter, manifest: Manifest, events:
         )
     )
     write_loss_plot(EventIndex(run.events_file), run.plot_file, title=run.id)
+    refuse_if_replaced()
     run.write_manifest(
         replace(manifest, steps=fitted.step, adapter_step=fitted.adapter_step, held_out_loss=fitted.best_loss)
     )

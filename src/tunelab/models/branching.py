@@ -13,6 +13,7 @@ from tunelab.models.architecture import running_kinds
 from tunelab.models.attention import ForestLayout, forest_attention, last_layer
 from tunelab.models.flash_forest import Segment
 from tunelab.models.loaded_model import in_eval_mode
+from tunelab.models.logit_rule import logit_rule
 
 _TRUNK, _FIRST, _SECOND = 5, 6, 4  # tokens of the trial: what two rows share, then what each has alone
 _reasons: "WeakKeyDictionary[PreTrainedModel, str | None]" = WeakKeyDictionary()
@@ -35,6 +36,7 @@ def cannot_branch(network: PreTrainedModel) -> str | None:
 
 def training_attention(network: PreTrainedModel) -> AbstractContextManager[None]:
     """Return the context in which `network` is trained and measured: over forests, or as it is if it takes rows."""
+    logit_rule(network)  # tried now, under the attention that the network was loaded with
     return nullcontext() if cannot_branch(network) else forest_attention(network)
 
 

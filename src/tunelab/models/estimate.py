@@ -1,7 +1,8 @@
 """How much memory a run will need, from numbers alone. Imports no torch."""
 
 import os
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from tunelab.models.model_files import read_description
 
 _ADAM_COPIES = 4  # weight, gradient and two moments of each trained weight, in float32
-_FEWEST_TOKENS = 256  # fewer at a time save nothing next to the base model
+_FEWEST_TOKENS = 256  # fewer at a time save nothing compared with the base model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +20,10 @@ class Sizes:
     hidden: int
     layers: int
     mlp: int
-    """Width of the MLP's inner layer; if experts share the work, of all those that one token runs through."""
+    """Width of the MLP's inner layer; with experts, of all those that one token runs through."""
     vocabulary: int
     keys: int = 0
-    """Width of a layer's keys over all heads; 0 if it is not needed."""
+    """Width of a layer's keys over all heads; 0 if not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,8 @@ class MemoryEstimate:
     def in_words(self) -> str:
         """Return such as ``about 840 MiB for weights and a step (base 512 MiB, adapter 12 MiB, a step 316 MiB)``."""
         parts = (("base", self.base_bytes), ("adapter", self.adapter_bytes), ("a step", self.activation_bytes))
-        parts_in_words = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts)
-        return f"about {self.total_bytes / 2**20:,.0f} MiB for weights and a step ({parts_in_words})"
+        listed = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts)
+        return f"about {self.total_bytes / 2**20:,.0f} MiB for weights and a step ({listed})"
 
 
 def estimate_step(
@@ -53,6 +54,7 @@ def estimate_step(
     bytes_per_weight: int,
     tokens: int,
     trained_tokens: int,
+    logits_at_a_time: int,
     gradient_checkpointing: bool,
 ) -> MemoryEstimate:
     """Return an estimate for a micro-batch of `tokens` run tokens, `trained_tokens` of which predict.
@@ -60,16 +62,19 @@ def estimate_step(
     The root of its step counts among them. Per layer and token the backward pass keeps eight vectors of the hidden
     width and four of the MLP's; the allocator's gaps and what is at work come to three quarters of that. With
     gradient checkpointing only the layer's input stays, there are no gaps, and either the logits or one layer are at
-    work. Logits, their logarithms and the gradients of both are float32, for predicting tokens only. The constants
-    are fitted to benchmarks/memory.py. `base_bytes` are those of the base's weights; what it computes takes
-    `bytes_per_weight`.
+    work. Logits, their logarithms and the gradients of both are float32, for `logits_at_a_time` tokens; the others'
+    hidden states and their gradients wait. The constants are fitted to benchmarks/memory.py. `base_bytes` are those of
+    the base's weights; what it computes takes `bytes_per_weight`.
     """
     layer = (2 * sizes.hidden + sizes.mlp) * bytes_per_weight
-    logits = trained_tokens * sizes.vocabulary * 4
+    logits = min(logits_at_a_time, trained_tokens) * sizes.vocabulary * 4
+    hidden = 2 * trained_tokens * sizes.hidden * bytes_per_weight
     if gradient_checkpointing:
-        activations = tokens * sizes.hidden * sizes.layers * bytes_per_weight + max(3 * logits, 6 * tokens * layer)
+        activations = tokens * sizes.hidden * sizes.layers * bytes_per_weight + max(
+            4 * logits + hidden, 6 * tokens * layer
+        )
     else:
-        activations = 7 * tokens * layer * sizes.layers + 4 * logits
+        activations = 7 * tokens * layer * sizes.layers + 4 * logits + hidden
     return MemoryEstimate(
         base_bytes=base_bytes,
         adapter_bytes=num_trainable * 4 * _ADAM_COPIES,
@@ -77,13 +82,19 @@ def estimate_step(
     )
 
 
-def affordable_tokens(estimate_of_one_token: MemoryEstimate, memory_bytes: int) -> int:
+def affordable_tokens(estimate: Callable[[int], MemoryEstimate], memory_bytes: int) -> int:
     """Return how many trained tokens may run at a time, so that half of `memory_bytes` holds weights and activations.
 
     It depends on the size of the memory, not on what is free now, so that a resumed run cuts its steps as before.
+
+    Args:
+        estimate: the estimate of a micro-batch of so many tokens, all of them trained.
+        memory_bytes: of the device.
     """
-    fixed = estimate_of_one_token.base_bytes + estimate_of_one_token.adapter_bytes
-    return max(_FEWEST_TOKENS, (memory_bytes // 2 - fixed) // estimate_of_one_token.activation_bytes)
+    numbers = range(1, memory_bytes)
+    return max(
+        _FEWEST_TOKENS, bisect_right(numbers, memory_bytes // 2, key=lambda tokens: estimate(tokens).total_bytes)
+    )
 
 
 def sizes_in(folder: Path) -> Sizes | None:

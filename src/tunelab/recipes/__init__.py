@@ -1,7 +1,8 @@
 """Room of the recipes: one frozen tree of the rooms' settings, and where each value came from."""
 
+from tunelab.recipes.convert import convert, write_new
 from tunelab.recipes.explain import Explanation, explain
-from tunelab.recipes.places import differing, portable, recipe_hash
+from tunelab.recipes.places import differing, portable, recipe_hash, written_hash
 from tunelab.recipes.recipe import Recipe, to_yaml
 from tunelab.recipes.resolve import ResolvedRecipe, resolve_recipe
 
@@ -9,10 +10,13 @@ __all__ = [
     "Explanation",
     "Recipe",
     "ResolvedRecipe",
+    "convert",
     "differing",
     "explain",
     "portable",
     "recipe_hash",
     "resolve_recipe",
     "to_yaml",
+    "write_new",
+    "written_hash",
 ]

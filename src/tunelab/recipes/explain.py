@@ -1,4 +1,4 @@
-"""A recipe laid open: each value and where it came from."""
+"""A recipe explained: each value and where it came from."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Explanation:
 
 def explain(resolved: ResolvedRecipe) -> list[Explanation]:
     """Return every setting of a recipe in its fixed order."""
-    defaults = settings_of(Recipe.model_validate({name: {} for name in ADAPTERS if getattr(resolved.recipe, name)}))
+    defaults = defaults_of(resolved.recipe)
     return [
         Explanation(
             key=key,
@@ -38,3 +38,8 @@ def explain(resolved: ResolvedRecipe) -> list[Explanation]:
         )
         for key, value in settings_of(resolved.recipe).items()
     ]
+
+
+def defaults_of(recipe: Recipe) -> dict[str, Any]:
+    """Return dotted key -> default for every setting of a recipe with the same adapter."""
+    return settings_of(Recipe.model_validate({name: {} for name in ADAPTERS if getattr(recipe, name)}))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunelab.errors import RecipeError
 from tunelab.files import read_small_file
-from tunelab.recipes.keys import check_key, kinds
+from tunelab.recipes.keys import is_text, kinds
 from tunelab.recipes.recipe import FIELDS
-from tunelab.recipes.yaml_document import MAX_RECIPE_BYTES, NESTED, Layer, Setting, plain
+from tunelab.recipes.unknown_keys import check_key
+from tunelab.recipes.yaml_document import Layer, Setting, plain
+from tunelab.recipes.yaml_file import MAX_RECIPE_BYTES, NESTED
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding
 
 _VARIABLE = re.compile(r"LLM_([A-Z0-9_]+?)__([A-Z0-9_]+)")
+_LINE_OF_OURS = r"\s*(?:export\s+)?LLM_[A-Z0-9_]+__[A-Z0-9_]+\s*="
+_OURS, _SWALLOWED = re.compile(_LINE_OF_OURS), re.compile(rf"[\r\n]{_LINE_OF_OURS}")
 _MERGE = re.compile(r"<<\s*:")
-_COMMENT = re.compile(r"(?<!\s)\s+#")
+_QUOTES = "Put the text between quotes."
 
 
 def from_command_line(overrides: Sequence[str]) -> Layer:
@@ -39,30 +47,73 @@ def from_environment(environment: Mapping[str, str]) -> Layer:
 
 
 def from_dotenv(file: Path) -> Layer:
-    """Return the settings of a `.env` file: lines NAME=value, `export` and quotes allowed; empty without the file."""
-    layer: Layer = {}
+    """Return the settings of a `.env` file, as python-dotenv reads it; empty without the file.
+
+    Raises:
+        RecipeError: a line of ours is none, or may mean two things.
+    """
+    return {
+        dotted: _setting(dotted, binding.value or "", where)
+        for binding, where in _bindings(file)
+        if (dotted := _dotted(binding.key or "")) and _is_unmistakable(binding, dotted, where)
+    }
+
+
+def _bindings(file: Path) -> Iterator[tuple[Binding, str]]:
+    """Yield the lines of a `.env` file that set something, and the place of each; those of others may be anything."""
+    from dotenv.parser import parse_stream
+
+    for binding in parse_stream(io.StringIO(_text_of(file))):
+        text = binding.original.string.lstrip()
+        skipped = binding.original.string.removesuffix(text)
+        where = f"{file.name}:{binding.original.line + len(skipped.splitlines())}"
+        if binding.error and _OURS.match(text):
+            raise RecipeError("this line cannot be read", where=where, expected="NAME=value, and quotes that end")
+        if _SWALLOWED.search(text):
+            what, remedy = "the quote that opens here ends after other settings", "Close it on its own line."
+            raise RecipeError(what, where=where, remedy=remedy)
+        if _dotted(binding.key or ""):
+            yield binding, where
+
+
+def _text_of(file: Path) -> str:
     try:
         content = read_small_file(file, max_bytes=MAX_RECIPE_BYTES) if file.is_file() else b""
     except OSError as error:
         raise RecipeError(f"it cannot be read ({error.strerror or error})", where=str(file)) from error
-    lines = content.decode("utf-8-sig", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
-        name, _, text = line.strip().removeprefix("export ").partition("=")
-        if dotted := _dotted(name.strip()):
-            layer[dotted] = _setting(dotted, _unquoted(text.strip()), f"{file.name}:{number}")
-    return layer
+    if b"LLM_" not in content.replace(b"\0", b""):
+        return ""  # a file of others, whatever it holds
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        what = f"byte {content[error.start]:#04x} is not UTF-8"
+        raise RecipeError(what, where=f"{file.name}:{line}", remedy="Save the file as UTF-8.") from error
+    if "\0" in text:
+        raise RecipeError("this is not UTF-8 but UTF-16", where=file.name, remedy="Save the file as UTF-8.")
+    return text
+
+
+def _is_unmistakable(binding: Binding, dotted: str, where: str) -> bool:
+    """Return True for a line that can mean one thing alone.
+
+    Raises:
+        RecipeError: a line without quotes goes on in the next one, or holds what may be a comment.
+    """
+    given = binding.original.string.strip().partition("=")[2].strip()
+    if given.startswith(("'", '"')):
+        return True
+    if given.endswith("\\"):
+        raise RecipeError("this line ends in a backslash", where=where, expected="one line", remedy=_QUOTES)
+    if dotted in FIELDS and is_text(dotted) and given != (binding.value or ""):
+        what = f"what comes after # may be a comment or part of {dotted}"
+        raise RecipeError(what, where=where, remedy=f"{_QUOTES} A comment needs a line of its own.")
+    return True
 
 
 def _dotted(variable: str) -> str:
     match = _VARIABLE.fullmatch(variable)
     return f"{match[1].lower()}.{match[2].lower().replace('__', '.')}" if match else ""
-
-
-def _unquoted(text: str) -> str:
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1]
-    comment = _COMMENT.search(text)
-    return text[: comment.start()] if comment else text
 
 
 def _setting(dotted: str, text: str, source: str) -> Setting:
@@ -73,25 +124,47 @@ def _setting(dotted: str, text: str, source: str) -> Setting:
 
 
 def _parsed(dotted: str, text: str, source: str) -> Any:
-    """Return the value that `text` stands for: YAML, except that text settings may hold any text."""
-    from ruamel.yaml import YAML
+    """Return the value that `text` means.
 
+    A text is taken as it is: nothing in it is a comment, a quote or a number. Names are parted at commas. Anything else
+    is YAML. `null` is null where a setting may be null; nothing is an empty text or list, or else null.
+    """
     if len(text) > MAX_RECIPE_BYTES:
         raise RecipeError(
             f"{dotted} has {len(text):,} characters", where=source, expected=f"at most {MAX_RECIPE_BYTES:,}"
         )
-    wanted = kinds(dotted)
+    allowed = kinds(dotted)
+    if type(None) in allowed and text.strip() == "null":
+        return None
+    if is_text(dotted):
+        return plain(text, source)
+    if tuple in allowed and allowed <= {tuple, str, type(None)}:
+        return plain(_names(text, one=str in allowed), source)
+    value = plain(_from_yaml(text), source)
+    if str in allowed and type(value) not in allowed:
+        value = text.strip()  # a word such as no, which YAML reads otherwise
+    return _at_commas(value) if tuple in allowed and isinstance(value, str) else value
+
+
+def _names(text: str, *, one: bool) -> Any:
+    """Return names: a list in brackets, or the parts between commas; a single one as it is if it may be `one`."""
+    listed = _from_yaml(text) if text.lstrip().startswith("[") else text
+    if isinstance(listed, list):
+        return listed
+    parts = _at_commas(text) if text.strip() else []
+    return parts[0] if one and len(parts) == 1 else parts
+
+
+def _from_yaml(text: str) -> Any:
+    """Return what YAML makes of `text`; the text itself if it is none."""
+    from ruamel.yaml import YAML
+
+    if NESTED.search(text) or _MERGE.search(text):
+        return text
     try:
-        value = text if NESTED.search(text) or _MERGE.search(text) else YAML(typ="safe", pure=True).load(text)
+        return YAML(typ="safe", pure=True).load(text)
     except Exception:  # no YAML, or some over which ruamel itself stumbles
-        value = text
-    if str in wanted and not (value is None or type(value) in wanted or (tuple in wanted and isinstance(value, list))):
-        value = text  # a prompt with a colon, a revision of digits only
-    value = plain(value, source)
-    if tuple in wanted and isinstance(value, str):
-        parts = _at_commas(value)
-        return parts if len(parts) > 1 or str not in wanted else value
-    return value
+        return text
 
 
 def _at_commas(text: str) -> list[str]:

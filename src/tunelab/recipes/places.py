@@ -28,12 +28,19 @@ PLACES = (
 
 def recipe_hash(recipe: Recipe) -> str:
     """Return the SHA-256 of the canonical text without the settings in `PLACES`, in hexadecimal."""
-    return sha256_text(to_yaml(recipe, without=PLACES))
+    return written_hash(to_yaml(recipe))
 
 
-def hash_with_places(recipe: Recipe) -> str:
-    """Return the hash that `recipe_hash` once was: of the canonical text without `training.output_dir` alone."""
-    return sha256_text(to_yaml(changed(recipe, {"training.output_dir": None})))
+def written_hash(text: str) -> str:
+    """Return the same of a canonical text that was written before, perhaps when there were fewer settings."""
+    keys: list[str] = []
+    kept = []
+    for line in text.splitlines(keepends=True):
+        key = line.lstrip(" ")
+        keys[(len(line) - len(key)) // 2 :] = [key.partition(":")[0]]
+        if ".".join(keys) not in PLACES:
+            kept.append(line)
+    return sha256_text("".join(kept))
 
 
 def differing(old: Recipe, new: Recipe, *, without: Collection[str] = PLACES) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any, cast
 
@@ -116,23 +116,21 @@ def tree_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def to_yaml(recipe: Recipe, *, without: Collection[str] = ()) -> str:
-    """Return the canonical text of `recipe`: settings in a fixed order; without any left out, an equal recipe again."""
+def to_yaml(recipe: Recipe) -> str:
+    """Return the canonical text of `recipe`: every setting, in a fixed order; it reads back as an equal recipe."""
     lines = []
     section = ""
     for dotted, value in settings_of(recipe).items():
-        if dotted in without:
-            continue
         name, _, key = dotted.rpartition(".")
         indent = "  " * name.count(".")
         if name != section:
             section = name
             lines.append(f"{indent}{section.rpartition('.')[2]}:")
-        lines.append(f"{indent}  {key}: {_written(value)}")
+        lines.append(f"{indent}  {key}: {written(value)}")
     return "\n".join(lines) + "\n"
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Return `value` as JSON, which is YAML too; what it looks like does not change with a YAML library."""
     text = json.dumps(value, ensure_ascii=False)
     # YAML reads some characters that JSON leaves alone (U+0085, U+2028) as line ends

@@ -18,7 +18,7 @@ from tunelab.recipes.dialects import DIALECTS
 from tunelab.recipes.keys import expected, kinds, shown
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
-from tunelab.recipes.yaml_document import Faults, Layer, Note, read_entries
+from tunelab.recipes.yaml_document import Faults, Layer, Note, read_document
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
 _DATA_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "data.cleaning.tokenizer")
@@ -31,13 +31,13 @@ class ResolvedRecipe:
 
     recipe: Recipe
     file: Path | None
-    """The file it was read from; None where the environment alone was the recipe."""
+    """The file it was read from; None if the environment alone was the recipe."""
     base: Path
     """Folder that relative names start from: the file's, or the current one."""
     sources: Mapping[str, str]
     """Dotted key -> where the value came from, for every setting."""
     dialect: str
-    """``canonical``, ``ModelLab LoRA``, ``ModelLab soft prompt``, ``nested``, or ``environment``."""
+    """``canonical``, ``LLaMA-Factory`` or another tool, ``ModelLab LoRA``, ``nested``, or ``environment``."""
     notes: tuple[str, ...] = ()
     """What a reader should know: defaults taken, oddities of the file."""
 
@@ -61,9 +61,9 @@ class ResolvedRecipe:
         absolute: dict[str, Any] = {"data.data_dir": str(data_dir.resolve())}
         for dotted in _FILE_SETTINGS:
             if name := settings[dotted]:
-                beside_data, beside_recipe = data_dir / name, self.base / os.path.expanduser(name)
-                only_there = os.path.exists(beside_data) and not os.path.exists(beside_recipe)
-                chosen = beside_data if only_there else beside_recipe
+                near_data, near_recipe = data_dir / name, self.base / os.path.expanduser(name)
+                only_there = os.path.exists(near_data) and not os.path.exists(near_recipe)
+                chosen = near_data if only_there else near_recipe
                 absolute[dotted] = str(chosen.resolve())
         if (tokenizer := settings["data.cleaning.tokenizer"]) not in ("nano", BASE_MODEL):
             absolute["data.cleaning.tokenizer"] = str((self.base / os.path.expanduser(tokenizer)).resolve())
@@ -111,17 +111,17 @@ def resolve_recipe(
         base=base.absolute(),
         sources={key: layer[key].source if key in layer else source for key, source in defaults.items()},
         dialect=dialect,
-        notes=(*(note.text for note in notes if _stands(note, in_file, layer)), *_remarks(recipe, layer, followed)),
+        notes=(*(note.text for note in notes if _applies(note, in_file, layer)), *_remarks(recipe, layer, followed)),
     )
 
 
-def _stands(note: Note, in_file: Layer, layer: Layer) -> bool:
+def _applies(note: Note, in_file: Layer, layer: Layer) -> bool:
     return layer.get(note.about) is in_file.get(note.about)
 
 
 def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
-    entries = read_entries(path)
-    return next(dialect for dialect in DIALECTS if dialect.speaks(entries)).read(entries, path, faults)
+    document = read_document(path)
+    return next(dialect for dialect in DIALECTS if dialect.speaks(document.names)).read(document, faults)
 
 
 def _validated(layer: Layer, faults: Faults) -> Recipe:
@@ -129,18 +129,18 @@ def _validated(layer: Layer, faults: Faults) -> Recipe:
     for dotted, setting in layer.items():
         value = setting.value
         if dotted in FIELDS:
-            wanted = kinds(dotted)
+            allowed = kinds(dotted)
             if dotted in _NAMES and "\0" in "".join(_texts(value)):
-                what = f"a NUL character stands in {dotted}"
+                what = f"{dotted} holds a NUL character"
                 faults.append(RecipeError(what, where=setting.source, expected="a name that a file can have"))
                 continue
-            if (isinstance(value, bool) and bool not in wanted) or (
+            if (isinstance(value, bool) and bool not in allowed) or (
                 isinstance(value, float) and not math.isfinite(value)
             ):
                 faults.append(_impossible(dotted, value, setting.source))
                 continue
-            if isinstance(value, str) and tuple in wanted and str not in wanted:
-                value = [value]  # one file name where a list may stand
+            if isinstance(value, str) and tuple in allowed and str not in allowed:
+                value = [value]  # one file name instead of a list
         values[dotted] = value
     try:
         recipe = Recipe.model_validate(tree_of(values))
@@ -154,9 +154,9 @@ def _validated(layer: Layer, faults: Faults) -> Recipe:
             for key, each in wrong.items()
             if key in values
         ]
-        faults.tell()
+        faults.report()
         raise
-    faults.tell()
+    faults.report()
     return recipe
 
 
@@ -165,9 +165,9 @@ def _texts(value: object) -> list[str]:
 
 
 def _impossible(dotted: str, value: object, where: str) -> RecipeError:
-    wanted = expected(dotted)
-    remedy = guess(value, wanted.replace(" or ", ", ").split(", ")) if isinstance(value, str) else ""
-    return RecipeError(f"{dotted} is {shown(value)}", where=where, expected=wanted, remedy=remedy)
+    right = expected(dotted)
+    remedy = guess(value, right.replace(" or ", ", ").split(", ")) if isinstance(value, str) else ""
+    return RecipeError(f"{dotted} is {shown(value)}", where=where, expected=right, remedy=remedy)
 
 
 def _refuse_clashes(layer: Layer) -> None:
@@ -203,7 +203,7 @@ def _remarks(recipe: Recipe, layer: Layer, followed: Collection[str]) -> list[st
     if "data.cleaning.tokenizer" in followed:
         remarks.append(f"data.cleaning counts tokens by the tokenizer of the base model, {recipe.model.base_model}.")
     if "data.cleaning.seed" in followed:
-        remarks.append(f"data.cleaning draws rows by training.seed, {recipe.training.seed}.")
+        remarks.append(f"data.cleaning samples rows by training.seed, {recipe.training.seed}.")
     if not any(key.partition(".")[0] in ADAPTERS for key in layer):
         remarks.append("No method is named: a LoRA adapter with its defaults is trained.")
     remarks += recipe.adapter.remarks({key.partition(".")[2] for key in layer if key.partition(".")[0] in ADAPTERS})

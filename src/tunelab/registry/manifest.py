@@ -21,7 +21,7 @@ class Manifest:
     base_files: dict[str, str] = field(default_factory=dict)
     """Hash of config.json and of each file of weights of the base model, by name."""
     recipe_sha256: str = ""
-    """Of the resolved recipe's canonical text."""
+    """Of the run's recipe.yaml without the settings that say where things are."""
     data_sha256: str = ""
     """Of the token ids of all training and held-out sequences."""
     template_sha256: str

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tunelab.conversations.conversation import Conversation, Message
+from tunelab.conversations.fingerprints import trained_turns
 from tunelab.errors import DataError
 from tunelab.rendering.history_rewrite import behind_its_prompt
 from tunelab.rendering.template_errors import broken_off, refused, unasked
@@ -58,9 +59,8 @@ class Writer:
     def answers(self, conversation: Conversation) -> Iterator[tuple[int, Answer | DataError]]:
         """Yield the index of each answer that is trained, and where it stands or why it cannot be trained."""
         assistants = [index for index, message in enumerate(conversation.messages) if message.role == "assistant"]
-        wanted = assistants if conversation.train == "all" else assistants[-1:]
         plain = self._plain(conversation, assistants)
-        found = [(index, self._answer(conversation, index, plain)) for index in wanted]
+        found = [(index, self._answer(conversation, index, plain)) for index in trained_turns(conversation)]
         longest = next((answer.text for _, answer in reversed(found) if isinstance(answer, Answer)), None)
         for index, answer in found:
             if isinstance(answer, Answer) and longest is not None and longest.begins_with(answer.text):

@@ -49,9 +49,11 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
     history = [_QUESTION, Message(role="assistant", content=_ANSWER), _QUESTION]
     with_question = _behind(_ANSWER, _text(default, history, plain))
     ends = [_end_of_answer(closing, with_question, tokens)]
+    call_ids = False
     next_turn = [_first(with_question.removeprefix(closing), tokens)] * 2
     if tool_calls:
         called = _text(for_tools, [_QUESTION, _CALL], calling, catalogue)
+        call_ids = calls.count(_ID) > called.count(_ID)
         behind_call = _behind(_ARGUMENT, called)
         ends += [end for end in _specials(behind_call, tokens)[-1:] if behind_call.rstrip().endswith(end)]
         next_turn[1] = _first(calls.removeprefix(called), tokens)
@@ -60,6 +62,7 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
         system=_SYSTEM in _text(default, [Message(role="system", content=_SYSTEM), _QUESTION], plain),
         tools=tools,
         tool_calls=tool_calls,
+        call_ids=call_ids,
         text_arguments=text_arguments and tool_calls,
         closing=closing,
         end_of_turn=tuple(dict.fromkeys(end for end in ends if end)),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tunelab.conversations.conversation import Message, ToolCall
+from tunelab.conversations.tool_results import in_order_of_calls
 
 TemplateMessage = dict[str, object]
 
@@ -29,6 +30,8 @@ class Abilities:
     """It writes the tool catalogue."""
     tool_calls: bool = False
     """It writes the calls an assistant makes."""
+    call_ids: bool = False
+    """It writes the id of a call next to its result."""
     text_arguments: bool = False
     """It wants a call's arguments as JSON text, not as an object."""
     closing: str = ""
@@ -44,9 +47,12 @@ def for_template(
 ) -> list[TemplateMessage]:
     """Return the messages as a template takes them.
 
+    Results of calls, if the template writes no ids, are put in the order of the calls: there they are bound by place.
     What the template cannot write is put into words, always the same ones: calls and results of tools where it knows no
     calls, the catalogue (only if `with_preamble`) where it knows no tools, the system message where it knows none.
     """
+    if not abilities.call_ids:
+        messages = in_order_of_calls(messages)
     if not abilities.tool_calls:
         messages = list(_calls_in_words(messages))
     if tools and not abilities.tools and with_preamble:

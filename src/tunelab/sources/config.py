@@ -19,10 +19,10 @@ class SourceConfig(BaseModel):
     eval_files: tuple[str, ...] = Field((), json_schema_extra=marks(everyday=True))
     """Held-out files; when empty, a share of the training rows is held out (eval_fraction)."""
     train_samples: int | None = Field(None, ge=1, json_schema_extra=marks(unit="rows"))
-    """At most this many training rows, drawn by seed; null takes all."""
+    """At most this many training rows, sampled by seed; null takes all."""
     eval_samples: int | None = Field(None, ge=1, json_schema_extra=marks(unit="rows"))
-    """At most this many held-out rows, drawn by seed; null takes all."""
+    """At most this many held-out rows, sampled by seed; null takes all."""
     eval_fraction: float = Field(0.05, ge=0, le=0.9, json_schema_extra=marks(everyday=True))
-    """Share of all rows held out when eval_files is empty, before samples are drawn; whole sessions on one side."""
+    """Share of all rows held out when eval_files is empty, before rows are sampled; whole sessions stay together."""
     bad_rows: Literal["refuse", "skip"] = "refuse"
     """What an unreadable row does: end the command, or be counted and listed."""

@@ -15,11 +15,13 @@ HELD_OUT_SPLITS = ("validation", "valid", "eval", "dev", "test")
 def looks_like_hub(name: str) -> bool:
     """Tell whether a name that is no local file may be ``owner/name``, ``owner/name[split]`` or ``name[split]``."""
     found = _NAME.fullmatch(name)
-    return bool(found) and ("/" in name.partition("[")[0] or found["split"] is not None)  # type: ignore[index]
+    if found is None or name.startswith((".", "~", "/")):
+        return False
+    return "/" in name.partition("[")[0] or found["split"] is not None
 
 
 def locate_splits(name: str) -> tuple[list[SourceFile], list[SourceFile]]:
-    """Return the training and held-out splits that a name stands for; a split that is named is the only one.
+    """Return the training and held-out splits that a name refers to; a split that is named is the only one.
 
     Raises:
         MissingExtraError: `datasets` is not installed.
@@ -37,7 +39,7 @@ def locate_splits(name: str) -> tuple[list[SourceFile], list[SourceFile]]:
         )
     held_out = [each for each in HELD_OUT_SPLITS if each in found][:1]
     train, test = (
-        [SourceFile(name=f"{data_set}[{each}]", path=None) for each in side] for side in (["train"], held_out)
+        [SourceFile(name=f"{data_set}[{each}]", path=None) for each in some] for some in (["train"], held_out)
     )
     return train, test
 
@@ -51,7 +53,7 @@ def read_split(name: str) -> Iterator[Row]:
 
 def _parts(name: str) -> tuple[str, str]:
     found = _NAME.fullmatch(name)
-    assert found, "locate_splits is asked only for names that look_like_hub"
+    assert found, "locate_splits is called only for names that look_like_hub"
     return found["data_set"], found["split"] or ""
 
 
@@ -59,11 +61,12 @@ def _ask(name: str, verb: str, *arguments: str, **options: str) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise MissingExtraError("the datasets package", extra="hub") from error
+        package = f'the datasets package ("{name}" is no file or folder here, and so taken for a data set of the Hub)'
+        raise MissingExtraError(package, extra="hub") from error
     try:
         return getattr(datasets, verb)(*arguments, **options)
     except ValueError as error:  # an unknown split
         raise DataError(str(error).splitlines()[0], where=name) from error
     except Exception as error:  # the package lets errors of three HTTP libraries through
-        what = f"the Hub cannot be reached or has no such data set ({type(error).__name__})"
+        what = f"no file or folder has this name, and the Hub cannot be reached or has none ({type(error).__name__})"
         raise DataError(what, where=name, remedy="Check the name and the network, or give a local file.") from error

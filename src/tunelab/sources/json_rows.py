@@ -1,4 +1,4 @@
-"""Rows of JSON files: one object per line, or an array, or pretty-printed objects one behind the other."""
+"""Rows of JSON files: one object per line, or an array, or pretty-printed objects one after the other."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,15 @@ from pathlib import Path
 from tunelab.errors import DataError
 from tunelab.sources.row import Origin, Row
 from tunelab.sources.strict_json import kind_of, parse_json
-from tunelab.sources.text_stream import MAX_LINE_BYTES, OnBad, read_chunks, read_head, read_lines, too_long
+from tunelab.sources.text_stream import (
+    BYTE_ORDER_MARK,
+    MAX_LINE_BYTES,
+    OnBad,
+    read_chunks,
+    read_head,
+    read_lines,
+    too_long,
+)
 
 _ARRAY = re.compile(r"\s*\[")
 _WRAPPED_ARRAY = re.compile(
@@ -49,7 +57,7 @@ def _rows(placed: Iterable[tuple[str, int, int]], name: str, on_bad: OnBad) -> I
     for text, line, column in placed:
         origin = Origin(path=name, line=line)
         try:
-            value = parse_json(text, origin, column=column)
+            value = parse_json(text.removeprefix(BYTE_ORDER_MARK), origin, column=column)
             if not isinstance(value, dict):
                 expected = "an object {…} with named fields"
                 raise DataError(f"the row is {kind_of(value)}", where=str(origin), expected=expected)
@@ -89,14 +97,14 @@ def _is_pretty(head: str) -> bool:
 def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str, int, int]]:
     """Cut a stream into (text, line, column) of its elements; only the one being read is held in memory.
 
-    `opening` is what stands in front of the first element; empty for objects that follow each other without an array.
+    `opening` is what comes before the first element; empty for objects that follow each other without an array.
 
     Raises:
         DataError: the end is missing, or more follows it. Rows may be lost then, so this is no fault of one row.
     """
     in_array = bool(opening)
     start, at, depth = len(opening), len(opening), int(in_array)
-    in_text = closed = behind_comma = False
+    in_text = closed = after_comma = False
     held, held_chars = list[str](), 0  # what earlier chunks hold of the present element
     place = _Place()
     place.pass_over(opening)
@@ -114,7 +122,7 @@ def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str
         while not closed and (mark := (_INSIDE_TEXT if in_text else _OUTSIDE_TEXT).search(chunk, at)):
             sign, at = mark[0], mark.end()
             if in_text:
-                in_text = sign == "\\"  # a line break inside text is a fault of this element, not of those behind it
+                in_text = sign == "\\"  # a line break inside text is a fault of this element, not of those after it
                 at += in_text  # the escaped character, which may be the first of the next chunk
                 continue
             in_text = sign == '"'
@@ -122,10 +130,10 @@ def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str
             ends_array = in_array and depth == 0
             if ends_array or (in_array and depth == 1 and sign == ","):
                 element = cut(chunk[start : at - 1])
-                if element[0] or behind_comma or sign == ",":
+                if element[0] or after_comma or sign == ",":
                     yield element
                 place.pass_over(sign)
-                start, closed, behind_comma = at, ends_array, True
+                start, closed, after_comma = at, ends_array, True
             elif depth <= 0 and sign in "]}":
                 depth = 0
                 yield cut(chunk[start:at])
@@ -143,4 +151,5 @@ def _split(chunks: Iterable[str], name: str, opening: str) -> Iterator[tuple[str
             "the array is never closed", where=f"{name}:{place.line}", expected='"]" at the end of the file'
         )
     if closed and rest and not ("{" in opening and rest == "}"):
-        raise DataError("text behind the array", where=f"{name}:{line}", expected="the end of the file")
+        remedy = "If arrays were joined, write them as one, or one object per line into a .jsonl file."
+        raise DataError("text after the array", where=f"{name}:{line}", expected="the end of the file", remedy=remedy)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from tunelab.errors import DataError, guess_file, listed
@@ -12,28 +13,30 @@ from tunelab.sources.hub import locate_splits, looks_like_hub
 from tunelab.sources.source_files import DataFiles, SourceFile
 from tunelab.sources.text_stream import unpacked_suffix
 
-DATA_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
+DATA_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".txt")
 _TRAIN_NAME = re.compile(r"(?:train|trn)(?![a-z])", re.IGNORECASE)
 _EVAL_NAMES = tuple(
     re.compile(rf"(?:{name})(?![a-z])", re.IGNORECASE)
     for name in ("validation", "valid", "val", "eval", "dev", "test|tst")
 )
 _NO_ROWS = re.compile(
-    r"\.|tool_?catalog|(dataset_infos?|package|tsconfig)\.json$|(.+\.)?(report\.json|rejected\.jsonl)$", re.IGNORECASE
+    r"\.|tool_?catalog|(dataset_infos?|dataset_dict|state|package|tsconfig)\.json$|cache-.+\.arrow$"
+    r"|(.+\.)?(report\.json|rejected\.jsonl)$",
+    re.IGNORECASE,
 )
 
 
 def locate_data(config: SourceConfig, *, base: Path) -> DataFiles:
-    """Return the files that a recipe's names stand for, each once and in order.
+    """Return the files that a recipe's names refer to, each once and in order.
 
-    A folder with ``train.*`` and ``test.*`` (or eval, validation, valid) inside gives both sides; the held-out side
-    counts only where no `eval_files` are named. Any other folder gives all its files of rows.
+    A folder with ``train.*`` and ``test.*`` (or eval, validation, valid) inside gives both; its held-out files
+    count only if no `eval_files` are named. Any other folder gives all its files of rows.
 
     Args:
         base: the recipe's folder, from which `data_dir` starts.
 
     Raises:
-        DataError: a name or a pattern stands for nothing.
+        DataError: nothing has that name, or matches a pattern.
     """
     folder = base / os.path.expanduser(config.data_dir)
     names = config.train_files or ((".",) if config.data_dir != "." else ())
@@ -41,15 +44,17 @@ def locate_data(config: SourceConfig, *, base: Path) -> DataFiles:
         raise DataError(
             "no training file is named", where="data.train_files", remedy="Name a file, a glob or a folder."
         )
+    if not os.path.isdir(folder) and not all(os.path.isabs(name) or looks_like_hub(name) for name in names):
+        raise _no_folder(folder)
     found = [_found(name, folder, held_out=False) for name in names]
-    train, beside = _joined(each.files for each in found), _joined(each.beside for each in found)
+    train, held_out = _joined(each.files for each in found), _joined(each.held_out for each in found)
     notes = [note for each in found for note in each.notes]
     if config.eval_files:
-        asked = [_found(name, folder, held_out=True) for name in config.eval_files]
-        beside = _joined(each.files for each in asked)
-        notes += [note for each in asked for note in each.notes]
-    if both := [file.name for file in train if file in beside]:
-        train = tuple(file for file in train if file not in beside)
+        named = [_found(name, folder, held_out=True) for name in config.eval_files]
+        held_out = _joined(each.files for each in named)
+        notes += [note for each in named for note in each.notes]
+    if both := [file.name for file in train if file in held_out]:
+        train = tuple(file for file in train if file not in held_out)
         notes.append(f"{', '.join(both)}: held out, and so left out of the training files")
     if not train:
         raise DataError(
@@ -57,25 +62,25 @@ def locate_data(config: SourceConfig, *, base: Path) -> DataFiles:
             where="data.train_files",
             expected="different files in data.eval_files",
         )
-    left = tuple(f"{name}: left aside {each.left}" for name, each in zip(names, found, strict=True) if each.left)
-    return DataFiles(train=train, eval=beside, notes=tuple(notes), left_aside=left)
+    ignored = tuple(f"{name}: ignored {each.left}" for name, each in zip(names, found, strict=True) if each.left)
+    return DataFiles(train=train, eval=held_out, notes=tuple(notes), ignored=ignored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     files: list[SourceFile]
-    beside: list[SourceFile] = field(default_factory=list)
-    """The held-out side that came along with a training folder."""
+    held_out: list[SourceFile] = field(default_factory=list)
+    """The held-out files that came along with a training folder."""
     notes: list[str] = field(default_factory=list)
     left: str = ""
-    """Names of files that hold no rows, or stand beside the sides."""
+    """Names of files that hold no rows, or are none of train.* and test.*."""
 
 
 def _found(name: str, folder: Path, *, held_out: bool) -> _Found:
     try:
         return _expand(name, folder, held_out=held_out)
-    except (OSError, ValueError) as error:  # the latter for a NUL behind a tilde
-        what = f'"{name}" cannot be looked at ({error})'
+    except (OSError, ValueError) as error:  # the latter for a NUL after a tilde
+        what = f'"{name}" cannot be opened ({error})'
         raise DataError(what, where="data", remedy="See that you may read it and its folder.") from error
 
 
@@ -91,12 +96,18 @@ def _expand(name: str, folder: Path, *, held_out: bool) -> _Found:
         raise DataError(f'"{name}" is no pattern', where="data", expected="** between two slashes") from error
     if files := [_file(match, folder) for match in matches if _holds_rows(match)]:
         left = listed(match.name for match in matches if not _holds_rows(match))
-        return _Found(files=files, notes=[f"{name}: left aside {left}"] if left else [], left=left)
+        return _Found(files=files, notes=[f"{name}: ignored {left}"] if left else [], left=left)
     is_local = unpacked_suffix(Path(name)) in DATA_SUFFIXES or ("/" in name and os.path.isdir(path.parent))
-    if looks_like_hub(name) and not is_local:
-        train, beside = locate_splits(name)
-        return _Found(files=beside or train) if held_out else _Found(files=train, beside=beside)
+    if looks_like_hub(name) and not is_local and not _near_folder(name, folder):
+        train, others = locate_splits(name)
+        return _Found(files=others or train) if held_out else _Found(files=train, held_out=others)
     raise _nothing(path, name)
+
+
+def _near_folder(name: str, folder: Path) -> str:
+    """Return the folder here that ``dat/tran`` may be a slip of; empty if its first part is like none."""
+    folders = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
+    return next(iter(get_close_matches(name.partition("/")[0], folders, n=1, cutoff=0.7)), "") if "/" in name else ""
 
 
 def _glob(path: Path) -> list[Path]:
@@ -111,22 +122,22 @@ def _glob(path: Path) -> list[Path]:
 def _in_folder(path: Path, folder: Path, *, held_out: bool) -> _Found:
     entries = sorted(entry for entry in path.iterdir() if entry.is_dir() or _holds_rows(entry))
     train = [entry for entry in entries if _TRAIN_NAME.match(entry.name)]
-    sides = ([entry for entry in entries if name.match(entry.name)] for name in _EVAL_NAMES)
-    beside = next((side for side in sides if side), [])
-    if not (train and beside):
-        train, beside = [entry for entry in entries if not entry.is_dir()], []
-    taken = {*train, *beside}
+    by_name = ([entry for entry in entries if name.match(entry.name)] for name in _EVAL_NAMES)
+    test = next((some for some in by_name if some), [])
+    if not (train and test):
+        train, test = [entry for entry in entries if not entry.is_dir()] or train, []
+    taken = {*train, *test}
     others_there = (entry.name for entry in sorted(path.iterdir()) if entry not in taken)
     left = listed(name for name in others_there if not name.startswith("."))
-    files, others = ([_file(each, folder) for entry in side for each in _flat(entry)] for side in (train, beside))
+    files, others = ([_file(each, folder) for entry in some for each in _flat(entry)] for some in (train, test))
     if not files:
         raise _nothing(path, str(path))
     note = f"{_shown(path, folder)}/: {listed(file.name for file in files)} to train on"
     note += f", {listed(file.name for file in others)} held out" if others else ""
-    note += f"; left aside: {left}" if left else ""
+    note += f"; ignored: {left}" if left else ""
     if held_out and others:
         return _Found(files=others, notes=[note], left=left)
-    return _Found(files=files, beside=others, notes=[note], left=left)
+    return _Found(files=files, held_out=others, notes=[note], left=left)
 
 
 def _flat(entry: Path) -> list[Path]:
@@ -137,16 +148,27 @@ def _holds_rows(path: Path) -> bool:
     return path.is_file() and unpacked_suffix(path) in DATA_SUFFIXES and not _NO_ROWS.match(path.name)
 
 
+def _no_folder(folder: Path) -> DataError:
+    parent = folder.parent
+    there = [entry.name for entry in parent.iterdir() if entry.is_dir()] if os.path.isdir(parent) else []
+    return DataError(
+        f'there is no folder "{folder}"',
+        where="data.data_dir",
+        expected="the folder that names of files start from",
+        remedy=guess_file(folder.name, there),
+    )
+
+
 def _nothing(path: Path, name: str) -> DataError:
-    parent = path if os.path.isdir(path) else path.parent
+    parent, missing = (path, path) if os.path.isdir(path) else (path.parent, path)
     while not os.path.isdir(parent):
-        parent = parent.parent
-    standing = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
-    inside = f"{parent.name or parent}/ holds {listed(standing)}" if standing else f"{parent.name or parent}/ is empty"
+        parent, missing = parent.parent, parent
+    names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
+    inside = f"{parent.name or parent}/ holds {listed(names)}" if names else f"{parent.name or parent}/ is empty"
     what = (
         "the folder holds no file of rows" if parent == path else f'"{name}" is no file, no folder and matches nothing'
     )
-    remedy = f"{inside}. {guess_file(path.name, standing)}".rstrip()
+    remedy = f"{inside}. {guess_file(missing.name, names)}".rstrip()
     expected = f"a file that ends in {', '.join(DATA_SUFFIXES)} (.gz and .zst of each)"
     return DataError(what, where="data", expected=expected, remedy=remedy)
 

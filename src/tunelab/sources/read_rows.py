@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tunelab.errors import DataError, did_you_mean
+from tunelab.sources.column_rows import read_columns
 from tunelab.sources.hub import read_split
 from tunelab.sources.json_rows import read_json, read_json_lines
 from tunelab.sources.row import Row
 from tunelab.sources.source_files import SourceFile
-from tunelab.sources.table_rows import read_csv, read_parquet, read_tsv
+from tunelab.sources.table_rows import read_csv, read_tsv
 from tunelab.sources.text_rows import read_text
 from tunelab.sources.text_stream import OnBad, refuse, unpacked_suffix
 
@@ -18,7 +19,8 @@ _READERS: dict[str, Callable[[Path, str, OnBad], Iterator[Row]]] = {
     ".ndjson": read_json_lines,
     ".csv": read_csv,
     ".tsv": read_tsv,
-    ".parquet": read_parquet,
+    ".parquet": read_columns,
+    ".arrow": read_columns,
     ".txt": read_text,
 }
 
@@ -27,7 +29,7 @@ def read_rows(files: Iterable[SourceFile], *, on_bad: OnBad = refuse) -> Iterato
     """Yield the rows of the files in order, holding one at a time; blank lines are no rows.
 
     Args:
-        on_bad: receives the error of each unreadable row, and reading goes on behind it; the default raises the error.
+        on_bad: receives the error of each unreadable row, and reading goes on after it; the default raises the error.
 
     Raises:
         DataError: a file that is missing, empty, damaged, in another encoding, or of an unknown kind.

@@ -18,7 +18,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One record as it stood in its file, nothing added and nothing dropped."""
+    """One record as it is in its file, nothing added and nothing dropped."""
 
     value: dict[str, object] | str
     """An object of named fields, or the text itself for plain text."""

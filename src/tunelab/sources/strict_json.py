@@ -13,14 +13,14 @@ _EXPECTED = {
     "Expecting ',' delimiter": "a comma, or the bracket that closes",
     "Expecting ':' delimiter": "a colon between name and value",
     "Expecting property name enclosed in double quotes": "a name in double quotes",
-    "Illegal trailing comma before end of object": "another field behind the comma, or no comma",
-    "Illegal trailing comma before end of array": "another value behind the comma, or no comma",
+    "Illegal trailing comma before end of object": "another field after the comma, or no comma",
+    "Illegal trailing comma before end of array": "another value after the comma, or no comma",
     "Expecting value": 'a value ("text", number, true, false, null, [ or {)',
-    "Extra data": "nothing behind the value (one object per line)",
+    "Extra data": "nothing after the value (one object per line)",
     "Unterminated string starting at": "a closing double quote",
     "Invalid control character at": "a closing quote on this line, or the line break or tab as \\n or \\t",
-    "Invalid \\escape": 'one of \\n \\t \\" \\\\ \\/ \\b \\f \\r \\uXXXX behind a backslash',
-    "Invalid \\uXXXX escape": "four hexadecimal digits behind \\u",
+    "Invalid \\escape": 'one of \\n \\t \\" \\\\ \\/ \\b \\f \\r \\uXXXX after a backslash',
+    "Invalid \\uXXXX escape": "four hexadecimal digits after \\u",
 }
 _PERHAPS_HALF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -29,7 +29,7 @@ def parse_json(text: str, origin: Origin, *, subject: str = "", column: int = 1)
     """Return the value that `text` holds, key order kept.
 
     Args:
-        origin: where the text stands; a fault on a later line of the text counts on from it.
+        origin: where the text is; a fault on a later line of the text counts on from it.
         subject: for JSON inside a field, the field's name; positions are then characters of that text.
         column: the 1-based column of the first character.
 
@@ -52,7 +52,9 @@ def parse_json(text: str, origin: Origin, *, subject: str = "", column: int = 1)
         place = Origin(path=origin.path, line=line)
         raise _fault(place, subject, f"broken JSON at {at}", expected, remedy) from None
     except UnicodeEncodeError:
-        raise _fault(origin, subject, "a \\uD8xx escape stands alone", "both halves of a surrogate pair") from None
+        raise _fault(
+            origin, subject, "a \\uD8xx escape has no second half", "both halves of a surrogate pair"
+        ) from None
     except RecursionError:
         expected = f"at most {MAX_DEPTH} brackets inside brackets"
         raise _fault(origin, subject, "the JSON is nested too deep", expected) from None
@@ -91,7 +93,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(fields) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise _NotStrictError(f'the field "{twice}" stands twice in one object')
+        raise _NotStrictError(f'the field "{twice}" occurs twice in one object')
     return fields
 
 

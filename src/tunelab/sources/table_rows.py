@@ -1,100 +1,42 @@
-"""Rows of tables: CSV, TSV and parquet. The columns of the header name the fields."""
+"""Rows of text tables: CSV and TSV. The columns of the header name the fields."""
 
 import csv
 import re
-import subprocess
-import sys
-import tempfile
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tunelab.errors import DataError, listed
 from tunelab.sources.row import Origin, Row
-from tunelab.sources.text_stream import MAX_LINE_BYTES, OnBad, open_bytes, read_head, read_lines, refuse
+from tunelab.sources.table_layout import TableLayout, layout_of
+from tunelab.sources.text_stream import MAX_LINE_BYTES, OnBad, read_head, read_lines, refuse
 
-if TYPE_CHECKING:
-    import polars as pl
-
-MAX_UNPACKED_BYTES = 16 * 2**30
-"""A packed parquet file that grows beyond this is refused; other formats are read as a stream."""
 MAX_COLUMNS = 10_000
-_PARQUET_BATCH_ROWS = 1000
-_DECODE = """
-import sys, polars
-for batch in polars.scan_parquet(sys.argv[1], glob=False).collect_batches(chunk_size=100_000, lazy=True):
-    pass
-"""
+INDEX_COLUMN = "Unnamed: 0"
+"""What pandas calls the column of row numbers that it writes first, without a name."""
 _REREAD_TIMES = 4
 _REREAD_CHARS = 2**20
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 
 def read_csv(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
-    """Yield the rows of a CSV file; of comma, semicolon, tab and bar, the one that the header has most of separates."""
-    return _read_separated(path, name, on_bad, separator_of(read_head(path, name)))
-
-
-def separator_of(head: str) -> str:
-    """Return what separates the fields of a CSV file that begins with `head`."""
-    header = head.lstrip("\r\n").partition("\n")[0]
-    return max(",;\t|", key=header.count)
+    """Yield the rows of a CSV file. A line break inside a cell is read as ``\\n``, whatever ends its lines."""
+    return _read_separated(path, name, on_bad, layout_of(read_head(path, name)))
 
 
 def read_tsv(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
     """Yield the rows of a table separated by tabs."""
-    read_head(path, name)
-    return _read_separated(path, name, on_bad, "\t")
+    return _read_separated(path, name, on_bad, layout_of(read_head(path, name), separator="\t"))
 
 
-def read_parquet(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
-    """Yield the rows of a parquet file, a thousand held at a time; their lines are row numbers. None of them is bad."""
-    line = 0
-    for batch in parquet_frames(path, name):
-        # a text that many rows share stands in the file once, and in each row that is held
-        held = int(max(1, min(512, MAX_LINE_BYTES * batch.height // max(1, batch.estimated_size()))))
-        for value in batch.iter_rows(named=True, buffer_size=held):
-            line += 1
-            yield Row(value=value, origin=Origin(path=name, line=line))
-
-
-def parquet_frames(path: Path, name: str) -> "Iterator[pl.DataFrame]":
-    """Yield a parquet file in frames of about a thousand rows.
-
-    Raises:
-        DataError: it is none, or damaged, or grows beyond the limit when it is unpacked.
-    """
-    import polars as pl
-
-    with open_bytes(path, name) as stream, tempfile.NamedTemporaryFile(suffix=".parquet") as unpacked:
-        plain = path
-        if path.suffix.lower() in (".gz", ".zst", ".zstd"):
-            while chunk := stream.read(2**20):
-                unpacked.write(chunk)
-                if unpacked.tell() > MAX_UNPACKED_BYTES:
-                    raise DataError(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB", where=name)
-            unpacked.flush()
-            plain = Path(unpacked.name)
-        _refuse_what_ends_the_process(plain, name)
-        try:
-            yield from pl.scan_parquet(plain, glob=False).collect_batches(chunk_size=_PARQUET_BATCH_ROWS, lazy=True)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            what = f"not a parquet file, or a damaged one ({str(error).splitlines()[0]})"
-            raise DataError(what, where=name) from error
-
-
-def _refuse_what_ends_the_process(path: Path, name: str) -> None:
-    """Raise a DataError where polars does not survive the file: some damaged ones make it abort."""
-    command = [sys.executable, "-P", "-c", _DECODE, str(path)]
-    if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode < 0:
-        raise DataError("the parquet file is damaged", where=name, remedy="Write it again, or fetch it again.")
-
-
-def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Iterator[Row]:
+def _read_separated(path: Path, name: str, on_bad: OnBad, layout: TableLayout) -> Iterator[Row]:
     csv.field_size_limit(MAX_LINE_BYTES)
-    lines = _Lines(_parts(path, name, on_bad))
-    records = csv.reader(lines, delimiter=separator, strict=True)
+    numbered = _parts(path, name, on_bad)
+    lines = _Lines(islice(numbered, int(layout.has_separator_line), None))
+    records = csv.reader(
+        lines, delimiter=layout.separator, skipinitialspace=layout.has_blanks_before_quotes, strict=True
+    )
     header: list[str] | None = None
     while True:
         try:
@@ -118,18 +60,31 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, separator: str) -> Ite
             continue
         origin = Origin(path=name, line=lines.opening_line())
         text = lines.text() if header is None or len(fields) != len(header) or len(fields) < 2 else ""
+        if lines.has_several():
+            fields = [field.replace("\r\n", "\n") for field in fields]
         lines.close_record(broken=False)
         if len(fields) < 2 and not text.strip():
             continue  # a blank line; "" in quotes is an empty text
         if header is None:
-            header = _header([field.strip() for field in fields], str(origin))
+            header = _header(column_names(fields), str(origin))
         elif len(fields) != len(header):
             expected = f"{len(header)} ({listed(header)})"
             bad = DataError(f"the row has {len(fields)} fields", where=str(origin), expected=expected)
             bad.row_text = text
             on_bad(bad)
+        elif fields[0] == header[0] and fields == header:
+            remedy = "Two files were joined here: take this line out."
+            bad = DataError("the row is the header again", where=str(origin), expected="a row", remedy=remedy)
+            bad.row_text = layout.separator.join(fields)
+            on_bad(bad)
         else:
             yield Row(value=dict(zip(header, fields, strict=True)), origin=origin)
+
+
+def column_names(cells: Sequence[str]) -> list[str]:
+    """Return the names in a header. A first column without one is an index that pandas wrote, and gets pandas' name."""
+    names = [cell.strip() for cell in cells]
+    return [INDEX_COLUMN, *names[1:]] if names and not names[0] and len(names) > 1 else names
 
 
 def _header(names: list[str], where: str) -> list[str]:
@@ -192,12 +147,16 @@ class _Lines:
         """Return that line."""
         return self._record[0][1].rstrip("\r\n")
 
+    def has_several(self) -> bool:
+        """Tell whether the present record has more than one line."""
+        return len(self._record) > 1
+
     def text(self) -> str:
-        """Return the present record as it stands."""
+        """Return the present record as it was read."""
         return "".join(text for _, text in self._record).rstrip("\r\n")
 
     def close_record(self, *, broken: bool) -> None:
-        """Begin another record: behind this one, or on its second line where it is broken."""
+        """Begin another record: after this one, or on its second line if it is broken."""
         if broken:
             self._again.extendleft(reversed(self._record[1:]))
             self._reread_chars += self._record_chars - len(self._record[0][1])
@@ -205,6 +164,6 @@ class _Lines:
         self._record_chars = 0
 
     def in_circles(self) -> bool:
-        """Tell whether most of what is read was read before, behind one broken row after another."""
+        """Tell whether most of what is read was read before, after one broken row after another."""
         once = self._read_chars - self._reread_chars
         return self._reread_chars > _REREAD_CHARS + _REREAD_TIMES * once

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 import zstandard
 
 from tunelab.errors import DataError
+from tunelab.files import LFS_POINTER
+from tunelab.sources.encoding import encoding_remedy
 from tunelab.sources.row import Origin
 
 OnBad = Callable[[DataError], None]
@@ -23,14 +25,17 @@ MAX_UNPACKED_TIMES = 200
 """A packed file that grows to more than so many times its size is refused, as soon as it is beyond the next limit."""
 ANY_UNPACKED_BYTES = 2**30
 """What every packed file may grow to."""
-PROBABLY_LATIN = "It is probably Windows-1252 or Latin-1: save the file again as UTF-8."
 _HEAD_BYTES = 2**16
-_LOOKED_AT = 8
-"""Bytes by which UTF-16 is known: the first characters of data are braces, quotes and names."""
+_MIN_WIDE_NULS, _WIDE_NULS_SHARE = 3, 0.02
+"""UTF-16 has a NUL in each ASCII character, of which data hold some: braces, quotes, separators, line breaks."""
 _CHUNK_BYTES = 2**18
+_SAMPLE_BYTES = 2**10
+"""Before the first byte that is not UTF-8: what an encoding is judged by begins there."""
 _PACKED_CHUNK_BYTES = 2**9  # zstandard can unpack a few bytes to 128 KiB: small bites bound what one read can yield
 _PACKED = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".zstd": b"\x28\xb5\x2f\xfd"}
 _UTF8_MARK = codecs.BOM_UTF8
+BYTE_ORDER_MARK = "\ufeff"
+"""As it is read within a file: only where files were joined."""
 _MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -55,8 +60,11 @@ def open_bytes(path: Path, name: str) -> Iterator[BinaryIO]:
             remedy = "Write what comes out of it into a file first; a file may be read more than once."
             raise DataError("this is a pipe or a device, not a file", where=name, remedy=remedy)
         with path.open("rb") as file:
-            magic = file.read(4)
+            magic = file.read(len(LFS_POINTER))
             file.seek(0)
+            if magic == LFS_POINTER:
+                remedy = f"Fetch the file it points to: git lfs pull --include {path.name}"
+                raise DataError("this is a pointer of Git LFS, not the file itself", where=name, remedy=remedy)
             suffix = path.suffix.lower()
             if suffix in _PACKED and magic and not magic.startswith(_PACKED[suffix]):
                 raise DataError(f"the name ends in {suffix}, but the content is not packed so", where=name)
@@ -95,7 +103,7 @@ def read_head(path: Path, name: str, *, by_line: bool = False) -> str:
     if not head:
         raise DataError("the file is empty", where=name, expected="at least one row")
     marked = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), None)
-    wide = marked or ("UTF-16" if _is_every_second_nul(head) else None)
+    wide = marked or ("UTF-16" if _is_utf16(head) else None)
     if wide or (b"\0" in head and not by_line):
         at = 0 if marked else head.index(b"\0")
         line = 1 + head.count(b"\n", 0, at)
@@ -105,15 +113,18 @@ def read_head(path: Path, name: str, *, by_line: bool = False) -> str:
     return head.removeprefix(_UTF8_MARK).decode(errors="replace")
 
 
-def _is_every_second_nul(head: bytes) -> bool:
-    """Tell whether text begins as ASCII does in UTF-16: a NUL before each character, or behind each."""
-    sides = (head[0:_LOOKED_AT:2], head[1:_LOOKED_AT:2])
-    return any(one and not one.strip(b"\0") and b"\0" not in other for one, other in (sides, sides[::-1]))
+def _is_utf16(head: bytes) -> bool:
+    """Tell whether text is UTF-16 without a mark: NULs in one half of the pairs of bytes alone, never two in a row."""
+    num_even, num_odd = head[0::2].count(0), head[1::2].count(0)
+    num = num_even + num_odd
+    if 0 not in (num_even, num_odd) or b"\0\0" in head or num < max(_MIN_WIDE_NULS, _WIDE_NULS_SHARE * len(head)):
+        return False
+    return "\ufffd" not in head[: len(head) & ~1].decode("utf-16-be" if num_even else "utf-16-le", errors="replace")
 
 
 def read_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]]:
     """Yield (1-based number, text with its line end) of each line; undecodable and overlong ones go to `on_bad`."""
-    offset = number = 0
+    offset, number, remedy = 0, 0, ""
     with open_bytes(path, name) as stream:
         while line := stream.readline(MAX_LINE_BYTES + 1):
             number += 1
@@ -124,13 +135,14 @@ def read_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[tuple[int, str]
                     offset += len(line)
                 on_bad(too_long(where, "line"))
                 continue
-            if start == 0:
+            if line.startswith(_UTF8_MARK):  # also where files were joined
                 line = line.removeprefix(_UTF8_MARK)
-                start = offset - len(line)
+                start += len(_UTF8_MARK)
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                bad = _undecodable(where, start + error.start)
+                remedy = remedy or encoding_remedy(_sample(path, name, line))
+                bad = _undecodable(where, start + error.start, remedy)
                 bad.row_text = line.decode(errors="replace").rstrip("\r\n")
                 on_bad(bad)
                 continue
@@ -155,7 +167,8 @@ def read_chunks(path: Path, name: str) -> Iterator[str]:
                 yield decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 line = 1 + lines + error.object.count(b"\n", 0, error.start)
-                raise _undecodable(str(Origin(path=name, line=line)), start + error.start) from None
+                remedy = encoding_remedy(error.object[max(error.start - _SAMPLE_BYTES, 0) :])
+                raise _undecodable(str(Origin(path=name, line=line)), start + error.start, remedy) from None
             lines, offset = lines + chunk.count(b"\n"), offset + len(chunk)
             if not chunk:
                 return
@@ -166,9 +179,20 @@ def too_long(where: str, thing: str) -> DataError:
     return DataError(f"this {thing} is longer than {MAX_LINE_BYTES >> 20} MiB", where=where, expected="shorter rows")
 
 
-def _undecodable(where: str, offset: int) -> DataError:
+def _sample(path: Path, name: str, line: bytes) -> bytes:
+    """Return bytes to judge an encoding by: the head of the file, or the line if the head is UTF-8."""
+    with open_bytes(path, name) as stream:
+        head = stream.read(_HEAD_BYTES)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return head
+    return line
+
+
+def _undecodable(where: str, offset: int, remedy: str) -> DataError:
     what = f"byte {offset + 1:,} of the file is not UTF-8"
-    return DataError(what, where=where, expected="UTF-8 text", remedy=PROBABLY_LATIN)
+    return DataError(what, where=where, expected="UTF-8 text", remedy=remedy)
 
 
 class _Unpacked(io.RawIOBase):

@@ -15,7 +15,7 @@ _CODES = (
 _NO_LANGUAGE = "zxx"
 LANGUAGES = tuple(code for code in _CODES.split() if code != _NO_LANGUAGE)
 """The codes that `language_of` returns."""
-_LOOKED_AT = 300
+_PROBED_BYTES = 300
 _LETTERS = 20
 _LETTERS_UNSPACED = 6
 _CONFIDENCE = 0.7
@@ -24,10 +24,10 @@ _CONFIDENCE = 0.7
 def language_of(text: str) -> str:
     """Return the ISO 639 code of the language of `text`, e.g. ``pt``; `UNKNOWN` where it is too short or not clear.
 
-    Code blocks and addresses aside, the first 300 characters are looked at. They must hold 20 letters, or 6 of a script
+    Code blocks and addresses left out, the first 300 characters are read. They must hold 20 letters, or 6 of a script
     without spaces. The first call loads a model of 5 MB, which takes about a second and 120 MB of memory.
     """
-    prose = _NOT_PROSE.sub(" ", text[: 10 * _LOOKED_AT])[:_LOOKED_AT]
+    prose = _NOT_PROSE.sub(" ", text[: 10 * _PROBED_BYTES])[:_PROBED_BYTES]
     if len(_UNSPACED.findall(prose)) < _LETTERS_UNSPACED and len(_LETTER.findall(prose)) < _LETTERS:
         return UNKNOWN
     language, confidence = _classifier()(prose)

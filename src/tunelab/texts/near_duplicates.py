@@ -1,7 +1,7 @@
 """Near-duplicates: texts that share most of their wording, found by MinHash and confirmed by what they truly share.
 
-How alike two texts are is the Jaccard similarity of their shingles: runs of three words that stand in both, out of
-those that stand in either. What stands in a twentieth of all texts is a frame (the same instruction around each
+How alike two texts are is the Jaccard similarity of their shingles: runs of three words that occur in both, out of
+those that occur in either. What occurs in a twentieth of all texts is a frame (the same instruction around each
 question) and does not count, unless a text is nothing else.
 """
 
@@ -36,7 +36,7 @@ class Near:
 
     index: int
     of: int
-    """Index of the other one; it stands before."""
+    """Index of the other one; it comes before."""
     similarity: float
     """Jaccard similarity of their shingles, not estimated; 1 where case, punctuation or order alone differ."""
 
@@ -61,9 +61,9 @@ def near_overlap(texts: Sequence[str], seen: Sequence[str], *, threshold: float)
 
 
 def frame_of(texts: Sequence[str]) -> NDArray[np.uint32]:
-    """Return the shingles that stand in at least a twentieth of the texts, and in 20; sorted.
+    """Return the shingles that occur in at least a twentieth of the texts, and in 20; sorted.
 
-    Of many texts, 2,000 evenly spread ones are looked at.
+    Of many texts, 2,000 evenly spread ones are read.
     """
     sample = texts[:: -(-len(texts) // _SAMPLE) or 1]
     hashes, counts = np.unique(_Sets.of(sample, NO_FRAME).flat, return_counts=True)
@@ -100,7 +100,7 @@ class Sketches:
         """Return the texts that are nearly an earlier one, which is itself nearly none.
 
         Args:
-            texts_of: returns the texts of some indices; asked only for those that may be alike, block by block.
+            texts_of: returns the texts of some indices; called only for those that may be alike, block by block.
             groups_N: the group of each text; texts of one group are alike by nature, and are not compared.
         """
         first: dict[int, int] = {}
@@ -117,7 +117,7 @@ class Sketches:
         return sorted(found, key=lambda near: near.index)
 
     def overlap(self, num_seen: int, texts_of: Callable[[Sequence[int]], Sequence[str]]) -> list[Near]:
-        """Return which of the texts behind the first `num_seen` are nearly one of those; see `near_overlap`."""
+        """Return which of the texts after the first `num_seen` are nearly one of those; see `near_overlap`."""
         found = []
         for index, others, shared in self._compared(self._pairs(num_seen), texts_of):
             alike = max((shared(index, other), -other) for other in others)
@@ -129,7 +129,7 @@ class Sketches:
         """Return the candidates as rows of (earlier, later), each once, by place.
 
         Of the texts that share a band each is paired with the first one and the one before it: that is enough to meet
-        in one of the bands, and a band that very many share costs no square. With `num_seen`, each text behind those is
+        in one of the bands, and a band that very many share costs no square. With `num_seen`, each text after those is
         paired with the first and the last of them; with `groups_N`, with the last one before it of another group.
         """
         bands_NB = np.concatenate(self._bands) if self._bands else np.empty((0, 1), dtype=np.uint64)
@@ -156,7 +156,7 @@ class Sketches:
     def _compared(
         self, pairs: NDArray[np.int64], texts_of: Callable[[Sequence[int]], Sequence[str]]
     ) -> Iterator[tuple[int, list[int], Callable[[int, int], float]]]:
-        """Yield, for each text that may be like earlier ones, its index, theirs, and what tells how alike two are.
+        """Yield, for each text that may be like earlier ones, its index, theirs, and what says how alike two are.
 
         Texts that hang together are yielded together, by index, and only theirs are held.
         """
@@ -232,7 +232,7 @@ class _Sets:
     flat: NDArray[np.uint32]
     """Text after text; those of a text are sorted."""
     bounds_N1: NDArray[np.int64]
-    """Those of text n stand from bounds[n] to bounds[n + 1]."""
+    """Those of text n lie from bounds[n] to bounds[n + 1]."""
 
     @classmethod
     def of(cls, texts: Sequence[str], frame: NDArray[np.uint32]) -> "_Sets":

@@ -43,7 +43,7 @@ _MARKUP = re.compile(
 
 
 def repetition(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Return, for each text, the share of its runs of four words that stood in it before; 0 below 20 words."""
+    """Return, for each text, the share of its runs of four words that occurred in it before; 0 below 20 words."""
     runs = shingles(texts, size=_RUN)
     lengths_N, sorted_S = np.diff(runs.bounds_N1), runs.by_text()
     again = sorted_S[1:][sorted_S[1:] == sorted_S[:-1]]
@@ -58,12 +58,12 @@ _RUNS_AT_LEAST = 16
 def copies(answer: str, prompt: str) -> bool:
     """Tell whether an answer is its prompt, or repeats it whole and adds less than half as much.
 
-    White space and case aside. Prompts below 30 characters are copied for good reasons.
+    White space and case are ignored. Prompts below 30 characters are copied for good reasons.
     """
-    asked, said = prompt.lower().split(), answer.lower()
-    if not asked or asked[0] not in said:
+    words, said = prompt.lower().split(), answer.lower()
+    if not words or words[0] not in said:
         return False
-    one, other = " ".join(asked), " ".join(said.split())
+    one, other = " ".join(words), " ".join(said.split())
     return len(one) >= _COPIED_CHARS and len(other) < 1.5 * len(one) and one in other
 
 

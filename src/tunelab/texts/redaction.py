@@ -82,7 +82,7 @@ def _redacted_prose(text: str, find: Find) -> Redacted:
 
 
 def _objects_in(text: str) -> list[tuple[int, int]]:
-    """Return where objects of JSON stand in a text, the outer ones; braces that open none are tried so often only."""
+    """Return where objects of JSON begin in a text, the outer ones; braces that open none are tried so often only."""
     found, end = list[tuple[int, int]](), 0
     for match in islice(_OPENS.finditer(text), _MOST_TRIED):
         if match.start() >= end:
@@ -123,7 +123,7 @@ def _has_unique_fields(text: str) -> bool:
 
 
 def _redacted_json(text: str, find: Find) -> tuple[str, tuple[str, ...]]:
-    """Redact the texts and numbers that hits touch; what lies between them stands."""
+    """Redact the texts and numbers that hits touch; what lies between them stays."""
     spans = find(text)
     tokens = list(_TOKEN.finditer(text))
     starts, ends = [token.start() for token in tokens], [token.end() for token in tokens]

@@ -17,7 +17,7 @@ class Shingles:
     hashes_S: NDArray[np.uint64]
     """Equal shingles have equal numbers (in one version of polars); those of a text in its order, with repeats."""
     bounds_N1: NDArray[np.int64]
-    """Those of text n stand from bounds[n] to bounds[n + 1]."""
+    """Those of text n lie from bounds[n] to bounds[n + 1]."""
 
     def by_text(self) -> NDArray[np.uint64]:
         """Return the shingles sorted, each text's together: its index in the upper 32 bits, a hash in the lower."""
@@ -27,7 +27,7 @@ class Shingles:
 
 
 def shingles(texts: Sequence[str], *, size: int) -> Shingles:
-    """Return the runs of `size` words of each text, case and punctuation aside; a shorter text is one run.
+    """Return the runs of `size` words of each text, case and punctuation ignored; a shorter text is one run.
 
     Chinese, Japanese and Thai write no spaces: there each character is a word.
     """

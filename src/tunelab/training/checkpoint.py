@@ -43,7 +43,7 @@ class Checkpoint:
     fingerprint: str
     """Hash of recipe, data, template and base: a checkpoint continues only the run it came from."""
     environment: Mapping[str, str]
-    """Versions and threads it was computed with: equal bytes are promised where they are equal."""
+    """Versions and threads it was computed with: equal bytes are promised only under equal ones."""
     tensors: Weights
     """`adapter.*`, AdamW's `step.*`, `exp_avg.*`, `exp_avg_sq.*`, and `best.*`; all on the CPU."""
 
@@ -88,7 +88,7 @@ def latest_checkpoint(
     Args:
         fingerprint: what a checkpoint of the run has.
         older: what it may have if an older tunelab saved it.
-        on_damaged: told of each newer one that is not whole.
+        on_damaged: called with each newer one that is not whole.
 
     Raises:
         RunError: the checkpoint belongs to other data or another recipe.

@@ -1,12 +1,16 @@
 """Settings of the training loop; names are those of transformers."""
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunelab.settings import marks
 
-SchedulerName = Literal["linear", "cosine", "linear_with_warmup", "cosine_with_warmup"]
+SchedulerName = Literal[
+    "linear", "cosine", "constant", "linear_with_warmup", "cosine_with_warmup", "constant_with_warmup"
+]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class TrainingConfig(BaseModel):
@@ -29,9 +33,12 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(2e-4, gt=0, le=1, json_schema_extra=marks(everyday=True, scale="log"))
     """Peak learning rate."""
     lr_scheduler_type: SchedulerName = Field("linear", json_schema_extra=marks(everyday=True))
-    """Course of the learning rate."""
-    num_warmup_steps: int = Field(0, ge=0, json_schema_extra=marks(everyday=True, unit="steps"))
-    """Steps of rising learning rate; used by the _with_warmup schedulers."""
+    """Learning-rate schedule."""
+    num_warmup_steps: Annotated[int, Field(ge=0)] | Share = Field(
+        0, json_schema_extra=marks(everyday=True, unit="steps")
+    )
+    """Warm-up steps, in which the learning rate rises, or below 1 their share of all steps; used by the _with_warmup
+    schedules."""
     weight_decay: float = Field(0.0, ge=0, le=1)
     """AdamW's decoupled weight decay."""
     adam_beta1: float = Field(0.9, ge=0, lt=1)
@@ -53,8 +60,10 @@ class TrainingConfig(BaseModel):
     end."""
     save_steps: int = Field(64, ge=1, json_schema_extra=marks(unit="steps"))
     """Optimizer steps between checkpoints; a multiple of eval_steps."""
+    save_minutes: float | None = Field(10, gt=0, json_schema_extra=marks(unit="minutes"))
+    """A checkpoint is also saved once the last one is this old; null saves by steps alone. Without effect on bytes."""
     save_total_limit: int = Field(2, ge=1, json_schema_extra=marks(unit="checkpoints"))
-    """Newest checkpoints kept; the best one is kept besides."""
+    """Newest checkpoints kept; the best one is kept as well."""
     early_stopping_patience: int | None = Field(5, ge=1, json_schema_extra=marks(everyday=True, unit="evaluations"))
     """Evaluations without improvement after which training ends; null never ends early."""
     load_best_model_at_end: bool = True
@@ -72,3 +81,10 @@ class TrainingConfig(BaseModel):
     """Seed of sampling, order, initial adapter weights and dropout."""
     logging_steps: int = Field(1, ge=1, json_schema_extra=marks(unit="steps"))
     """Optimizer steps between training events."""
+
+    def warmup_steps(self, total_steps: int) -> int:
+        """Return for how many of `total_steps` the learning rate rises; a share is rounded up."""
+        if not self.lr_scheduler_type.endswith("_with_warmup"):
+            return 0
+        given = self.num_warmup_steps
+        return given if isinstance(given, int) else math.ceil(given * total_steps)

@@ -1,4 +1,4 @@
-"""The root of a step: what stands above every forest, run once, whose gradients are gathered and sent back once.
+"""The root of a step: the tokens above every forest. They run once, and their gradients are sent back once.
 
 Letters in names: R tokens of the root.
 """
@@ -24,7 +24,7 @@ class Root:
     layers: Mapping[int, KeysValues]
     """By layer, (1, G, R, D) leaves, in which the backward passes of the micro-batches add their gradients up."""
     grown: Mapping[int, KeysValues]
-    """The same as they came out of the network and the adapter, with the graph behind them."""
+    """The same tensors as the network and the adapter made them, with their graph."""
 
     def backward(self) -> None:
         """Send the gathered gradients back through the root's own graph, once."""
@@ -42,7 +42,7 @@ def run_root(network: PreTrainedModel, adapter: Adapter, token_ids_R: NDArray[np
     """
     grown: dict[int, KeysValues] = dict(enumerate(adapter.prefix_keys_values()))
     if len(token_ids_R):
-        behind: dict[int, KeysValues] = {}
+        own: dict[int, KeysValues] = {}
         length, before = len(token_ids_R), adapter.num_prefix_positions
         nothing = torch.zeros(0, dtype=torch.long, device=network.device)
         network(
@@ -54,19 +54,19 @@ def run_root(network: PreTrainedModel, adapter: Adapter, token_ids_R: NDArray[np
                 spans_S=[Segment(0, length, length)],
                 longest_path=before + length,
                 root=grown,
-                keep=behind.__setitem__,
+                keep=own.__setitem__,
                 last_read=(last_layer(network), np.zeros(0, dtype=np.int32)),
             ),
         )
-        grown = {layer: _joined(grown.get(layer), pair) for layer, pair in behind.items()}
+        grown = {layer: _joined(grown.get(layer), pair) for layer, pair in own.items()}
     leaves = {layer: (_leaf(key), _leaf(value)) for layer, (key, value) in grown.items()}
     return Root(layers=leaves, grown=grown)
 
 
-def _joined(prefix: KeysValues | None, behind: KeysValues) -> KeysValues:
+def _joined(prefix: KeysValues | None, own: KeysValues) -> KeysValues:
     if prefix is None:
-        return behind
-    key, value = (torch.cat([one.to(other.dtype), other], dim=2) for one, other in zip(prefix, behind, strict=True))
+        return own
+    key, value = (torch.cat([one.to(other.dtype), other], dim=2) for one, other in zip(prefix, own, strict=True))
     return key, value
 
 

@@ -6,9 +6,9 @@ import torch
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.batching.padded_rows import plant_rows
+from tunelab.batching.padded_rows import plan_rows
 from tunelab.batching.schedule import Batch
-from tunelab.batching.step_plan import NOTHING, plant_batches
+from tunelab.batching.step_plan import NOTHING, plan_batches
 from tunelab.models.branching import cannot_branch, training_attention
 from tunelab.models.loaded_model import in_eval_mode
 from tunelab.rendering.rendered import Rendered
@@ -44,26 +44,26 @@ def held_out_loss(
         world: the processes that measure together, each its part of the batches.
     """
     total, tokens = 0.0, 0.0
-    waiting: list[torch.Tensor] = []
+    pending: list[torch.Tensor] = []
     first, last = (place * len(batches) // world.size for place in (world.rank, world.rank + 1))
     own = [[sequences[index] for index in batch] for batch in batches[first:last]]
-    grove = NOTHING
+    plan = NOTHING
     if own and cannot_branch(network):
         together = [each for batch in own for each in batch]
-        grove = plant_rows(together, micro_batch_tokens=row_tokens, num_virtual_tokens=adapter.num_virtual_tokens)
+        plan = plan_rows(together, micro_batch_tokens=row_tokens, num_virtual_tokens=adapter.num_virtual_tokens)
     elif own:
-        grove = plant_batches(own, num_virtual_tokens=adapter.num_virtual_tokens, share=share)
+        plan = plan_batches(own, num_virtual_tokens=adapter.num_virtual_tokens, share=share)
     with torch.inference_mode(), in_eval_mode(network), training_attention(network):
-        grove, lacks_root = keep_pace(network, grove, world)
-        root = run_root(network, adapter, grove.root_ids_R)
+        plan, lacks_root = keep_pace(network, plan, world)
+        root = run_root(network, adapter, plan.root_ids_R)
         if lacks_root:
             spare_root(network, adapter)
-        for done, forest in enumerate(grove.forests, start=1):
-            waiting.append(forest_loss(network, adapter, forest, root))
+        for done, forest in enumerate(plan.forests, start=1):
+            pending.append(forest_loss(network, adapter, forest, root))
             tokens += forest.num_trained
-            if len(waiting) == accumulation or done == len(grove.forests):
-                total += float(torch.stack(waiting).double().sum())
-                waiting.clear()
+            if len(pending) == accumulation or done == len(plan.forests):
+                total += float(torch.stack(pending).double().sum())
+                pending.clear()
             if on_batch is not None:
                 on_batch(done)
     total, tokens = (sum(each) for each in zip(*world.gather(total, tokens), strict=True))

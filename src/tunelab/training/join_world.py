@@ -1,4 +1,4 @@
-"""The world that a process is in, told by what torchrun set. Imports no torch for one that is alone."""
+"""The world that a process is in, by what torchrun set. Imports no torch for one that is alone."""
 
 import json
 import os

@@ -10,10 +10,10 @@ import torch
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.budget_notice import above_budget
 from tunelab.batching.config import BatchingConfig
-from tunelab.batching.padded_rows import plant_rows
+from tunelab.batching.padded_rows import plan_rows
 from tunelab.batching.schedule import Schedule, Step
-from tunelab.batching.split_over_ranks import deal
-from tunelab.batching.step_plan import NOTHING, plant_step
+from tunelab.batching.split_over_ranks import split_over_ranks
+from tunelab.batching.step_plan import NOTHING, plan_step
 from tunelab.errors import RunError
 from tunelab.events import EventLog, Notice
 from tunelab.models.branching import cannot_branch
@@ -22,6 +22,7 @@ from tunelab.models.loaded_model import LoadedModel
 from tunelab.rendering.rendered import Rendered
 from tunelab.training.checkpoint import Checkpoint
 from tunelab.training.config import TrainingConfig
+from tunelab.training.save_clock import SaveClock
 from tunelab.training.trainer import Score, Trainer
 from tunelab.training.world import ALONE, World
 
@@ -52,6 +53,7 @@ def fit(
     score: Score | None,
     resume_from: Checkpoint | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    before_saving: Callable[[], None] = lambda: None,
     world: World = ALONE,
 ) -> Fit:
     """Train `adapter` from a checkpoint, or from the start, to the end of `schedule`.
@@ -66,10 +68,11 @@ def fit(
         precision: what the forward pass computes in.
         checkpoints: folder of the checkpoints.
         fingerprint: of recipe, data, template and base, which each checkpoint keeps.
-        events: where steps, evaluations and checkpoints are told.
+        events: where steps, evaluations and checkpoints are written.
         score: held-out loss; None evaluates nothing.
         resume_from: the newest of `checkpoints`; None starts afresh.
-        should_stop: asked after each step; True in any process saves a checkpoint and ends with reason `interrupted`.
+        should_stop: called after each step; True in any process saves a checkpoint and ends with reason `interrupted`.
+        before_saving: called in the first process before it writes a checkpoint; what it raises ends the run.
         world: the processes that run each step together; the outcome is that of one.
     """
     micro_batch_tokens = batching.micro_batch_tokens
@@ -83,23 +86,24 @@ def fit(
         micro_batch_tokens=micro_batch_tokens,
     )
     trainer.resume(resume_from, events)
-    plant = partial(plant_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
+    build_plan = partial(plan_step, num_virtual_tokens=adapter.num_virtual_tokens, share=batching.share_prefixes)
     if cannot_branch(model.network):
-        plant = partial(plant_rows, num_virtual_tokens=adapter.num_virtual_tokens)
+        build_plan = partial(plan_rows, num_virtual_tokens=adapter.num_virtual_tokens)
     first_step = [sequences[index] for batch in schedule.step(0).batches for index in batch]
-    if told := above_budget(sequences, first_step, batching, num_virtual_tokens=adapter.num_virtual_tokens):
-        events.emit(Notice(code="above_budget", text=told, level="warning"))
+    if text := above_budget(sequences, first_step, batching, num_virtual_tokens=adapter.num_virtual_tokens):
+        events.emit(Notice(code="above_budget", text=text, level="warning"))
 
+    clock = SaveClock(config.save_minutes)
     with trainer.ready():
         while trainer.progress.step < schedule.total_steps and not trainer.progress.stopped_early:
             step = schedule.step(trainer.progress.step)
             chosen = [sequences[index] for batch in step.batches for index in batch]
             try:
-                own = deal(chosen, world.size, share=batching.share_prefixes)[world.rank]
-                grove = plant(own, micro_batch_tokens=micro_batch_tokens) if own else NOTHING
-                done = trainer.train_step(grove, step)
+                own = split_over_ranks(chosen, world.size, share=batching.share_prefixes)[world.rank]
+                plan = build_plan(own, micro_batch_tokens=micro_batch_tokens) if own else NOTHING
+                done = trainer.train_step(plan, step)
             except torch.OutOfMemoryError as error:
-                can_be_cut = any(has for (has,) in world.gather(len(grove.forests) < len(own)))
+                can_be_cut = any(has for (has,) in world.gather(len(plan.forests) < len(own)))
                 micro_batch_tokens = _half(micro_batch_tokens, chosen, error, events, can_be_cut=can_be_cut)
                 continue
             if done.step % config.logging_steps == 0 or done.step == schedule.total_steps:
@@ -107,9 +111,12 @@ def fit(
             is_last = done.step == schedule.total_steps
             if score is not None and _is_due(config, step, done.step, is_last=is_last):
                 trainer.evaluate(score, events)
-            stopping = any(asked for (asked,) in world.gather(should_stop())) and not is_last
-            if stopping or is_last or trainer.progress.stopped_early or done.step % config.save_steps == 0:
-                trainer.save(checkpoints, fingerprint, events)
+            stops, saves = zip(*world.gather(should_stop(), clock.is_due(done, events)), strict=True)
+            stopping = any(stops) and not is_last
+            is_end = stopping or is_last or trainer.progress.stopped_early
+            if is_end or any(saves) or done.step % config.save_steps == 0:
+                trainer.save(checkpoints, fingerprint, events, before=before_saving)
+                clock.restart()
             if stopping:
                 return Fit(
                     step=done.step, adapter_step=done.step, best_loss=trainer.progress.best_loss, reason="interrupted"
@@ -122,7 +129,7 @@ def fit(
 def _half(
     tokens: int, chosen: Sequence[Rendered], error: torch.OutOfMemoryError, events: EventLog, *, can_be_cut: bool
 ) -> int:
-    """Return half the budget of a micro-batch and say so; the step is begun again, and stays what it was."""
+    """Return half the budget of a micro-batch and say so; the step is begun again and stays the same."""
     if not can_be_cut or tokens == 1:
         longest = max(each.num_tokens for each in chosen)
         remedy = "Lower data.max_length, set training.gradient_checkpointing: true, or choose a smaller base model."
@@ -130,13 +137,14 @@ def _half(
             f"the device has no memory for one sequence of {longest:,} tokens", where="training", remedy=remedy
         ) from error
     torch.cuda.empty_cache()
-    text = f"out of memory: from here on {tokens // 2:,} tokens run at a time; set batching.micro_batch_tokens so"
+    limit = f"micro-batches are limited to {tokens // 2:,} tokens from here on"
+    text = f"out of memory: {limit}; set batching.micro_batch_tokens to that"
     events.emit(Notice(code="out_of_memory", text=text, level="warning"))
     return tokens // 2
 
 
 def _is_due(config: TrainingConfig, step: Step, number: int, *, is_last: bool) -> bool:
-    """Tell whether an evaluation follows; the last step is always measured, so that no weights go unmeasured."""
+    """Return whether an evaluation follows; the last step is always measured, so that no weights go unmeasured."""
     if config.eval_strategy == "epoch":
         return (step.ends_epoch or is_last) and step.epoch >= config.eval_delay
     if config.eval_strategy == "steps":

@@ -1,4 +1,4 @@
-"""AdamW and the course of the learning rate."""
+"""AdamW and the learning-rate schedule."""
 
 from collections.abc import Callable, Mapping
 
@@ -33,14 +33,15 @@ def set_learning_rate(optimizer: torch.optim.AdamW, rate: float) -> None:
 
 def learning_rates(config: TrainingConfig, *, total_steps: int) -> Callable[[int], float]:
     """Return the learning rate of each 0-based optimizer step, a pure function of the step."""
-    name, _, warmup = config.lr_scheduler_type.partition("_with_")
-    course = transformers.get_scheduler(
+    name: str = config.lr_scheduler_type  # transformers' linear and cosine have a warm-up, its constant has none
+    name = name if name.startswith("constant") else name.removesuffix("_with_warmup")
+    schedule = transformers.get_scheduler(
         name,
         torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=1.0),
-        num_warmup_steps=config.num_warmup_steps if warmup else 0,
+        num_warmup_steps=config.warmup_steps(total_steps),
         num_training_steps=total_steps,
     )
-    (factor,) = course.lr_lambdas
+    (factor,) = schedule.lr_lambdas
     return lambda step: config.learning_rate * float(factor(step))
 
 

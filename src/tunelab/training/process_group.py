@@ -68,10 +68,10 @@ class Processes(World):
         content = text.encode()
         length = int(self.gather(len(content))[0][0])
         buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.is_first and length else None
-        told = torch.empty(length, dtype=torch.uint8) if buffer is None else buffer
+        received = torch.empty(length, dtype=torch.uint8) if buffer is None else buffer
         with lost_if_it_fails():
-            dist.broadcast(told, src=0)
-        return bytes(told.tolist()).decode()
+            dist.broadcast(received, src=0)
+        return bytes(received.tolist()).decode()
 
     @contextmanager
     def first_ahead(self) -> Iterator[None]:
@@ -108,7 +108,7 @@ class Processes(World):
             self._store.set(_word(self.rank), str(error))
             until = time.monotonic() + _FIRST_WORD_S
             while not self.is_first and not self._store.check([_word(0)]) and time.monotonic() < until:
-                time.sleep(0.05)  # what is wrong here may well be wrong there, and told a moment later
+                time.sleep(0.05)  # what is wrong here may well be wrong there, and said a moment later
             before = [word for word in others[: self.rank] if self._store.check([word])]
             return error.exit_code if any(self._store.get(word).decode() == str(error) for word in before) else None
         return None
@@ -132,10 +132,10 @@ def _word(rank: int) -> str:
 
 @contextmanager
 def lost_if_it_fails(what: str = "another process of this run ended or cannot be reached") -> Iterator[None]:
-    """Raise a LostProcessError that says `what` where an exchange between processes fails."""
+    """Raise a LostProcessError that says `what` if an exchange between processes fails."""
     try:
         yield
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
-        remedy = "What it said stands above. Where a checkpoint was saved, go on with --resume."
+        remedy = "What it said is above. If a checkpoint was saved, go on with --resume."
         raise LostProcessError(f"{what} ({reason})", where="torchrun", remedy=remedy) from error

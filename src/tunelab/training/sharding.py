@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.forest import Forest
-from tunelab.batching.step_plan import Grove
+from tunelab.batching.step_plan import StepPlan
 from tunelab.errors import ModelError, RunError
 from tunelab.models.loaded_model import LoadedModel
 from tunelab.training.forest_root import Root, run_root
@@ -36,7 +36,7 @@ class OutOfMemoryElsewhereError(torch.OutOfMemoryError):
 
 
 def shard(model: LoadedModel, adapter: Adapter, world: World) -> None:
-    """Deal the frozen weights of the layers of `model` out to the processes of `world`, in place.
+    """Split the frozen weights of the layers of `model` over the processes of `world`, in place.
 
     The adapter's weights, embeddings, head and norms stay whole in every process: gradients, checkpoints and adapter
     folders are then those of a run that shards nothing.
@@ -59,7 +59,7 @@ def shard(model: LoadedModel, adapter: Adapter, world: World) -> None:
     inside = {weight for layer in layers for weight in layer.parameters()}
     fully_shard(network, mesh=mesh, ignored_params=trained | (set(network.parameters()) - inside))
     network.to(model.device)
-    for weight in trained:  # those of a soft prompt or a prefix stand beside the network
+    for weight in trained:  # those of a soft prompt or a prefix are no part of the network
         weight.data = weight.data.to(model.device)
 
 
@@ -87,17 +87,17 @@ def frozen_bytes_here(network: PreTrainedModel) -> int:
     return sum(weight.to_local().nbytes if isinstance(weight, DTensor) else weight.nbytes for weight in frozen)
 
 
-def keep_pace(network: PreTrainedModel, grove: Grove, world: World) -> tuple[Grove, bool]:
+def keep_pace(network: PreTrainedModel, plan: StepPlan, world: World) -> tuple[StepPlan, bool]:
     """Return a share of a step, and whether it needs a spare root, such that all processes pass equally often.
 
     Shares of a network that is not sharded stay as they are.
     """
     if not is_sharded(network):
-        return grove, False
-    shares = world.gather(len(grove.forests), len(grove.root_ids_R))
-    fillers = int(max(forests for forests, _ in shares)) - len(grove.forests)
-    lacks_root = not len(grove.root_ids_R) and any(length for _, length in shares)
-    return replace(grove, forests=(*grove.forests, *[_FILLER] * fillers)), lacks_root
+        return plan, False
+    shares = world.gather(len(plan.forests), len(plan.root_ids_R))
+    fillers = int(max(forests for forests, _ in shares)) - len(plan.forests)
+    lacks_root = not len(plan.root_ids_R) and any(length for _, length in shares)
+    return replace(plan, forests=(*plan.forests, *[_FILLER] * fillers)), lacks_root
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def spare_root(network: PreTrainedModel, adapter: Adapter) -> Root:
 class _Agreed:
     """How a layer is gathered: once every process has said that it gets there.
 
-    Where one ran out of memory, it says so in the very exchange in which the others say that they are well.
+    One that ran out of memory says so in the very exchange in which the others say that they are well.
     """
 
     def __init__(self, world: World) -> None:

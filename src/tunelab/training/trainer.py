@@ -16,7 +16,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from tunelab.adapters.adapter import Adapter
 from tunelab.batching.schedule import Step
-from tunelab.batching.step_plan import Grove
+from tunelab.batching.step_plan import StepPlan
 from tunelab.errors import RunError
 from tunelab.events import CheckpointSaved, EvaluationDone, EventLog, Notice, StepDone
 from tunelab.files import sha256_text
@@ -45,7 +45,7 @@ from tunelab.training.sharding import (
 from tunelab.training.world import World
 
 Score = Callable[[], tuple[float, int]]
-"""Measures the adapter as it stands: mean held-out loss (nats per token) and the number of tokens."""
+"""Measures the adapter as it is: mean held-out loss (nats per token) and the number of tokens."""
 
 
 class Trainer:
@@ -95,10 +95,10 @@ class Trainer:
                 self.network.activation_checkpointing_disable()
             self.network.eval()
 
-    def train_step(self, grove: Grove, step: Step) -> StepDone:
+    def train_step(self, plan: StepPlan, step: Step) -> StepDone:
         """Run one optimizer step over its micro-batches; the loss is divided once by all its trained tokens.
 
-        `grove` is this process's share of the step.
+        `plan` is this process's share of the step.
 
         Raises:
             torch.OutOfMemoryError: in every process, before anything but gradients changed; the step can be begun
@@ -106,11 +106,11 @@ class Trainer:
             RunError: the loss or the gradient is no finite number, or there is no memory for AdamW.
         """
         started = time.perf_counter()
-        grove, lacks_root = keep_pace(self.network, grove, self.world)
-        shares = self.world.gather(len(grove.forests), grove.num_trained, grove.num_real_tokens, grove.num_nodes)
+        plan, lacks_root = keep_pace(self.network, plan, self.world)
+        shares = self.world.gather(len(plan.forests), plan.num_trained, plan.num_real_tokens, plan.num_nodes)
         first_place = int(sum(share[0] for share in shares[: self.world.rank]))
         _, trained, real_tokens, run_tokens = map(sum, zip(*shares, strict=True))
-        loss_value = self._sum(grove, lacks_root, trained=trained, first_place=first_place) / trained
+        loss_value = self._sum(plan, lacks_root, trained=trained, first_place=first_place) / trained
         self._refuse_divergence("loss", loss_value)
         grad_norm, rate = self._descend()
         self.progress = replace(self.progress, step=self.progress.step + 1)
@@ -126,42 +126,42 @@ class Trainer:
             duration_s=time.perf_counter() - started,
         )
 
-    def _sum(self, grove: Grove, lacks_root: bool, *, trained: float, first_place: int) -> float:
+    def _sum(self, plan: StepPlan, lacks_root: bool, *, trained: float, first_place: int) -> float:
         """Leave the gradients of all processes' micro-batches, summed; return the sum of their losses.
 
-        Nothing is summed unless every process has got so far: otherwise all of them raise torch.OutOfMemoryError.
+        Nothing is summed unless every process has come this far: otherwise all of them raise torch.OutOfMemoryError.
         """
-        total, failure, is_told = float("nan"), "", False
+        total, failure, is_known = float("nan"), "", False
         try:
-            total = self._run(grove, lacks_root, trained=trained, first_place=first_place)
+            total = self._run(plan, lacks_root, trained=trained, first_place=first_place)
             gradients = self.world.line_up_gradients(self.weights)
         except torch.OutOfMemoryError as error:
-            failure, is_told = str(error) or "no memory", isinstance(error, OutOfMemoryElsewhereError)
-        # Behind the except clause the error is gone, and with it all that its frames held.
+            failure, is_known = str(error) or "no memory", isinstance(error, OutOfMemoryElsewhereError)
+        # After the except clause the error is gone, and with it all that its frames held.
         if failure:
             self.optimizer.zero_grad(set_to_none=True)
             give_up_passes(self.network)
-        sums = [] if is_told else self.world.gather(total, bool(failure))
+        sums = [] if is_known else self.world.gather(total, bool(failure))
         if failure or any(has_failed for _, has_failed in sums):
             raise torch.OutOfMemoryError(failure or "another process has no memory")
         self.world.sum_gradients(gradients)
         return sum(each for each, _ in sums)
 
-    def _run(self, grove: Grove, lacks_root: bool, *, trained: float, first_place: int) -> float:
+    def _run(self, plan: StepPlan, lacks_root: bool, *, trained: float, first_place: int) -> float:
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
         torch.manual_seed(_seed(self.config.seed, self.progress.step))
         with self.autocast():
-            root = run_root(self.network, self.adapter, grove.root_ids_R)
+            root = run_root(self.network, self.adapter, plan.root_ids_R)
             spare = spare_root(self.network, self.adapter) if lacks_root else None
-        for place, forest in enumerate(grove.forests, start=first_place):
-            # Each micro-batch seeds its own dropout, so that a resumed run draws what the undisturbed one drew.
+        for place, forest in enumerate(plan.forests, start=first_place):
+            # Each micro-batch seeds its own dropout, so that a resumed run drops what the undisturbed one dropped.
             torch.manual_seed(_seed(self.config.seed, self.progress.step, place))
             with self.autocast():
                 loss = forest_loss(self.network, self.adapter, forest, root)
             torch.autograd.backward(self.scaler.scale(loss / trained))
             total += loss.detach()
-        with last_layer_gathered(self.network) if len(grove.root_ids_R) or spare else nullcontext():
+        with last_layer_gathered(self.network) if len(plan.root_ids_R) or spare else nullcontext():
             root.backward()
             if spare:
                 spare.backward()
@@ -173,7 +173,7 @@ class Trainer:
         set_learning_rate(self.optimizer, rate)
         limit = self.config.max_grad_norm or float("inf")
         remedy = "Train fewer weights (lora for full, a smaller lora.r), or set training.gradient_checkpointing: true."
-        with _told_if_out_of_memory("AdamW", remedy):
+        with _explained_if_out_of_memory("AdamW", remedy):
             self.scaler.unscale_(self.optimizer)
             norm = float(torch.nn.utils.clip_grad_norm_(list(self.weights.values()), limit))
             if not self.scaler.is_enabled():  # the scaler leaves out such a step by itself
@@ -183,18 +183,18 @@ class Trainer:
         return norm if np.isfinite(norm) else None, rate
 
     def _refuse_divergence(self, name: str, value: float) -> None:
-        """Raise a RunError where `value` is no finite number, before it reaches weights or a checkpoint."""
+        """Raise a RunError if `value` is no finite number, before it reaches weights or a checkpoint."""
         if not np.isfinite(value):
             raise RunError(
                 f"the {name} became {value} after {self.progress.step:,} whole steps",
                 where="training",
-                remedy="Lower training.learning_rate or set training.max_grad_norm; the last checkpoint stands.",
+                remedy="Lower training.learning_rate or set training.max_grad_norm; the last checkpoint is whole.",
             )
 
     def evaluate(self, score: Score, events: EventLog) -> None:
         """Measure held-out loss, remember the best weights, count evaluations without gain."""
         started = time.perf_counter()
-        with _told_if_out_of_memory("a held-out batch", "Lower training.per_device_eval_batch_size."):
+        with _explained_if_out_of_memory("a held-out batch", "Lower training.per_device_eval_batch_size."):
             loss, tokens = score()
         self._refuse_divergence("held-out loss", loss)
         progress = self.progress
@@ -215,11 +215,14 @@ class Trainer:
             EvaluationDone(step=progress.step, eval_loss=loss, eval_tokens=tokens, best=is_best, duration_s=duration_s)
         )
 
-    def save(self, checkpoints: Path, fingerprint: str, events: EventLog) -> None:
-        """Write a checkpoint: the first process does, once all are sure to hold the same weights."""
+    def save(
+        self, checkpoints: Path, fingerprint: str, events: EventLog, *, before: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write a checkpoint: the first process does, after `before`, once all are sure to hold the same weights."""
         self._refuse_if_apart()
         if not self.world.is_first:
             return
+        before()
         started = time.perf_counter()
         if self.scaler.is_enabled():
             state = self.scaler.state_dict()
@@ -238,7 +241,7 @@ class Trainer:
         digest = hashlib.sha256()
         for weight in self.weights.values() if self.world.size > 1 else ():
             digest.update(weight.detach().cpu().numpy().tobytes())
-        remedy = "Start all processes on machines of one type; the last checkpoint stands."
+        remedy = "Start all processes on machines of one type; the last checkpoint is whole."
         self.world.refuse_if_unequal(digest.hexdigest(), what="holds other weights", remedy=remedy)
 
     def resume(self, checkpoint: Checkpoint | None, events: EventLog) -> None:
@@ -263,7 +266,7 @@ class Trainer:
             self.scaler.load_state_dict(state)
 
     def keep_best(self) -> int:
-        """Put the best weights in place, where they are wanted and known; return the step they come from."""
+        """Put the best weights in place if they were kept; return the step they come from."""
         if not self.best:
             return self.progress.step
         self._load(self.best)
@@ -288,8 +291,8 @@ def environment(micro_batch_tokens: int, *, processes: int) -> dict[str, str]:
 
 
 @contextmanager
-def _told_if_out_of_memory(what: str, remedy: str) -> Iterator[None]:
-    """End the run where what was begun cannot be begun again; other processes find this one gone, and end too."""
+def _explained_if_out_of_memory(what: str, remedy: str) -> Iterator[None]:
+    """End the run if what was begun cannot be begun again; other processes find this one gone, and end too."""
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -1,7 +1,8 @@
 """The processes that train one run together. Imports no torch: a process that is alone needs nothing of it.
 
-Every process reads the same data, plans the same steps and holds the same adapter; the sequences of a step are dealt
-out, gradients are summed, and each number on which a decision hangs is gathered first. Only the first process writes.
+Every process reads the same data, plans the same steps and holds the same adapter; the sequences of a step are split
+over them, gradients are summed, and each number that a decision rests on is gathered first. Only the first process
+writes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -49,7 +50,7 @@ class World:
     def line_up_gradients(self, weights: Mapping[str, "torch.nn.Parameter"]) -> "torch.Tensor | None":
         """Return a buffer of which the gradients of `weights` are views from here on; one that has none is zero.
 
-        This takes memory, and is done before all agree to sum. None: a process alone leaves them where they are.
+        This takes memory, and is done before all agree to sum. None: a process alone leaves its gradients as they are.
         """
         return None
 
@@ -57,7 +58,7 @@ class World:
         """Replace what `line_up_gradients` returned, and so the gradients, by the sum over all processes."""
 
     def refuse_if_unequal(self, digest: str, *, what: str, remedy: str) -> None:
-        """Raise a RunError in every process where `digest`, hexadecimal, is not the same in all of them."""
+        """Raise a RunError in every process if `digest`, hexadecimal, is not the same in all of them."""
         rows = self.gather(float(int(digest[:12], 16)))  # 48 bits: a float holds them exactly
         others = [str(rank) for rank, row in enumerate(rows) if row != rows[0]]
         if others:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tunelab.errors import RecipeError, RunError, listed
 from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file
 from tunelab.registry import Manifest, read_manifest, write_manifest
+from tunelab.workspace.attempt import begin_attempt
 
 if TYPE_CHECKING:
     from tunelab.recipes import Recipe
@@ -33,6 +35,11 @@ class Run:
     def recipe_file(self) -> Path:
         """The resolved recipe."""
         return self.path / "recipe.yaml"
+
+    @property
+    def recipe_text(self) -> str:
+        """What is written in `recipe_file`."""
+        return self.recipe_file.read_text(encoding="utf-8")
 
     @property
     def recipe(self) -> Recipe:
@@ -82,7 +89,7 @@ class Run:
 
     @property
     def plot_file(self) -> Path:
-        """The course of the loss."""
+        """The loss curve."""
         return self.path / "loss.png"
 
     @property
@@ -140,13 +147,21 @@ class Run:
         """
         return read_manifest(self.manifest_file)
 
+    def begin_attempt(self) -> Callable[[], None]:
+        """Make this process the run's newest attempt; return what must be called before each write that counts.
+
+        That raises a ReplacedError once another attempt has begun, on a machine or a disk that no lock reaches.
+        """
+        return partial(begin_attempt(self._attempt_file).refuse_if_replaced, self._attempt_file)
+
     def take_back(self, *, keep_folder: bool) -> None:
         """Remove a run that never began, so that the same command can be given again.
 
         Args:
             keep_folder: leave the empty folder, because it was there before.
         """
-        for file in (self.events_file, self.recipe_file, self.rejected_file, self._lock_file):
+        own = (self.events_file, self.recipe_file, self.rejected_file, self._attempt_file, self._lock_file)
+        for file in own:
             file.unlink(missing_ok=True)
         if not keep_folder:
             with suppress(OSError):
@@ -178,6 +193,10 @@ class Run:
                 file.flush()
                 remove_leftovers(self.path)
             yield
+
+    @property
+    def _attempt_file(self) -> Path:
+        return self.path / "attempt.json"
 
     @property
     def _lock_file(self) -> Path:

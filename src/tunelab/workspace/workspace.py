@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 MARKER = "finetuning.workspace.config"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_OWN = re.compile(r"\.lock|\.recipe\.yaml\.\d+\.tmp")  # what a run leaves that was killed before its first word
+_OWN = re.compile(
+    r"\.lock|attempt\.json|\.(attempt\.json|recipe\.yaml)\.\d+\.tmp"
+)  # what a run leaves that was killed before its first word
 _LONGEST_ID = 100
 _SAYS_NOTHING = ("recipe", "config", "finetune", "finetuning")
 

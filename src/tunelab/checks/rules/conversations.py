@@ -8,7 +8,7 @@ from tunelab.checks.finding import Finding
 from tunelab.checks.phrases import found
 from tunelab.checks.rule import rule
 from tunelab.conversations.conversation import Conversation
-from tunelab.conversations.fingerprints import answer_key, prompt_keys, questions, trained_turns
+from tunelab.conversations.fingerprints import answer_key, answer_turns, prompt_keys, questions, trained_turns
 from tunelab.errors import counted
 
 MANY = 0.1
@@ -130,8 +130,8 @@ def _conflicting_answers(context: CheckContext, keys: Sequence[tuple[bytes, ...]
 
 
 def _is_silent(item: Conversation) -> bool:
-    """Whether a conversation has no answer that could be trained."""
-    return item.text is None and not trained_turns(item)
+    """Return whether a conversation has no answer; one that its marks leave out is an answer."""
+    return item.text is None and not answer_turns(item)
 
 
 def _duplicates(context: CheckContext, keys: Sequence[tuple[bytes, ...]]) -> Iterator[Finding]:
@@ -139,7 +139,7 @@ def _duplicates(context: CheckContext, keys: Sequence[tuple[bytes, ...]]) -> Ite
     seen: set[tuple[bytes, ...]] = set()
     again = []
     for item, key in zip(context.dataset.train, keys, strict=True):
-        if _is_silent(item):
+        if item.text is None and not trained_turns(item):
             continue  # it has another finding, and no answer to tell it by
         if key in seen:
             again.append(item)

@@ -1,4 +1,4 @@
-"""Where what is cleaned goes: whole or not at all, and never onto what is read."""
+"""Where what is cleaned goes: whole or not at all, and never over what is read."""
 
 import json
 import re
@@ -12,13 +12,14 @@ from tunelab.conversations.field_types import fields_of
 from tunelab.errors import DataError, listed
 from tunelab.files import new_files, read_small_file
 from tunelab.sources import Row, SourceFile
+from tunelab.sources.column_rows import COLUMN_SUFFIXES
 from tunelab.sources.text_stream import unpacked_suffix
 
 REJECTED, REPORT = "rejected.jsonl", "report.json"
 WRITTEN = "written"
 """Field of a report that names the files of kept rows."""
 _MOST_REPORT_BYTES = 100_000_000
-_SIDE = re.compile(r"(?:train|test)\.(?:jsonl?|ndjson|csv|tsv|parquet|txt)(?:\.(?:gz|zst|zstd))?")
+_SPLIT_FILE = re.compile(r"(?:train|test)\.(?:jsonl?|ndjson|csv|tsv|parquet|txt)(?:\.(?:gz|zst|zstd))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class Targets:
     """The files that are written, all in one folder."""
 
     rows: tuple[Path, ...]
-    """Of the kept rows: one, or the training and the test side."""
+    """Of the kept rows: one file, or ``train.*`` and ``test.*``."""
     rejected: Path
     """Of the rejected rows."""
     report: Path
@@ -34,23 +35,23 @@ class Targets:
 
     @property
     def folder(self) -> Path:
-        """The folder they stand in."""
+        """The folder they are in."""
         return self.rows[0].parent
 
-    def told(self, first: Sequence[Row], fields: Sequence[str]) -> tuple[str, ...]:
-        """Return what is to be said of rows whose fields differ, where they go into columns.
+    def notes_on_fields(self, first: Sequence[Row], fields: Sequence[str]) -> tuple[str, ...]:
+        """Return what is to be said of rows whose fields differ, if they go into columns.
 
         Raises:
             DataError: they hold lists or objects, which have no place there.
         """
         suffix = unpacked_suffix(self.rows[0])
-        is_parquet = bool(first) and unpacked_suffix(Path(first[0].origin.path)) == ".parquet"
-        if suffix not in (*TABLE_SUFFIXES, ".parquet") or (is_parquet and suffix == ".parquet"):
+        is_columns = bool(first) and unpacked_suffix(Path(first[0].origin.path)) in COLUMN_SUFFIXES
+        if suffix not in (*TABLE_SUFFIXES, ".parquet") or (is_columns and suffix == ".parquet"):
             return ()
         for row in first:
             for field, value in fields_of(row).items():
                 if isinstance(value, dict | list):
-                    raise no_place_for_lists(field, str(self.rows[0]), is_json=not is_parquet)
+                    raise no_place_for_lists(field, str(self.rows[0]), is_json=not is_columns)
         if all(tuple(fields_of(row)) == tuple(fields) for row in first):
             return ()
         return (f"not all rows have the same fields in one order: the columns are {listed(fields)}, as in most rows",)
@@ -64,7 +65,7 @@ class Targets:
         left = re.compile(rf"\.(?:{names})\.\d+\.tmp")
         found = self.folder.iterdir() if self.folder.is_dir() else ()
         return tuple(
-            f"{path} holds rows of a clean that was killed, or still runs; where none does, remove the folder"
+            f"{path} holds rows of a clean that was killed, or still runs; if none does, remove the folder"
             for path in sorted(found)
             if left.fullmatch(path.name)
         )
@@ -102,18 +103,18 @@ def find_targets(files: Sequence[SourceFile], out: Path, *, splits: bool, overwr
     if splits:
         if unpacked_suffix(out) in OUT_SUFFIXES:
             remedy = f"Name a folder, such as {out.with_suffix('')}."
-            raise DataError("two sides do not go into one file", where=str(out), remedy=remedy)
+            raise DataError("train and test rows do not go into one file", where=str(out), remedy=remedy)
         suffix = _suffix_of(files)
         rows: tuple[Path, ...] = (out / f"train{suffix}", out / f"test{suffix}")
     else:
         check_suffix(out)
         rows = (out,)
-    rejected, report = beside(out, splits=splits)
+    rejected, report = companion_files(out, splits=splits)
     targets = Targets(rows=rows, rejected=rejected, report=report)
     other = "" if splits else _other_output(out, report)
     if other:
         raise DataError(
-            f"{rejected.name} and {report.name}, which would stand beside it, are those of {other}",
+            f"{rejected.name} and {report.name}, which would lie next to it, are those of {other}",
             where=str(out),
             expected="outputs of one name in folders of their own",
             remedy=f"Give another name or another folder, or remove {other}.",
@@ -126,16 +127,16 @@ def find_targets(files: Sequence[SourceFile], out: Path, *, splits: bool, overwr
                 "this exists already", where=str(path), remedy="Give another place, or --overwrite to replace it."
             )
     if splits and out.is_dir():
-        sides = [path for path in out.iterdir() if _SIDE.fullmatch(path.name)]
-        wrong = [path.name for path in sides if path not in targets.rows]
+        split_files = [path for path in out.iterdir() if _SPLIT_FILE.fullmatch(path.name)]
+        wrong = [path.name for path in split_files if path not in targets.rows]
         if wrong:
-            remedy = "Two files of one side would stand there. Give another folder, or remove it."
+            remedy = "Two training files or two test files would lie there. Give another folder, or remove it."
             raise DataError(f"the folder holds {', '.join(sorted(wrong))}", where=str(out), remedy=remedy)
     return targets
 
 
-def beside(out: Path, *, splits: bool) -> tuple[Path, Path]:
-    """Return the files of rejected rows and of counts: in the folder `out`, or beside ``clean.jsonl.gz`` as
+def companion_files(out: Path, *, splits: bool) -> tuple[Path, Path]:
+    """Return the files of rejected rows and of counts: in the folder `out`, or next to ``clean.jsonl.gz`` as
     ``clean.rejected.jsonl`` and ``clean.report.json``.
     """
     if splits:
@@ -145,14 +146,16 @@ def beside(out: Path, *, splits: bool) -> tuple[Path, Path]:
 
 
 def _other_output(out: Path, report: Path) -> str:
-    """Return the output beside `out` that a report is of; nothing where there is none, or the report does not say."""
+    """Return the output next to `out` that a report is of; nothing if there is none, or the report does not say."""
     try:
         found = json.loads(read_small_file(report, max_bytes=_MOST_REPORT_BYTES))
     except (OSError, ValueError, RecursionError):
         return ""
     names = found.get(WRITTEN) if isinstance(found, dict) else None
     paths = [out.with_name(name) for name in names if _is_name(name)] if isinstance(names, list) else []
-    others = (path for path in paths if path != out and beside(path, splits=False)[1] == report and path.exists())
+    others = (
+        path for path in paths if path != out and companion_files(path, splits=False)[1] == report and path.exists()
+    )
     return next((path.name for path in others), "")
 
 

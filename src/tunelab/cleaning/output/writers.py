@@ -1,4 +1,4 @@
-"""Rows into files: JSON lines, CSV, TSV or parquet by the name's ending, packed where it says so."""
+"""Rows into files: JSON lines, CSV, TSV or parquet by the name's ending, packed if it says so."""
 
 import gzip
 import io
@@ -48,7 +48,7 @@ def no_place_for_lists(field: str, name: str, *, is_json: bool) -> DataError:
 
 
 class RowWriter:
-    """Writes rows to one file; where it never gets one, the file is there and empty (a header is not known).
+    """Writes rows to one file; if it never gets one, the file is there and empty (a header is not known).
 
     Args:
         fields: the order of the columns, for rows of JSON text that go into a table.
@@ -87,7 +87,7 @@ class RowWriter:
         """Write rows: JSON text, or the columns of a table.
 
         Raises:
-            DataError: a table is asked for, and a row is none, or has other fields than the first.
+            DataError: the file is a table, and a row is none, or has other fields than the first.
         """
         if not rows.height:
             return
@@ -109,7 +109,7 @@ class RowWriter:
         self._file.write(buffer.getvalue())
 
     def _join(self) -> None:
-        """Write the parts as one parquet file; whole numbers beside others become others."""
+        """Write the parts as one parquet file; whole numbers next to others become others."""
         parts = [pl.scan_ipc(part) for part in self._parts]
         kinds = [part.collect_schema() for part in parts]
         for name in kinds[0]:

@@ -1,7 +1,7 @@
 """Rows on their way through cleaning, some thousand at a time: a table's columns, or objects of any shape.
 
-Rules see both as one frame of text leaves: `leaf` (its number), `row` (its number in the batch), `field`, `text`, and
-the flags `is_prose` and `may_be_empty`.
+Rules see both as one frame of text fields: `text_field` (its number), `row` (its number in the batch), `field`, `text`,
+and the flags `is_prose` and `may_be_empty`.
 """
 
 from collections.abc import Sequence
@@ -19,32 +19,32 @@ class Unreadable:
     fault: str
     """What was seen and what was expected."""
     text: str | None = None
-    """The line as it stood, where it can be had."""
+    """The line as it was read, if it can be had."""
 
 
 class Batch(Protocol):
     """Rows of one file, in order."""
 
     file: int
-    """Number of the file they stand in."""
+    """Number of the file they come from."""
     lines: pl.Series
     """1-based line of each row, as `sources` counts them."""
     unreadable: Sequence[Unreadable]
     num_bytes: int
     """Bytes of the file that were read for them."""
 
-    def leaves(self, *, is_searched: bool = False) -> pl.DataFrame:
-        """Return the frame of text leaves; if it is to be searched, with numbers, lists and objects of tables."""
+    def text_fields(self, *, is_searched: bool = False) -> pl.DataFrame:
+        """Return the frame of text fields; if it is to be searched, with numbers, lists and objects of tables."""
         ...
 
     def change(self, changed: pl.DataFrame) -> None:
-        """Take over the `text` of the leaves `leaf`."""
+        """Take over the `text` of the text fields named `text_field`."""
         ...
 
     def keys(self, fields: Sequence[str]) -> pl.Series:
-        """Return a 64-bit hash of each row that equals where rows do, in `fields` where any is named.
+        """Return a 64-bit hash of each row, equal for equal rows, by `fields` if any is named.
 
-        Rows of a table are equal by their texts, whatever kind of file they stand in.
+        Rows of a table are equal by their texts, whatever kind of file they come from.
         """
         ...
 
@@ -57,7 +57,7 @@ class Batch(Protocol):
         ...
 
     def shown(self, rows: pl.Series) -> pl.Series:
-        """Return some rows as JSON text, as they stood before any change."""
+        """Return some rows as JSON text, as they were before any change."""
         ...
 
 
@@ -65,13 +65,13 @@ RECORD = "\1record"
 """Column of rows that are JSON text."""
 
 
-def leaf_frame(
+def text_field_frame(
     rows: list[int], fields: list[str], texts: list[str | None], prose: list[bool], empty: list[bool]
 ) -> pl.DataFrame:
-    """Return a frame of text leaves, numbered in their order."""
+    """Return a frame of text fields, numbered in their order."""
     return pl.DataFrame(
         {
-            "leaf": pl.int_range(len(rows), dtype=pl.UInt32, eager=True),
+            "text_field": pl.int_range(len(rows), dtype=pl.UInt32, eager=True),
             "row": pl.Series(rows, dtype=pl.UInt32),
             "field": pl.Series(fields, dtype=pl.String),
             "text": pl.Series(texts, dtype=pl.String),
@@ -82,13 +82,13 @@ def leaf_frame(
 
 
 def repeated(values: Sequence[object], times: int) -> pl.Series:
-    """Return each value so many times, one behind the other."""
+    """Return each value so many times, one after the other."""
     every = pl.Series(values)
     return pl.concat([every.new_from_index(index, times) for index in range(len(values))])
 
 
 def json_of(columns: pl.DataFrame) -> pl.Series:
-    """Return the rows of a table as JSON text; where no row could be read, there are no columns either."""
+    """Return the rows of a table as JSON text; if no row could be read, there are no columns either."""
     if not columns.width:
         return pl.Series(dtype=pl.String)
     return columns.select(pl.struct(pl.all()).struct.json_encode()).to_series()

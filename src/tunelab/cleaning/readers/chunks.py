@@ -22,7 +22,7 @@ class Piece:
     text: bytes
     """Ends with a line break, except at the end of a file."""
     fault: str = ""
-    """What is wrong with the one line that stands here; it is too long to be held."""
+    """What is wrong with the one line of this piece; it is too long to be held."""
 
 
 def read_pieces(file: SourceFile, size: int) -> Iterator[Piece]:
@@ -51,7 +51,7 @@ def read_pieces(file: SourceFile, size: int) -> Iterator[Piece]:
 
 
 def _plain_piece(stream: BinaryIO, size: int) -> bytes:
-    """Read whole lines; where they end is looked up first, so that nothing is copied."""
+    """Read whole lines; where they end is found first, so that nothing is copied."""
     start = stream.tell()
     stream.seek(size, io.SEEK_CUR)
     stream.readline(MAX_LINE_BYTES + 1)

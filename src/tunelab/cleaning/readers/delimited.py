@@ -1,6 +1,6 @@
 """CSV and TSV as batches of columns.
 
-A fast parser reads pieces of the file. Where the layout of a piece leaves a doubt, or the table holds other records or
+A fast parser reads pieces of the file. If the layout of a piece leaves a doubt, or the table holds other records or
 other bytes of text than the layout says, the parsers may differ, and `sources` reads the file instead.
 """
 
@@ -10,10 +10,11 @@ import polars as pl
 
 from tunelab.cleaning.readers.chunks import TABLE_BYTES, read_pieces
 from tunelab.cleaning.readers.delimited_quoting import Layout, Marks, find_marks, lay_out
-from tunelab.cleaning.readers.prefetch import side_by_side
+from tunelab.cleaning.readers.prefetch import in_parallel
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.sources import SourceFile
-from tunelab.sources.table_rows import separator_of
+from tunelab.sources.table_layout import layout_of
+from tunelab.sources.table_rows import column_names
 from tunelab.sources.text_stream import read_head, unpacked_suffix
 
 _LONGEST_RECORD = 2 * TABLE_BYTES
@@ -22,28 +23,30 @@ _LONGEST_RECORD = 2 * TABLE_BYTES
 def separated_batches(
     file: SourceFile, number: int, is_conversation: bool, restart: Callable[[], Exception]
 ) -> Iterator[TableBatch]:
-    """Yield the rows of a CSV or TSV file; what `restart` makes is raised where `sources` should read it.
+    """Yield the rows of a CSV or TSV file; what `restart` makes is raised if `sources` should read it.
 
     Raises:
         DataError: the header names a column twice, or not at all.
     """
     assert file.path is not None
     head = read_head(file.path, file.name)
-    separator = "\t" if unpacked_suffix(file.path) == ".tsv" else separator_of(head)
+    plain = layout_of(head, separator="\t" if unpacked_suffix(file.path) == ".tsv" else "")
+    if plain.has_separator_line or plain.has_blanks_before_quotes:
+        raise restart()
     names: list[str] = []
     line = 1
-    for (text, _), parsed in side_by_side(_records(file, restart), lambda record: _parsed(*record, separator)):
+    for (text, _), parsed in in_parallel(_records(file, restart), lambda record: _parsed(*record, plain.separator)):
         if parsed is None:
             raise restart()
         table, layout = parsed
         lines = pl.Series("line", layout.breaks_before_R + line, dtype=pl.UInt64)
         line += layout.num_breaks
         if not names:
-            names = [name.strip() for name in table.row(0)]
+            names = column_names(table.row(0))
             if len(set(names)) < len(names) or "" in names:
                 raise restart()  # `sources` has the words for it
             table, lines = table[1:], lines[1:]
-        if table.width != len(names):
+        if table.width != len(names) or (table.to_series() == names[0]).any():  # perhaps the header again
             raise restart()
         yield TableBatch(
             file=number,
@@ -73,7 +76,7 @@ def _records(file: SourceFile, restart: Callable[[], Exception]) -> Iterator[tup
 
 
 def _parsed(text: bytes, marks: Marks, separator: str) -> tuple[pl.DataFrame, Layout] | None:
-    """Return the records of a text; None where parsers might differ."""
+    """Return the records of a text; None if parsers might differ."""
     layout = lay_out(text, marks, separator)
     if layout is None:
         return None
@@ -87,7 +90,11 @@ def _parsed(text: bytes, marks: Marks, separator: str) -> tuple[pl.DataFrame, La
         )
     except pl.exceptions.PolarsError:
         return None
-    return (table, layout) if table.width > 1 and _is_as_laid_out(table, layout) else None
+    if table.width < 2 or not _is_as_laid_out(table, layout):
+        return None
+    return (
+        table.with_columns(pl.all().str.replace_all("\r\n", "\n", literal=True)) if layout.has_returns_inside else table
+    ), layout
 
 
 def _is_as_laid_out(table: pl.DataFrame, layout: Layout) -> bool:

@@ -3,6 +3,7 @@
 Letters in names of arrays: B bytes, M marks, R records.
 """
 
+import codecs
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ class Marks:
     places_M: NDArray[np.int64]
     bytes_M: NDArray[np.uint8]
     is_inside_M: NDArray[np.bool_]
-    """Whether quotes hold what stands behind; of quotes, those that open."""
+    """Whether quotes hold what follows; of quotes, those that open."""
 
     @property
     def is_closed(self) -> bool:
@@ -28,7 +29,7 @@ class Marks:
         return not self.is_inside_M[-1:].any()
 
     def end_of_records(self) -> int:
-        """Return where the last whole record ends: behind a line feed that no quotes hold."""
+        """Return where the last whole record ends: after a line feed that no quotes hold."""
         ends_M = np.flatnonzero((self.bytes_M == _BREAK) & ~self.is_inside_M)
         return int(self.places_M[ends_M[-1]]) + 1 if len(ends_M) else 0
 
@@ -40,10 +41,12 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Texts quoted whole or not at all: where each record holds as many, no two parsers differ on them."""
+    """Texts quoted whole or not at all: if each record holds as many, no two parsers differ on them."""
 
     breaks_before_R: NDArray[np.int64]
-    """How many line feeds stand before each record; those inside quotes count."""
+    """How many line feeds come before each record; those inside quotes count."""
+    has_returns_inside: bool
+    """Whether quotes hold a carriage return before a line feed."""
     num_breaks: int
     """Line feeds in all."""
     num_bytes: int
@@ -72,26 +75,35 @@ def find_marks(text: bytes) -> Marks:
 
 
 def lay_out(text: bytes, marks: Marks, separator: str) -> Layout | None:
-    """Return how a text of whole records is laid out; None where parsers might differ."""
+    """Return how a text of whole records is laid out; None if parsers might differ."""
     if not text or not marks.is_closed:
         return None
     text_B = np.frombuffer(text, dtype=np.uint8)
     is_break_M = marks.bytes_M == _BREAK
+    if _has_marked_line(text, text_B, marks.places_M[is_break_M]):
+        return None
     quotes = _num_quoted(text_B, marks, ~is_break_M, ord(separator))
     if quotes is None:
         return None
     is_end_K = ~marks.is_inside_M[is_break_M]  # K: line feeds
-    is_behind_return_K = text_B[np.maximum(marks.places_M[is_break_M] - 1, 0)] == _RETURN
-    num_returns = int(np.count_nonzero(is_behind_return_K & is_end_K))
+    is_after_return_K = text_B[np.maximum(marks.places_M[is_break_M] - 1, 0)] == _RETURN
+    num_returns = int(np.count_nonzero(is_after_return_K & is_end_K))
     ends_K = np.flatnonzero(is_end_K)
-    if num_returns not in (0, len(ends_K)) or _num_returns(text, text_B) != np.count_nonzero(is_behind_return_K):
+    if num_returns not in (0, len(ends_K)) or _num_returns(text, text_B) != np.count_nonzero(is_after_return_K):
         return None  # `sources` counts a carriage return without a line feed as the end of a line
     begins_R = np.concatenate([[0], ends_K + 1])
     return Layout(
         breaks_before_R=begins_R[:-1] if text.endswith(b"\n") else begins_R,
+        has_returns_inside=bool((is_after_return_K & ~is_end_K).any()),
         num_breaks=len(is_end_K),
         num_bytes=len(text) - len(ends_K) - num_returns - quotes,
     )
+
+
+def _has_marked_line(text: bytes, text_B: NDArray[np.uint8], breaks_K: NDArray[np.int64]) -> bool:
+    """Tell whether a byte-order mark begins a line, as where files were joined."""
+    begins_K = breaks_K[breaks_K < len(text) - 1] + 1
+    return any(text.startswith(codecs.BOM_UTF8, begin) for begin in begins_K[text_B[begins_K] == codecs.BOM_UTF8[0]])
 
 
 def _num_returns(text: bytes, text_B: NDArray[np.uint8]) -> int:
@@ -102,7 +114,7 @@ def _num_returns(text: bytes, text_B: NDArray[np.uint8]) -> int:
 
 
 def _num_quoted(text_B: NDArray[np.uint8], marks: Marks, is_quote_M: NDArray[np.bool_], separator: int) -> int | None:
-    """Return how many quotes are no text: two around each quoted text, one of two inside; None where one is amiss.
+    """Return how many quotes are no text: two around each quoted text, one of two inside; None if one is amiss.
 
     Q: quotes.
     """
@@ -110,11 +122,11 @@ def _num_quoted(text_B: NDArray[np.uint8], marks: Marks, is_quote_M: NDArray[np.
     if not len(places_Q):
         return 0
     before_Q = text_B[np.maximum(places_Q - 1, 0)]
-    behind_Q = text_B[np.minimum(places_Q + 1, len(text_B) - 1)]
-    is_behind_Q = (before_Q == separator) | (before_Q == _BREAK) | (before_Q == _QUOTE) | (places_Q == 0)
-    is_before_Q = (behind_Q == separator) | (behind_Q == _BREAK) | (behind_Q == _RETURN) | (behind_Q == _QUOTE)
+    after_Q = text_B[np.minimum(places_Q + 1, len(text_B) - 1)]
+    follows_Q = (before_Q == separator) | (before_Q == _BREAK) | (before_Q == _QUOTE) | (places_Q == 0)
+    is_before_Q = (after_Q == separator) | (after_Q == _BREAK) | (after_Q == _RETURN) | (after_Q == _QUOTE)
     is_before_Q[-1] |= places_Q[-1] == len(text_B) - 1
-    if not np.where(opens_Q, is_behind_Q, is_before_Q).all():
+    if not np.where(opens_Q, follows_Q, is_before_Q).all():
         return None
     num_doubled = int(np.count_nonzero(~opens_Q[:-1] & (places_Q[1:] - places_Q[:-1] == 1)))
     return len(places_Q) - num_doubled

@@ -1,4 +1,4 @@
-"""JSON lines as batches: columns where every row has the same text fields, objects elsewhere."""
+"""JSON lines as batches: columns if every row has the same text fields, else objects."""
 
 import io
 import json
@@ -12,11 +12,12 @@ import polars as pl
 from tunelab.cleaning.readers.batch import Unreadable
 from tunelab.cleaning.readers.chunks import OBJECT_BYTES, TABLE_BYTES, Piece, read_pieces
 from tunelab.cleaning.readers.object_batch import ObjectBatch
-from tunelab.cleaning.readers.prefetch import side_by_side
+from tunelab.cleaning.readers.prefetch import in_parallel
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Origin, SourceFile, kind_of, parse_json
-from tunelab.sources.text_stream import PROBABLY_LATIN
+from tunelab.sources.encoding import encoding_remedy
+from tunelab.sources.text_stream import BYTE_ORDER_MARK
 
 _DECODER = msgspec.json.Decoder()
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
@@ -24,6 +25,8 @@ _BLANK_AND_COLON = re.compile(r'"[ \t\r]+:')
 _COLON_OR_HALF = r'":|[ \t\r]:|' + _HALF_CHARACTER.pattern
 _WHOLE_CHARACTER = r"u(?:[0-9abcefABCEF]|[dD](?:[0-7]|[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]))"
 _COMMA = r",[ \t]?"
+_SAMPLE_BYTES = 2**14
+"""On each side of the first byte that is not UTF-8: what an encoding is judged by."""
 _TEXT_OR_NULL = rf'(?:null|"[^"\\]*(?:\\(?:["\\/bfnrt]|{_WHOLE_CHARACTER})[^"\\]*)*")'
 
 
@@ -53,7 +56,7 @@ def table_batches(
     """
     schema = pl.Schema({name: pl.String() for name in columns})
     line = 1
-    for piece, parsed in side_by_side(read_pieces(file, TABLE_BYTES), lambda piece: _parsed(piece, schema)):
+    for piece, parsed in in_parallel(read_pieces(file, TABLE_BYTES), lambda piece: _parsed(piece, schema)):
         if parsed is None:
             numbers, texts, values, unreadable = _decoded(piece, line, file.name)
             if not all(_is_of(columns, value) for value in values):
@@ -129,10 +132,10 @@ def _parsed(piece: Piece, schema: pl.Schema) -> _Parsed | None:
 def _is_doubtful(records: pl.Series, table: pl.DataFrame) -> bool:
     """Tell whether any row may not be an object of exactly these fields, each once, each text or null.
 
-    The parser behind this takes the first of two fields of one name, numbers and lists for text, half a character for
+    The fast parser takes the first of two fields of one name, numbers and lists for text, half a character for
     NUL, and a field that is missing for null; it passes over other fields.
 
-    A row whose fields are all there, as texts, has a name for each; where it has no more colons behind a quote or a
+    A row whose fields are all there, as texts, has a name for each; where it has no more colons after a quote or a
     blank than that, there is no other name, at any depth. What fails this is compared with the whole pattern of a row.
     """
     is_odd = records.str.count_matches(_COLON_OR_HALF) != table.width
@@ -144,7 +147,7 @@ def _is_doubtful(records: pl.Series, table: pl.DataFrame) -> bool:
 def _may_be_no_text(name: str) -> pl.Expr:
     """Tell where a column holds null, or what a number, a truth value, a list or an object is made into."""
     text = pl.col(name)
-    begins = [(text >= first) & (text < behind) for first, behind in (("-", ":"), ("[", "\\"), ("{", "|"))]
+    begins = [(text >= first) & (text < end) for first, end in (("-", ":"), ("[", "\\"), ("{", "|"))]
     return text.is_null() | pl.any_horizontal(*begins, text == "true", text == "false")
 
 
@@ -186,28 +189,31 @@ def _decoded(piece: Piece, line: int, name: str) -> tuple[list[int], list[str], 
 
 
 def _records(piece: Piece, line: int) -> tuple[list[str], dict[int, Unreadable]]:
-    """Return the lines as text; where one is not UTF-8, it is empty and told of, by its place."""
+    """Return the lines as text; one that is not UTF-8 is empty, and reported by its place."""
     bad: dict[int, Unreadable] = {}
     if not piece.text:
         return [], bad
     try:
         text = piece.text.decode()
         text = text.replace("\r\n", "\n") if "\r" in text else text
+        if BYTE_ORDER_MARK in text:
+            text = text.replace(f"\n{BYTE_ORDER_MARK}", "\n").removeprefix(BYTE_ORDER_MARK)
         return text.removesuffix("\n").split("\n"), bad
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
         records = []
+        remedy = encoding_remedy(piece.text[max(error.start - _SAMPLE_BYTES, 0) : error.start + _SAMPLE_BYTES])
     for row, raw in enumerate(piece.text.removesuffix(b"\n").split(b"\n")):
         try:
-            records.append(raw.removesuffix(b"\r").decode())
+            records.append(raw.removesuffix(b"\r").decode().removeprefix(BYTE_ORDER_MARK))
         except UnicodeDecodeError as error:
-            fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text. {PROBABLY_LATIN}"
+            fault = f"byte {error.start + 1} of the line is not UTF-8; expected UTF-8 text. {remedy}"
             bad[row] = Unreadable(line=line + row, fault=fault, text=raw.decode(errors="replace"))
             records.append("")
     return records, bad
 
 
 def _values(piece: Piece, records: list[str]) -> list[object]:
-    """Return what the fast parser makes of each line; None where it makes nothing of it."""
+    """Return what the fast parser makes of each line; None if it makes nothing of it."""
     try:
         values: list[object] = _DECODER.decode_lines(piece.text)
         # It takes two values of one line, or one of two lines: only from brace to brace is a line surely one object.
@@ -237,7 +243,7 @@ def _strict(record: str, origin: Origin) -> dict[str, object] | Unreadable:
 
 
 def _keys_in(value: object) -> int:
-    """Return how many named fields stand in a value, at any depth."""
+    """Return how many named fields a value holds, at any depth."""
     count, open_values = 0, [value]
     while open_values:
         inside = open_values.pop()

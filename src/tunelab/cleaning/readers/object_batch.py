@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import msgspec
 import polars as pl
 
-from tunelab.cleaning.readers.batch import RECORD, Unreadable, leaf_frame
+from tunelab.cleaning.readers.batch import RECORD, Unreadable, text_field_frame
 from tunelab.cleaning.rows.json_patch import spliced
 from tunelab.cleaning.rows.row_hash import json_keys, picked, table_keys
-from tunelab.cleaning.rows.text_fields import Path, joined, leaves_of, put_back
+from tunelab.cleaning.rows.text_fields import Path, joined, put_back, text_fields_of
 
 _JSON = msgspec.json.Encoder()
 
@@ -26,34 +26,34 @@ class ObjectBatch:
     num_bytes: int
     objects: list[object]
     records: list[str] | None
-    """The JSON text of each row as it stood; None where it stood in no line of its own."""
+    """The JSON text of each row as it was read; None if it was on no line of its own."""
     columns: tuple[str, ...] = ()
     """The fields of a table's rows; none for conversations."""
     table: pl.DataFrame | None = None
-    """The rows as columns of the kinds that their file has, lists and structs among them; None where it has none."""
+    """The rows as columns of the kinds that their file has, lists and structs among them; None if it has none."""
     _paths: list[tuple[int, Path]] = field(default_factory=list)
     _originals: dict[int, str] = field(default_factory=dict)
     _changed_columns: set[str] = field(default_factory=set)
 
-    def leaves(self, *, is_searched: bool = False) -> pl.DataFrame:
-        """Walk the rows; a column that is no text is one leaf more, its JSON, where it is to be searched."""
+    def text_fields(self, *, is_searched: bool = False) -> pl.DataFrame:
+        """Walk the rows; a column that is no text is one more text field, its JSON, if it is to be searched."""
         self._paths = []
         rows, fields, texts, prose, empty = [], [], [], [], []
         for row, value in enumerate(self.objects):
-            for leaf in leaves_of(value, self.columns, is_searched=is_searched):
-                self._paths.append((row, leaf.path))
+            for text_field in text_fields_of(value, self.columns, is_searched=is_searched):
+                self._paths.append((row, text_field.path))
                 rows.append(row)
-                fields.append(leaf.field)
-                texts.append(leaf.text)
-                prose.append(leaf.is_prose)
-                empty.append(leaf.may_be_empty)
-        return leaf_frame(rows, fields, texts, prose, empty)
+                fields.append(text_field.field)
+                texts.append(text_field.text)
+                prose.append(text_field.is_prose)
+                empty.append(text_field.may_be_empty)
+        return text_field_frame(rows, fields, texts, prose, empty)
 
     def change(self, changed: pl.DataFrame) -> None:
         """Put texts back into their objects, and into the JSON text of those."""
         new: dict[int, dict[Path, str]] = {}
-        for leaf, text in changed.select("leaf", "text").iter_rows():
-            row, path = self._paths[leaf]
+        for text_field, text in changed.select("text_field", "text").iter_rows():
+            row, path = self._paths[text_field]
             if row not in self._originals:
                 self._originals[row] = self.record(row)
             new.setdefault(row, {})[path] = text
@@ -75,8 +75,8 @@ class ObjectBatch:
         if not fields:
             return json_keys(self.objects)
         named = [[picked(value, fields)] for value in self.objects]  # and roles, which are fields of messages
-        looked_at = self.leaves().filter(pl.col("field").is_in(list(fields)))
-        for row, name, text in looked_at.select("row", "field", "text").iter_rows():
+        named_texts = self.text_fields().filter(pl.col("field").is_in(list(fields)))
+        for row, name, text in named_texts.select("row", "field", "text").iter_rows():
             named[row].append([name, text])
         return json_keys(named)
 
@@ -85,14 +85,14 @@ class ObjectBatch:
         return [self.objects[row] for row in rows]
 
     def kept(self, rows: pl.Series) -> pl.DataFrame:
-        """Return columns of the file's own kinds, else JSON text: also where a changed text fits its kind no more."""
+        """Return columns of the file's own kinds, else JSON text: also if a changed text no longer fits its kind."""
         if self.table is not None:
             with suppress(pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
                 return self._kept_columns(self.table, rows)
         return pl.DataFrame({RECORD: pl.Series([self.record(row) for row in rows], dtype=pl.String)})
 
     def shown(self, rows: pl.Series) -> pl.Series:
-        """Return the JSON text that stood in the file, or one made of the object."""
+        """Return the JSON text from the file, or one made of the object."""
         originals = self._originals
         texts = [originals[row] if row in originals else self.record(row) for row in rows]
         return pl.Series("", texts, dtype=pl.String)

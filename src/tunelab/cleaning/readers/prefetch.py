@@ -1,4 +1,4 @@
-"""Work done in threads beside, a few items ahead."""
+"""Work done in other threads, a few items ahead: items prefetched, or made two at a time."""
 
 import queue
 import threading
@@ -12,7 +12,7 @@ Made = TypeVar("Made")
 _ITEMS_AHEAD = 1
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
+def prefetched(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the items in order, made while the one before is worked on; an error comes where it would have come.
 
     Only for iterators that leave Python's lock alone much of the time: others gain nothing.
@@ -35,7 +35,7 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
             for item in items:
                 if not put(item):
                     return
-        except BaseException as raised:  # told where it is awaited
+        except BaseException as raised:  # raised where it is awaited
             error = raised
         put(_End(error))
 
@@ -51,19 +51,19 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         thread.join()
 
 
-def side_by_side(items: Iterable[Item], make: Callable[[Item], Made]) -> Iterator[tuple[Item, Made]]:
+def in_parallel(items: Iterable[Item], make: Callable[[Item], Made]) -> Iterator[tuple[Item, Made]]:
     """Yield each item, in order, with what is made of it; of two items it is made at once.
 
     Only for what leaves Python's lock alone much of the time. An error comes where it would have come.
     """
     stream, error = iter(items), None
-    with ThreadPoolExecutor(2, thread_name_prefix="side by side") as workers:
+    with ThreadPoolExecutor(2, thread_name_prefix="in parallel") as workers:
         under_way: deque[tuple[Item, Future[Made]]] = deque()
         while error is None:
             try:
                 item = next(stream)
                 under_way.append((item, workers.submit(make, item)))
-            except Exception as raised:  # the end, or an error that those under way come before
+            except Exception as raised:  # the end, or an error that those under read_plan come before
                 error = raised
             while len(under_way) > (error is None):
                 first, made = under_way.popleft()
@@ -73,7 +73,7 @@ def side_by_side(items: Iterable[Item], make: Callable[[Item], Made]) -> Iterato
 
 
 class _End:
-    """What comes behind the last item."""
+    """What comes after the last item."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error

@@ -19,51 +19,51 @@ from tunelab.cleaning.readers.object_batch import ObjectBatch
 from tunelab.cleaning.readers.table_batch import TableBatch
 from tunelab.errors import DataError
 from tunelab.sources import Row, SourceFile, read_rows
+from tunelab.sources.column_rows import COLUMN_SUFFIXES, column_frames
 from tunelab.sources.json_rows import holds_json_lines
-from tunelab.sources.table_rows import parquet_frames
 from tunelab.sources.text_stream import read_head, unpacked_suffix
 
-LOOKED_AT = 1000
+SHAPE_ROWS = 1000
 """Rows by which a file's shape is judged."""
 _ROWS_AT_ONCE = 4096
-_TABLES = (".csv", ".tsv", ".parquet")
+_TABLES = (".csv", ".tsv", *COLUMN_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ReadPlan:
     """How the rows of some files are read."""
 
     columns: tuple[str, ...] = ()
     """The fields of a table's rows; none for conversations."""
     is_conversation: bool = False
     text_columns: tuple[str, ...] = ()
-    """Those of them that hold text or null in every row looked at; none where rows are objects of any shape."""
+    """Those of them that hold text or null in every row of the sample; none if rows are objects of any shape."""
     slow: frozenset[str] = frozenset()
     """Names of files that the fast parsers read otherwise than `sources` would."""
 
 
-class OtherWayError(Exception):
-    """What was seen later in a file asks for another way to read it, from its start."""
+class OtherPlanError(Exception):
+    """A later row of a file requires another plan of reading, from the start."""
 
-    def __init__(self, way: Way) -> None:
-        super().__init__("the files are to be read again in another way")
-        self.way = way
+    def __init__(self, read_plan: ReadPlan) -> None:
+        super().__init__("the files have to be read again by another plan")
+        self.read_plan = read_plan
 
 
 def first_rows(files: Iterable[SourceFile]) -> list[Row]:
     """Return up to a thousand readable rows of the first file."""
-    return list(islice(read_rows(islice(files, 1), on_bad=lambda error: None), LOOKED_AT))
+    return list(islice(read_rows(islice(files, 1), on_bad=lambda error: None), SHAPE_ROWS))
 
 
-def find_way(rows: Iterable[Row], *, is_conversation: bool) -> Way:
+def find_read_plan(rows: Iterable[Row], *, is_conversation: bool) -> ReadPlan:
     """Return how files that begin with `rows` are read."""
     values = [row.value for row in rows if isinstance(row.value, dict)]
     columns = field_order(values)
     texts = tuple(key for key in columns if all(isinstance(value.get(key), str | None) for value in values))
     same = all(tuple(value) == columns for value in values)
     if is_conversation:
-        return Way(is_conversation=True)
-    return Way(columns=columns, text_columns=texts if same and texts == columns else ())
+        return ReadPlan(is_conversation=True)
+    return ReadPlan(columns=columns, text_columns=texts if same and texts == columns else ())
 
 
 def field_order(values: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
@@ -73,33 +73,35 @@ def field_order(values: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*most, *(field for order in orders for field in order))))
 
 
-def read_batches(files: Iterable[SourceFile], way: Way) -> Iterator[Batch]:
+def read_batches(files: Iterable[SourceFile], read_plan: ReadPlan) -> Iterator[Batch]:
     """Yield the rows of the files in order.
 
     Raises:
-        OtherWayError: they want another way, all of them from the start.
+        OtherPlanError: they require another plan, all of them from the start.
         DataError: a file that is missing, empty, damaged, in another encoding, or of an unknown kind.
     """
     for number, file in enumerate(files):
         count = 0
-        for batch in _batches_of(file, number, way):
+        for batch in _batches_of(file, number, read_plan):
             count += len(batch.lines) + len(batch.unreadable)
             yield batch
         if not count:
             raise DataError("the file holds no rows", where=file.name, expected="at least one")
 
 
-def row_batches(rows: Iterable[Row], numbers: Mapping[str, int], way: Way) -> Iterator[Batch]:
+def row_batches(rows: Iterable[Row], numbers: Mapping[str, int], read_plan: ReadPlan) -> Iterator[Batch]:
     """Yield rows that were read elsewhere, each file's as `read_batches` would; all are written as JSON."""
     for name, some in groupby(rows, key=lambda row: row.origin.path):
         suffix = unpacked_suffix(Path(name))
-        for batch in _object_batches(some, [], numbers[name], way):
+        for batch in _object_batches(some, [], numbers[name], read_plan):
             if suffix in _TABLES:
                 batch.records = [batch.record(row) for row in range(len(batch.lines))]
-            yield _as_table(batch, name, suffix, way) if suffix in _TABLES else batch
+            yield _as_table(batch, name, suffix, read_plan) if suffix in _TABLES else batch
 
 
-def _object_batches(rows: Iterable[Row], errors: list[DataError], number: int, way: Way) -> Iterator[ObjectBatch]:
+def _object_batches(
+    rows: Iterable[Row], errors: list[DataError], number: int, read_plan: ReadPlan
+) -> Iterator[ObjectBatch]:
     """Yield rows of a file; `errors`, which fills while they come, are those that could not be read."""
     stream = iter(rows)
     while True:
@@ -117,36 +119,36 @@ def _object_batches(rows: Iterable[Row], errors: list[DataError], number: int, w
             num_bytes=0,
             objects=objects,
             records=None,
-            columns=way.columns,
+            columns=read_plan.columns,
         )
 
 
-def _batches_of(file: SourceFile, number: int, way: Way) -> Iterator[Batch]:
+def _batches_of(file: SourceFile, number: int, read_plan: ReadPlan) -> Iterator[Batch]:
     suffix = "" if file.path is None else unpacked_suffix(file.path)
-    if file.path is not None and file.name not in way.slow:
+    if file.path is not None and file.name not in read_plan.slow:
         if suffix in (".jsonl", ".ndjson", ".json") and _holds_lines(file):
-            if way.text_columns:
-                yield from table_batches(file, number, way.text_columns, lambda: _as_objects(way))
+            if read_plan.text_columns:
+                yield from table_batches(file, number, read_plan.text_columns, lambda: _as_objects(read_plan))
             else:
-                yield from object_batches(file, number, way.columns)
+                yield from object_batches(file, number, read_plan.columns)
             return
         if suffix in (".csv", ".tsv"):
-            slowly = replace(way, slow=way.slow | {file.name})
-            yield from separated_batches(file, number, way.is_conversation, lambda: OtherWayError(slowly))
+            slowly = replace(read_plan, slow=read_plan.slow | {file.name})
+            yield from separated_batches(file, number, read_plan.is_conversation, lambda: OtherPlanError(slowly))
             return
-        if suffix == ".parquet":
-            yield from _parquet_batches(file, number, way)
+        if suffix in COLUMN_SUFFIXES:
+            yield from _column_batches(file, number, read_plan)
             return
     errors: list[DataError] = []
-    for batch in _object_batches(read_rows([file], on_bad=errors.append), errors, number, way):
-        yield _as_table(batch, file.name, suffix, way) if suffix in _TABLES else batch
+    for batch in _object_batches(read_rows([file], on_bad=errors.append), errors, number, read_plan):
+        yield _as_table(batch, file.name, suffix, read_plan) if suffix in _TABLES else batch
 
 
-def _parquet_batches(file: SourceFile, number: int, way: Way) -> Iterator[Batch]:
-    """Yield a parquet file in columns of its own kinds; where those are lists or structs, with rows as objects."""
+def _column_batches(file: SourceFile, number: int, read_plan: ReadPlan) -> Iterator[Batch]:
+    """Yield a file of columns in columns of its own kinds; if those are lists or structs, with rows as objects."""
     assert file.path is not None
     first = 1
-    for frame in parquet_frames(file.path, file.name):
+    for frame in column_frames(file.path, file.name):
         lines = pl.int_range(first, first + frame.height, dtype=pl.UInt64, eager=True)
         first += frame.height
         columns = frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
@@ -159,11 +161,11 @@ def _parquet_batches(file: SourceFile, number: int, way: Way) -> Iterator[Batch]
                 num_bytes=0,
                 objects=objects,
                 records=None,
-                columns=way.columns,
+                columns=read_plan.columns,
                 table=columns,
             )
         else:
-            yield _table_batch(number, lines, columns, way)
+            yield _table_batch(number, lines, columns, read_plan)
 
 
 def _holds_lines(file: SourceFile) -> bool:
@@ -174,29 +176,29 @@ def _holds_lines(file: SourceFile) -> bool:
     return not head.lstrip().startswith("[")  # `sources` has the words for such a file
 
 
-def _as_objects(way: Way) -> OtherWayError:
-    return OtherWayError(replace(way, text_columns=()))
+def _as_objects(read_plan: ReadPlan) -> OtherPlanError:
+    return OtherPlanError(replace(read_plan, text_columns=()))
 
 
-def _as_table(batch: ObjectBatch, name: str, suffix: str, way: Way) -> Batch:
+def _as_table(batch: ObjectBatch, name: str, suffix: str, read_plan: ReadPlan) -> Batch:
     columns = pl.DataFrame(batch.objects, infer_schema_length=None) if batch.objects else pl.DataFrame()
     _refuse_what_json_lacks(columns, name, batch.lines)
     if any(kind.is_nested() for kind in columns.dtypes):
         return batch
-    table = _table_batch(batch.file, batch.lines, columns, way)
-    table.unreadable, table.empty_is_null = batch.unreadable, suffix != ".parquet"
+    table = _table_batch(batch.file, batch.lines, columns, read_plan)
+    table.unreadable, table.empty_is_null = batch.unreadable, suffix not in COLUMN_SUFFIXES
     table.records = None if batch.records is None else pl.Series(batch.records, dtype=pl.String)
     return table
 
 
-def _table_batch(number: int, lines: pl.Series, columns: pl.DataFrame, way: Way) -> TableBatch:
+def _table_batch(number: int, lines: pl.Series, columns: pl.DataFrame, read_plan: ReadPlan) -> TableBatch:
     return TableBatch(
         file=number,
         lines=lines,
         num_bytes=0,
         columns=columns,
         text_columns=tuple(name for name, kind in columns.schema.items() if kind in (pl.String, pl.Null)),
-        is_conversation=way.is_conversation,
+        is_conversation=read_plan.is_conversation,
     )
 
 

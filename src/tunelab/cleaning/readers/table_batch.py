@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from tunelab.cleaning.readers.batch import RECORD, Unreadable, json_of, leaf_frame, repeated
+from tunelab.cleaning.readers.batch import RECORD, Unreadable, json_of, repeated, text_field_frame
 from tunelab.cleaning.rows.json_patch import spliced
 from tunelab.cleaning.rows.row_hash import json_keys, picked, table_keys
 from tunelab.cleaning.rows.text_fields import Path, is_optional
@@ -24,13 +24,13 @@ class TableBatch:
     text_columns: tuple[str, ...]
     """Those of them that hold text; others are carried along, and numbers are searched."""
     records: pl.Series | None = None
-    """The JSON text of each row, where that is what is written."""
+    """The JSON text of each row, if that is what is written."""
     empty_is_null: bool = False
     """True for CSV, which has no other null."""
     is_conversation: bool = False
     _original: tuple[pl.DataFrame, pl.Series | None] | None = None
     _redacted: dict[int, dict[str, str]] = field(default_factory=dict)
-    """Row -> column of numbers -> what stands in the number's place."""
+    """Row -> column of numbers -> what replaces the number."""
 
     @property
     def _as_read(self) -> pl.DataFrame:
@@ -44,11 +44,11 @@ class TableBatch:
         """Return the columns as they are now, those of numbers as they were read."""
         return self.columns.with_columns(self._as_read[name] for name in self._number_columns)
 
-    def leaves(self, *, is_searched: bool = False) -> pl.DataFrame:
-        """Return the leaves column by column: leaf // rows is the column, leaf % rows the row."""
+    def text_fields(self, *, is_searched: bool = False) -> pl.DataFrame:
+        """Return the text fields column by column: text_field // rows is the column, text_field % rows the row."""
         names = (*self.text_columns, *self._number_columns) if is_searched else self.text_columns
         if not names:
-            return leaf_frame([], [], [], [], [])
+            return text_field_frame([], [], [], [], [])
         text = pl.col(names).cast(pl.String)
         texts = self.columns.select(pl.when(text != "").then(text) if self.empty_is_null else text)
         is_text = [index < len(self.text_columns) for index in range(len(names))]
@@ -59,7 +59,7 @@ class TableBatch:
         height, width = texts.shape
         return pl.DataFrame(
             {
-                "leaf": np.arange(width * height, dtype=np.uint32),
+                "text_field": np.arange(width * height, dtype=np.uint32),
                 "row": np.tile(np.arange(height, dtype=np.uint32), width),
                 "field": repeated(names, height),
                 "text": pl.concat(texts.get_columns()),
@@ -77,13 +77,13 @@ class TableBatch:
         if not changed.height:
             return
         self._original = self._original or (self.columns, self.records)
-        if self.records is None and changed["leaf"].max() // height >= len(self.text_columns):  # type: ignore[operator]
+        if self.records is None and changed["text_field"].max() // height >= len(self.text_columns):  # type: ignore[operator]
             self.records = json_of(self.columns)
         new: dict[int, dict[Path, str]] = {}
         for index, name in enumerate((*self.text_columns, *self._number_columns)):
-            here = changed.filter(pl.col("leaf") // height == index)
+            here = changed.filter(pl.col("text_field") // height == index)
             if here.height:
-                places = here["leaf"] % height
+                places = here["text_field"] % height
                 column = self.columns[name].cast(pl.String)
                 self.columns = self.columns.with_columns(column.scatter(places, here["text"]))
                 if self.records is None:
@@ -114,12 +114,12 @@ class TableBatch:
         return [{**value, **self._redacted.get(row, {})} for row, value in zip(rows, values, strict=True)]
 
     def kept(self, rows: pl.Series) -> pl.DataFrame:
-        """Return columns, or the JSON text that stood in the file."""
+        """Return columns, or the JSON text from the file."""
         if self.records is not None:
             return pl.DataFrame({RECORD: self.records.gather(rows)})
         return self.columns[rows]
 
     def shown(self, rows: pl.Series) -> pl.Series:
-        """Return the JSON text that stood in the file, or one made of the columns."""
+        """Return the JSON text from the file, or one made of the columns."""
         columns, records = self._original or (self.columns, self.records)
         return records.gather(rows) if records is not None else json_of(columns[rows])

@@ -1,4 +1,4 @@
-"""JSON text with some of its values replaced; every other byte stays as it stands."""
+"""JSON text with some of its values replaced; every other byte stays as it is."""
 
 import json
 import re
@@ -15,7 +15,7 @@ def spliced(record: str, new: Mapping[Path, str]) -> str:
 
     Args:
         record: one JSON value, valid, no name twice in an object.
-        new: path -> text; where an object or a list stands, the JSON of one whose texts and numbers have changed and
+        new: path -> text; for an object or a list, the JSON of one whose texts and numbers have changed and
             nothing else.
     """
     pieces, end = [], 0
@@ -28,10 +28,10 @@ def spliced(record: str, new: Mapping[Path, str]) -> str:
     return "".join([*pieces, record[end:]])
 
 
-def _places(record: str, wanted: Mapping[Path, str]) -> dict[Path, tuple[int, int]]:
-    """Return where the values at the wanted paths begin and end."""
+def _places(record: str, paths: Mapping[Path, str]) -> dict[Path, tuple[int, int]]:
+    """Return where the values at these paths begin and end."""
     found: dict[Path, tuple[int, int]] = {}
-    lasts = {path[-1] for path in wanted}  # asked first: a tuple for each value would cost more than all else
+    lasts = {path[-1] for path in paths}  # compared first: a tuple for each value would cost more than all else
     path: list[str | int] = []
     opened: list[int] = []
     is_name = False
@@ -59,9 +59,9 @@ def _places(record: str, wanted: Mapping[Path, str]) -> dict[Path, tuple[int, in
         if sign == "}" or sign == "]":
             path.pop()
             start = opened.pop()
-        if path and path[-1] in lasts and (here := tuple(path)) in wanted:
+        if path and path[-1] in lasts and (here := tuple(path)) in paths:
             found[here] = (start, end)
-            if len(found) == len(wanted):
+            if len(found) == len(paths):
                 break
     return found
 

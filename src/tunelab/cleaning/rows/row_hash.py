@@ -1,4 +1,4 @@
-"""Hashes of rows: equal where rows are, whatever kind of file they stand in."""
+"""Hashes of rows: equal where rows are, whatever kind of file they come from."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ _SORTED_JSON = msgspec.json.Encoder(order="sorted")
 
 
 def table_keys(columns: pl.DataFrame, fields: Sequence[str]) -> pl.Series:
-    """Return the 64-bit hash of each row of a table, in `fields` where any is named."""
-    if not columns.height:  # where no row could be read, there are no columns either
+    """Return the 64-bit hash of each row of a table, by `fields` if any is named."""
+    if not columns.height:  # if no row could be read, there are no columns either
         return pl.Series("key", dtype=pl.UInt64)
     key = pl.lit(0, dtype=pl.UInt64)
     for seed, name in enumerate(sorted(fields or columns.columns)):
@@ -28,5 +28,5 @@ def json_keys(values: Sequence[object]) -> pl.Series:
 
 
 def picked(value: object, fields: Sequence[str]) -> object:
-    """Return the `fields` of a row, or all of it where none is named or it has none."""
+    """Return the `fields` of a row, or all of it if none is named or it has none."""
     return [value.get(name) for name in fields] if fields and isinstance(value, dict) else value

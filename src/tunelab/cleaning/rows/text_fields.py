@@ -1,4 +1,4 @@
-"""The text in a row, leaf by leaf: where it stands, whose it is, and how a changed one goes back."""
+"""The text fields of a row: where each is, whose it is, and how a changed one goes back."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _NO_TEXT = frozenset({"id", "session_id", "tool_call_id", "tool_use_id", "type",
 """Names and identifiers: nobody's words."""
 _DEFINITIONS = frozenset({"tools", "functions"})
 _OPTIONAL = frozenset({"system", "history", "tools", "functions"})
-"""Fields of a conversation that may be empty or null; `input` is one beside an instruction."""
+"""Fields of a conversation that may be empty or null; `input` is one next to an instruction."""
 _CODE = frozenset({"tool_calls", "function_call", "arguments", "parameters"})
 """Fields that hold calls: searched for personal data and secrets, and else left as they are."""
 _ARGUMENTS = frozenset({"arguments", "parameters", "input"})
@@ -25,11 +25,11 @@ _BARE_KIND = re.compile(r"\[[A-Z_]+\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
+class TextField:
     """One text of a row."""
 
     path: Path
-    """Keys and indices that lead to it; empty where the row itself is text."""
+    """Keys and indices that lead to it; empty if the row itself is text."""
     field: str
     """What users call it: the column of a table, the role of who speaks in a conversation."""
     text: str | None
@@ -40,37 +40,38 @@ class Leaf:
 
 
 def is_optional(field: str, fields: Collection[str]) -> bool:
-    """Tell whether a field of a conversation's row may be empty or null, beside `fields`."""
+    """Tell whether a field of a conversation's row may be empty or null, next to `fields`."""
     return field in _OPTIONAL or (field == "input" and "instruction" in fields)
 
 
-def leaves_of(value: object, columns: tuple[str, ...] = (), *, is_searched: bool = False) -> Iterator[Leaf]:
+def text_fields_of(value: object, columns: tuple[str, ...] = (), *, is_searched: bool = False) -> Iterator[TextField]:
     """Yield the texts of a row in their order.
 
     Args:
-        columns: the fields of a table's row; one that is missing is a leaf of its own, null. None for conversations.
-        is_searched: whether what a table holds besides texts is wanted, too: the JSON of numbers, lists and objects.
+        columns: the fields of a table's row; one that is missing is a text field of its own, null. None for
+            conversations.
+        is_searched: whether to yield what a table holds besides texts, too: the JSON of numbers, lists and objects.
     """
     if isinstance(value, str):
-        yield Leaf(path=(), field="text", text=value, is_prose=True)
+        yield TextField(path=(), field="text", text=value, is_prose=True)
     elif isinstance(value, dict):
         for key, inner in value.items():
             if columns and isinstance(inner, str | None):
-                yield Leaf(path=(key,), field=key, text=inner, is_prose=True)
+                yield TextField(path=(key,), field=key, text=inner, is_prose=True)
                 continue
-            is_one = columns and key in _CODE & _ARGUMENTS  # a leaf as a whole already
+            is_one = columns and key in _CODE & _ARGUMENTS  # a text field as a whole already
             if is_searched and columns and not is_one and not isinstance(inner, bool) and _holds_some(inner):
                 text = _JSON.encode(inner).decode()
-                yield Leaf(path=(key,), field=key, text=text, is_prose=False, may_be_empty=True)
+                yield TextField(path=(key,), field=key, text=text, is_prose=False, may_be_empty=True)
             if key not in _NO_TEXT and key not in _DEFINITIONS:
                 yield from _inside(inner, (key,), key, is_optional(key, value), is_code=key in _CODE)
         for key in columns:
             if key not in value:
-                yield Leaf(path=(key,), field=key, text=None, is_prose=True)
+                yield TextField(path=(key,), field=key, text=None, is_prose=True)
 
 
 def put_back(value: object, path: Path, text: str) -> object:
-    """Return a row with the text at `path` replaced; the row itself is changed where it can be.
+    """Return a row with the text at `path` replaced; the row itself is changed if it can be.
 
     An object or a list there becomes what `text` is the JSON of.
     """
@@ -104,12 +105,12 @@ def _holds_some(value: object) -> bool:
     return bool(value) if isinstance(value, list | dict) else isinstance(value, int | float)
 
 
-def _inside(value: object, path: Path, field: str, optional: bool, *, is_code: bool) -> Iterator[Leaf]:
+def _inside(value: object, path: Path, field: str, optional: bool, *, is_code: bool) -> Iterator[TextField]:
     if isinstance(value, str) or value is None:
         if value is not None or len(path) == 1 or path[-1] in PROSE_FIELDS:
-            yield Leaf(path=path, field=field, text=value, is_prose=not is_code, may_be_empty=optional or is_code)
+            yield TextField(path=path, field=field, text=value, is_prose=not is_code, may_be_empty=optional or is_code)
     elif is_code and path[-1] in _ARGUMENTS and not isinstance(value, bool):
-        yield Leaf(path=path, field=field, text=_JSON.encode(value).decode(), is_prose=False, may_be_empty=True)
+        yield TextField(path=path, field=field, text=_JSON.encode(value).decode(), is_prose=False, may_be_empty=True)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _inside(item, (*path, index), field, optional, is_code=is_code)

@@ -1,4 +1,4 @@
-"""The rows of a batch while rules are applied: which stand, which were refused and why."""
+"""The rows of a batch while rules are applied: which are kept, which were refused and why."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,14 +12,14 @@ from tunelab.cleaning.rules.text_rules import TEXT
 _LINE_BITS = 40
 
 
-class Standing:
+class BatchState:
     """The rows of a batch that no rule has refused yet."""
 
     def __init__(self, batch: Batch, name: str) -> None:
         self.batch, self.name = batch, name
-        self._stands_N = np.ones(len(batch.lines), dtype=np.bool_)
+        self._is_kept_N = np.ones(len(batch.lines), dtype=np.bool_)
         self.rows = pl.int_range(len(batch.lines), dtype=pl.UInt32, eager=True)
-        self.leaves = pl.DataFrame()
+        self.text_fields = pl.DataFrame()
         self.said: dict[int, ConversationFacts] | None = None
         self.prompts = self.answers = pl.Series(dtype=pl.UInt64)
         self._refused: list[pl.DataFrame] = []
@@ -29,14 +29,14 @@ class Standing:
         return f"{self.name}:{self.batch.lines[row]}"
 
     def places(self) -> pl.Series:
-        """Return file and line of the rows that stand, as one number."""
+        """Return file and line of the rows that are kept, as one number."""
         return (self.batch.lines.gather(self.rows) + (self.batch.file << _LINE_BITS)).cast(pl.UInt64)
 
-    def texts(self, leaves: pl.DataFrame) -> pl.DataFrame:
-        """Return `row` and all its `text` together, of rows that stand."""
-        stands = pl.Series(self._stands_N[leaves["row"].to_numpy()], dtype=pl.Boolean)
-        prose = leaves.filter(stands & leaves["is_prose"] & leaves["text"].is_not_null())
-        return prose.sort("row", "leaf").group_by("row", maintain_order=True).agg(TEXT.str.join("\n"))
+    def texts(self, text_fields: pl.DataFrame) -> pl.DataFrame:
+        """Return `row` and all its `text` together, of rows that are kept."""
+        is_kept = pl.Series(self._is_kept_N[text_fields["row"].to_numpy()], dtype=pl.Boolean)
+        prose = text_fields.filter(is_kept & text_fields["is_prose"] & text_fields["text"].is_not_null())
+        return prose.sort("row", "text_field").group_by("row", maintain_order=True).agg(TEXT.str.join("\n"))
 
     def columns(self) -> list[str]:
         """Return the fields of a table's rows."""
@@ -51,9 +51,9 @@ class Standing:
         return pl.Series(name, numbers, dtype=pl.UInt64)
 
     def still(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return those of a frame whose `row` stands."""
-        stands_N = self._stands_N[frame["row"].to_numpy()]
-        return frame if stands_N.all() else frame[np.flatnonzero(stands_N)]
+        """Return those of a frame whose `row` is kept."""
+        is_kept_N = self._is_kept_N[frame["row"].to_numpy()]
+        return frame if is_kept_N.all() else frame[np.flatnonzero(is_kept_N)]
 
     def refuse(
         self,
@@ -74,11 +74,11 @@ class Standing:
             }
         )
         self._refused.append(self.still(frame))
-        self._stands_N[frame["row"].to_numpy()] = False
-        self.rows = pl.Series(np.flatnonzero(self._stands_N), dtype=pl.UInt32)
+        self._is_kept_N[frame["row"].to_numpy()] = False
+        self.rows = pl.Series(np.flatnonzero(self._is_kept_N), dtype=pl.UInt32)
 
     def refuse_again(self, rule: str, again: pl.Series, reason: str, names: Sequence[str]) -> None:
-        """Refuse the rows that stand and for which `again` holds the place of an earlier one."""
+        """Refuse the rows that are kept and for which `again` holds the place of an earlier one."""
         self.refuse(rule, self.rows.filter(again.is_not_null()), reason, _words_of(again.drop_nulls(), names))
 
     def refused(self) -> pl.DataFrame:

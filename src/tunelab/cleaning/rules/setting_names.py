@@ -1,4 +1,4 @@
-"""Names in settings that must stand for something: columns of a table, fields and roles of conversations."""
+"""Names in settings that must be found in the data: columns of a table, fields and roles of conversations."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -26,9 +26,9 @@ def names_of_texts(config: CleaningConfig) -> tuple[tuple[str, str], ...]:
     return tuple((setting, name) for setting, names in named for name in names if name != _EVERY)
 
 
-def refuse_unseen(wanted: Iterable[tuple[str, str]], seen: Iterable[str]) -> None:
+def refuse_unseen(named: Iterable[tuple[str, str]], seen: Iterable[str]) -> None:
     """Raise a RecipeError for the first setting and name of which no row had a text."""
-    for setting, name in wanted:
+    for setting, name in named:
         raise _unknown(setting, name, "field or role", sorted(seen))
 
 
@@ -43,16 +43,16 @@ def refuse_unknown_fields(rows: Sequence[Row], config: CleaningConfig, conversat
 def with_columns(
     batches: Iterable[Batch], files: Sequence[str], config: CleaningConfig, label_field: str
 ) -> Iterator[Batch]:
-    """Yield batches; a table of a later file must have the columns that rows are compared and drawn by, too.
+    """Yield batches; a table of a later file must have the columns that rows are compared and sampled by, too.
 
     Raises:
         DataError: it has not.
     """
     named = (name for _, name in _names_of_fields(config, label_field or None))
-    wanted = dict.fromkeys((*named, *config.text_fields))
+    required = dict.fromkeys((*named, *config.text_fields))
     for batch in batches:
         if isinstance(batch, TableBatch) and batch.columns.height:
-            for name in wanted:
+            for name in required:
                 if name not in batch.columns.columns:
                     raise DataError(
                         f'the table has no column "{name}"',
@@ -64,7 +64,7 @@ def with_columns(
 
 
 def _names_of_fields(config: CleaningConfig, label_field: str | None) -> Iterator[tuple[str, str]]:
-    """Yield each setting that names a field of rows with each name: the prompt's, and the label's where it counts."""
+    """Yield each setting that names a field of rows with each name: the prompt's, and the label's if it counts."""
     yield from (("prompt_fields", name) for name in config.prompt_fields)
     if config.by_class and label_field is not None:
         yield "label_field", label_field

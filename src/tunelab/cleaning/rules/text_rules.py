@@ -1,11 +1,13 @@
-"""The rules on text, each written once: an expression over the frame of text leaves."""
+"""The rules on text, each written once: an expression over the frame of text fields."""
 
-from collections.abc import Iterator
+import html
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
 from tunelab.cleaning.config import CleaningConfig
+from tunelab.texts.html_tags import BARE, BREAKS, DROPPED, TAGS, without_bare_tags
 from tunelab.texts.quality import PATTERNS
 
 TEXT = pl.col("text")
@@ -14,15 +16,6 @@ _EVERY = "*"
 _MOST_BYTES = 4
 """Of a character, in UTF-8."""
 
-_DROPPED_ELEMENTS = r"(?is)<(script|style)\b[^>]*>.*?</(?:script|style)\s*>|<!--.*?-->|<!doctype[^>]*>"
-_BREAKS = r"(?i)<br\s*/?>|</(?:p|div|li|tr|h[1-6]|ul|ol|table|blockquote)\s*>"
-_TAGS = r"(?i)</?(?:{})\b(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>".format(
-    "a|abbr|address|article|aside|audio|b|big|blockquote|body|button|caption|center|cite|code|col|colgroup|dd|del|dfn"
-    "|div|dl|dt|em|embed|fieldset|figcaption|figure|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img|input|ins"
-    "|kbd|label|legend|li|link|main|map|mark|meta|nav|noscript|object|ol|optgroup|option|p|param|picture|pre|q|s|samp"
-    "|section|select|small|source|span|strike|strong|sub|sup|svg|table|tbody|td|textarea|tfoot|th|thead|title|tr|tt|u"
-    "|ul|var|video|wbr"
-)
 _ENTITY = r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
 
 
@@ -33,7 +26,7 @@ class Change:
     rule: str
     """The setting it comes from."""
     changed: pl.Expr
-    """The text that stands there afterwards."""
+    """The text afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +35,7 @@ class Refusal:
 
     rule: str
     may_be_bad: pl.Expr
-    """True wherever `is_bad` is, and quickly found: it looks at no more than how long a text is and how it begins."""
+    """True wherever `is_bad` is, and quickly found: it depends on no more than how long a text is and how it begins."""
     is_bad: pl.Expr
     reason: pl.Expr
     """What is wrong with the text, in words."""
@@ -87,7 +80,7 @@ def _characters(length: pl.Expr) -> pl.Expr:
 
 
 def _limit(limits: dict[str, int]) -> pl.Expr:
-    """Return the limit of a leaf's field; null where it has none."""
+    """Return the limit of a text field; null if it has none."""
     expression = pl.lit(limits.get(_EVERY), dtype=pl.UInt32)
     for field, limit in limits.items():
         if field != _EVERY:
@@ -96,21 +89,21 @@ def _limit(limits: dict[str, int]) -> pl.Expr:
 
 
 def _without_html() -> pl.Expr:
-    """Return the text without tags and comments, its entities as what they stand for.
+    """Return the text without tags and comments, its entities as the characters they name.
 
-    Only known elements are tags: `a < b`, `<unk>` and generics of a programming language stay. A text without any is
-    left as it is, white space included.
+    A text without any is left as it is, white space included.
     """
-    bare = TEXT.str.replace_all(_DROPPED_ELEMENTS, "").str.replace_all(_BREAKS, "\n").str.replace_all(_TAGS, "")
-    has_tags = TEXT.str.contains(rf"{_DROPPED_ELEMENTS}|{_BREAKS}|{_TAGS}")
+    return TEXT.map_batches(_plain_texts, return_dtype=pl.String, is_elementwise=True)
+
+
+def _plain_texts(texts: pl.Series) -> pl.Series:
+    bare = _changed_if_found(texts, BARE, without_bare_tags)
+    bare = bare.str.replace_all(DROPPED, "").str.replace_all(BREAKS, "\n").str.replace_all(TAGS, "")
     tidy = bare.str.replace_all(r"[ \t]+\n", "\n").str.replace_all(r"\n{3,}", "\n\n").str.strip_chars()
-    text = pl.when(has_tags).then(tidy).otherwise(TEXT)
-    return (
-        pl.when(text.str.contains(_ENTITY)).then(text.map_elements(_unescaped, return_dtype=pl.String)).otherwise(text)
-    )
+    return _changed_if_found(tidy.zip_with((bare != texts).fill_null(False), texts), _ENTITY, html.unescape)
 
 
-def _unescaped(text: str) -> str:
-    import html
-
-    return html.unescape(text)
+def _changed_if_found(texts: pl.Series, pattern: str, change: Callable[[str], str]) -> pl.Series:
+    """Return the texts, those changed that have the pattern."""
+    rows = texts.str.contains(pattern).fill_null(False).arg_true()
+    return texts.clone().scatter(rows, list(map(change, texts.gather(rows)))) if len(rows) else texts

@@ -1,4 +1,4 @@
-"""Rows that wait for a decision which needs them all: in memory where few can be drawn, else in files aside."""
+"""The spool: rows held for a decision which needs them all, in memory if few can be sampled, else in files."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ NOTE = "\0"
 """What the names of noted columns begin with, so that no field of a row is taken for one."""
 
 
-class Waiting:
+class Spool:
     """Rows with what is noted of them.
 
     Args:
-        folder: where rows are laid aside; None keeps them in memory.
-        most: for rows in memory, how many are drawn by priority alone, so that others can go; None keeps all.
+        folder: where rows are written to; None keeps them in memory.
+        most: for rows in memory, how many are sampled by priority alone, so that others can go; None keeps all.
     """
 
     def __init__(self, folder: Path | None, most: int | None) -> None:
@@ -28,7 +28,7 @@ class Waiting:
         self._limit: int | None = None
 
     def admitted(self, notes: pl.DataFrame) -> pl.Series:
-        """Return which of some rows may still be drawn."""
+        """Return which of some rows may still be sampled."""
         if self._limit is None:
             return pl.repeat(True, notes.height, dtype=pl.Boolean, eager=True)
         return notes["priority"] <= self._limit
@@ -44,7 +44,7 @@ class Waiting:
         if self._folder is None:
             self._held.append(frame)
         else:
-            path = self._folder / f"waiting.{len(self._held)}.arrow"
+            path = self._folder / f"spool.{len(self._held)}.arrow"
             frame.write_ipc(path)
             self._held.append(path)
         if self._most is not None and self._count > 2 * self._most + _SPARE:
@@ -53,7 +53,7 @@ class Waiting:
 
     @property
     def ledger(self) -> pl.DataFrame:
-        """The notes of all rows that wait, without their texts and without what those were."""
+        """The notes of all rows in the spool, without their texts and without what those were."""
         if not self._notes:
             return pl.DataFrame(schema={"index": pl.UInt64, "file": pl.UInt16, "line": pl.UInt64})
         return pl.concat(self._notes)
@@ -68,11 +68,11 @@ class Waiting:
 
     def texts_of(self, positions: Sequence[int]) -> list[str]:
         """Return the texts of some rows, by their place in the ledger."""
-        wanted: dict[int, list[int]] = {}
+        by_chunk: dict[int, list[int]] = {}
         for position in positions:
-            wanted.setdefault(bisect_right(self._starts, position) - 1, []).append(position)
+            by_chunk.setdefault(bisect_right(self._starts, position) - 1, []).append(position)
         found = {}
-        for chunk, inside in wanted.items():
+        for chunk, inside in by_chunk.items():
             held = self._held[chunk]
             name = f"{NOTE}text"
             texts = held[name] if isinstance(held, pl.DataFrame) else pl.read_ipc(held, columns=[name])[name]
@@ -81,7 +81,7 @@ class Waiting:
         return [found[position] for position in positions]
 
     def _thinned(self) -> pl.DataFrame:
-        """Let go of the rows that cannot be drawn any more; return their notes."""
+        """Let go of the rows that cannot be sampled any more; return their notes."""
         assert self._most is not None
         ledger = self.ledger
         self._limit = ledger["priority"].bottom_k(self._most).max()  # type: ignore[assignment]

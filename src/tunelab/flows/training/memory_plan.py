@@ -11,6 +11,7 @@ from tunelab.flows.training.plan import sharing_of
 from tunelab.models.config import BITS
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
 from tunelab.models.layer_roles import Target, role_of
+from tunelab.models.logit_chunk import chunk_tokens
 from tunelab.models.weight_headers import StoredWeights, read_headers
 from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
 from tunelab.recipes import Recipe
@@ -32,7 +33,7 @@ def planned_model(
 ) -> PlannedModel | None:
     """Return what the recipe trains of the base model in `folder`, and the memory of its largest micro-batch.
 
-    None where only loading the model tells: its files are no safetensors, or its layers are not laid out as in them.
+    None if only loading the model can say: its files are no safetensors, or its layers are not laid out as in them.
     """
     weights, sizes = read_headers(folder), sizes_in(folder)
     if weights is None or sizes is None:
@@ -70,9 +71,9 @@ def _zero_outputs(recipe: Recipe, folder: Path, weights: StoredWeights, targets:
 
 
 def _device(recipe: Recipe, weights: StoredWeights) -> _Device:
-    """Return where the model would run: without torch a GPU is known by its device file alone."""
-    wish = recipe.model.device_map
-    on_gpu = wish == "cuda" or (wish == "auto" and Path("/dev/nvidia0").exists())
+    """Return the device that the model would run on; without torch a GPU is known by its device file alone."""
+    requested = recipe.model.device_map
+    on_gpu = requested == "cuda" or (requested == "auto" and Path("/dev/nvidia0").exists())
     dtype: str = recipe.model.torch_dtype
     if dtype == "auto":
         dtype = _STORED[weights.dtype] if on_gpu or recipe.training.fp16 else "float32"
@@ -98,12 +99,13 @@ def _memory(
             bytes_per_weight=4 if recipe.adapter.trains_base else _BYTES[device.dtype],
             tokens=tokens,
             trained_tokens=trained_tokens,
+            logits_at_a_time=chunk_tokens(sizes.vocabulary, on_gpu=device.name == "a GPU"),
             gradient_checkpointing=recipe.training.gradient_checkpointing,
         )
 
     batching = recipe.batching
     if device.memory_bytes is not None:
-        affordable = affordable_tokens(estimate(1, 1), device.memory_bytes)
+        affordable = affordable_tokens(lambda tokens: estimate(tokens, tokens), device.memory_bytes)
         fewer = min(affordable, batching.micro_batch_tokens)
         batching = batching.model_copy(update={"micro_batch_tokens": fewer})
     sharing = sharing_of(batching, sequences, schedule)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tunelab.batching.config import BatchingConfig
 from tunelab.batching.redundancy import count_repeats
 from tunelab.batching.schedule import Batch, Schedule, evaluation_batches
-from tunelab.batching.step_plan import plant_step
+from tunelab.batching.step_plan import plan_step
 from tunelab.checks.context import PlannedRun
 from tunelab.events import Planned
 from tunelab.recipes import Recipe
@@ -71,7 +71,7 @@ def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> Pla
     return PlannedRun(
         total_steps=schedule.total_steps,
         examples_per_step=examples if recipe.batching.varied_seqlen else None,
-        num_warmup_steps=training.num_warmup_steps,
+        num_warmup_steps=training.warmup_steps(schedule.total_steps),
         uses_warmup=training.lr_scheduler_type.endswith("_with_warmup"),
         num_epochs=_epochs(schedule, training.num_train_epochs if training.num_training_steps is None else None),
         wants_evaluation=training.eval_strategy != "no",
@@ -97,14 +97,14 @@ def sharing_of(batching: BatchingConfig, sequences: Sequence[Rendered], schedule
         chosen = [sequences[place] for batch in step.batches for place in batch]
         if batching.share_prefixes:
             repeats.update(count_repeats(chosen))
-        grove = plant_step(
+        plan = plan_step(
             chosen,
             micro_batch_tokens=batching.micro_batch_tokens,
             share=batching.share_prefixes,
         )
-        real, distinct = real + grove.num_real_tokens, distinct + grove.num_nodes
-        for forest in grove.forests:
-            largest = max(largest, len(grove.root_ids_R) + forest.num_nodes)
+        real, distinct = real + plan.num_real_tokens, distinct + plan.num_nodes
+        for forest in plan.forests:
+            largest = max(largest, len(plan.root_ids_R) + forest.num_nodes)
             most_trained = max(most_trained, len(forest.targets_M))
         if is_epoch := step.ends_epoch:
             break

@@ -1,6 +1,7 @@
 """What is said before the first step, and what keeps a run from it."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from tunelab.adapters.adapter import Adapter
@@ -15,6 +16,8 @@ from tunelab.flows.training.plan import Sharing, in_amounts, make_schedule, shar
 from tunelab.models.branching import cannot_branch
 from tunelab.models.estimate import MemoryEstimate, affordable_tokens, estimate_step
 from tunelab.models.loaded_model import LoadedModel
+from tunelab.models.logit_chunk import chunk_tokens
+from tunelab.models.logit_rule import logit_rule
 from tunelab.models.memory import device_memory, sizes_of
 from tunelab.models.quantized import num_packed
 from tunelab.recipes import Recipe
@@ -80,8 +83,12 @@ def batching_that_fits(
         text = f"this base model takes padded rows and shares no tokens: {reason}"
         events.emit(Notice(code="no_sharing", text=text, level="warning"))
         batching = batching.model_copy(update={"share_prefixes": False})
-    estimate = _estimate(recipe, model, adapter, tokens=1, trained_tokens=1)
-    affordable = affordable_tokens(estimate, device_memory(model.device) // num_sharing)
+    if logit_rule(model.network) is None:
+        text = "the logits of all trained tokens are held at once: this base model computes them in a way of its own"
+        events.emit(Notice(code="whole_logits", text=text, level="warning"))
+    estimate = partial(_estimate, recipe, model, adapter)
+    memory_bytes = device_memory(model.device) // num_sharing
+    affordable = affordable_tokens(lambda tokens: estimate(tokens=tokens, trained_tokens=tokens), memory_bytes)
     wanted = batching.micro_batch_tokens
     if affordable >= wanted:
         return batching
@@ -139,13 +146,16 @@ def _estimate(
 ) -> MemoryEstimate:
     num_trainable, _ = _count(model, adapter)
     kept = num_trainable * model.dtype.itemsize if recipe.adapter.trains_base else 0
+    sizes = sizes_of(model.network.config)
+    chunk = chunk_tokens(sizes.vocabulary, on_gpu=model.device.type == "cuda")
     return estimate_step(
-        sizes_of(model.network.config),
+        sizes,
         base_bytes=frozen_bytes_here(model.network) + kept,
         num_trainable=num_trainable,
         bytes_per_weight=model.network.dtype.itemsize,
         tokens=tokens,
         trained_tokens=trained_tokens,
+        logits_at_a_time=chunk if logit_rule(model.network) else trained_tokens,
         gradient_checkpointing=recipe.training.gradient_checkpointing,
     )
 

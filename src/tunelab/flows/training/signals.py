@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -12,36 +13,43 @@ from tunelab.training.world import World
 
 
 class Stopping:
-    """Whether the process was asked to end, and by what."""
+    """Whether a run should end after the step at work, and why; a request may come from any thread."""
 
     def __init__(self) -> None:
-        self.signal_name: str | None = None
+        self.reason: str | None = None
 
     def __call__(self) -> bool:
         """Tell whether to stop after this step."""
-        return self.signal_name is not None
+        return self.reason is not None
 
-    def agreed_name(self, world: World) -> str | None:
-        """Return the signal that one of the processes was sent, the same in all of them."""
-        own = signal.Signals[self.signal_name] if self.signal_name else 0
-        highest = int(max(number for (number,) in world.gather(own)))
-        return signal.Signals(highest).name if highest else None
+    def request(self, reason: str = "request") -> None:
+        """End the run after the step at work, saved; `reason` is the name of a signal, or ``request``."""
+        self.reason = reason
+
+    def agreed_reason(self, world: World) -> str | None:
+        """Return the reason that one of the processes has, the same in all of them."""
+        reasons = [None, *(each.name for each in signal.Signals), "request"]
+        return reasons[int(max(number for (number,) in world.gather(reasons.index(self.reason))))]
 
 
 @contextmanager
-def stop_on_signals(world: World) -> Iterator[Stopping]:
+def stop_on_signals(stopping: Stopping, world: World) -> Iterator[None]:
     """Turn the first SIGINT, SIGTERM or SIGHUP within the context into a request; a second one ends the process.
+
+    Only the main thread can: another one leaves signals to the program that it is part of.
 
     A signal that the process was started to ignore (nohup, a background job of a shell) stays so; of Ctrl+C it is said.
     Where several processes train together, a second signal is ignored, too: the first one comes to them from the
     terminal or scheduler and from torchrun, which itself ends what is still there after 30 seconds.
     """
-    stopping = Stopping()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     previous: dict[signal.Signals, Any] = {}
 
     def note(number: int, _: FrameType | None) -> None:
         is_again = stopping()
-        stopping.signal_name = signal.Signals(number).name
+        stopping.request(signal.Signals(number).name)
         if world.is_first and not is_again:
             again = "" if world.size > 1 else "; once more ends it at once"
             with suppress(OSError):  # os.write, because the step that was interrupted may itself have been printing
@@ -59,7 +67,7 @@ def stop_on_signals(world: World) -> Iterator[Stopping]:
             previous[number] = handler
             signal.signal(number, note)
     try:
-        yield stopping
+        yield
     finally:
         for each, handler in previous.items():
             signal.signal(each, handler)

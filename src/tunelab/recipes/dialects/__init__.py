@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 from tunelab.recipes.dialects import canonical, modellab, nested
-from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note
+from tunelab.recipes.dialects.peer import PeerDialect
+from tunelab.recipes.peers import PEERS
+from tunelab.recipes.yaml_document import Faults, Layer, Note, YamlDocument
 
 
 class Dialect(Protocol):
-    """A module that knows one form of recipes."""
+    """Who knows one form of recipes."""
 
-    def speaks(self, entries: Sequence[Entry]) -> bool:
-        """Return whether a file is written in this dialect."""
+    def speaks(self, names: frozenset[str]) -> bool:
+        """Return whether a file with these keys, and `key.name` of those in mappings, is written in this dialect."""
 
-    def read(self, entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
+    def read(self, document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
         """Return the dialect's name, the canonical settings, and what to say of them; faults are noted."""
 
 
-DIALECTS: tuple[Dialect, ...] = (nested, modellab, canonical)
-"""In the order in which they are asked: the first that speaks a file's form reads it."""
+DIALECTS: tuple[Dialect, ...] = (*map(PeerDialect, PEERS), nested, modellab, canonical)
+"""In order: the first that recognises a file reads it."""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from tunelab.errors import RecipeError
-from tunelab.recipes.keys import check_key, shown
+from tunelab.recipes.keys import shown
 from tunelab.recipes.recipe import SECTIONS
-from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting
+from tunelab.recipes.unknown_keys import check_key
+from tunelab.recipes.yaml_document import Faults, Layer, Note, Setting, YamlDocument
 
 
-def speaks(entries: Sequence[Entry]) -> bool:
+def speaks(names: frozenset[str]) -> bool:
     """Return True: what no other dialect claims is read, and faulted, as canonical."""
     return True
 
 
-def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
+def read(document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name and the settings; there is nothing to say of them."""
     layer: Layer = {}
-    for entry in entries:
+    for entry in document.entries():
         with faults.noted():
             check_key(entry.dotted, entry.where)
             if entry.dotted in SECTIONS and entry.value not in (None, {}):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.recipes.keys import kinds
-from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting
+from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting, YamlDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +23,21 @@ class _Key:
     """What is known of a key of ModelLab's."""
 
     setting: str
-    """The setting it stands for."""
+    """The setting that it becomes."""
     _: KW_ONLY
     lora: Any = None
-    """What the documents say of a `lora.yaml` that leaves it out; None where they say nothing, as in the next two."""
+    """What the documents say of a `lora.yaml` that leaves it out; None if they say nothing, as in the next two."""
     soft_prompt: Any = None
     """The same of a `soft_prompt.yaml`."""
     template: Any = None
-    """What the `lora.yaml` says that ModelLab writes, where it differs from the documents."""
+    """What the `lora.yaml` says that ModelLab writes, if it differs from the documents."""
     form: tuple[float, float] | None = None
     """What ModelLab's own form lets a user enter; its soft prompt template breaks it."""
     only: str = ""
     """The one method that has it: lora or soft_prompt."""
 
 
-_KEYS = {
+KEYS = {
     "model": _Key("model.base_model"),
     "finetune_dataset": _Key("data.train_files", lora="wikitext2"),
     "save_dir": _Key("training.output_dir"),
@@ -80,6 +80,7 @@ _KEYS = {
     "number_of_virtual_tokens": _Key("soft_prompt.number_of_virtual_tokens", soft_prompt=64, only="soft_prompt"),
     "max_input_size": _Key("data.max_length", soft_prompt=2048, only="soft_prompt"),
 }
+"""Every key of both files."""
 _PATHS = ("finetune_dataset", "save_dir", "compare_file")
 _HANDLED_APART = ("model_path", "skip_finetune", "adapter_path")
 
@@ -87,19 +88,18 @@ _PRIVATE_MODEL = "Phi-3.6-mini-instruct"
 _MOUNT = re.compile(r"/?mount/<[^<>/]+>/")
 
 
-def speaks(entries: Sequence[Entry]) -> bool:
+def speaks(names: frozenset[str]) -> bool:
     """Return whether the file is written in this dialect: flat, with a key of ModelLab's among its own."""
-    return not any(entry.section for entry in entries) and any(
-        entry.key in _KEYS or entry.key in _HANDLED_APART for entry in entries
-    )
+    return not any("." in name for name in names) and not names.isdisjoint((*KEYS, *_HANDLED_APART))
 
 
-def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
+def read(document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
+    entries, path = document.entries(), document.path
     given = {entry.key: entry for entry in entries}
-    soft_prompt = path.stem == "soft_prompt" or any(_KEYS[key].only == "soft_prompt" for key in given if key in _KEYS)
+    soft_prompt = path.stem == "soft_prompt" or any(KEYS[key].only == "soft_prompt" for key in given if key in KEYS)
     method = "soft_prompt" if soft_prompt else "lora"
-    keys = {name: key for name, key in _KEYS.items() if key.only in ("", method)}
+    keys = {name: key for name, key in KEYS.items() if key.only in ("", method)}
     for entry in entries:
         if entry.key not in keys and entry.key not in _HANDLED_APART:
             remedy = did_you_mean(entry.key, [*keys, *_HANDLED_APART])
@@ -126,7 +126,7 @@ def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Lay
 def _refuse_no_training(given: Mapping[str, Entry]) -> None:
     entry = given.get("skip_finetune")
     if entry is not None and entry.value not in (False, None):
-        what = "skip_finetune asks to compare an adapter without training one"
+        what = "skip_finetune compares an adapter without training one"
         remedy = "Run tunelab compare RUN on the run that made the adapter, or set skip_finetune to false to train."
         raise RecipeError(what, where=entry.where, remedy=remedy)
 
@@ -136,7 +136,7 @@ def _source(entry: Entry) -> str:
 
 
 def _local(entry: Entry, folder: Path) -> Any:
-    """Return a path of the container as a name beside the file; None where a placeholder is left in it."""
+    """Return a path of the container as a name next to the file; None if a placeholder is left in it."""
     if not isinstance(entry.value, str) or os.path.exists(folder / entry.value):
         return entry.value
     name = _MOUNT.sub("", entry.value, count=1)
@@ -155,7 +155,7 @@ def _choose_model(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Non
 
 
 def _disagreements(given: Mapping[str, Entry]) -> Iterator[Note]:
-    for name, key in _KEYS.items():
+    for name, key in KEYS.items():
         if key.template is not None and name not in given:
             text = f"{name} is not set: ModelLab's documents say {key.lora}, its template says {key.template}; "
             yield Note(about=key.setting, text=f"{text}{key.lora} is used.")
@@ -163,7 +163,7 @@ def _disagreements(given: Mapping[str, Entry]) -> Iterator[Note]:
 
 def _oddities(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Iterator[Note]:
     for name, each in given.items():
-        key = _KEYS.get(name)
+        key = KEYS.get(name)
         if key is None or key.form is None or not isinstance(each.value, int | float):
             continue
         low, high = key.form

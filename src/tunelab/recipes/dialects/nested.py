@@ -1,14 +1,11 @@
-"""The nested dialect: `model_name`, `lora_config`, `training_config`; canonical sections may stand beside them."""
+"""The nested dialect: `model_name`, `lora_config`, `training_config`; canonical sections may be used with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from tunelab.errors import RecipeError, did_you_mean
-from tunelab.recipes.keys import check_key
 from tunelab.recipes.recipe import SECTIONS
-from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting
+from tunelab.recipes.unknown_keys import check_key
+from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting, YamlDocument
 
 _OWN = ("model_name", "lora_config", "training_config")
 
@@ -20,16 +17,16 @@ _TRAINING = {
 }
 
 
-def speaks(entries: Sequence[Entry]) -> bool:
+def speaks(names: frozenset[str]) -> bool:
     """Return whether the file is written in this dialect."""
-    return any((entry.section or entry.key) in _OWN for entry in entries)
+    return any(name in names for name in _OWN)
 
 
-def read(entries: Sequence[Entry], path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
+def read(document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
     """Return the dialect's name, the canonical settings, and what to say of them."""
     layer: Layer = {}
     notes: list[Note] = []
-    for entry in entries:
+    for entry in document.entries():
         with faults.noted():
             if entry.dotted == "lora_config.task_type":
                 if entry.value != "CAUSAL_LM":

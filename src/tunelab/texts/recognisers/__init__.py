@@ -21,8 +21,10 @@ CANDIDATES: Mapping[Sort, str] = {
 
 def find(sort: Sort, text: str, kinds: Collection[str] | None = None) -> list[Span]:
     """Return the hits of `kinds` (None: of all) by place. Those that overlap are one, of the kind that begins first."""
-    wanted = [each for each in RECOGNISERS[sort] if kinds is None or each.kind in kinds]
-    found = sorted((span for each in wanted for span in each.spans(text)), key=lambda span: (span.start, -span.end))
+    recognisers = [each for each in RECOGNISERS[sort] if kinds is None or each.kind in kinds]
+    found = sorted(
+        (span for each in recognisers for span in each.spans(text)), key=lambda span: (span.start, -span.end)
+    )
     apart: list[Span] = []
     for span in found:
         if apart and span.start < apart[-1].end:

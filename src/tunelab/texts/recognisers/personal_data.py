@@ -1,7 +1,7 @@
 """Personal data in text: addresses, numbers with a checksum, numbers with a shape that little else has.
 
-Conservative on purpose: a number counts only where its checksum, its prefix or its writing leaves little doubt. Names
-and postal addresses are not recognised. What is left out by rule stands beside each recogniser.
+Conservative on purpose: a number counts only if its checksum, its prefix or its writing leaves little doubt. Names
+and postal addresses are not recognised. What is left out by rule is written next to each recogniser.
 """
 
 import re
@@ -107,7 +107,7 @@ _RESOLVERS = set(
         ),
     )
 )
-"""Name servers that anybody may ask: everyone's address is nobody's."""
+"""Name servers that anybody may query: everyone's address is nobody's."""
 
 
 def _ipv6(match: re.Match[str]) -> int:

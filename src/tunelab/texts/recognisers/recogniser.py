@@ -10,11 +10,11 @@ class Span:
     """A place in a text."""
 
     kind: str
-    """What stands there, in snake case, e.g. ``email``."""
+    """What it is, in snake case, e.g. ``email``."""
     start: int
     """Index of its first character."""
     end: int
-    """Index behind its last character."""
+    """Index after its last character."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Recogniser:
     measure: Callable[[re.Match[str]], int]
     """Returns how many characters of a match are the hit, from its start; 0 where it is none, by checksum or rule.
 
-    Where the pattern has a group `value`, the hit begins with that: what stands before it tells what it is, and stays.
+    Where the pattern has a group `value`, the hit begins with that: what comes before it says what it is, and stays.
     """
 
     def spans(self, text: str) -> Iterator[Span]:
@@ -41,5 +41,5 @@ class Recogniser:
 
 
 def whole(match: re.Match[str]) -> int:
-    """Return the length of a match: nothing but its shape is asked."""
+    """Return the length of a match: nothing but its shape is tested."""
     return match.end() - match.start()

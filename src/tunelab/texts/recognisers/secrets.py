@@ -51,7 +51,7 @@ def _assigned(match: re.Match[str]) -> int:
 
 
 def _assigned_bare(match: re.Match[str]) -> int:
-    """Left out: what a quoted value is not, names in code, addresses, the point behind a sentence."""
+    """Left out: what a quoted value is not, names in code, addresses, the point after a sentence."""
     value = match["value"].rstrip(".,:!?")
     is_other = len(value) < 12 or "://" in value or _CODE_NAME.fullmatch(value) is not None
     return len(value) if not is_other and _is_random(value, least_bits=3.0, alternates=True) else 0
@@ -64,7 +64,7 @@ def _is_random(value: str, *, least_bits: float, alternates: bool) -> bool:
 
 
 def _alternates(value: str) -> bool:
-    """Tell whether letters and digits, small and large ones, change as often as they do where nobody chose them."""
+    """Tell whether letters and digits, small and large ones, change as often as they do if nobody chose them."""
     signs = re.sub("[^A-Za-z0-9]", "", value)
     return len(_CHANGE.findall(signs)) >= 0.25 * (len(signs) - 1)
 
@@ -87,17 +87,17 @@ def _bits_a_char(value: str) -> float:
 
 
 def _shape(kind: str, head: str, body: str, measure: Callable[[re.Match[str]], int] = _token) -> Recogniser:
-    """Return the recogniser of a token that stands alone: a head that gives it away, and a body."""
-    # the head is looked for first: that is twice as fast
+    """Return the recogniser of a token that is known by itself: a head that gives it away, and a body."""
+    # the head is searched first: that is twice as fast
     pattern = re.compile(rf"(?={head})(?:(?<![A-Za-z0-9_-])|{_AFTER_ESCAPE})(?:{head})(?:{body})(?![A-Za-z0-9_])")
     return Recogniser(kind=kind, candidate=f"(?:{head})", pattern=pattern, measure=measure)
 
 
 _NAMES = "(?:api|access|secret|private|encryption|signing|master)[_-]?key|password|passwd|passphrase|pwd|secret|token"
 _QUOTE = r"(?:\\{0,7}[\"'`]|\\{1,7}u0022)"
-"""A quote, or one that is escaped, once or more: in JSON that stands in a text of JSON."""
+"""A quote, or one that is escaped, once or more: in JSON inside a text of JSON."""
 _AFTER_ESCAPE = r"(?<=\\[nrt])"
-"""Behind a line break or a tab that is written so."""
+"""After a line break or a tab that is written so."""
 _ASSIGNMENT = rf"(?i:{_NAMES}){_QUOTE}?[ \t\r\n]{{0,9}}:?[:=]"
 _LINE_END = r"(?:\r?\n|(?:\\{1,7}r)?\\{1,7}n)"
 _JWT_BODY = r"[A-Za-z0-9_-]{0,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{16,1000}"
@@ -158,4 +158,4 @@ SECRETS: tuple[Recogniser, ...] = (
 )
 
 GUESSED_KINDS = frozenset({"url_password", "assigned_secret"})
-"""Kinds that are known by what stands around them; the others have a shape that nothing else has."""
+"""Kinds that are known by what is around them; the others have a shape that nothing else has."""

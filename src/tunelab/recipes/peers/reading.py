@@ -1,0 +1,140 @@
+"""A file of another tool while it is read: what it becomes, what is left out, and what has no twin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tunelab.errors import RecipeError, did_you_mean, guess
+from tunelab.recipes.keys import shown
+from tunelab.recipes.peers.key import LEFT, OFF, Key, NoEffectError, NoTwinError
+from tunelab.recipes.recipe import ADAPTERS
+from tunelab.recipes.yaml_document import Entry, Layer, Note, Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untranslated:
+    """A key that changes what is trained and has no twin."""
+
+    entry: Entry
+    why: str
+    nearest: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """What has come of the keys so far."""
+
+    tool: str
+    page: str
+    """Name of the page that has a table of the tool's keys."""
+    folder: Path
+    """Of the file."""
+    entries: Mapping[str, Entry]
+    """Their key, dotted if it is in a mapping -> what it holds."""
+    method: str = "lora"
+    """Section of the adapter that is trained."""
+    layer: Layer = field(default_factory=dict)
+    left_out: list[tuple[Key, Entry]] = field(default_factory=list)
+    """Keys that change nothing of what is trained."""
+    refusals: list[Untranslated] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """Return the value of one of their keys; the default if it is not given, or null."""
+        entry = self.entries.get(key)
+        return default if entry is None or entry.value is None else entry.value
+
+    def set(self, setting: str, value: Any, *keys: str) -> None:
+        """Set a setting of ours from some of their keys; without one that is given, it is the tool's default."""
+        given = [self.entries[key] for key in keys if key in self.entries]
+        words = ", ".join(entry.dotted for entry in given)
+        source = f"{given[0].where} ({self.tool} {words})" if given else f"{self.tool} default"
+        self.layer[setting] = Setting(value=value, source=source)
+
+    def refuse(self, key: str, why: str, nearest: str = "") -> None:
+        """Note a key without a twin."""
+        self.refusals.append(Untranslated(entry=self.entries[key], why=why, nearest=nearest))
+
+    def note(self, text: str, *, about: str = "") -> None:
+        """Say something of the file; `about` is the setting that it concerns."""
+        self.notes.append(Note(about=about, text=text))
+
+    def take(self, key: Key, entry: Entry) -> None:
+        """Read one key by its row of the table."""
+        if key.kind == "noted":
+            self.left_out += [(key, entry)] if entry.value not in OFF else []
+        elif key.kind == "refused":
+            self.refusals += [Untranslated(entry=entry, why=key.word, nearest=key.setting)] * (
+                entry.value not in key.off
+            )
+        elif key.kind == "differs" and entry.value not in OFF:
+            self.note(f"{entry.where}: {entry.dotted}: {key.word}.", about=key.setting)
+        elif key.kind == "read" and entry.value is not None:
+            self._convert(key, entry)
+
+    def _convert(self, key: Key, entry: Entry) -> None:
+        try:
+            value = key.convert(entry.value) if key.convert else entry.value
+        except NoTwinError as error:
+            self.refusals.append(Untranslated(entry=entry, why=str(error), nearest=key.setting))
+            return
+        except NoEffectError as error:
+            self.left_out.append((replace(key, word=str(error)), entry))
+            return
+        if value is not LEFT:
+            self.set(key.setting, value, entry.dotted)
+
+    def refuse_unknown(self, entry: Entry, keys: Sequence[Key]) -> None:
+        """Note a key that the tool does not have, with the nearest that it has."""
+        near = guess(entry.dotted, [key.name for key in keys]) or did_you_mean(entry.key, [key.name for key in keys])
+        why = f"{self.tool} has no such key that is known here"
+        self.refusals.append(
+            Untranslated(entry=entry, why=f"{why}. {near}" if near.startswith("Did") else why, nearest="")
+        )
+
+    def finished(self) -> Layer:
+        """Return the settings, those of LoRA in the section of the method that is trained."""
+        own = ADAPTERS[self.method].model_fields
+        layer: Layer = {self.method: Setting(value=None, source=f"{self.tool} default")}
+        for setting, given in self.layer.items():
+            section, _, name = setting.partition(".")
+            if section not in ADAPTERS:
+                layer[setting] = given
+            elif name in own:
+                layer[f"{self.method}.{name}"] = given
+        return layer
+
+    def all_notes(self) -> list[Note]:
+        """Return what is to be said, the keys that are left out in one sentence."""
+        if not self.left_out:
+            return self.notes
+        reasons: dict[str, list[str]] = {}
+        for key, entry in self.left_out:
+            nearest = f" ({key.setting})" if key.setting else ""
+            reasons.setdefault(key.word + nearest, []).append(entry.dotted)
+        parts = [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
+        text = f"Left out, without effect on what is trained: {'; '.join(parts)}."
+        return [*self.notes, Note(about="", text=text)]
+
+    def refusal(self, path: Path) -> RecipeError | None:
+        """Return one error with a table of the keys without a twin; None if there is none."""
+        if not self.refusals:
+            return None
+        number, total = len(self.refusals), len(self.entries)
+        verb = "changes what is trained and has" if number == 1 else "change what is trained and have"
+        what = f"this is a recipe of {self.tool}, and {number} of its {total} keys {verb} no equal here"
+        rows = [_row(each) for each in self.refusals]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        table = "\n    ".join(line.rstrip() for line in lines)
+        after = f"Change or delete these lines. All keys: docs/from/{self.page}.md"
+        return RecipeError(f"{what}:\n    {table}\n  {after}", where=str(path))
+
+
+def _row(refusal: Untranslated) -> tuple[str, str, str]:
+    line = refusal.entry.where.rpartition(":")[2]
+    nearest = f"; the nearest is {refusal.nearest}" if refusal.nearest else ""
+    return f"line {line}", f"{refusal.entry.dotted}: {shown(refusal.entry.value)}", f"{refusal.why}{nearest}"
