@@ -22,11 +22,11 @@ from tunelab.rendering.config import RenderingConfig
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.workspace import Workspace
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
 
-MESSAGES = [{"role": "user", "content": "Add 1,234.5 and ½. Don't guess: 2026-11-30 日本"}]
+MESSAGES = [{"role": "user", "content": "Don't guess: is the café in 日本 open? <|im_end|>"}]
 # As llama.cpp 0.3.36 splits it: digit by digit, each a token, as the model was trained.
-DIGITS = [("a1b2 12345", ["a", "1", "b", "2", "Ġ", "1", "2", "3", "4", "5"]), ("½ m²", ["Â", "½", "Ġm", "Â", "²"])]
+DIGITS = [("a1b2 12345", ["a", "1", "b", "2", "Ġ", "1", "2", "3", "4", "5"]), ("½ m²", ["Â½", "Ġm", "Â²"])]
 RECIPE = """model: {base_model: smollm2}
 data: {train_files: train.jsonl, eval_files: test.jsonl, max_length: 128}
 lora: {r: 4, target_modules: attention}
@@ -75,8 +75,8 @@ def test_text_is_split_as_the_model_was_trained(text: str, tokens: list[str], fo
 def test_it_is_checked_trained_compared_and_talked_to_and_stock_peft_loads_the_adapter(
     folder: Path, tmp_path: Path
 ) -> None:
-    write_lines(tmp_path / "train.jsonl", [row(f"Say {n}.", f"{n}!") for n in range(4)])
-    write_lines(tmp_path / "test.jsonl", [row("Say 9.", "9!")])
+    write_lines(tmp_path / "train.jsonl", [row(f"Say {n}.", f"{n}!") for n in range(12)])
+    write_lines(tmp_path / "test.jsonl", [row("Say 99.", "99!")])
     file = tmp_path / "recipe.yaml"
     file.write_text(RECIPE, encoding="utf-8")
     assert check_data_or_recipe(str(file), environment={}).model is not None
