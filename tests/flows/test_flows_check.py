@@ -325,3 +325,13 @@ def test_rows_that_are_skipped_are_not_advised_to_be_skipped(tmp_path: Path, tin
     for settings, advised in ((), True), (("data.bad_rows=skip",), False):
         (finding,) = [each for each in checked(recipe, *settings).findings if each.code == "unreadable_row"]
         assert ("--skip-bad-rows" in finding.remedy) == advised
+
+
+def test_flags_of_check_take_their_words_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_rows(tmp_path / "train.jsonl", rows(3))
+    prompt = 'say "no" # 1: {x}'
+    assert (
+        run(["check", str(file), "--system-prompt", prompt, "--model", "nano", "--show", "1", "--fail-on", "never"])
+        == 0
+    )
+    assert prompt in capsys.readouterr().out.replace("\n", " ")

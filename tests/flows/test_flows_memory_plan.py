@@ -1,6 +1,5 @@
 """What a run trains and how much memory it takes is known to `check`, without torch, as `train` says it."""
 
-import json
 import re
 from pathlib import Path
 
@@ -146,7 +145,7 @@ def test_what_is_planned_is_printed_and_in_the_document(tmp_path: Path, capsys: 
     from tunelab.cli.main import run
 
     recipe = recipe_in(tmp_path)
-    model = json.dumps(str(tmp_path / "model"))
+    model = tmp_path / "model"
     assert run(["check", str(recipe), "--set", f"model.base_model={model}", "--fail-on", "never"]) == 0
     printed = capsys.readouterr().out
     assert re.search(r"all-linear: 14 modules \(.*\) in all 2 layers", printed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +39,7 @@ def command(
         ),
     ] = None,
     stats: Annotated[bool, typer.Option("--stats", help="Show statistics of rows and tokens.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead (docs/check.md).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print the JSON Schema of that document, and check nothing.")
     ] = False,
@@ -107,8 +106,8 @@ def command(
             overrides=[
                 *(["data.inject_tool_catalog=false"] if no_catalog else []),
                 *(["data.bad_rows=skip"] if skip_bad_rows else []),
-                *([f"data.system_prompt={json.dumps(system_prompt)}"] if system_prompt is not None else []),
-                *([f"model.base_model={json.dumps(model)}"] if model is not None else []),
+                *([f"data.system_prompt={system_prompt}"] if system_prompt is not None else []),
+                *([f"model.base_model={model}"] if model is not None else []),
                 *([f"checks.fail_on={fail_on}"] if fail_on is not None else []),
                 *(overrides or []),
             ],

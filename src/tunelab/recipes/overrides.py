@@ -143,7 +143,9 @@ def _parsed(dotted: str, text: str, source: str) -> Any:
     value = plain(_from_yaml(text), source)
     if str in allowed and type(value) not in allowed:
         value = text.strip()  # a word such as no, which YAML reads otherwise
-    return _at_commas(value) if tuple in allowed and isinstance(value, str) else value
+    if tuple in allowed and isinstance(value, str):
+        return [plain(_from_yaml(part), source) for part in _at_commas(value)]
+    return value
 
 
 def _names(text: str, *, one: bool) -> Any:
