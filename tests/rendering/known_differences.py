@@ -1,4 +1,4 @@
-"""What tunelab, transformers and trl's training templates are known to do differently; docs/concepts/chat-templates.md prints it."""
+"""How tunelab, transformers and trl's training templates differ, as docs/concepts/chat-templates.md prints it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -108,7 +108,8 @@ KNOWN = (
         families="diffusion_gemma gemma4_v5",
         cases="words and call",
         right=_OPENS
-        + "Words next to a call close the turn in the prompt, and do not once the answer follows. Leave these words out",
+        + "Words next to a call close the turn in the prompt, and do not once the answer follows. Leave these words "
+        "out",
         finding="generation_prompt_mismatch",
     ),
     Difference(
@@ -123,8 +124,7 @@ KNOWN = (
         kind="thoughts kept in the prompt",
         families="gptoss",
         cases="words and call; reasoning and call",
-        right="the rule: the template drops thoughts before a call once the final answer is there; serving sends "
-        "them",
+        right="the rule: the template drops thoughts before a call once the final answer is there; serving sends them",
     ),
     Difference(
         kind="history written otherwise",
