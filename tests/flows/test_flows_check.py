@@ -176,18 +176,6 @@ def test_json_is_one_document_with_the_documented_keys(file: Path, capsys: pytes
     assert [span["text"] for span in found["examples"][0]["spans"] if span["trained"]] == ["Of course.", "<|im_end|>"]
 
 
-<<<<<<< HEAD
-=======
-def test_every_finding_code_is_documented() -> None:
-    folder = Path(__file__).parents[2]
-    sources = "".join(path.read_text() for path in (folder / "src/tunelab/checks/rules").glob("*.py"))
-    codes = {part.split('"')[0] for part in sources.split('code="')[1:]}
-    assert len(codes) > 15
-    text = (folder / "docs" / "reference" / "findings.md").read_text(encoding="utf-8")
-    assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
-
-
->>>>>>> 7fec840 (README on one screen with pictures of the check page and of a report; a site whose links are checked; the words of the field in every page)
 def test_the_references_own_spellings_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = {"role": "assistant", "content": "", "tool_calls": [{"name": "stock", "arguments": {"id": 3}}]}
     tools = [{"type": "function", "function": {"name": "stock", "parameters": {"type": "object"}}}]

@@ -40,7 +40,7 @@ def command(
         ),
     ] = None,
     stats: Annotated[bool, typer.Option("--stats", help="Show statistics of rows and tokens.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead (docs/check.md).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print the JSON Schema of that document, and check nothing.")
     ] = False,
