@@ -83,7 +83,7 @@ def test_every_setting_on_a_page_exists(page: Path) -> None:
     } == set()
 
 
-_FILE_ENDINGS = (".json", ".jsonl", ".yaml", ".md", ".html", ".py")
+_FILE_ENDINGS = (".json", ".jsonl", ".yaml", ".md", ".html", ".py", ".gguf")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
