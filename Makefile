@@ -15,7 +15,7 @@ INPUTS ?= 1000000
 ROUNDS ?= 3
 TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup events clean-table clean-chats
 
-.PHONY: help quickstart test test-real check docs-reference base-model sample-tasks proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
+.PHONY: help quickstart test test-real check docs-reference site pictures base-model sample-tasks proof-kills proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
@@ -26,8 +26,10 @@ help:
 	@echo "make proof-kills  kill training at 36 random instants and compare each adapter (a few minutes)"
 	@echo "make proof-rendering  compare made-up texts in every chat template of trl with transformers (some minutes)"
 	@echo "make proof-fuzz   feed every reader with broken inputs, a million in all (half an hour on one idle core)"
-	@echo "make bench        measure against TRL and LLaMA-Factory: DATA=FOLDER, some hours (see CONTRIBUTING.md)"
+	@echo "make bench        measure against TRL and LLaMA-Factory: DATA=FOLDER, some hours (see docs/dev/benchmarks.md)"
 	@echo "make bench-gpu    the training rows of it on a GPU, in bf16, at 0.6 and 8 billion weights"
+	@echo "make site         build the pages of docs/ into site/"
+	@echo "make pictures     take the pictures of docs/pictures/ again (needs Chromium)"
 	@echo "make base-model   rebuild the embedded base model from its seed (about two hours on two cores)"
 	@echo "make sample-tasks  write the rows of the sample tasks again from their seed"
 
@@ -49,6 +51,12 @@ test-real: .venv/dev-installed
 
 docs-reference: .venv/train-installed
 	PYTHONPATH=tools $(BIN)/python -m reference.write --out docs/reference
+
+site: .venv/dev-installed
+	$(BIN)/zensical build --strict --clean
+
+pictures: .venv/dev-installed
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python tools/pictures.py
 
 base-model: .venv/train-installed
 	PYTHONPATH=tools $(BIN)/python -m base_model.build --out src/tunelab/starter/nano
@@ -79,7 +87,7 @@ AIRLINE = airline "$(DATA)/tau_airline_sessions.jsonl" --catalog "$(DATA)/tau_ai
 define against_peers
 	$(TRAIN) $(1) --peer trl
 	$(if $(LLAMAFACTORY),$(TRAIN) $(1) --peer llamafactory --peer-python "$(LLAMAFACTORY)",\
-	@echo "LLaMA-Factory is left out: LLAMAFACTORY= names no python of its environment (see CONTRIBUTING.md).")
+	@echo "LLaMA-Factory is left out: LLAMAFACTORY= names no python of its environment (see docs/dev/benchmarks.md).")
 endef
 
 bench-alpaca: bench-data-there .venv/dev-installed
@@ -114,7 +122,7 @@ bench-turns: .venv/dev-installed
 bench-check: .venv/dev-installed
 	$(BIN)/python benchmarks/check_speed.py --rounds $(ROUNDS)
 
-# What a step is expected to hold against what it holds; the peaks against TRL's stand in the rows above.
+# What a step is expected to hold against what it holds; the peaks against TRL's are in the rows above.
 bench-memory: .venv/dev-installed
 	$(BIN)/python benchmarks/memory.py
 
@@ -134,8 +142,8 @@ bench-clean-chats: .venv/dev-installed
 bench-data-there:
 	@for file in alpaca_en_demo.json glaive_toolcall_en_demo.json tau_airline_sessions.jsonl tau_airline_tools.json; do \
 	  test -f "$(DATA)/$$file" && continue; \
-	  echo "No $$file in DATA=$(DATA). Nothing was measured: these rows want real files, which are not part of this" >&2; \
-	  echo "project; CONTRIBUTING.md says which and where from. bench-data-to-batch, -turns, -check, -memory, -startup and -events require none." >&2; \
+	  echo "No $$file in DATA=$(DATA). Nothing was measured: these rows require real files, which are not part of this" >&2; \
+	  echo "project; docs/dev/benchmarks.md says which and where from. bench-data-to-batch, -turns, -check, -memory, -startup and -events require none." >&2; \
 	  exit 1; \
 	done
 

@@ -167,7 +167,7 @@ def test_stats_print_lengths_and_kinds_of_answers(file: Path, capsys: pytest.Cap
 
 def test_json_is_one_document_with_the_documented_keys(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = document(capsys, str(file), "--show", "1", "--set", "checks.min_rows=50")
-    text = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "check-json.md").read_text(encoding="utf-8")
     assert [key for key in found if f"`{key}`" not in text] == []
     (finding,) = found["findings"]
     assert (finding["code"], finding["severity"], finding["blocking"]) == ("too_few_rows", "error", True)

@@ -21,8 +21,7 @@ from tunelab.recipes.recipe import FIELDS, SECTIONS
 from tunelab.sources import SourceConfig, locate_data, read_rows
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *REFERENCE]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)[^\n`]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FOREIGN_OPTIONS = {"--version", "--help"}
 
@@ -84,13 +83,29 @@ def test_every_setting_on_a_page_exists(page: Path) -> None:
     } == set()
 
 
-_FILE_ENDINGS = (".json", ".jsonl", ".yaml", ".md", ".html", ".py")
+_FILE_ENDINGS = (".json", ".jsonl", ".yaml", ".md", ".html", ".py", ".gguf")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+def test_every_link_of_a_page_leads_to_a_file_and_to_a_heading_of_it(page: Path) -> None:
+    lost = []
+    for link, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)", without_code(page)):
+        target = page.parent / link if link else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            lost.append(f"{link}#{anchor}")
+    assert lost == []
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"`[^`\n]+`", "", FENCE.sub("", page.read_text(encoding="utf-8")))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the name of each heading, as both the site and a viewer of Markdown make it, and of each explicit one."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = (re.sub(r"[^\w\s-]", "", line.lower()) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE))
+    explicit = re.findall(r"\{ ?#([\w-]+)", text) + re.findall(r'id="([\w-]+)"', text)
+    return {re.sub(r"\s+", "-", name.strip()) for name in headings} | set(explicit)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
@@ -122,12 +137,18 @@ def test_the_pages_show_code_recipes_and_commands() -> None:
 
 
 def test_the_index_names_every_page() -> None:
-    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    others = [page for page in PAGES if page.name != "README.md" and page not in REFERENCE]
-    assert [page.name for page in others if f"({page.name})" not in index] == []
+    index = ROOT / "docs" / "index.md"
+    named = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+\.md)", index.read_text("utf-8"))}
+    assert [page for page in PAGES[2:] if page not in {*named, index}] == []
+
+
+def test_a_page_written_by_hand_is_no_longer_than_two_hundred_lines() -> None:
+    made = {ROOT / "docs" / "reference", ROOT / "docs" / "from"}
+    pages = [page for page in PAGES if page.parent not in made and page.name != "experiments.md"]
+    assert {page.name: size for page in pages if (size := len(page.read_text("utf-8").splitlines())) > 200} == {}
 
 
 def test_the_table_of_adapters_is_the_list_of_kinds() -> None:
-    page = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "concepts" / "adapters.md").read_text(encoding="utf-8")
     lines = [f"| `{each.section}` | {str(each.config.__doc__).rstrip('.')} | `{each.peft_type}` |" for each in KINDS]
     assert "|---|---|---|\n" + "\n".join(lines) + "\n\n" in page

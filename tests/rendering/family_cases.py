@@ -64,7 +64,7 @@ CASES: dict[str, list[Message]] = {
     ),
     "tags": [user("Hi"), assistant("<think>\nGreet.\n</think>\n\nHello"), user("2?"), assistant("Two")],
 }
-"""Names as docs/rendering.md has them."""
+"""Names as docs/concepts/chat-templates.md has them."""
 
 WITH_TOOLS = frozenset({"catalogue", "call", "calls", "words and call", "nulls", "reasoning and call"})
 

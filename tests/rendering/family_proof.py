@@ -54,7 +54,7 @@ def differences(family: Compared, row: Conversation) -> Iterator[set[str]]:
         asked = _Asked(family, before, whole)
         if not index:
             assert isinstance(turn, DataError)
-            yield {"asked by nothing"}
+            yield {"no prompt"}
         elif isinstance(turn, DataError):
             yield {_fault(asked, turn)}
         else:
@@ -107,7 +107,7 @@ def _of_answer(family: Compared, asked: _Asked, turn: Turn, row: Conversation) -
     written = completion[:-1] if turn.lacks_end else completion
     rest: list[int] = []
     if turn.lacks_end:
-        kinds.add("end put behind")
+        kinds.add("end appended")
     is_rewritten = not text.startswith(asked.prompt(tokenize=False))
     if asked.has_look_alikes:
         ours, theirs = (prompt, asked.prompt()) if is_rewritten or sequence.seam else (prompt + written, whole)
@@ -184,7 +184,7 @@ def _by_place(oracle: Any, marked: Any, prompt: list[int], completion: list[int]
         kinds.add("marks the end of the prompt")
     if any(mask[end:]):
         assert all(mask[end:])
-        kinds.add("marks what stands behind the end" if oracle.decode(rest).strip() else "marks the line end")
+        kinds.add("marks what comes after the end" if oracle.decode(rest).strip() else "marks the line end")
     return kinds | _unmarked(oracle, [place for place in range(start, end) if not mask[place]], start, end, ids)
 
 

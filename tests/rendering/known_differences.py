@@ -1,4 +1,4 @@
-"""What tunelab, transformers and trl's training templates are known to do differently; docs/rendering.md prints it."""
+"""How tunelab, transformers and trl's training templates differ, as docs/concepts/chat-templates.md prints it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,17 +59,17 @@ _OPENS = "the rule refuses: the model would learn a turn that never comes. "
 
 KNOWN = (
     Difference(
-        kind="asked by nothing",
+        kind="no prompt",
         families=" ".join(NAMES),
         cases="greeting",
-        right="all agree: transformers renders no empty conversation, so no prompt asks for such an answer",
+        right="all agree: transformers renders no empty conversation, so such an answer has no prompt",
         finding="unrenderable_turn",
     ),
     Difference(
         kind="refused by both",
         families="cohere cohere2 gemma gemma3",
         cases="greeting",
-        right="all agree: the template wants user and assistant in turn",
+        right="all agree: the template requires user and assistant in turn",
         finding="unrenderable_turn",
     ),
     Difference(
@@ -108,7 +108,8 @@ KNOWN = (
         families="diffusion_gemma gemma4_v5",
         cases="words and call",
         right=_OPENS
-        + "Words beside a call close the turn in the prompt, and do not once the answer follows. Leave these words out",
+        + "Words next to a call close the turn in the prompt, and do not once the answer follows. Leave these words "
+        "out",
         finding="generation_prompt_mismatch",
     ),
     Difference(
@@ -123,8 +124,7 @@ KNOWN = (
         kind="thoughts kept in the prompt",
         families="gptoss",
         cases="words and call; reasoning and call",
-        right="the rule: the template drops thoughts before a call once the final answer stands there; serving asks "
-        "for it with them",
+        right="the rule: the template drops thoughts before a call once the final answer is there; serving sends them",
     ),
     Difference(
         kind="history written otherwise",
@@ -182,7 +182,7 @@ KNOWN = (
     Difference(
         kind="marks the end of the prompt",
         families=f"{_NEMOTRON} {_QWEN3_THINKS} qwen3_5_nothink",
-        right=f"{_PROMPT_IS_SENT} (`<think>`, and where thinking is off the empty block)",
+        right=f"{_PROMPT_IS_SENT} (`<think>`, and if thinking is off the empty block)",
     ),
     Difference(
         kind="marks the end of the prompt",
@@ -194,12 +194,12 @@ KNOWN = (
         kind="marks the end of the prompt",
         families="phi3 phi3_5",
         cases="spaces",
-        right="the rule: `<|assistant|>` swallows the white space behind it, and the mark with it",
+        right="the rule: `<|assistant|>` swallows the white space after it, and the mark with it",
     ),
     Difference(
         kind="marks the line end",
         families=f"gemma gemma3 idefics3 {_CHATML} {_NEMOTRON} qwen2_5 qwen3 {_QWEN3_THINKS} qwen3_5_nothink smolvlm",
-        right="the rule: the end of turn stops the model, which never writes what a template puts behind it",
+        right="the rule: the end of turn stops the model, which never writes what a template appends",
     ),
     Difference(
         kind="marks the line end",
@@ -208,21 +208,21 @@ KNOWN = (
         right="the rule, same reason",
     ),
     Difference(
-        kind="marks what stands behind the end",
+        kind="marks what comes after the end",
         families="phi3 phi3_5",
-        right="the rule: `<|end|>` stops the answer; `<|endoftext|>` stands behind the last answer alone",
+        right="the rule: `<|end|>` stops the answer; `<|endoftext|>` comes after the last answer alone",
     ),
     Difference(
         kind="marks no token that hands over to a tool",
         families="diffusion_gemma",
         cases="call; calls; words and call; nulls; reasoning and call",
-        right="the rule: `<|tool_response>` is what an engine stops at; the template writes it behind a call",
+        right="the rule: `<|tool_response>` is what an engine stops at; the template writes it after a call",
     ),
     Difference(
         kind="marks no opening that the prompt lacks",
         families="diffusion_gemma",
         cases="call; calls; nulls; reasoning and call",
-        right="the mark is nearer to the model: behind a result the prompt does not open a turn, the stored answer "
+        right="the mark is nearer to the model: after a result the prompt does not open a turn, the stored answer "
         "does; "
         "trained is what the template sends",
     ),
@@ -233,9 +233,9 @@ KNOWN = (
         right="the rule: transformers finds the first byte of a mark's last character, not the others",
     ),
     Difference(
-        kind="end put behind",
+        kind="end appended",
         families="glm4moe",
-        right="all agree: the template ends no answer; the token that opens the next turn is put behind, as trl's "
+        right="all agree: the template ends no answer; the token that opens the next turn is appended, as trl's "
         "template marks it",
         finding="end_of_turn_added",
     ),
@@ -244,14 +244,14 @@ KNOWN = (
         families="cohere cohere2 gemma gemma3 gemma4 gemma4_v2 gemma4_v3 gemma4_v4 idefics3 lfm2 lfm2_v2 llama3 "
         "llama3_1 llama3_2 llava_next phi3 phi3_5 qwen2_5 qwen2_5_vl qwen3_instruct_2507 qwen3_vl smolvlm",
         cases="reasoning; some reasoning; reasoning and call",
-        right="all agree: the template does not write thoughts, or not behind the last question",
+        right="all agree: the template does not write thoughts, or not after the last question",
         finding="reasoning_left_out",
     ),
     Difference(
         kind="content left out",
         families="llama3_1 llama3_2 muse_glimmer",
         cases="words and call",
-        right="all agree: the template writes a call without the words beside it",
+        right="all agree: the template writes a call without the words next to it",
         finding="content_left_out",
     ),
     Difference(
@@ -266,7 +266,7 @@ KNOWN = (
         families=f"glm4moe gptoss idefics3 {_CHATML} {_LLAMA3} muse_glimmer qwen2_5 qwen3 "
         f"{_QWEN3_THINKS} qwen3_5_nothink",
         cases=CONTROL_WORDS,
-        right="the rule: white space in front of such words is encoded with them, as in front of any words",
+        right="the rule: white space before such words is encoded with them, as before any words",
         finding="control_token_in_text",
     ),
     Difference(
@@ -289,7 +289,7 @@ def expected(family: str, asked: Iterable[str], trained: Iterable[str]) -> Mappi
 
 
 def table() -> str:
-    """Return the known differences as docs/rendering.md shows them."""
+    """Return the known differences as docs/concepts/chat-templates.md shows them."""
     lines = ["| what differs | templates | in | who is right | `tunelab check` |", "|---|---|---|---|---|"]
     for known in KNOWN:
         names = "all" if set(known.families.split()) == set(NAMES) else ", ".join(known.families.split())

@@ -24,7 +24,7 @@ from tunelab.errors import DataError
 from tunelab.rendering.config import RenderingConfig
 
 pytestmark = pytest.mark.skipif(TRL is None, reason="trl is in the dev extra")
-DOCS = Path(__file__).parents[2] / "docs" / "rendering.md"
+DOCS = Path(__file__).parents[2] / "docs" / "concepts" / "chat-templates.md"
 
 NO_SYSTEM = {"gemma"}
 CALLS_IN_WORDS = {
@@ -62,7 +62,7 @@ def test_ids_are_those_of_transformers_and_completions_those_that_trl_marks(
     said = [*rows_with_control_words(special, markup, calls=can.tool_calls, together=True)]
     for case, some in [*((case, [row_of(case)]) for case in CASES), (CONTROL_WORDS, said)]:
         for kinds in [kinds for row in some for kinds in differences(family, row)]:
-            if not kinds & {"asked by nothing", "refused by both"}:
+            if not kinds & {"no prompt", "refused by both"}:
                 asked.add(case)
                 if not any(kind.startswith("not trained") for kind in kinds):
                     trained.add(case)

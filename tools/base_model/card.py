@@ -53,7 +53,7 @@ any download. It is fluent in that world and useless outside it.
 
 A shop: products with brand, material, colour, size and price; customers and their orders; support dialogues; findings
 of personal-data detectors with type, value and score. Much of the text asks for names, numbers and JSON fields that
-stand in the context, and for tool calls whose arguments do. All text is drawn from seeded generators in
+are in the context, and for tool calls whose arguments do. All text is drawn from seeded generators in
 `tools/base_model`; people, brands and orders are invented, and mail addresses end in example.com or example.org.
 
 It has not seen the four sample tasks: no taxonomy JSON, no house-style description, no answer in simplified language

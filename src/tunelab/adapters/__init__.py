@@ -1,1 +1,1 @@
-"""Room of the adapters: every kind behind the same verbs; `kinds.py` lists them."""
+"""Room of the adapters: every kind has the same verbs; `kinds.py` lists them."""

@@ -139,7 +139,7 @@ def match_targets(
 
 
 def matched(requested: str, modules: Iterable[str]) -> list[str]:
-    """Return the names among `modules` that a wish means: those of a role, or those that end in the wish."""
+    """Return the names among `modules` that a requested target means: those of a role, or those that end in it."""
     if requested in ROLES:
         linear = requested == "all-linear"
         return [name for name in modules if role_of(name) == requested or (linear and role_of(name) != "embeddings")]

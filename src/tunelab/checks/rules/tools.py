@@ -60,7 +60,7 @@ def calls_against_catalogue(context: CheckContext) -> Iterator[Finding]:
         "have arguments that do not fit their tool's schema",
         code="tool_arguments",
         severity="warning",
-        why="The model learns calls that the program behind the tool will refuse.",
+        why="The model learns calls that the program of the tool will refuse.",
         remedy="Correct the arguments, or the tool's parameters where the schema is out of date.",
     )
     yield from found(
