@@ -158,7 +158,7 @@ def _train(
     require_bitsandbytes(recipe.adapter.base_quantization)
     day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
-    with world.first_ahead():  # the others find in the cache what it rendered
+    with world.first_of_machine_ahead():  # the others find in the cache what it rendered
         data = gather(
             recipe.data,
             base=resolved.base,
