@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from forked import Forker
 from tiny_model import save_tiny_model
+
+settings.register_profile("no deadline", deadline=None)  # a busy machine may stall any example
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)

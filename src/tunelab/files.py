@@ -102,6 +102,11 @@ def read_small_file(path: Path, *, max_bytes: int) -> bytes:
     return content
 
 
+def expanded(name: str) -> str:
+    """Return a path with its ~ replaced; a name with a NUL, which no file can have, as it is."""
+    return name if "\0" in name else os.path.expanduser(name)
+
+
 def cache_folder(name: str, environment: Mapping[str, str] = os.environ) -> Path | None:
     """Return where something of that name is kept: in `TUNELAB_CACHE`, or in `tunelab` in the user's cache folder.
 

@@ -133,6 +133,7 @@ def test_what_waits_for_a_listener_is_bounded_and_what_it_misses_is_counted(file
 def test_an_interrupt_of_the_keyboard_reaches_the_work_even_while_it_waits_for_a_listener(
     file: Path, hangs: threading.Event
 ) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may have been started with it ignored
     began = time.monotonic()
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt), EventLog(file, [lambda _: hangs.wait()], patience_s=60) as log:  # type: ignore[list-item,func-returns-value]

@@ -176,6 +176,14 @@ EFFECTS |= {
 EFFECTS["qlora.quantization"] = Effect(change="int8", on="notices", given=QLORA)
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "data.field_map": (
+        "conversations/test_conversations_field_map.py",
+        "test_every_format_is_read_under_the_names_of_the_files",
+    ),
+    "data.role_map": (
+        "conversations/test_conversations_field_map.py",
+        "test_roles_mean_what_the_map_says_also_where_they_have_a_usual_meaning",
+    ),
     "training.save_minutes": (
         "flows/test_flows_train_attempts.py",
         "test_a_checkpoint_is_saved_by_the_clock_too_without_effect_on_bytes",

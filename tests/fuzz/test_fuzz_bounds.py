@@ -196,5 +196,5 @@ def test_a_file_with_letters_beyond_the_first_plane_is_found_by_its_name(tmp_pat
     written = '["\\ud83d\\ude00.jsonl"]'  # as JSON writes it
     recipe = resolve_recipe(None, overrides=[f"data.train_files={written}"], environment={}).recipe
     assert recipe.data.train_files == ("😀.jsonl",)
-    with pytest.raises(UserError, match="stands alone"):
-        resolve_recipe(None, overrides=['data.train_files="\\ud83d"'], environment={})
+    with pytest.raises(UserError, match="without its other half"):
+        resolve_recipe(None, overrides=['data.train_files=["\\ud83d"]'], environment={})

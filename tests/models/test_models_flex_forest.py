@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import create_mask
 
 from networks import sequence
-from tunelab.batching.forest import Forest, paths, plant
+from tunelab.batching.forest import Forest, build_forest, paths_of
 from tunelab.models.attention import ForestLayout, _masked
 from tunelab.models.flash_forest import Segment
 from tunelab.models.flex_forest import flex_forest, forest_rule
@@ -49,7 +49,7 @@ def dense_rule(forest: Forest, num_root: int, window: int | None) -> torch.Tenso
 def test_the_rule_lets_a_node_see_its_ancestors_itself_and_the_root_within_the_window(
     sequences, num_root: int, window: int | None, share: bool
 ) -> None:
-    forest = plant(paths(sequences, share=share), share=share)
+    forest = build_forest(paths_of(sequences, share=share), share=share)
     rule = forest_rule(spans_of(forest), num_root=num_root, window=window, device=CPU)
     nodes = forest.num_nodes
     seen = create_mask(rule, None, None, nodes, num_root + nodes, device="cpu")[0, 0]
@@ -61,7 +61,7 @@ def test_the_rule_lets_a_node_see_its_ancestors_itself_and_the_root_within_the_w
 def test_one_call_of_flex_attention_gives_what_the_segments_give_under_a_mask(
     sequences, with_root: bool, window: int | None, scale: float | None
 ) -> None:
-    forest = plant(paths(sequences))
+    forest = build_forest(paths_of(sequences))
     generator = torch.Generator().manual_seed(1)
 
     def heads(number: int, nodes: int) -> torch.Tensor:
@@ -77,7 +77,7 @@ def test_one_call_of_flex_attention_gives_what_the_segments_give_under_a_mask(
 
 def test_a_row_longer_than_a_block_of_the_mask_is_seen_whole() -> None:
     long = [sequence([1, 2, *range(3, 150)], [9, 9]), sequence([1, 2, *range(4, 160)], [8])]
-    forest = plant(paths(long))
+    forest = build_forest(paths_of(long))
     generator = torch.Generator().manual_seed(1)
     query, key, value = (torch.randn(1, 2, forest.num_nodes, 8, generator=generator) for _ in range(3))
     layout = ForestLayout(spans_S=spans_of(forest), longest_path=200)

@@ -468,7 +468,11 @@ def test_every_tool_has_a_page_and_each_of_its_keys_is_in_a_table_of_it() -> Non
 
 
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 99) | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 99)
+    | st.floats(allow_nan=False, allow_subnormal=False)
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )

@@ -19,7 +19,15 @@ around = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE"
           "MASTER_ADDR": master, "MASTER_PORT": "29555"}
 import os
 os.environ |= around
+from pathlib import Path
+import time
 with join_world(around) as world:
+    with world.first_of_machine_ahead():
+        Path(f"at-work-{rank}").touch()
+        until = time.monotonic() + 60
+        while not all(Path(f"at-work-{each}").exists() for each in "01"):  # neither waits for the other's work
+            assert time.monotonic() < until, "the other machine waits"
+            time.sleep(0.05)
     print(world.gather(world.rank + 5.0), os.environ["GLOO_SOCKET_IFNAME"])
 """
 
@@ -55,6 +63,7 @@ def test_processes_on_two_machines_whose_names_lead_to_loopback_meet(machines: t
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            cwd=tmp_path,
         )
         for rank, name in enumerate(machines)
     ]

@@ -1,7 +1,5 @@
 """Train: from a recipe to a finished run. The story of tunelab on one page."""
 
-import hashlib
-import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +12,8 @@ import numpy as np
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.attach import attach
 from tunelab.batching.config import BatchingConfig
-from tunelab.conversations.common_prompt import common_opening
-from tunelab.dataset.dataset import Dataset
 from tunelab.dataset.gather import gather
-from tunelab.errors import RunError, StorageError
+from tunelab.errors import StorageError
 from tunelab.events import (
     SILENT,
     EventIndex,
@@ -30,18 +26,19 @@ from tunelab.events import (
     read_events,
 )
 from tunelab.events.loss_plot import write_loss_plot
-from tunelab.files import canonical_json, new_folder, sha256_file, sha256_text
+from tunelab.files import new_folder, sha256_file
 from tunelab.flows.training.agreement import agree, announce_processes, shards_base
+from tunelab.flows.training.find_run import find_run
+from tunelab.flows.training.manifest import manifest_of, older_fingerprints
 from tunelab.flows.training.plan import held_out_batches
 from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_what_blocks
 from tunelab.flows.training.requirements import raise_first, unmet_before_reading, unmet_by_rows
 from tunelab.flows.training.signals import Stopping, stop_on_signals
-from tunelab.models.base_hashes import hash_base
 from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
 from tunelab.models.locate_model import locate_model, require_bitsandbytes
-from tunelab.recipes import Recipe, ResolvedRecipe, written_hash
+from tunelab.recipes import Recipe, ResolvedRecipe
 from tunelab.registry import Manifest
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered
@@ -51,7 +48,7 @@ from tunelab.training.held_out_loss import held_out_loss
 from tunelab.training.loop import Fit, fit
 from tunelab.training.sharding import shard
 from tunelab.training.world import ALONE, World
-from tunelab.workspace import Run, Workspace, name_of_run
+from tunelab.workspace import Run, Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +99,7 @@ def train(
         return _train_in(run, recipe, resolved, SILENT, world, stopping, lambda: None)
     output_dir = Path(recipe.training.output_dir) if recipe.training.output_dir else None
     had_folder = output_dir is not None and output_dir.is_dir()
-    if run_id is not None:
-        run = _named(workspace, run_id, recipe)
-    elif resume:
-        run = _find(workspace, resolved.file, recipe, output_dir)
-    else:
-        run = workspace.new_run(name_of_run(resolved.file), output_dir=output_dir)
+    run = find_run(resolved, recipe, workspace, resume=resume, run_id=run_id)
     if run.is_finished:
         world.tell(str(run.path))
         return Trained(run=run, was_finished=True)
@@ -158,7 +150,7 @@ def _train(
     require_bitsandbytes(recipe.adapter.base_quantization)
     day = date.fromisoformat(world.tell(_first_day(run).isoformat()))
     renderer = load_renderer(folder, recipe.data, base=resolved.base, today=day)
-    with world.first_ahead():  # the others find in the cache what it rendered
+    with world.first_of_machine_ahead():  # the others find in the cache what it rendered
         data = gather(
             recipe.data,
             base=resolved.base,
@@ -190,9 +182,9 @@ def _train(
     if is_sharded:
         shard(model, adapter, world)
     with world.first_ahead():  # it hashes the base for all, and sweeps what a crash left
-        manifest = _manifest(run, recipe, folder, renderer, data)
+        manifest = manifest_of(run, recipe, folder, renderer, data)
         fingerprint = manifest.fingerprint
-        older = _older_fingerprints(run, folder, manifest)
+        older = older_fingerprints(run, folder, manifest)
         checkpoint = latest_checkpoint(
             run.checkpoints, fingerprint=fingerprint, older=older, on_damaged=partial(_tell_damaged, events)
         )
@@ -226,30 +218,6 @@ def _train(
     return fitted, reason
 
 
-def _named(workspace: Workspace, run_id: str, recipe: Recipe) -> Run:
-    if recipe.training.output_dir:
-        what = f"training.output_dir is {recipe.training.output_dir}, and --run makes runs/{run_id}"
-        raise RunError(what, where="--run", remedy="Leave one of the two out.")
-    return workspace.named_run(run_id, recipe)
-
-
-def _find(workspace: Workspace, file: Path | None, recipe: Recipe, output_dir: Path | None) -> Run:
-    """Return the run whose own recipe `file` is, else the latest run of this recipe."""
-    own = Run(path=file.parent) if file is not None else None
-    if own is not None and own.recipe_file == file and own.events_file.exists():
-        own.refuse_other_settings(recipe)
-        return own
-    run = workspace.latest_of(recipe, output_dir=output_dir)
-    if run is None:
-        remedy = (
-            "Give the same --set values as when it was started; or leave out --resume to start one. To continue a run "
-            "whose recipe file has changed since, "
-            "name the recipe.yaml in its folder."
-        )
-        raise RunError("there is no run of exactly this recipe to resume", where=str(workspace.path), remedy=remedy)
-    return run
-
-
 def _announce_wait(events: EventLog, text: str) -> None:
     events.emit(Notice(code="base_model", text=text))
 
@@ -274,41 +242,6 @@ def _with_what_stands(error: StorageError, run: Run) -> StorageError:
 def _init_ids(recipe: Recipe, renderer: Renderer) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
     text = recipe.adapter.initial_text
     return np.asarray(renderer.encode(text) if text else [], dtype=np.int32)
-
-
-def _manifest(run: Run, recipe: Recipe, folder: Path, renderer: Renderer, data: Dataset) -> Manifest:
-    """Return what the run is made of."""
-    system_prompt, tools = common_opening(data.train)
-    return Manifest(
-        base_model=recipe.model.base_model,
-        base_files=hash_base(folder),
-        recipe_sha256=written_hash(run.recipe_text),
-        data_sha256=_data_hash(data),
-        template_sha256=renderer.template_hash,
-        rendered_on=renderer.made_from.today,
-        system_prompt=system_prompt,
-        tools=tools,
-    )
-
-
-def _older_fingerprints(run: Run, folder: Path, manifest: Manifest) -> tuple[str, ...]:
-    """Return those of checkpoints saved when it held the recipe as written and the base's sizes, or names of places."""
-    sizes = {file.name: file.stat().st_size for file in sorted(folder.glob("*.safetensors"))}
-    config = manifest.base_files["config.json"]
-    made_of = [sha256_file(run.recipe_file), sizes, config, manifest.template_sha256, manifest.data_sha256]
-    text = re.sub(r"^  output_dir: .*$", "  output_dir: null", run.recipe_text, flags=re.MULTILINE)
-    with_places = replace(manifest, recipe_sha256=sha256_text(text))
-    return sha256_text(canonical_json(made_of)), with_places.fingerprint
-
-
-def _data_hash(data: Dataset) -> str:
-    tokens = hashlib.sha256()
-    for side in (data.train_sequences, data.held_out_sequences):
-        for each in side:
-            tokens.update(b"%d %d " % (len(each.prompt_ids), len(each.completion_ids)))
-            tokens.update(each.prompt_ids.tobytes() + each.completion_ids.tobytes())
-        tokens.update(b"|")
-    return tokens.hexdigest()
 
 
 def _scorer(

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tunelab.errors import MissingExtraError, ModelError, guess
+from tunelab.files import expanded
 from tunelab.models.config import ModelConfig, Quantization
 from tunelab.models.gguf.header import only_gguf
 from tunelab.models.gguf.packaged import PACKAGED_MODELS, packaged_gguf
@@ -38,7 +39,7 @@ def locate_model(config: ModelConfig, *, base: Path, on_start: Callable[[str], N
         return EMBEDDED_MODELS[name]
     if name in PACKAGED_MODELS:
         return unpacked(packaged_gguf(name), sha256=PACKAGED_MODELS[name].sha256, on_start=on_start)
-    path = base / (name if "\0" in name else os.path.expanduser(name))
+    path = base / expanded(name)
     if os.path.isdir(path):  # unlike Path.is_dir, at ease with names that can be none
         folder = path.resolve()
         if gguf := only_gguf(folder):
@@ -105,8 +106,8 @@ def _refuse_unknown(name: str, path: Path, base: Path) -> None:
     """Raise a ModelError that says where `name` was looked for, and what is nearest to it."""
     near = [] if path.parent == base else _neighbours(path)
     remedy = guess(path.name, near) or guess(name, MODEL_NAMES)
-    if os.path.exists(os.path.expanduser(name)):
-        remedy = f"From there it is {os.path.relpath(os.path.expanduser(name), base)}."
+    if os.path.exists(expanded(name)):
+        remedy = f"From there it is {os.path.relpath(expanded(name), base)}."
     raise ModelError(
         f'there is no model "{name}" from {base.resolve()}, where relative names start',
         where="model.base_model",

@@ -30,8 +30,8 @@ class LostProcessError(RunError):
 class Processes(World):
     """One of several processes, found through the environment that torchrun sets."""
 
-    def __init__(self, store: Store, *, rank: int, size: int, local_size: int) -> None:
-        self.rank, self.size, self.local_size, self._store = rank, size, local_size, store
+    def __init__(self, store: Store, *, rank: int, size: int, local_rank: int, local_size: int) -> None:
+        self.rank, self.size, self.local_rank, self.local_size, self._store = rank, size, local_rank, local_size, store
 
     @classmethod
     @contextmanager
@@ -46,7 +46,7 @@ class Processes(World):
             # Numbers and texts go over gloo wherever the gradients are.
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_LONGEST_WAIT)
-        world = cls(store, rank=rank, size=size, local_size=local_size)
+        world = cls(store, rank=rank, size=size, local_rank=local_rank, local_size=local_size)
         try:
             yield world
         except UserError as error:
@@ -76,11 +76,14 @@ class Processes(World):
     @contextmanager
     def first_ahead(self) -> Iterator[None]:
         """Let the first process go through the context before the others enter it."""
-        if not self.is_first:
-            self.gather()
-        yield
-        if self.is_first:
-            self.gather()
+        with self._ahead(self.is_first):
+            yield
+
+    @contextmanager
+    def first_of_machine_ahead(self) -> Iterator[None]:
+        """Let the first process of each machine go through the context before the others enter it."""
+        with self._ahead(self.local_rank == 0):
+            yield
 
     def line_up_gradients(self, weights: Mapping[str, torch.nn.Parameter]) -> torch.Tensor:
         """Return a buffer of which the gradients of `weights` are views from here on; one that has none is zero."""
@@ -95,6 +98,14 @@ class Processes(World):
         """Replace what `line_up_gradients` returned, and so the gradients, by the sum over all processes."""
         with lost_if_it_fails():
             dist.all_reduce(gradients)
+
+    @contextmanager
+    def _ahead(self, goes_ahead: bool) -> Iterator[None]:
+        if not goes_ahead:
+            self.gather()
+        yield
+        if goes_ahead:
+            self.gather()
 
     def _code_said_elsewhere(self, error: UserError) -> int | None:
         """Return the exit code if another process says what ended this one, so that the user reads one message."""

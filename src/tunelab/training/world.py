@@ -47,6 +47,14 @@ class World:
         """Let the first process go through the context before the others enter it."""
         yield
 
+    @contextmanager
+    def first_of_machine_ahead(self) -> Iterator[None]:
+        """Let the first process of each machine go through the context before the others enter it.
+
+        What it leaves on a disk of its machine is there for them; machines do not wait for each other's work.
+        """
+        yield
+
     def line_up_gradients(self, weights: Mapping[str, "torch.nn.Parameter"]) -> "torch.Tensor | None":
         """Return a buffer of which the gradients of `weights` are views from here on; one that has none is zero.
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tunelab.files import expanded
 from tunelab.recipes.peers.reading import Reading
 from tunelab.sources.hub import looks_like_hub
 from tunelab.sources.locate_data import DATA_SUFFIXES
@@ -14,7 +15,7 @@ from tunelab.sources.text_stream import unpacked_suffix
 
 def local_name(name: str, folder: Path) -> str:
     """Return a path as the recipe's folder sees it: as it is, or from the folder that the command runs in."""
-    path = os.path.expanduser(name)
+    path = expanded(name)
     if os.path.isabs(path) or os.path.exists(folder / path) or not os.path.exists(path):
         return name
     return os.path.relpath(Path(path).absolute(), folder.absolute())
@@ -23,7 +24,7 @@ def local_name(name: str, folder: Path) -> str:
 def rows_at(name: str, folder: Path, *, split: str = "") -> str:
     """Return a name for `data.train_files`: that of a local file or folder, else of a split on the Hub."""
     local = local_name(name, folder)
-    is_there = os.path.exists(folder / os.path.expanduser(local))
+    is_there = os.path.exists(folder / expanded(local))
     if is_there or unpacked_suffix(Path(name)) in DATA_SUFFIXES or not looks_like_hub(name) or "[" in name:
         return local
     return f"{name}[{split or 'train'}]"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
-from tunelab.files import read_small_file
+from tunelab.files import expanded, read_small_file
 from tunelab.recipes.peers.data_names import join_names, local_name, refuse_mixed_formats
 from tunelab.recipes.peers.reading import Reading
 
@@ -76,7 +75,7 @@ def _names(given: Any) -> list[str]:
 def _described(reading: Reading) -> tuple[str, Mapping[str, Any]]:
     """Return the folder of the data as the recipe sees it, and what its `dataset_info.json` says."""
     folder = local_name(str(reading.value("dataset_dir", "data")), reading.folder)
-    file = reading.folder / os.path.expanduser(folder) / "dataset_info.json"
+    file = reading.folder / expanded(folder) / "dataset_info.json"
     where = reading.entries["dataset"].where
     if not file.is_file():
         what = "LLaMA-Factory describes its data sets in dataset_info.json, and there is none"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
+from tunelab.files import expanded
 from tunelab.models.estimate import sizes_in
 from tunelab.recipes.peers.data_names import local_name, rows_at
 from tunelab.recipes.peers.key import Key, joined, noted, read, refused, words
@@ -111,7 +111,7 @@ def _choose_layers(reading: Reading) -> None:
     number = reading.value(key, _LAYERS)
     if number == -1 or not isinstance(number, int):
         return
-    model = reading.folder / os.path.expanduser(str(reading.value("model", "mlx_model")))
+    model = reading.folder / expanded(str(reading.value("model", "mlx_model")))
     sizes = sizes_in(model) if model.is_dir() else None
     if sizes is None:
         why = f"these are the last {number} layers, and {model} is no local model to count them in; -1 trains all"
@@ -205,7 +205,7 @@ def _as_cosine(schedule: Any, steps: int) -> tuple[float, int] | str:
 def _read_data(reading: Reading) -> None:
     name = str(reading.value("data", "data/"))
     local = local_name(name, reading.folder)
-    folder = reading.folder / os.path.expanduser(local)
+    folder = reading.folder / expanded(local)
     keys = [key for key in ("data",) if key in reading.entries]
     if not folder.is_dir() and (found := rows_at(name, reading.folder)).endswith("[train]"):
         reading.set("data.train_files", [found], *keys)
