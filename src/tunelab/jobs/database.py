@@ -1,0 +1,154 @@
+"""An SQLite file that many processes write at once, and that is made again if it is missing, cut or damaged.
+
+Writers queue at a lock of the system before they begin: SQLite's own waiting is unfair, and one writer of eight waited
+for ten seconds and more. The journal is the classic one: write-ahead logging could corrupt a database before SQLite
+3.51.3, and is no faster for one writer at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tunelab.errors import StorageError
+from tunelab.files import storage_errors
+from tunelab.jobs.job_folder import held
+
+_VERSION = 1
+_LONGEST_WAIT_S = 30
+
+
+class Database:
+    """An open database file.
+
+    Args:
+        path: the file.
+        lock: held while it is written.
+        schema: what makes its tables; the first is asked for a row whenever the file is opened.
+        fill: called with a new file's connection, to put in what is known from elsewhere.
+    """
+
+    def __init__(self, path: Path, *, lock: Path, schema: str, fill: Callable[[sqlite3.Connection], None]) -> None:
+        self.path = path
+        self.rebuilt = ""
+        """Why the file was made again; empty if it was not."""
+        self._lock, self._schema, self._fill = lock, schema, fill
+        with self._storage_errors():
+            try:
+                self.connection = self._opened()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                with held(lock, wait=True):
+                    self._open_or_make()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the open file is still the one in the folder: another process may have made it again."""
+        with suppress(FileNotFoundError):
+            return os.stat(self.path).st_ino == self._inode
+        return False
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection in a transaction of its own, which is taken back if an error leaves the context.
+
+        Raises:
+            StorageError: the disk refuses it; nothing was changed then.
+        """
+        with self._storage_errors(), held(self._lock, wait=True):
+            if not self.is_current:
+                self.connection.close()
+                self._open_or_make()
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.Error):  # SQLite has taken back what failed to be written
+                    self.connection.execute("ROLLBACK")
+                if type(error) is sqlite3.DatabaseError:
+                    self._make()
+                    what = f"the database was damaged ({error}) and has been made again"
+                    raise StorageError(what, where=str(self.path), remedy="Run the same command again.") from error
+                raise
+
+    def read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; a damaged file is made again first."""
+        with self._storage_errors():
+            try:
+                return self.connection.execute(query, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                self.make_again(str(error))
+                return self.connection.execute(query, values).fetchall()
+
+    def make_again(self, why: str) -> None:
+        """Make the file again from what is known elsewhere."""
+        with held(self._lock, wait=True):
+            if self.is_current:  # else another process has done it meanwhile
+                self._make()
+                self.rebuilt = why
+            self.connection.close()
+            self._open_or_make()
+
+    def faults(self) -> list[str]:
+        """Return what SQLite finds wrong in the file."""
+        found = [str(row[0]) for row in self.read("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else found
+
+    def _opened(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            raise sqlite3.DatabaseError("the file is missing")
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=_LONGEST_WAIT_S)
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != _VERSION:
+                raise sqlite3.DatabaseError(f"its version is {version}, not {_VERSION}")
+        except BaseException:
+            connection.close()
+            raise
+        self._inode = os.stat(self.path).st_ino
+        return connection
+
+    def _open_or_make(self) -> None:
+        """Open the file, or make it again; the lock is held."""
+        try:
+            self.connection = self._opened()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            self._make()
+            self.connection = self._opened()
+            self.rebuilt = str(error)
+
+    def _make(self) -> None:
+        aside = self.path.with_name(f"{self.path.name}.new")
+        aside.unlink(missing_ok=True)
+        fresh = sqlite3.connect(aside, isolation_level=None)
+        try:
+            fresh.executescript(f"PRAGMA synchronous = FULL; BEGIN; {self._schema}; PRAGMA user_version = {_VERSION};")
+            self._fill(fresh)
+            fresh.execute("COMMIT")
+        finally:
+            fresh.close()
+        self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)  # it would be played into the new file
+        with suppress(FileNotFoundError):
+            self.path.rename(self.path.with_name(f"{self.path.name}.damaged"))
+        aside.rename(self.path)
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        """Let what SQLite says of a disk that is full or read-only come out as a StorageError."""
+        try:
+            with storage_errors(self.path):
+                yield
+        except sqlite3.OperationalError as error:
+            remedy = "Nothing was changed. Free some space, or choose a folder you may write to, and run it again."
+            raise StorageError(f"the database refuses: {error}", where=str(self.path), remedy=remedy) from error

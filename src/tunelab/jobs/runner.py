@@ -1,0 +1,186 @@
+"""The runner: the one process of a workspace that starts jobs and moves them on. It may die at any instant.
+
+Started by whichever command finds work and no runner; gone when nothing is left to do. What it knows lies in the
+database and in the jobs' folders, so the next one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tunelab.errors import RunError, StorageError
+from tunelab.files import storage_errors
+from tunelab.jobs.backend import Attempt, JobBackend
+from tunelab.jobs.job import Job
+from tunelab.jobs.job_environment import job_environment
+from tunelab.jobs.job_folder import JobsFolder, held
+from tunelab.jobs.local import LocalJobs
+from tunelab.jobs.state import BEGUN, JobState
+from tunelab.jobs.store import Store
+from tunelab.jobs.verdict import fault_of, verdict
+from tunelab.workspace import Run, Workspace
+
+_TICK_S = 0.1
+_AFTER_FAULT_S = 5.0
+_LONGEST_LOCK_WAIT_S = 1.0
+
+
+class Runner:
+    """Moves the jobs of a workspace on by what a place says of their attempts.
+
+    Args:
+        store: where each job is.
+        backend: the place.
+        slots: how many jobs may run at once.
+    """
+
+    def __init__(self, store: Store, backend: JobBackend, *, slots: int = 1) -> None:
+        self._store, self._backend, self._slots = store, backend, slots
+
+    def tick(self) -> bool:
+        """Look at everything once, start what may start, and return whether anything is left to do."""
+        self.settle()
+        free = self._slots - len(self._store.jobs(BEGUN))
+        for job in self._store.next_queued(free):
+            self._start(job)
+        return self._store.has_work()
+
+    def settle(self) -> None:
+        """Move every begun job to where it really is, and queue again what is due again."""
+        for job in self._store.jobs(BEGUN):
+            self._settle(job)
+        for job in self._store.due_again():
+            again(self._store, job, reason=f"attempt {job.attempt + 1} of {job.max_attempt}")
+
+    def _settle(self, job: Job) -> None:
+        attempt = self._attempt(job)
+        if attempt is None:
+            return
+        if not self._backend.find(attempt):
+            self._settle_unknown(job)
+            return
+        seen = self._backend.state(attempt)
+        if job.state is JobState.STARTING:
+            moved = self._store.move(job, JobState.RUNNING)
+            if moved is None:
+                return
+            job = moved
+        if seen.is_running:
+            return
+        self._backend.fetch(attempt)
+        end = verdict(job, seen, fault_of(self._run(job)))
+        self._store.move(job, end.state, reason=end.reason, code=seen.code)
+
+    def _settle_unknown(self, job: Job) -> None:
+        if job.state is JobState.STARTING:
+            self._store.move(job, JobState.QUEUED, reason="the runner ended before it was begun")
+        elif job.state is JobState.CANCELLING:
+            self._store.move(job, JobState.CANCELLED, reason="it was not begun")
+        else:
+            self._store.move(job, JobState.LOST, reason="the files of its attempt are gone")
+
+    def _start(self, job: Job) -> None:
+        started = self._store.move(job, JobState.STARTING)
+        if started is not None and (attempt := self._attempt(started)) is not None:
+            self._backend.submit(attempt)
+
+    def _attempt(self, job: Job) -> Attempt | None:
+        """Return a job's attempt; a job whose own file is gone or damaged fails."""
+        try:
+            return Attempt(spec=self._store.folder.job(job.id).read_spec(), number=job.attempt)
+        except RunError as error:
+            moved: Job | None = job
+            if job.state is JobState.STARTING:
+                moved = self._store.move(job, JobState.RUNNING)
+            if moved is not None:
+                self._store.move(moved, JobState.FAILED, reason=str(error), code=2)
+            return None
+
+    def _run(self, job: Job) -> Run:
+        return Run(path=self._store.folder.workspace.path / "runs" / job.id)
+
+
+def again(store: Store, job: Job, *, reason: str) -> Job | None:
+    """Queue the next attempt of an ended job. Its folder comes first: it tells of it if the database is lost."""
+    following = store.folder.job(job.id).attempt(job.attempt + 1)
+    with storage_errors(following):
+        following.mkdir(parents=True, exist_ok=True)
+    return store.move(job, JobState.QUEUED, reason=reason)
+
+
+def ensure_runner(store: Store, *, slots: int = 1) -> None:
+    """Bring the jobs up to date and start a runner, if there is work and no runner.
+
+    The database may be behind, as after the machine went down: with no runner there it is brought up to date at once,
+    so that whoever reads it next reads the truth.
+    """
+    with held(store.folder.runner_lock) as lock:
+        if lock is None:
+            return
+        Runner(store, LocalJobs(store.folder)).settle()
+    if store.has_work():
+        start_runner(store.folder, slots=slots)
+
+
+def start_runner(folder: JobsFolder, *, slots: int = 1) -> None:
+    """Start a runner that outlives this process; one too many leaves by itself."""
+    with storage_errors(folder.runner_log), folder.runner_log.open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "tunelab.jobs.runner", str(folder.workspace.path), str(slots)],
+            cwd=folder.path,
+            env=job_environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def run_jobs(folder: JobsFolder, backend: JobBackend, *, slots: int = 1) -> None:
+    """Be the runner of a workspace until nothing is left to do; leave if there is one."""
+    last = time.monotonic() + _LONGEST_LOCK_WAIT_S
+    while time.monotonic() < last:  # a command that looks whether there is one holds it for an instant
+        with held(folder.runner_lock) as lock:
+            if lock is not None:
+                _work(Store(folder), backend, slots, lock)
+                return
+        time.sleep(_TICK_S)
+
+
+def _work(store: Store, backend: JobBackend, slots: int, lock: int) -> None:
+    runner = Runner(store, backend, slots=slots)
+    while True:
+        try:
+            if not runner.tick() and _has_left(store, lock):
+                return
+        except StorageError as error:  # the disk may be full for a while: the jobs that run go on meanwhile
+            print(error, file=sys.stderr, flush=True)
+            time.sleep(_AFTER_FAULT_S)
+        time.sleep(_TICK_S)
+
+
+def _has_left(store: Store, lock: int) -> bool:
+    """Give the runner's lock up, unless a job came in; return whether it was given up.
+
+    Both under the lock of the writers: whoever submits a job afterwards finds no runner and starts one.
+    """
+    with held(store.folder.write_lock, wait=True):
+        if store.has_work():
+            return False
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        return True
+
+
+def main() -> None:
+    """Be the runner of the workspace that the command line names."""
+    folder = JobsFolder(workspace=Workspace(path=Path(sys.argv[1])))
+    run_jobs(folder, LocalJobs(folder), slots=int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()
