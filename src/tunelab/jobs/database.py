@@ -19,6 +19,7 @@ from tunelab.files import storage_errors
 from tunelab.jobs.job_folder import held
 
 _VERSION = 1
+_SIZE = ("page_size", "page_count")
 _LONGEST_WAIT_S = 30
 
 
@@ -111,6 +112,11 @@ class Database:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version != _VERSION:
                 raise sqlite3.DatabaseError(f"its version is {version}, not {_VERSION}")
+            (page_size,), (pages,) = (connection.execute(f"PRAGMA {each}").fetchone() for each in _SIZE)
+            if (
+                size := os.stat(self.path).st_size
+            ) < pages * page_size:  # SQLite takes a page cut in two for a whole one
+                raise sqlite3.DatabaseError(f"{size:,} of its {pages * page_size:,} bytes are left")
         except BaseException:
             connection.close()
             raise

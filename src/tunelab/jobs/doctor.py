@@ -25,10 +25,11 @@ class Remark:
 
 def examine(store: Store) -> list[Remark]:
     """Look at database, folders, runner and processes, put right what is wrong, and return what was found and done."""
-    return [*_database(store), *_folders(store), *_runner(store), *_orphans(store)]
+    return [*examine_database(store), *_folders(store), *_runner(store), *_orphans(store)]
 
 
-def _database(store: Store) -> list[Remark]:
+def examine_database(store: Store) -> list[Remark]:
+    """Have SQLite look at every page of the database, and make it again if one is wrong."""
     if faults := store.database.faults():
         store.database.make_again(faults[0])
     if not store.database.rebuilt:

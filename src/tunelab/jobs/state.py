@@ -1,9 +1,13 @@
 """The state machine of a job, as a table. Every change of a state is a row of it.
 
-queued → starting → running → succeeded | failed | timed_out | lost
-starting | running → cancelling → cancelled | failed | succeeded
-lost, timed_out, failed with exit code 75 → queued again, while attempts are left
-any end → queued again, if the user asks for a retry
+    queued      → starting, cancelled
+    starting    → running, cancelling, queued
+    running     → succeeded, failed, timed_out, lost, cancelling
+    cancelling  → cancelled, failed, succeeded
+    any end     → queued
+
+A job is back in the queue from `starting` if the runner died before it was begun, and from an end with the next
+attempt: by itself if it was lost, out of time or ended with exit code 75 and attempts are left, else if a user asks.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ BEGUN = (_S.STARTING, _S.RUNNING, _S.CANCELLING)
 
 MOVES: Mapping[JobState, frozenset[JobState]] = {
     _S.QUEUED: frozenset({_S.STARTING, _S.CANCELLED}),
-    _S.STARTING: frozenset({_S.RUNNING, _S.CANCELLING, _S.QUEUED}),  # back if the runner died before it began
+    _S.STARTING: frozenset({_S.RUNNING, _S.CANCELLING, _S.QUEUED}),
     _S.RUNNING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.TIMED_OUT, _S.LOST, _S.CANCELLING}),
     _S.CANCELLING: frozenset({_S.CANCELLED, _S.FAILED, _S.SUCCEEDED}),
     **dict.fromkeys(ENDS, frozenset({_S.QUEUED})),
