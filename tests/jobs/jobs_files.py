@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from jobs_trial.kills import spec
@@ -31,17 +32,21 @@ def store_in(workspace: Path) -> Store:
     return Store(jobs_in(workspace))
 
 
+@cache  # a place that is dropped while its processes run is warned of
 def local(store: Store) -> LocalJobs:
     """The place that is this machine, with the stand-in for `tunelab train`."""
     return LocalJobs(store.folder, program=STAND_IN)
 
 
-def run_until(store: Store, backend: JobBackend, is_so: Callable[[], bool], *, slots: int = 4) -> None:
-    """Be the runner until something is so."""
+def run_until(
+    store: Store, backend: JobBackend, is_so: Callable[[], bool], *, slots: int = 4, ticks: bool = True
+) -> None:
+    """Be the runner until something is so; without `ticks`, only wait for it."""
     runner = Runner(store, backend, slots=slots)
     last = time.monotonic() + _PATIENCE_S
     while not is_so():
-        runner.tick()
+        if ticks:
+            runner.tick()
         assert time.monotonic() < last
         time.sleep(0.01)
 

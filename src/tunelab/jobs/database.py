@@ -30,13 +30,13 @@ class Database:
         path: the file.
         lock: held while it is written.
         schema: what makes its tables; the first is asked for a row whenever the file is opened.
-        fill: called with a new file's connection, to put in what is known from elsewhere.
+        fill: called with a new file's connection, to put in what is known from elsewhere; returns how many rows it did.
     """
 
-    def __init__(self, path: Path, *, lock: Path, schema: str, fill: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, path: Path, *, lock: Path, schema: str, fill: Callable[[sqlite3.Connection], int]) -> None:
         self.path = path
         self.rebuilt = ""
-        """Why the file was made again; empty if it was not."""
+        """Why the file was made again; empty if it was not, or is the first one."""
         self._lock, self._schema, self._fill = lock, schema, fill
         with self._storage_errors():
             try:
@@ -73,7 +73,7 @@ class Database:
                 with suppress(sqlite3.Error):  # SQLite has taken back what failed to be written
                     self.connection.execute("ROLLBACK")
                 if type(error) is sqlite3.DatabaseError:
-                    self._make()
+                    self._make(str(error))
                     what = f"the database was damaged ({error}) and has been made again"
                     raise StorageError(what, where=str(self.path), remedy="Run the same command again.") from error
                 raise
@@ -93,8 +93,7 @@ class Database:
         """Make the file again from what is known elsewhere."""
         with held(self._lock, wait=True):
             if self.is_current:  # else another process has done it meanwhile
-                self._make()
-                self.rebuilt = why
+                self._make(why)
             self.connection.close()
             self._open_or_make()
 
@@ -130,24 +129,25 @@ class Database:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            self._make()
+            self._make(str(error))
             self.connection = self._opened()
-            self.rebuilt = str(error)
 
-    def _make(self) -> None:
+    def _make(self, why: str) -> None:
         aside = self.path.with_name(f"{self.path.name}.new")
         aside.unlink(missing_ok=True)
         fresh = sqlite3.connect(aside, isolation_level=None)
         try:
             fresh.executescript(f"PRAGMA synchronous = FULL; BEGIN; {self._schema}; PRAGMA user_version = {_VERSION};")
-            self._fill(fresh)
+            num_rows = self._fill(fresh)
             fresh.execute("COMMIT")
         finally:
             fresh.close()
         self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)  # it would be played into the new file
-        with suppress(FileNotFoundError):
+        had_file = self.path.exists()
+        if had_file:
             self.path.rename(self.path.with_name(f"{self.path.name}.damaged"))
         aside.rename(self.path)
+        self.rebuilt = why if had_file or num_rows else ""
 
     @contextmanager
     def _storage_errors(self) -> Iterator[None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -129,16 +128,14 @@ def ensure_runner(store: Store, *, slots: int = 1) -> None:
 
 def start_runner(folder: JobsFolder, *, slots: int = 1) -> None:
     """Start a runner that outlives this process; one too many leaves by itself."""
-    with storage_errors(folder.runner_log), folder.runner_log.open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "tunelab.jobs.runner", str(folder.workspace.path), str(slots)],
-            cwd=folder.path,
-            env=job_environment(os.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    command = [sys.executable, "-P", "-m", "tunelab.jobs.runner", str(folder.workspace.path), str(slots)]
+    streams = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(folder.runner_log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    with storage_errors(folder.runner_log):
+        os.posix_spawn(sys.executable, command, job_environment(os.environ), file_actions=streams, setsid=True)
 
 
 def run_jobs(folder: JobsFolder, backend: JobBackend, *, slots: int = 1) -> None:

@@ -159,7 +159,9 @@ class Store:
     def _select(self, rest: str, *values: object) -> list[Job]:
         return [_job(row) for row in self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {rest}", *values)]
 
-    def _take_in(self, connection: sqlite3.Connection) -> None:
+    def _take_in(self, connection: sqlite3.Connection) -> int:
+        """Insert the jobs that have a folder and no row, and return how many."""
+        num_taken = 0
         known = {job_id for (job_id,) in connection.execute("SELECT id FROM jobs")}
         for folder in self.folder.jobs():
             if folder.path.name in known:
@@ -167,6 +169,8 @@ class Store:
             with suppress(sqlite3.IntegrityError, RunError):  # a second folder of one key, or one that doctor names
                 state, attempt = state_on_disk(folder)
                 _insert(connection, folder.read_spec(), state, attempt=attempt, reason="found in its folder")
+                num_taken += 1
+        return num_taken
 
 
 def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
