@@ -203,15 +203,16 @@ def test_files_of_another_user_and_links_are_not_followed(tmp_path: Path, monkey
         store_in(tmp_path / "other")
 
 
-def test_a_writer_waits_for_the_lock_before_it_begins(tmp_path: Path) -> None:
-    """SQLite's own waiting is unfair: no transaction is begun by a process that does not hold the lock."""
+def test_readers_and_writers_wait_for_the_lock_before_they_ask_sqlite(tmp_path: Path) -> None:
+    """SQLite's own waiting is unfair: nothing is asked of it by a process that does not hold the lock."""
     store = store_in(tmp_path)
     seen = []
-    store.database.connection.set_trace_callback(
-        lambda statement: seen.append((statement.split()[0], _is_held(store))) if "BEGIN" in statement else None
-    )
-    store.add(spec("job"))
-    assert seen == [("BEGIN", True)]
+    store.database.connection.set_trace_callback(lambda text: seen.append((text.split()[0], _is_held(store))))
+    job, _ = store.add(spec("job"))
+    store.move(job, JobState.STARTING)
+    store.jobs()
+    assert {("SELECT", True), ("BEGIN", True), ("COMMIT", True)} <= set(seen)
+    assert [each for each in seen if not each[1]] == []
     store.close()
 
 

@@ -43,7 +43,7 @@ class KillTrial:
 def spec(job_id: str, **recipe: object) -> JobSpec:
     """Return a job of the stand-in."""
     text = json.dumps({"steps": 4, **recipe})
-    return JobSpec(id=job_id, key=f"key of {job_id}", recipe=text, retries=10_000, grace_s=5, submitted=time.time())
+    return JobSpec(id=job_id, key=f"key of {job_id}", recipe=text, retries=10_000, grace_s=5.0, submitted=time.time())
 
 
 def kill_trial(
@@ -60,7 +60,7 @@ def kill_trial(
     runner: subprocess.Popen[bytes] | None = None
     while store.has_work() or store.due_again():
         if runner is None or runner.poll() is not None:
-            runner, changed = _runner(workspace, slots), _num_moves(store)
+            runner, changed = start_runner(workspace, slots), _num_moves(store)
         if kills.total() < num_kills:
             role = chance.choice(_ROLES)
             if role != "runner":
@@ -78,7 +78,8 @@ def kill_trial(
     )
 
 
-def _runner(workspace: Path, slots: int) -> subprocess.Popen[bytes]:
+def start_runner(workspace: Path, slots: int) -> subprocess.Popen[bytes]:
+    """Start a runner whose jobs are the stand-in."""
     with (workspace / ".tunelab" / "runner.log").open("ab") as log:
         command = [sys.executable, "-P", "-m", "jobs_trial.runner", str(workspace), str(slots)]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
@@ -130,9 +131,7 @@ def _wrong(store: Store, steps: int) -> list[str]:
 def _wrong_moves(store: Store, job: Job) -> list[str]:
     """Return the moves of a job that do not follow from each other, or are none of the table."""
     moves = store.moves(job.id)
-    wrong = [
-        f"{job.id}: {old.new}, then {new.old}" for old, new in pairwise(moves) if old.new != new.old
-    ]
+    wrong = [f"{job.id}: {old.new}, then {new.old}" for old, new in pairwise(moves) if old.new != new.old]
     wrong += [f"{job.id}: {m.old} -> {m.new}" for m in moves[1:] if JobState(m.new) not in MOVES[JobState(m.old)]]
     if moves[-1].new != job.state or [m.attempt for m in moves] != sorted(m.attempt for m in moves):
         wrong.append(f"{job.id}: its moves do not lead to {job.state}")

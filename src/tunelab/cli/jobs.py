@@ -86,10 +86,10 @@ def list_command(
     """List the jobs of this workspace, the latest first."""
     store = _store()
     states = [state] if state is not None else []
-    jobs = store.jobs(states, limit=-1 if as_json else _LISTED)
     if as_json:
-        print_document(json.dumps([asdict(job) for job in jobs]))
+        print_document(json.dumps(store.rows(states)))
         return
+    jobs = store.jobs(states, limit=_LISTED)
     if not jobs:
         print(f"There is no {f'{state} ' if state else ''}job in {named(store.folder.path)}.")
         return

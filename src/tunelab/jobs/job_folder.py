@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from tunelab.errors import RunError
-from tunelab.files import storage_errors, write_file
+from tunelab.files import storage_errors
 from tunelab.jobs.job import JobSpec
 from tunelab.workspace import OWN_FOLDER, Workspace
 
@@ -36,7 +36,7 @@ class JobFolder:
 
     @property
     def spec_file(self) -> Path:
-        """Written first, and whole or not at all: a folder is a job once it is there."""
+        """What is to be done, for when the database is lost: a folder is a job once it is there."""
         return self.path / "job.json"
 
     @property
@@ -59,9 +59,17 @@ class JobFolder:
         return max((int(number) for number in numbers if number.isdecimal()), default=1)
 
     def write_spec(self, spec: JobSpec) -> None:
-        """Write what is to be done, unless it is there: a submission whose answer was lost is made again."""
-        if not self.spec_file.exists():
-            write_file(self.spec_file, msgspec.json.format(msgspec.json.encode(spec)) + b"\n")
+        """Write what is to be done, whole or not at all, unless it is there.
+
+        Not made to outlast a power cut, as the database is: of a job that is in neither, nobody was told.
+        """
+        if self.spec_file.exists():
+            return
+        aside = self.path / f".job.json.{os.getpid()}.tmp"
+        with storage_errors(self.spec_file):
+            self.path.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(pack(spec))
+            aside.rename(self.spec_file)
 
     def read_spec(self) -> JobSpec:
         """Return what is to be done.
@@ -70,10 +78,20 @@ class JobFolder:
             RunError: the file is missing or damaged.
         """
         try:
-            return msgspec.json.decode(self.spec_file.read_bytes(), type=JobSpec)
+            return unpack(self.spec_file.read_bytes())
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            remedy = "Submit the recipe again under another --name."
+            remedy = "Delete the folder, and submit the recipe again if you miss its job."
             raise RunError(f"the job cannot be read ({error})", where=str(self.spec_file), remedy=remedy) from error
+
+
+def pack(spec: JobSpec) -> bytes:
+    """Return what is to be done as JSON, for people to read, too."""
+    return msgspec.json.format(msgspec.json.encode(spec)) + b"\n"
+
+
+def unpack(packed: bytes) -> JobSpec:
+    """Return what `pack` was given."""
+    return msgspec.json.decode(packed, type=JobSpec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,13 +165,13 @@ class JobsFolder:
 def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
     """Hold a lock file, and yield its descriptor; None if another process holds it and `wait` is false.
 
-    The lock goes with the descriptor and its copies: a process that inherits it holds it on.
+    The lock goes with the descriptor and its copies: a process that inherits one holds it on.
     """
     with storage_errors(lock):
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield None
         else:

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from tunelab.errors import RunError, StorageError
+from tunelab.errors import StorageError
 from tunelab.files import storage_errors
 from tunelab.jobs.backend import Attempt, JobBackend
 from tunelab.jobs.job import Job
@@ -58,8 +58,6 @@ class Runner:
 
     def _settle(self, job: Job) -> None:
         attempt = self._attempt(job)
-        if attempt is None:
-            return
         if not self._backend.find(attempt):
             self._settle_unknown(job)
             return
@@ -85,20 +83,11 @@ class Runner:
 
     def _start(self, job: Job) -> None:
         started = self._store.move(job, JobState.STARTING)
-        if started is not None and (attempt := self._attempt(started)) is not None:
-            self._backend.submit(attempt)
+        if started is not None:
+            self._backend.submit(self._attempt(started))
 
-    def _attempt(self, job: Job) -> Attempt | None:
-        """Return a job's attempt; a job whose own file is gone or damaged fails."""
-        try:
-            return Attempt(spec=self._store.folder.job(job.id).read_spec(), number=job.attempt)
-        except RunError as error:
-            moved: Job | None = job
-            if job.state is JobState.STARTING:
-                moved = self._store.move(job, JobState.RUNNING)
-            if moved is not None:
-                self._store.move(moved, JobState.FAILED, reason=str(error), code=2)
-            return None
+    def _attempt(self, job: Job) -> Attempt:
+        return Attempt(spec=self._store.spec(job.id), number=job.attempt)
 
     def _run(self, job: Job) -> Run:
         return Run(path=self._store.folder.workspace.path / "runs" / job.id)
@@ -164,9 +153,9 @@ def _work(store: Store, backend: JobBackend, slots: int, lock: int) -> None:
 def _has_left(store: Store, lock: int) -> bool:
     """Give the runner's lock up, unless a job came in; return whether it was given up.
 
-    Both under the lock of the writers: whoever submits a job afterwards finds no runner and starts one.
+    Both while no other process can write: whoever submits a job afterwards finds no runner and starts one.
     """
-    with held(store.folder.write_lock, wait=True):
+    with store.database.writing():
         if store.has_work():
             return False
         fcntl.flock(lock, fcntl.LOCK_UN)

@@ -16,7 +16,7 @@ from typing import Any
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
 from tunelab.jobs.database import Database
 from tunelab.jobs.job import Job, JobSpec, Move
-from tunelab.jobs.job_folder import JobFolder, JobsFolder
+from tunelab.jobs.job_folder import JobFolder, JobsFolder, pack, unpack
 from tunelab.jobs.state import MOVES, JobState, next_attempt
 
 _SCHEMA = """
@@ -31,7 +31,8 @@ CREATE TABLE moves (
     id TEXT NOT NULL, attempt INTEGER NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL, time REAL NOT NULL,
     reason TEXT NOT NULL
 ) STRICT;
-CREATE INDEX moves_by_id ON moves (id)
+CREATE INDEX moves_by_id ON moves (id);
+CREATE TABLE specs (id TEXT PRIMARY KEY, spec BLOB NOT NULL) STRICT
 """
 _JOB = tuple(each.name for each in fields(Job))
 _MOVE = tuple(each.name for each in fields(Move))
@@ -55,7 +56,11 @@ class Store:
         self.database.connection.close()
 
     def add(self, spec: JobSpec) -> tuple[Job, bool]:
-        """Return the job of this key, and whether it is new. The folder comes first, then the row."""
+        """Return the job of this key, and whether it is new.
+
+        What is to be done is kept twice. The row outlasts a power cut; the file in the job's folder comes first and
+        outlasts the database.
+        """
         if (known := self.with_key(spec.key)) is None:
             self.folder.job(spec.id).write_spec(spec)
             with self.database.writing() as connection:
@@ -95,6 +100,13 @@ class Store:
         (job,) = self._select("WHERE id = ?", job_id)
         return job
 
+    def spec(self, job_id: str) -> JobSpec:
+        """Return what is to be done, and see that its file is there, too."""
+        ((packed,),) = self.database.read("SELECT spec FROM specs WHERE id = ?", job_id)
+        spec = unpack(packed)
+        self.folder.job(job_id).write_spec(spec)
+        return spec
+
     def with_key(self, key: str) -> Job | None:
         """Return the job of a key, if there is one."""
         return next(iter(self._select("WHERE key = ?", key)), None)
@@ -116,10 +128,16 @@ class Store:
         remedy = did_you_mean(reference, ids) if ids else "Submit one with: tunelab jobs submit RECIPE"
         raise RunError(f'there is no job "{reference}"', where=str(self.folder.path), remedy=remedy)
 
+    def rows(self, states: Collection[JobState] = ()) -> list[dict[str, Any]]:
+        """Return jobs as `jobs` does, as plain values."""
+        where, values = _where(states)
+        rows = self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {where} ORDER BY submitted DESC, id", *values)
+        return [dict(zip(_JOB, row, strict=True)) for row in rows]
+
     def jobs(self, states: Collection[JobState] = (), *, limit: int = -1) -> list[Job]:
         """Return jobs, the latest first; only those in some states if any are given."""
-        where = f"WHERE state IN ({_marks(states)})" if states else ""
-        return self._select(f"{where} ORDER BY submitted DESC, id LIMIT ?", *states, limit)
+        where, values = _where(states)
+        return self._select(f"{where} ORDER BY submitted DESC, id LIMIT ?", *values, limit)
 
     def next_queued(self, limit: int) -> list[Job]:
         """Return the queued jobs that start next."""
@@ -192,6 +210,7 @@ def _insert(connection: sqlite3.Connection, spec: JobSpec, state: JobState, *, a
     most = max(attempt, 1 + spec.retries)
     row = (spec.id, spec.key, state, attempt, most, spec.priority, spec.submitted, now, None, reason)
     connection.execute(f"INSERT INTO jobs ({', '.join(_JOB)}) VALUES ({_marks(row)})", row)
+    connection.execute("INSERT INTO specs (id, spec) VALUES (?, ?)", (spec.id, pack(spec)))
     _note(connection, Move(id=spec.id, attempt=attempt, old="", new=state, time=now, reason=reason))
 
 
@@ -203,6 +222,10 @@ def _note(connection: sqlite3.Connection, move: Move) -> None:
 def _job(row: Iterable[Any]) -> Job:
     values = dict(zip(_JOB, row, strict=True))
     return Job(**values | {"state": JobState(values["state"])})
+
+
+def _where(states: Collection[JobState]) -> tuple[str, tuple[JobState, ...]]:
+    return (f"WHERE state IN ({_marks(states)})" if states else ""), tuple(states)
 
 
 def _marks(values: Collection[object]) -> str:

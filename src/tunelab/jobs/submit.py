@@ -74,7 +74,7 @@ def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) ->
     The word is left for the attempt first, then the job is moved: whatever dies in between, the attempt stops.
     """
     while not job.state.is_end:
-        attempt = Attempt(spec=store.folder.job(job.id).read_spec(), number=job.attempt)
+        attempt = Attempt(spec=store.spec(job.id), number=job.attempt)
         backend.cancel(attempt, now=now)
         if job.state is JobState.CANCELLING:
             return job
@@ -95,7 +95,7 @@ def retry(store: Store, job: Job) -> Job:
     if not job.state.is_end:
         remedy = f"Cancel it first: tunelab jobs cancel {job.id}"
         raise RunError(f"the job is {job.state}", where=job.id, expected="one that has ended", remedy=remedy)
-    retries = store.folder.job(job.id).read_spec().retries
+    retries = store.spec(job.id).retries
     store.allow(job, job.attempt + 1 + retries)
     return again(store, job, reason="retry, as asked") or store.get(job.id)
 
