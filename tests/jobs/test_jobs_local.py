@@ -227,8 +227,8 @@ def test_doctor_says_what_it_found_and_did(store: Store) -> None:
     store.folder.job("unread").path.mkdir()
     store.folder.job("unread").spec_file.write_text("{")
     run_until(store, local(store), lambda: _is_free(store.folder.job("job").lock_file), ticks=False)
-    remarks = examine(store)
-    found = "\n".join(f"{each.found} | {each.did}" for each in remarks)
+    diagnoses = examine(store)
+    found = "\n".join(f"{each.found} | {each.did}" for each in diagnoses)
     assert "job job was running in the database, without a runner | moved on: lost" in found
     assert "job ended has ended, and not all of its processes | ended 1" in found
     assert "the job cannot be read" in found

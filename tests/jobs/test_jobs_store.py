@@ -122,8 +122,8 @@ def test_a_database_with_a_damaged_page_is_made_again_by_doctor(page: int, tmp_p
     data[page * 4096 : page * 4096 + 4096] = b"\xff" * 4096
     database.write_bytes(data)
     store = store_in(tmp_path)
-    remarks = [*examine_database(store)]
-    assert [remark.found.partition(":")[0] for remark in remarks] == ["the database was not usable"]
+    diagnoses = [*examine_database(store)]
+    assert [each.found.partition(":")[0] for each in diagnoses] == ["the database was not usable"]
     assert _after(store) == before
     assert database.with_name("jobs.db.damaged").read_bytes() == data
     store.close()

@@ -105,7 +105,7 @@ def list_command(
 
 @command.command("show")
 def show_command(job_id: Annotated[str, _ID], as_json: Annotated[bool, _JSON] = False) -> None:
-    """Show a job: where it is, what it went through, and its files.
+    """Show where a job is and what it went through.
 
     ID is a job's id, or the beginning of one.
     """
@@ -134,7 +134,7 @@ def logs_command(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
     since: Annotated[int, typer.Option(min=0, metavar="OFFSET", help="Begin at this byte of the log.")] = 0,
 ) -> None:
-    """Print a job's log, all attempts one after the other; each line begins with its time.
+    """Print a job's log: all attempts, and the time of each line.
 
     ID is a job's id, or the beginning of one.
     """
@@ -183,9 +183,9 @@ def cancel_command(
 
 @command.command("retry")
 def retry_command(job_id: Annotated[str, _ID]) -> None:
-    """Queue a job again that has ended; its run goes on where it was saved.
+    """Queue an ended job again.
 
-    ID is a job's id, or the beginning of one.
+    ID is a job's id, or the beginning of one. Its run goes on where it was saved.
     """
     from tunelab.jobs.submit import retry
 
@@ -197,9 +197,9 @@ def retry_command(job_id: Annotated[str, _ID]) -> None:
 
 @command.command("wait")
 def wait_command(job_ids: Annotated[list[str], typer.Argument(metavar="ID...", hidden=True)]) -> None:
-    """Wait until jobs have ended; exit code 1 if one of them did not succeed.
+    """Wait until jobs have ended.
 
-    ID is a job's id, or the beginning of one.
+    ID is a job's id, or the beginning of one. The exit code is 1 if one of them did not succeed.
     """
     store = _store()
     ids = dict.fromkeys(store.find(job_id).id for job_id in job_ids)
@@ -216,20 +216,20 @@ def wait_command(job_ids: Annotated[list[str], typer.Argument(metavar="ID...", h
 
 @command.command("doctor")
 def doctor_command(as_json: Annotated[bool, _JSON] = False) -> None:
-    """Look for what is wrong with the jobs here, put it right, and say what was done.
+    """Find what is wrong with the jobs here, and put it right.
 
     The exit code is 1 if something is left that a person must look at.
     """
     from tunelab.jobs.doctor import examine
 
-    remarks = examine(_store(looks=False))
+    findings = examine(_store(looks=False))
     if as_json:
-        print_document(json.dumps([asdict(remark) for remark in remarks]))
+        print_document(json.dumps([asdict(finding) for finding in findings]))
     else:
-        for remark in remarks:
-            print(harmless(f"{remark.found}: {remark.did}" if remark.did else f"{remark.found} Nothing was done."))
-        print(f"{counted(len(remarks), 'finding')}." if remarks else "Nothing is wrong.")
-    if any(not remark.did for remark in remarks):
+        for finding in findings:
+            print(harmless(f"{finding.found}: {finding.did}" if finding.did else f"{finding.found} Nothing was done."))
+        print(f"{counted(len(findings), 'finding')}." if findings else "Nothing is wrong.")
+    if any(not finding.did for finding in findings):
         raise typer.Exit(1)
 
 

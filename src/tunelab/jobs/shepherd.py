@@ -48,7 +48,7 @@ def main() -> None:
         start = json.load(file)
     log = Log(folder)
     log.say(f"attempt {number}")
-    _write_json(os.path.join(files, "exit.json"), _attempt(start, files, log))
+    _write_json(os.path.join(files, "exit.json"), _attempt(start, files, log), patience_s=_LONGEST_EXIT_WAIT_S)
 
 
 def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
@@ -59,7 +59,8 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     except OSError as error:
         log.say(f"the command could not be started: {error}")
         return {"code": 127, "timed_out": False, "seconds": 0.0}
-    _write_json(os.path.join(files, "began.json"), {"pid": worker.pid, "shepherd": os.getpid()})
+    with suppress(OSError):  # for people to read: a full disk keeps no job from running
+        _write_json(os.path.join(files, "began.json"), {"pid": worker.pid, "shepherd": os.getpid()})
     ending = Ending(
         worker, log, timeout_s=start["timeout_s"], grace_s=start["grace_s"], stop=os.path.join(files, "stop")
     )
@@ -247,9 +248,9 @@ def log_files(folder: str) -> list[int]:
     return sorted(int(name[4:]) for name in os.listdir(folder) if name.startswith("log-") and name[4:].isdecimal())
 
 
-def _write_json(path: str, value: object) -> None:
-    """Write a file whole or not at all; wait for a while for a disk that is full."""
-    last = time.monotonic() + _LONGEST_EXIT_WAIT_S
+def _write_json(path: str, value: object, *, patience_s: float = 0) -> None:
+    """Write a file whole or not at all; wait so long for a disk that refuses it."""
+    last = time.monotonic() + patience_s
     while True:
         try:
             with open(path + ".tmp", "w", encoding="utf-8") as file:
@@ -259,7 +260,7 @@ def _write_json(path: str, value: object) -> None:
             os.rename(path + ".tmp", path)
             return
         except OSError:
-            if time.monotonic() > last:
+            if time.monotonic() >= last:
                 raise
             time.sleep(1)
 
