@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from jobs_files import finish_run, local, run_until, run_until_done, spec, store_in
 
-from tunelab.jobs.backend import Attempt, JobBackend, Sighting
+from tunelab.jobs.backend import JobAttempt, JobBackend, Sighting
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
 from tunelab.jobs.runner import Runner
 from tunelab.jobs.state import JobState
@@ -53,15 +53,15 @@ def place(request: pytest.FixtureRequest, store: Store) -> JobBackend:
     return PLACES[request.param](store)
 
 
-def begun(store: Store, place: JobBackend, name: str = "job", number: int = 1, **recipe: object) -> Attempt:
+def begun(store: Store, place: JobBackend, name: str = "job", number: int = 1, **recipe: object) -> JobAttempt:
     given = spec(name, **recipe)
     store.folder.job(name).write_spec(given)
-    attempt = Attempt(spec=given, number=number)
+    attempt = JobAttempt(spec=given, number=number)
     place.submit(attempt)
     return attempt
 
 
-def ended(place: JobBackend, attempt: Attempt) -> Sighting:
+def ended(place: JobBackend, attempt: JobAttempt) -> Sighting:
     last = time.monotonic() + 60
     while (seen := place.state(attempt)).is_running:
         assert time.monotonic() < last
@@ -76,7 +76,7 @@ def test_a_place_says_how_it_would_run_a_job(store: Store, place: JobBackend) ->
 def test_an_attempt_is_known_once_it_is_submitted_and_its_exit_code_when_it_ends(
     store: Store, place: JobBackend
 ) -> None:
-    assert not place.find(Attempt(spec=spec("job"), number=1))
+    assert not place.find(JobAttempt(spec=spec("job"), number=1))
     attempt = begun(store, place, codes=[7])
     assert place.find(attempt)
     assert not place.find(replace(attempt, number=2))
@@ -119,7 +119,7 @@ def test_an_attempt_is_asked_to_save_and_stop(store: Store, place: JobBackend) -
 
 
 def test_an_attempt_that_was_stopped_before_it_was_begun_is_not_begun(store: Store, place: JobBackend) -> None:
-    attempt = Attempt(spec=spec("job"), number=1)
+    attempt = JobAttempt(spec=spec("job"), number=1)
     store.folder.job("job").write_spec(attempt.spec)
     place.cancel(attempt)
     place.submit(attempt)

@@ -10,7 +10,7 @@ from tunelab.jobs.job import JobSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class JobAttempt:
     """One try of a job, which a place runs at most once."""
 
     spec: JobSpec
@@ -54,18 +54,18 @@ class JobBackend(Protocol):
         """
         ...
 
-    def submit(self, attempt: Attempt) -> None:
+    def submit(self, attempt: JobAttempt) -> None:
         """Begin an attempt, unless it is known here: after a lost answer it is simply called again.
 
         An attempt that was asked to stop before is not begun.
         """
         ...
 
-    def find(self, attempt: Attempt) -> bool:
+    def find(self, attempt: JobAttempt) -> bool:
         """Return whether the place knows this attempt."""
         ...
 
-    def state(self, attempt: Attempt) -> Sighting:
+    def state(self, attempt: JobAttempt) -> Sighting:
         """Return what the place knows of an attempt that it knows."""
         ...
 
@@ -73,15 +73,15 @@ class JobBackend(Protocol):
         """Return the log of a job from a byte on, as much as is there; an empty part at its end."""
         ...
 
-    def cancel(self, attempt: Attempt, *, now: bool = False) -> None:
+    def cancel(self, attempt: JobAttempt, *, now: bool = False) -> None:
         """Ask an attempt to save and stop, or end it at once; whether it has begun or not."""
         ...
 
-    def fetch(self, attempt: Attempt) -> None:
+    def fetch(self, attempt: JobAttempt) -> None:
         """Bring home what an attempt made; nothing to do if it was made here."""
         ...
 
 
-def command_of(attempt: Attempt, program: Sequence[str], recipe: str) -> list[str]:
+def command_of(attempt: JobAttempt, program: Sequence[str], recipe: str) -> list[str]:
     """Return the command of an attempt: the same line for every one, and right to give by hand."""
     return [*program, "train", recipe, "--run", attempt.spec.id]

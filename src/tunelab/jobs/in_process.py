@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tunelab.jobs.backend import Attempt, LogPart, Sighting
+from tunelab.jobs.backend import JobAttempt, LogPart, Sighting
 from tunelab.jobs.job import JobSpec
 
 
@@ -14,7 +14,7 @@ from tunelab.jobs.job import JobSpec
 class InProcessWork:
     """What the function of an attempt is given, and what is known of it."""
 
-    attempt: Attempt
+    attempt: JobAttempt
     stop: threading.Event
     """Set when the attempt is to save and stop."""
     log: Callable[[bytes], None]
@@ -39,7 +39,7 @@ class InProcessJobs:
         """Return that a job is a thread."""
         return f"in a thread of this process, in up to {1 + spec.retries} attempts"
 
-    def submit(self, attempt: Attempt) -> None:
+    def submit(self, attempt: JobAttempt) -> None:
         """Begin the attempt's thread, unless it was begun or stopped before."""
         name = _name(attempt)
         with self._lock:
@@ -49,11 +49,11 @@ class InProcessJobs:
             self._known[name] = InProcessWork(attempt=attempt, stop=threading.Event(), log=log.extend)
         threading.Thread(target=self._run, args=(self._known[name],), daemon=True).start()
 
-    def find(self, attempt: Attempt) -> bool:
+    def find(self, attempt: JobAttempt) -> bool:
         """Return whether it was begun here."""
         return _name(attempt) in self._known
 
-    def state(self, attempt: Attempt) -> Sighting:
+    def state(self, attempt: JobAttempt) -> Sighting:
         """Return how it is."""
         return self._known[_name(attempt)].sighting
 
@@ -61,14 +61,14 @@ class InProcessJobs:
         """Return what was logged from a byte on."""
         return LogPart(data=bytes(self._logs.get(job_id, b"")[since:]), start=since)
 
-    def cancel(self, attempt: Attempt, *, now: bool = False) -> None:
+    def cancel(self, attempt: JobAttempt, *, now: bool = False) -> None:
         """Ask it to stop. A thread cannot be ended at once: `now` asks it, too."""
         with self._lock:
             self._stopped.add(_name(attempt))
             if (known := self._known.get(_name(attempt))) is not None:
                 known.stop.set()
 
-    def fetch(self, attempt: Attempt) -> None:
+    def fetch(self, attempt: JobAttempt) -> None:
         """Do nothing: what it made is here."""
 
     def _run(self, work: InProcessWork) -> None:
@@ -80,5 +80,5 @@ class InProcessJobs:
         work.sighting = Sighting(is_running=False, code=code)
 
 
-def _name(attempt: Attempt) -> tuple[str, int]:
+def _name(attempt: JobAttempt) -> tuple[str, int]:
     return attempt.spec.id, attempt.number

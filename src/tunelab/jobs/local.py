@@ -16,7 +16,7 @@ from pathlib import Path
 from tunelab.errors import UserError
 from tunelab.files import storage_errors, write_file, write_json
 from tunelab.jobs import shepherd
-from tunelab.jobs.backend import Attempt, LogPart, Sighting, command_of
+from tunelab.jobs.backend import JobAttempt, LogPart, Sighting, command_of
 from tunelab.jobs.job import JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobFolder, JobsFolder, held
@@ -47,7 +47,7 @@ class LocalJobs:
         limit = f", at most {spec.timeout_s:,.0f} s each" if spec.timeout_s is not None else ""
         return f"on this machine, in up to {1 + spec.retries} attempts{limit}"
 
-    def submit(self, attempt: Attempt) -> None:
+    def submit(self, attempt: JobAttempt) -> None:
         """Start the attempt's shepherd with the job's lock in its hands."""
         folder, files = self._places(attempt)
         self._reap()
@@ -69,11 +69,11 @@ class LocalJobs:
             with storage_errors(files), (files / "shepherd.txt").open("wb") as errors:
                 self._shepherds.append(_started(folder, attempt.number, lock, errors.fileno()))
 
-    def find(self, attempt: Attempt) -> bool:
+    def find(self, attempt: JobAttempt) -> bool:
         """Return whether it was begun here."""
         return (self._places(attempt)[1] / "start.json").exists()
 
-    def state(self, attempt: Attempt) -> Sighting:
+    def state(self, attempt: JobAttempt) -> Sighting:
         """Return whether its shepherd lives, else how it ended; what it left running is ended first."""
         self._reap()
         folder, files = self._places(attempt)
@@ -99,14 +99,14 @@ class LocalJobs:
                 since = min(each for each in starts if each > start)
         return LogPart(data=b"", start=since)
 
-    def cancel(self, attempt: Attempt, *, now: bool = False) -> None:
+    def cancel(self, attempt: JobAttempt, *, now: bool = False) -> None:
         """Leave word for the shepherd, which looks for it several times a second."""
         write_file(self._places(attempt)[1] / "stop", "now" if now else "save")
 
-    def fetch(self, attempt: Attempt) -> None:
+    def fetch(self, attempt: JobAttempt) -> None:
         """Do nothing: the run is made in the workspace."""
 
-    def _places(self, attempt: Attempt) -> tuple[JobFolder, Path]:
+    def _places(self, attempt: JobAttempt) -> tuple[JobFolder, Path]:
         folder = self._folder.job(attempt.spec.id)
         return folder, folder.attempt(attempt.number)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tunelab.errors import StorageError
 from tunelab.files import storage_errors
-from tunelab.jobs.backend import Attempt, JobBackend
+from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.job import Job
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobsFolder, held
@@ -86,8 +86,8 @@ class Runner:
         if started is not None:
             self._backend.submit(self._attempt(started))
 
-    def _attempt(self, job: Job) -> Attempt:
-        return Attempt(spec=self._store.spec(job.id), number=job.attempt)
+    def _attempt(self, job: Job) -> JobAttempt:
+        return JobAttempt(spec=self._store.spec(job.id), number=job.attempt)
 
     def _run(self, job: Job) -> Run:
         return Run(path=self._store.folder.workspace.path / "runs" / job.id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tunelab.errors import RunError, UserError
 from tunelab.files import canonical_json, sha256_text
-from tunelab.jobs.backend import Attempt, JobBackend
+from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.runner import again
@@ -74,7 +74,7 @@ def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) ->
     The word is left for the attempt first, then the job is moved: whatever dies in between, the attempt stops.
     """
     while not job.state.is_end:
-        attempt = Attempt(spec=store.spec(job.id), number=job.attempt)
+        attempt = JobAttempt(spec=store.spec(job.id), number=job.attempt)
         backend.cancel(attempt, now=now)
         if job.state is JobState.CANCELLING:
             return job
