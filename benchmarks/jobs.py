@@ -9,7 +9,7 @@ if a job was lost, done twice, came out otherwise than undisturbed, or left a pr
     submits  eight processes submit 500 jobs each
     list     `tunelab jobs list` with 10,000 jobs, in processes of their own, and what the reading alone takes
     start    from the submission to the worker's first line, over the same worker started plainly
-    log      a worker prints 100 MB: its time with a shepherd over its time into a file
+    log      a worker prints 100 MB, as fast as it can and in a second: its time into a file, and with a shepherd
 """
 
 from __future__ import annotations
@@ -36,8 +36,16 @@ from tunelab.workspace import Workspace
 
 SUBMITTERS, SUBMITS = 8, 500
 LISTED = 10_000
-LOG_BYTES = 100_000_000
 ROUNDS = 5
+_PRINTER = """
+import sys, time
+began = time.monotonic()
+for number in range(100):
+    sys.stdout.write(("x" * 99 + chr(10)) * 10_000)
+    time.sleep(max(0, began + {pause_s} * (number + 1) - time.monotonic()))
+sys.stdout.flush()
+open("seconds", "w").write(str(time.monotonic() - began))
+"""
 
 
 def main() -> None:
@@ -162,35 +170,25 @@ def _start(folder: Path) -> bool:
 
 
 def _log(folder: Path) -> bool:
-    program = f"import sys\nfor _ in range({LOG_BYTES // 100_000}): sys.stdout.write(('x' * 99 + chr(10)) * 1000)"
-    plain, as_job = [], []
-    for number in range(3):
-        with (folder / "plain.txt").open("wb") as file:
-            began = time.monotonic()
-            subprocess.run([sys.executable, "-c", program], stdout=file, check=True)
-            plain.append(time.monotonic() - began)
-        job = folder / "jobs" / f"{number}"
-        attempt = job / "attempt-1"
-        attempt.mkdir(parents=True)
-        start = {"command": [sys.executable, "-c", program], "cwd": str(folder), "variables": {}}
-        _shepherd(job, start | {"timeout_s": None, "grace_s": 5})
-        as_job.append(_seconds_of(attempt))
-    rate = LOG_BYTES / 1e6 / statistics.median(as_job)
-    print(
-        f"log: 100 MB into a file {_ms(statistics.median(plain))}, with a shepherd {_ms(statistics.median(as_job))}",
-        end="",
-    )
-    print(f" ({rate:.0f} MB/s)")
+    for name, pause_s in (("as fast as it can", 0.0), ("in a second", 0.01)):
+        plain, as_job = [], []
+        for number in range(ROUNDS):
+            command = [sys.executable, "-c", _PRINTER.format(pause_s=pause_s)]
+            with (folder / "plain.txt").open("wb") as file:
+                subprocess.run(command, cwd=folder, stdout=file, check=True)
+            plain.append(float((folder / "seconds").read_text()))
+            job = folder / f"{name} {number}"
+            (job / "attempt-1").mkdir(parents=True)
+            _shepherd(job, {"command": command, "cwd": str(folder), "variables": {}, "timeout_s": None, "grace_s": 5})
+            as_job.append(float((folder / "seconds").read_text()))
+        print(f"log: 100 MB {name}: {_ms(statistics.median(plain))} into a file, ", end="")
+        print(f"{_ms(statistics.median(as_job))} with a shepherd")
     return True
 
 
 def _shepherd(job: Path, start: dict[str, object]) -> None:
     (job / "attempt-1" / "start.json").write_text(json.dumps(start))
     subprocess.run([sys.executable, "-I", "-S", shepherd.__file__, str(job), "1"], check=True)
-
-
-def _seconds_of(attempt: Path) -> float:
-    return float(json.loads((attempt / "exit.json").read_text())["seconds"])
 
 
 def _ms(seconds: float) -> str:

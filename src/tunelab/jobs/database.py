@@ -30,7 +30,7 @@ class Database:
     Args:
         path: the file.
         lock: held while it is written.
-        schema: what makes its tables; the first is asked for a row whenever the file is opened.
+        schema: what makes its tables.
         fill: called with a new file's connection, to put in what is known from elsewhere; returns how many rows it did.
     """
 
@@ -59,7 +59,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection in a transaction of its own, which is taken back if an error leaves the context.
+        """Yield the connection in a transaction of its own, which is rolled back if an error leaves the context.
 
         Raises:
             StorageError: the disk refuses it; nothing was changed then.

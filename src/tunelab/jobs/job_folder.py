@@ -61,7 +61,7 @@ class JobFolder:
     def write_spec(self, spec: JobSpec) -> None:
         """Write what is to be done, whole or not at all, unless it is there.
 
-        Not made to outlast a power cut, as the database is: of a job that is in neither, nobody was told.
+        Not made to outlast a power cut, as the database is: a job that is in neither was never confirmed.
         """
         if self.spec_file.exists():
             return

@@ -32,7 +32,7 @@ class LocalJobs:
 
     Args:
         folder: the jobs' files.
-        program: what is started with `train RECIPE --run ID` behind it.
+        program: what is started; `train RECIPE --run ID` follows.
     """
 
     def __init__(self, folder: JobsFolder, *, program: Sequence[str] = TUNELAB) -> None:

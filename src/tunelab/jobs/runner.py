@@ -15,7 +15,7 @@ from pathlib import Path
 from tunelab.errors import StorageError
 from tunelab.files import storage_errors
 from tunelab.jobs.backend import JobAttempt, JobBackend
-from tunelab.jobs.job import Job
+from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobsFolder, held
 from tunelab.jobs.local import LocalJobs
@@ -24,7 +24,7 @@ from tunelab.jobs.store import Store
 from tunelab.jobs.verdict import fault_of, verdict
 from tunelab.workspace import Run, Workspace
 
-_TICK_S = 0.1
+_TICK_S = 0.2
 _AFTER_FAULT_S = 5.0
 _LONGEST_LOCK_WAIT_S = 1.0
 
@@ -40,14 +40,17 @@ class Runner:
 
     def __init__(self, store: Store, backend: JobBackend, *, slots: int = 1) -> None:
         self._store, self._backend, self._slots = store, backend, slots
+        self._specs: dict[str, JobSpec] = {}
+        """Of jobs that were begun: they are looked at several times a second."""
 
     def tick(self) -> bool:
         """Look at everything once, start what may start, and return whether anything is left to do."""
         self.settle()
-        free = self._slots - len(self._store.jobs(BEGUN))
-        for job in self._store.next_queued(free):
-            self._start(job)
-        return self._store.has_work()
+        num_begun = len(self._store.jobs(BEGUN))
+        if num_begun < self._slots:
+            for job in self._store.next_queued(self._slots - num_begun):
+                self._start(job)
+        return num_begun > 0 or self._store.has_work()
 
     def settle(self) -> None:
         """Move every begun job to where it really is, and queue again what is due again."""
@@ -87,7 +90,9 @@ class Runner:
             self._backend.submit(self._attempt(started))
 
     def _attempt(self, job: Job) -> JobAttempt:
-        return JobAttempt(spec=self._store.spec(job.id), number=job.attempt)
+        if (spec := self._specs.get(job.id)) is None:
+            spec = self._specs[job.id] = self._store.spec(job.id)
+        return JobAttempt(spec=spec, number=job.attempt)
 
     def _run(self, job: Job) -> Run:
         return Run(path=self._store.folder.workspace.path / "runs" / job.id)
@@ -104,8 +109,8 @@ def again(store: Store, job: Job, *, reason: str) -> Job | None:
 def ensure_runner(store: Store, *, slots: int = 1) -> None:
     """Bring the jobs up to date and start a runner, if there is work and no runner.
 
-    The database may be behind, as after the machine went down: with no runner there it is brought up to date at once,
-    so that whoever reads it next reads the truth.
+    The database may be out of date, as after the machine went down: with no runner there, it is corrected at once, so
+    that whoever reads it next reads the truth.
     """
     with held(store.folder.runner_lock) as lock:
         if lock is None:
