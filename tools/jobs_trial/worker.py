@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 
 def main() -> int:
@@ -36,7 +37,7 @@ def main() -> int:
         _note(run, "begun_again_after_its_end")
         return 0
     _note(run, "begun")
-    is_stopping = []
+    is_stopping: list[bool] = []
     deaf = signal.SIG_IGN if recipe.get("ignores") else lambda *_: is_stopping.append(True)
     signal.signal(signal.SIGTERM, deaf)
     if recipe.get("daemon"):
@@ -51,7 +52,7 @@ def main() -> int:
     return _work(recipe, run, is_stopping)
 
 
-def _work(recipe: dict, run: Path, is_stopping: list) -> int:  # type: ignore[type-arg]
+def _work(recipe: dict[str, Any], run: Path, is_stopping: list[bool]) -> int:
     step, state = _saved(run)
     last = time.monotonic() + recipe.get("sleeps_s", 0)
     while (left := last - time.monotonic()) > 0:
