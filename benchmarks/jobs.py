@@ -2,7 +2,7 @@
 
     PYTHONPATH=tools python benchmarks/jobs.py [--kills 1000] [--jobs 200] [--seed 1] [--only kills,list,…]
 
-The jobs are those of a stand-in for `tunelab train` that takes milliseconds (tools/jobs_trial/worker.py). Ends with 1
+The jobs are those of a substitute for `tunelab train` that takes milliseconds (tools/jobs_trial/worker.py). Ends with 1
 if a job was lost, done twice, came out otherwise than undisturbed, or left a process.
 
     kills    runner, shepherds and workers are ended by SIGKILL at random instants

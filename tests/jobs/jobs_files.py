@@ -1,4 +1,4 @@
-"""What tests of the jobs share: a workspace with a store, jobs of the stand-in, a runner driven to the end."""
+"""What tests of the jobs share: a workspace with a store, jobs of the substitute, a runner driven to the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from jobs_trial.kills import spec
-from jobs_trial.runner import STAND_IN
+from jobs_trial.runner import SUBSTITUTE
 from tunelab.files import sha256_file, write_json
 from tunelab.jobs.backend import JobBackend
 from tunelab.jobs.in_process import InProcessWork
@@ -34,8 +34,8 @@ def store_in(workspace: Path) -> Store:
 
 @cache  # a place that is dropped while its processes run is warned of
 def local(store: Store) -> LocalJobs:
-    """The place that is this machine, with the stand-in for `tunelab train`."""
-    return LocalJobs(store.folder, program=STAND_IN)
+    """The place that is this machine, with the substitute for `tunelab train`."""
+    return LocalJobs(store.folder, program=SUBSTITUTE)
 
 
 def run_until(

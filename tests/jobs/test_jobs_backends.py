@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def in_process(store: Store) -> InProcessJobs:
-    """A fake that does what the recipe of the stand-in says."""
+    """A fake that does what the recipe of the substitute says."""
     begun: dict[str, int] = {}
 
     def work(work: InProcessWork) -> int | None:

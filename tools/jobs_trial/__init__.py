@@ -1,1 +1,1 @@
-"""A stand-in for `tunelab train`, and trials of the jobs with it: kills, many submitters."""
+"""A substitute for `tunelab train`, and trials of the jobs with it: kills, many submitters."""

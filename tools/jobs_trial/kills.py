@@ -41,7 +41,7 @@ class KillTrial:
 
 
 def spec(job_id: str, **recipe: object) -> JobSpec:
-    """Return a job of the stand-in."""
+    """Return a job of the substitute."""
     text = json.dumps({"steps": 4, **recipe})
     return JobSpec(id=job_id, key=f"key of {job_id}", recipe=text, retries=10_000, grace_s=5.0, submitted=time.time())
 
@@ -79,7 +79,7 @@ def kill_trial(
 
 
 def start_runner(workspace: Path, slots: int) -> subprocess.Popen[bytes]:
-    """Start a runner whose jobs are the stand-in."""
+    """Start a runner whose jobs are the substitute."""
     with (workspace / ".tunelab" / "runner.log").open("ab") as log:
         command = [sys.executable, "-P", "-m", "jobs_trial.runner", str(workspace), str(slots)]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

@@ -1,4 +1,4 @@
-"""A runner whose jobs are the stand-in: `python -P -m jobs_trial.runner WORKSPACE SLOTS`."""
+"""A runner whose jobs are the substitute: `python -P -m jobs_trial.runner WORKSPACE SLOTS`."""
 
 import sys
 from pathlib import Path
@@ -9,9 +9,9 @@ from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.runner import run_jobs
 from tunelab.workspace import Workspace
 
-STAND_IN = (sys.executable, "-I", "-S", worker.__file__)
+SUBSTITUTE = (sys.executable, "-I", "-S", worker.__file__)
 
 
 if __name__ == "__main__":
     folder = JobsFolder(workspace=Workspace(path=Path(sys.argv[1])))
-    run_jobs(folder, LocalJobs(folder, program=STAND_IN), slots=int(sys.argv[2]))
+    run_jobs(folder, LocalJobs(folder, program=SUBSTITUTE), slots=int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""A stand-in for `tunelab train RECIPE --run ID`: the standard library alone, so that a job takes milliseconds.
+"""A substitute for `tunelab train RECIPE --run ID`: the standard library alone, so that a job takes milliseconds.
 
 It keeps the promises that jobs lean on: the same line begins the run, goes on after its last saved step, or finds it
 finished; one process at a time; a manifest written last; saved and ended with 143 on SIGTERM. RECIPE is JSON:
@@ -39,7 +39,8 @@ def main() -> int:
     _note(run, "begun")
     is_stopping: list[bool] = []
     deaf = signal.SIG_IGN if recipe.get("ignores") else lambda *_: is_stopping.append(True)
-    signal.signal(signal.SIGTERM, deaf)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:  # a signal that is ignored from the start stays so
+        signal.signal(signal.SIGTERM, deaf)
     if recipe.get("daemon"):
         _leave_a_daemon()
     print(recipe.get("prints", "at work"), flush=True)
