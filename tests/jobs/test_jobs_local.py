@@ -106,6 +106,7 @@ def test_a_worker_dies_with_its_shepherd_and_the_job_is_lost(store: Store) -> No
     files = running(store, daemon=True, **LONG)
     pids = json.loads((files / "began.json").read_text())
     os.kill(pids["shepherd"], signal.SIGKILL)
+    run_until(store, local(store), lambda: pids["pid"] not in left(store), ticks=False)  # no runner looks at it
     run_until_done(store, local(store))
     assert store.get("job").state is JobState.LOST
     assert store.get("job").reason == "its process is gone without an exit code"

@@ -124,9 +124,8 @@ class Database:
             if version != _VERSION:
                 raise sqlite3.DatabaseError(f"its version is {version}, not {_VERSION}")
             (page_size,), (pages,) = (connection.execute(f"PRAGMA {each}").fetchone() for each in _SIZE)
-            if (
-                size := os.stat(self.path).st_size
-            ) < pages * page_size:  # SQLite takes a page cut in two for a whole one
+            size = os.stat(self.path).st_size
+            if size < pages * page_size:  # SQLite takes a page cut in two for a whole one
                 raise sqlite3.DatabaseError(f"{size:,} of its {pages * page_size:,} bytes are left")
         except BaseException:
             connection.close()
