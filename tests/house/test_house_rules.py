@@ -41,6 +41,8 @@ print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
         ["check", "--explain", "few_steps"],
         ["clean", "--help"],
         ["train", "--help"],
+        ["jobs", "--help"],
+        ["jobs", "list", "--help"],
         ["recipe", "explain", "{recipe}"],
     ],
 )
@@ -62,12 +64,18 @@ def test_help_names_every_verb_and_each_verb_has_its_file(capsys: pytest.Capture
         assert (SOURCE / "cli" / f"{verb}.py").is_file()
 
 
-@pytest.mark.parametrize("words", [*([verb] for verb in VERBS), ["recipe", "explain"]], ids=" ".join)
+JOBS = ("submit", "list", "show", "logs", "cancel", "retry", "wait", "doctor")
+
+
+@pytest.mark.parametrize(
+    "words", [*([verb] for verb in VERBS), ["recipe", "explain"], *(["jobs", verb] for verb in JOBS)], ids=" ".join
+)
 def test_help_has_two_names_and_no_word_of_a_programmer(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*words, "--help"]) == run([*words, "-h"]) == 0
     first, _, rest = capsys.readouterr().out.partition("\n")
     assert rest.count(first) == 1
-    assert re.findall(r"<\w+|Path\b|\b(?:str|bool|int|float|list)\b", first + rest) == []
+    text = re.sub(r"^  list  |jobs list", "", first + rest, flags=re.MULTILINE)  # the name of a command
+    assert re.findall(r"<\w+|Path\b|\b(?:str|bool|int|float|list)\b", text) == []
     for argument in set(re.findall("[A-Z]{3,}", first)) - {"OPTIONS", "COMMAND", "ARGS"}:
         assert len(re.findall(rf"\b{argument}\b", rest)) >= 2  # in the other usage line, and in the words
 

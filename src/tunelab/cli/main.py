@@ -22,6 +22,7 @@ VERBS = {
     "check": "Read data as training would, show what would be trained, say what is wrong.",
     "clean": "Write data anew without what spoils it; keep every rejected row with its reason.",
     "train": "Train an adapter from a recipe; resume an interrupted run.",
+    "jobs": "Runs that outlive the terminal: submit, follow, cancel, retry.",
     "compare": "Base model against tuned model on the same held-out rows.",
     "chat": "Talk to a tuned model, or to a base model.",
     "recipe": "Explain a recipe: each value and where it came from; convert those of other tools.",

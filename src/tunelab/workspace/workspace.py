@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tunelab.recipes import Recipe
 
 MARKER = "finetuning.workspace.config"
+OWN_FOLDER = ".tunelab"
+"""What tunelab keeps in a workspace for itself, such as its jobs."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _OWN = re.compile(
@@ -30,9 +32,12 @@ _SAYS_NOTHING = ("recipe", "config", "finetune", "finetuning")
 
 
 def find_workspace(start: Path) -> Workspace:
-    """Return the workspace around `start`: the nearest folder upwards that is marked as one, else `start` itself."""
+    """Return the workspace around `start`: the nearest folder upwards that is marked as one, else `start` itself.
+
+    A folder with jobs in it is one, so that a job finds its own from its folder.
+    """
     start = start.resolve()
-    marked = (folder for folder in (start, *start.parents) if (folder / MARKER).is_file())
+    marked = (each for each in (start, *start.parents) if (each / MARKER).is_file() or (each / OWN_FOLDER).is_dir())
     return Workspace(path=next(marked, start))
 
 

@@ -1,0 +1,64 @@
+"""A job: what is to be done (written once), where it is (a row that changes), and each change of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tunelab.jobs.state import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What is to be done. Written once, when the job is submitted, and never changed."""
+
+    id: str
+    """Name of the job's folder and of its run."""
+    key: str
+    """Two submissions with the same key are one job."""
+    recipe: str
+    """The resolved recipe, as YAML; names of files start from the job's folder."""
+    priority: int = 0
+    """The highest starts first."""
+    timeout_s: float | None = None
+    """Longest time of one attempt; None for no limit."""
+    grace_s: float = 120
+    """What a stopped attempt is given to save, before it is killed."""
+    retries: int = 3
+    """Attempts after the first one that are begun without being asked for."""
+    submitted: float
+    """Unix time, for people to read: nothing is decided by it but the order of jobs of equal priority."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Where a job is: a row of the database as it was read."""
+
+    id: str
+    key: str
+    state: JobState
+    attempt: int
+    """Number of the current or last attempt, from 1."""
+    max_attempt: int
+    """The last attempt that is begun without being asked for."""
+    priority: int
+    submitted: float
+    changed: float
+    """Unix time of the last move."""
+    code: int | None
+    """Exit code of the last attempt that ended; None if there is none."""
+    reason: str
+    """Why it is in this state, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One change of a job's state."""
+
+    id: str
+    attempt: int
+    """The attempt after the move."""
+    old: str
+    """Empty for the first one."""
+    new: str
+    time: float
+    reason: str

@@ -1,0 +1,180 @@
+"""The files of jobs: `.tunelab` in a workspace, a folder in it for each job, and one in that for each attempt.
+
+.tunelab/jobs.db                    where each job is
+.tunelab/jobs.lock                  held while the database is written
+.tunelab/runner.lock                held by the runner
+.tunelab/job/ID/job.json            what is to be done; enough to make the database again
+.tunelab/job/ID/recipe.yaml         the resolved recipe, written anew at each start
+.tunelab/job/ID/lock                held by the shepherd: the attempt lives as long as it is
+.tunelab/job/ID/log-OFFSET          the log from that byte on
+.tunelab/job/ID/attempt-N/          start.json, began.json, stop, exit.json
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tunelab.errors import RunError
+from tunelab.files import storage_errors
+from tunelab.jobs.job import JobSpec
+from tunelab.workspace import OWN_FOLDER, Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFolder:
+    """The places of one job."""
+
+    path: Path
+
+    @property
+    def spec_file(self) -> Path:
+        """What is to be done, for when the database is lost: a folder is a job once it is there."""
+        return self.path / "job.json"
+
+    @property
+    def recipe_file(self) -> Path:
+        """What `tunelab train` is given."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by whoever keeps an attempt alive."""
+        return self.path / "lock"
+
+    def attempt(self, number: int) -> Path:
+        """Return the folder of an attempt."""
+        return self.path / f"attempt-{number}"
+
+    def last_attempt(self) -> int:
+        """Return the greatest number of an attempt that has a folder; 1 if none has."""
+        numbers = (each.name.removeprefix("attempt-") for each in self.path.glob("attempt-*"))
+        return max((int(number) for number in numbers if number.isdecimal()), default=1)
+
+    def write_spec(self, spec: JobSpec) -> None:
+        """Write what is to be done, whole or not at all, unless it is there.
+
+        Not made to outlast a power cut, as the database is: a job that is in neither was never confirmed.
+        """
+        if self.spec_file.exists():
+            return
+        aside = self.path / f".job.json.{os.getpid()}.tmp"
+        with storage_errors(self.spec_file):
+            self.path.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(pack(spec))
+            aside.rename(self.spec_file)
+
+    def read_spec(self) -> JobSpec:
+        """Return what is to be done.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        try:
+            return unpack(self.spec_file.read_bytes())
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            remedy = "Delete the folder, and submit the recipe again if you miss its job."
+            raise RunError(f"the job cannot be read ({error})", where=str(self.spec_file), remedy=remedy) from error
+
+
+def pack(spec: JobSpec) -> bytes:
+    """Return what is to be done as JSON, for people to read, too."""
+    return msgspec.json.format(msgspec.json.encode(spec)) + b"\n"
+
+
+def unpack(packed: bytes) -> JobSpec:
+    """Return what `pack` was given."""
+    return msgspec.json.decode(packed, type=JobSpec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsFolder:
+    """The places of all jobs of a workspace."""
+
+    workspace: Workspace
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.workspace.path / OWN_FOLDER
+
+    @property
+    def database(self) -> Path:
+        """Where each job is."""
+        return self.path / "jobs.db"
+
+    @property
+    def write_lock(self) -> Path:
+        """Held while the database is written."""
+        return self.path / "jobs.lock"
+
+    @property
+    def runner_lock(self) -> Path:
+        """Held by the one process that starts jobs."""
+        return self.path / "runner.lock"
+
+    @property
+    def runner_log(self) -> Path:
+        """What the runner had to say."""
+        return self.path / "runner.log"
+
+    def job(self, job_id: str) -> JobFolder:
+        """Return the folder of a job, which need not exist yet."""
+        return JobFolder(path=self.path / "job" / job_id)
+
+    def jobs(self) -> list[JobFolder]:
+        """Return the folders that hold a job."""
+        return [JobFolder(path=file.parent) for file in sorted((self.path / "job").glob("*/job.json"))]
+
+    @property
+    def exists(self) -> bool:
+        """Whether there were ever jobs here; files of another user are refused.
+
+        Raises:
+            RunError: the folder is a link, or another user's: what it names would be run in this user's name.
+        """
+        try:
+            found = self.path.lstat()
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            what = "this is a link" if stat.S_ISLNK(found.st_mode) else "this belongs to another user"
+            expected = "a folder of your own: jobs are run in your name"
+            raise RunError(what, where=str(self.path), expected=expected, remedy="Use a workspace of your own.")
+        return True
+
+    def make(self) -> None:
+        """Make the folder, for this user alone.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        if not self.exists:
+            with storage_errors(self.path):
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@contextmanager
+def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
+    """Hold a lock file, and yield its descriptor; None if another process holds it and `wait` is false.
+
+    The lock goes with the descriptor and its copies: a process that inherits one holds it on.
+    """
+    with storage_errors(lock):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield descriptor
+    finally:
+        os.close(descriptor)

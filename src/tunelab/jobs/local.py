@@ -1,0 +1,133 @@
+"""Jobs as processes of this machine: a shepherd for each attempt, and the lock it holds as the sign of life.
+
+No process writes that it is alive, and no clock decides it: the system lets the lock go at the moment its holder ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tunelab.errors import UserError
+from tunelab.files import storage_errors, write_file, write_json
+from tunelab.jobs import shepherd
+from tunelab.jobs.backend import JobAttempt, LogPart, Sighting, command_of
+from tunelab.jobs.job import JobSpec
+from tunelab.jobs.job_environment import job_environment
+from tunelab.jobs.job_folder import JobFolder, JobsFolder, held
+from tunelab.jobs.marked_processes import MARK, end_processes
+
+TUNELAB = (sys.executable, "-P", "-m", "tunelab")
+"""The command line in this Python; -P: no module in the current folder is taken for one of its own."""
+_LONGEST_LOG_PART = 1 << 20
+
+
+class LocalJobs:
+    """The place that is this machine.
+
+    Args:
+        folder: the jobs' files.
+        program: what is started; `train RECIPE --run ID` follows.
+    """
+
+    def __init__(self, folder: JobsFolder, *, program: Sequence[str] = TUNELAB) -> None:
+        self._folder, self._program = folder, program
+        self._shepherds: list[subprocess.Popen[bytes]] = []
+
+    def plan(self, spec: JobSpec) -> str:
+        """Return where a job runs; a system without /proc and pidfd is refused."""
+        if not hasattr(os, "pidfd_open") or not os.path.isdir("/proc/self"):
+            what = f"jobs need Linux (/proc, pidfd); this is {sys.platform}"
+            raise UserError(what, remedy="tunelab train works without: tunelab train RECIPE --run ID.")
+        limit = f", at most {spec.timeout_s:,.0f} s each" if spec.timeout_s is not None else ""
+        return f"on this machine, in up to {1 + spec.retries} attempts{limit}"
+
+    def submit(self, attempt: JobAttempt) -> None:
+        """Start the attempt's shepherd with the job's lock in its hands."""
+        folder, files = self._places(attempt)
+        self._reap()
+        if self.find(attempt) or (files / "stop").exists():
+            return
+        with held(folder.lock_file) as lock:
+            if lock is None:
+                return  # an earlier attempt is still ending
+            end_processes(str(folder.path))
+            write_file(folder.recipe_file, attempt.spec.recipe)
+            start = {
+                "command": command_of(attempt, self._program, folder.recipe_file.name),
+                "cwd": str(folder.path),
+                "variables": {MARK: str(folder.path), "TUNELAB_JOB": attempt.spec.id, "PYTHONUNBUFFERED": "1"},
+                "timeout_s": attempt.spec.timeout_s,
+                "grace_s": attempt.spec.grace_s,
+            }
+            write_json(files / "start.json", start)
+            with storage_errors(files), (files / "shepherd.txt").open("wb") as errors:
+                self._shepherds.append(_started(folder, attempt.number, lock, errors.fileno()))
+
+    def find(self, attempt: JobAttempt) -> bool:
+        """Return whether it was begun here."""
+        return (self._places(attempt)[1] / "start.json").exists()
+
+    def state(self, attempt: JobAttempt) -> Sighting:
+        """Return whether its shepherd lives, else how it ended; what it left running is ended first."""
+        self._reap()
+        folder, files = self._places(attempt)
+        with held(folder.lock_file) as lock:
+            if lock is None:
+                return Sighting(is_running=True)
+            end_processes(str(folder.path))
+        with suppress(OSError, ValueError, KeyError):
+            ended = json.loads((files / "exit.json").read_bytes())
+            return Sighting(is_running=False, code=int(ended["code"]), timed_out=bool(ended["timed_out"]))
+        return Sighting(is_running=False)
+
+    def logs(self, job_id: str, since: int = 0) -> LogPart:
+        """Return the log from a byte on, at most a mebibyte at a time."""
+        folder = str(self._folder.job(job_id).path)
+        while starts := _log_files(folder):
+            start = max((each for each in starts if each <= since), default=starts[0])
+            since = max(since, start)
+            with suppress(FileNotFoundError), open(shepherd.log_file(folder, start), "rb") as file:  # or just deleted
+                file.seek(since - start)
+                if (data := file.read(_LONGEST_LOG_PART)) or start == starts[-1]:
+                    return LogPart(data=data, start=since)
+                since = min(each for each in starts if each > start)
+        return LogPart(data=b"", start=since)
+
+    def cancel(self, attempt: JobAttempt, *, now: bool = False) -> None:
+        """Leave word for the shepherd, which looks for it several times a second."""
+        write_file(self._places(attempt)[1] / "stop", "now" if now else "save")
+
+    def fetch(self, attempt: JobAttempt) -> None:
+        """Do nothing: the run is made in the workspace."""
+
+    def _places(self, attempt: JobAttempt) -> tuple[JobFolder, Path]:
+        folder = self._folder.job(attempt.spec.id)
+        return folder, folder.attempt(attempt.number)
+
+    def _reap(self) -> None:
+        self._shepherds = [each for each in self._shepherds if each.poll() is None]
+
+
+def _started(folder: JobFolder, number: int, lock: int, errors: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", shepherd.__file__, str(folder.path), str(number)],
+        cwd=folder.path,
+        env=job_environment(os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=errors,
+        stderr=errors,
+        pass_fds=(lock,),
+        start_new_session=True,
+    )
+
+
+def _log_files(folder: str) -> list[int]:
+    with suppress(FileNotFoundError):
+        return shepherd.log_files(folder)
+    return []

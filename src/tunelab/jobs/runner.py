@@ -1,0 +1,177 @@
+"""The runner: the one process of a workspace that starts jobs and moves them on. It may die at any instant.
+
+Started by whichever command finds work and no runner; gone when nothing is left to do. What it knows lies in the
+database and in the jobs' folders, so the next one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from pathlib import Path
+
+from tunelab.errors import StorageError
+from tunelab.files import storage_errors
+from tunelab.jobs.backend import JobAttempt, JobBackend
+from tunelab.jobs.job import Job, JobSpec
+from tunelab.jobs.job_environment import job_environment
+from tunelab.jobs.job_folder import JobsFolder, held
+from tunelab.jobs.local import LocalJobs
+from tunelab.jobs.state import BEGUN, JobState
+from tunelab.jobs.store import Store
+from tunelab.jobs.verdict import fault_of, verdict
+from tunelab.workspace import Run, Workspace
+
+_TICK_S = 0.2
+_AFTER_FAULT_S = 5.0
+_LONGEST_LOCK_WAIT_S = 1.0
+
+
+class Runner:
+    """Moves the jobs of a workspace on by what a place says of their attempts.
+
+    Args:
+        store: where each job is.
+        backend: the place.
+        slots: how many jobs may run at once.
+    """
+
+    def __init__(self, store: Store, backend: JobBackend, *, slots: int = 1) -> None:
+        self._store, self._backend, self._slots = store, backend, slots
+        self._specs: dict[str, JobSpec] = {}
+        """Of jobs that were begun: they are looked at several times a second."""
+
+    def tick(self) -> bool:
+        """Look at everything once, start what may start, and return whether anything is left to do."""
+        self.settle()
+        num_begun = len(self._store.jobs(BEGUN))
+        if num_begun < self._slots:
+            for job in self._store.next_queued(self._slots - num_begun):
+                self._start(job)
+        return num_begun > 0 or self._store.has_work()
+
+    def settle(self) -> None:
+        """Move every begun job to where it really is, and queue again what is due again."""
+        for job in self._store.jobs(BEGUN):
+            self._settle(job)
+        for job in self._store.due_again():
+            again(self._store, job, reason=f"attempt {job.attempt + 1} of {job.max_attempt}")
+
+    def _settle(self, job: Job) -> None:
+        attempt = self._attempt(job)
+        if not self._backend.find(attempt):
+            self._settle_unknown(job)
+            return
+        seen = self._backend.state(attempt)
+        if job.state is JobState.STARTING:
+            moved = self._store.move(job, JobState.RUNNING)
+            if moved is None:
+                return
+            job = moved
+        if seen.is_running:
+            return
+        self._backend.fetch(attempt)
+        end = verdict(job, seen, fault_of(self._run(job)))
+        self._store.move(job, end.state, reason=end.reason, code=seen.code)
+
+    def _settle_unknown(self, job: Job) -> None:
+        if job.state is JobState.STARTING:
+            self._store.move(job, JobState.QUEUED, reason="the runner ended before it was begun")
+        elif job.state is JobState.CANCELLING:
+            self._store.move(job, JobState.CANCELLED, reason="it was not begun")
+        else:
+            self._store.move(job, JobState.LOST, reason="the files of its attempt are gone")
+
+    def _start(self, job: Job) -> None:
+        started = self._store.move(job, JobState.STARTING)
+        if started is not None:
+            self._backend.submit(self._attempt(started))
+
+    def _attempt(self, job: Job) -> JobAttempt:
+        if (spec := self._specs.get(job.id)) is None:
+            spec = self._specs[job.id] = self._store.spec(job.id)
+        return JobAttempt(spec=spec, number=job.attempt)
+
+    def _run(self, job: Job) -> Run:
+        return Run(path=self._store.folder.workspace.path / "runs" / job.id)
+
+
+def again(store: Store, job: Job, *, reason: str) -> Job | None:
+    """Queue the next attempt of an ended job. Its folder comes first: it tells of it if the database is lost."""
+    following = store.folder.job(job.id).attempt(job.attempt + 1)
+    with storage_errors(following):
+        following.mkdir(parents=True, exist_ok=True)
+    return store.move(job, JobState.QUEUED, reason=reason)
+
+
+def ensure_runner(store: Store, *, slots: int = 1) -> None:
+    """Bring the jobs up to date and start a runner, if there is work and no runner.
+
+    The database may be out of date, as after the machine went down: with no runner there, it is corrected at once, so
+    that whoever reads it next reads the truth.
+    """
+    with held(store.folder.runner_lock) as lock:
+        if lock is None:
+            return
+        Runner(store, LocalJobs(store.folder)).settle()
+    if store.has_work():
+        start_runner(store.folder, slots=slots)
+
+
+def start_runner(folder: JobsFolder, *, slots: int = 1) -> None:
+    """Start a runner that outlives this process; one too many leaves by itself."""
+    command = [sys.executable, "-P", "-m", "tunelab.jobs.runner", str(folder.workspace.path), str(slots)]
+    streams = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(folder.runner_log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    with storage_errors(folder.runner_log):
+        os.posix_spawn(sys.executable, command, job_environment(os.environ), file_actions=streams, setsid=True)
+
+
+def run_jobs(folder: JobsFolder, backend: JobBackend, *, slots: int = 1) -> None:
+    """Be the runner of a workspace until nothing is left to do; leave if there is one."""
+    last = time.monotonic() + _LONGEST_LOCK_WAIT_S
+    while time.monotonic() < last:  # a command that looks whether there is one holds it for an instant
+        with held(folder.runner_lock) as lock:
+            if lock is not None:
+                _work(Store(folder), backend, slots, lock)
+                return
+        time.sleep(_TICK_S)
+
+
+def _work(store: Store, backend: JobBackend, slots: int, lock: int) -> None:
+    runner = Runner(store, backend, slots=slots)
+    while True:
+        try:
+            if not runner.tick() and _has_left(store, lock):
+                return
+        except StorageError as error:  # the disk may be full for a while: the jobs that run go on meanwhile
+            print(error, file=sys.stderr, flush=True)
+            time.sleep(_AFTER_FAULT_S)
+        time.sleep(_TICK_S)
+
+
+def _has_left(store: Store, lock: int) -> bool:
+    """Give the runner's lock up, unless a job came in; return whether it was given up.
+
+    Both while no other process can write: whoever submits a job afterwards finds no runner and starts one.
+    """
+    with store.database.writing():
+        if store.has_work():
+            return False
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        return True
+
+
+def main() -> None:
+    """Be the runner of the workspace that the command line names."""
+    folder = JobsFolder(workspace=Workspace(path=Path(sys.argv[1])))
+    run_jobs(folder, LocalJobs(folder), slots=int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

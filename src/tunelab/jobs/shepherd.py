@@ -1,0 +1,269 @@
+"""The process that stays with an attempt of a job: starts it, keeps its log, ends it when asked, writes how it ended.
+
+    python -I -S shepherd.py JOB_FOLDER ATTEMPT
+
+The standard library alone, and no import of tunelab: it starts in a few hundredths of a second, takes little memory,
+and lives on whatever becomes of the runner or the installation. It inherits the descriptor of the job's lock and does
+nothing with it: the attempt lives as long as the lock is held, and the system lets it go when this process ends,
+however it ends. The worker is killed by the system at the same moment (PDEATHSIG, which fires when the *thread* that
+started it ends: this process has one thread).
+
+It reads `start.json`, writes `began.json` and `exit.json`, and looks for the file `stop` several times a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+TYPE_CHECKING = False  # typing itself takes a hundredth of a second
+if TYPE_CHECKING:
+    from io import FileIO
+    from typing import Any
+
+LOG_FILE_BYTES = 64 << 20
+"""The log goes on in another file after so many bytes; the last two files are kept."""
+_PR_SET_PDEATHSIG = 1
+_TICK_S = 0.2
+_PIPE_BYTES = 1 << 20
+_MOST_LAST_READS = 16
+_LONGEST_EXIT_WAIT_S = 60
+
+
+def main() -> None:
+    """Stay with one attempt from its beginning to its end."""
+    folder, number = sys.argv[1], sys.argv[2]
+    files = os.path.join(folder, f"attempt-{number}")
+    for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(each, lambda *_: None)  # at a shutdown the worker gets its own, saves and ends
+    with open(os.path.join(files, "start.json"), encoding="utf-8") as file:
+        start = json.load(file)
+    log = Log(folder)
+    log.say(f"attempt {number}")
+    _write_json(os.path.join(files, "exit.json"), _attempt(start, files, log), patience_s=_LONGEST_EXIT_WAIT_S)
+
+
+def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
+    """Run the worker to its end and return what is to be known of it."""
+    began = time.monotonic()
+    try:
+        worker = _started(start)
+    except OSError as error:
+        log.say(f"the command could not be started: {error}")
+        return {"code": 127, "timed_out": False, "seconds": 0.0}
+    with suppress(OSError):  # for people to read: a full disk keeps no job from running
+        _write_json(os.path.join(files, "began.json"), {"pid": worker.pid, "shepherd": os.getpid()})
+    ending = Ending(
+        worker, log, timeout_s=start["timeout_s"], grace_s=start["grace_s"], stop=os.path.join(files, "stop")
+    )
+    assert worker.stdout is not None
+    output = worker.stdout.fileno()
+    os.set_blocking(output, False)
+    with suppress(OSError):  # the user's pipes hold all they may: a smaller one does, with more turns
+        fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    ended = os.pidfd_open(worker.pid)
+    watched = select.poll()
+    watched.register(output, select.POLLIN)
+    watched.register(ended, select.POLLIN)
+    while worker.poll() is None:
+        for descriptor, _ in watched.poll(_TICK_S * 1000):
+            if descriptor == output and log.copy(output) is False:
+                watched.unregister(output)  # closed by the worker, which may go on
+        ending.look()
+    for _ in range(_MOST_LAST_READS):  # of what is there already: a daemon that it left may hold the pipe open
+        if not log.copy(output):
+            break
+    code = worker.returncode if worker.returncode >= 0 else 128 - worker.returncode
+    log.say(f"ended with {code}")
+    return {"code": code, "timed_out": ending.timed_out, "seconds": round(time.monotonic() - began, 3)}
+
+
+def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def die_with_the_shepherd() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return subprocess.Popen(
+        start["command"],
+        cwd=start["cwd"],
+        env=os.environ | start["variables"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        restore_signals=True,
+        preexec_fn=die_with_the_shepherd,
+    )
+
+
+class Ending:
+    """Whether the worker is to end: asked by the file `stop`, which holds `save` or `now`, or out of time."""
+
+    def __init__(
+        self, worker: subprocess.Popen[bytes], log: Log, *, timeout_s: float | None, grace_s: float, stop: str
+    ) -> None:
+        self.timed_out = False
+        self._worker, self._log, self._grace_s, self._stop = worker, log, grace_s, stop
+        self._deadline = time.monotonic() + timeout_s if timeout_s is not None else None
+        self._kill_at: float | None = None
+        self._is_killed = False
+
+    def look(self) -> None:
+        """Ask the worker to save and stop, or kill it, if it is time to."""
+        now = time.monotonic()
+        asked = self._asked()
+        if self._kill_at is None:
+            if asked is not None:
+                self._ask("asked to save and stop", now)
+            elif self._deadline is not None and now >= self._deadline:
+                self.timed_out = True
+                self._ask("out of time: asked to save and stop", now)
+        if not self._is_killed and (asked == "now" or (self._kill_at is not None and now >= self._kill_at)):
+            self._is_killed = True
+            self._log.say("killed")
+            _signal(self._worker, signal.SIGKILL)
+
+    def _asked(self) -> str | None:
+        with suppress(OSError), open(self._stop, encoding="utf-8") as file:
+            return file.read().strip()
+        return None
+
+    def _ask(self, words: str, now: float) -> None:
+        self._log.say(words)
+        self._kill_at = now + self._grace_s
+        _signal(self._worker, signal.SIGTERM)
+
+
+def _signal(worker: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the worker, or kill it with all of its process group."""
+    with suppress(ProcessLookupError):
+        if number == signal.SIGKILL:
+            os.killpg(worker.pid, number)
+        else:
+            worker.send_signal(number)
+
+
+class Log:
+    """The log of a job, over all of its attempts: each line begins with the time.
+
+    A file is named for the offset of its first byte in the whole log, so that an offset stays true when the log goes
+    on in another file. If the disk refuses a write, the worker is not held up: what was left out is counted and said.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._left_out = 0
+        files = log_files(folder)
+        start = files[-1] if files else 0
+        self._file = self._opened(start)
+        self._at_line_start = self._ends_with_newline(start)
+
+    def say(self, words: str) -> None:
+        """Write a line of the shepherd's own."""
+        start = b"" if self._at_line_start else b"\n"
+        self.write(start + f"[job] {words}\n".encode())
+
+    def copy(self, descriptor: int) -> bool | None:
+        """Write what can be read now; false at the end of it, None if there is nothing yet."""
+        try:
+            data = os.read(descriptor, _PIPE_BYTES)
+        except BlockingIOError:
+            return None
+        if data:
+            self.write(data)
+        return bool(data)
+
+    def write(self, data: bytes) -> None:
+        """Write some bytes, the time in front of each line."""
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % (now % 1 * 1000)
+        body, ends = (data[:-1], b"\n") if data.endswith(b"\n") else (data, b"")
+        stamped = (stamp if self._at_line_start else b"") + body.replace(b"\n", b"\n" + stamp) + ends
+        self._at_line_start = bool(ends)
+        try:
+            if self._left_out:
+                note = b"[job] %d bytes left out: the disk refused them\n" % self._left_out
+                self._put(note)
+                self._left_out = 0
+            self._put(stamped)
+        except OSError:
+            self._left_out += len(data)
+        if self._at_line_start and self._file.tell() >= LOG_FILE_BYTES:
+            self._go_on_in_another_file()
+
+    def _put(self, data: bytes) -> None:
+        """Write all of it or nothing."""
+        before, rest = self._file.tell(), memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._file.truncate(before)
+            self._file.seek(before)
+            raise
+
+    def _go_on_in_another_file(self) -> None:
+        files = log_files(self._folder)
+        start = files[-1] + self._file.tell()
+        try:
+            following = self._opened(start)
+        except OSError:
+            return  # the disk is full: go on in this one
+        self._file.close()
+        self._file = following
+        for old in files[:-1]:
+            os.unlink(log_file(self._folder, old))
+        self.say(f"the log goes on in another file; what comes before byte {files[-1]} is deleted")
+
+    def _opened(self, start: int) -> FileIO:
+        file = open(log_file(self._folder, start), "ab", buffering=0)  # noqa: SIM115 - open as long as the job runs
+        file.seek(0, os.SEEK_END)
+        return file
+
+    def _ends_with_newline(self, start: int) -> bool:
+        size = self._file.tell()
+        with open(log_file(self._folder, start), "rb") as file:
+            file.seek(max(size - 1, 0))
+            return file.read(1) in (b"", b"\n")
+
+
+def log_file(folder: str, start: int) -> str:
+    """Return the path of the part of a job's log that begins at a byte."""
+    return os.path.join(folder, f"log-{start:016d}")
+
+
+def log_files(folder: str) -> list[int]:
+    """Return where each part of a job's log begins, ascending."""
+    return sorted(int(name[4:]) for name in os.listdir(folder) if name.startswith("log-") and name[4:].isdecimal())
+
+
+def _write_json(path: str, value: object, *, patience_s: float = 0) -> None:
+    """Write a file whole or not at all; wait so long for a disk that refuses it."""
+    last = time.monotonic() + patience_s
+    while True:
+        try:
+            with open(path + ".tmp", "w", encoding="utf-8") as file:
+                json.dump(value, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(path + ".tmp", path)
+            return
+        except OSError:
+            if time.monotonic() >= last:
+                raise
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""Where each job is. Every change is one fenced UPDATE with one line in `moves`, in one transaction.
+
+Fenced: `WHERE id AND attempt AND state`. Of two processes that saw a job in the same state, one moves it on, and the
+other learns that it did not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import fields
+from typing import Any
+
+from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
+from tunelab.jobs.database import Database
+from tunelab.jobs.job import Job, JobSpec, Move
+from tunelab.jobs.job_folder import JobFolder, JobsFolder, pack, unpack
+from tunelab.jobs.state import MOVES, JobState, next_attempt
+
+_SCHEMA = """
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, key TEXT UNIQUE NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL,
+    max_attempt INTEGER NOT NULL, priority INTEGER NOT NULL, submitted REAL NOT NULL, changed REAL NOT NULL,
+    code INTEGER, reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX jobs_by_state ON jobs (state, priority DESC, submitted, id);
+CREATE INDEX jobs_by_time ON jobs (submitted DESC, id);
+CREATE TABLE moves (
+    id TEXT NOT NULL, attempt INTEGER NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL, time REAL NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX moves_by_id ON moves (id);
+CREATE TABLE specs (id TEXT PRIMARY KEY, spec BLOB NOT NULL) STRICT
+"""
+_JOB = tuple(each.name for each in fields(Job))
+_MOVE = tuple(each.name for each in fields(Move))
+_NAMED_AT_MOST = 1_000
+
+
+class Store:
+    """The jobs of a workspace. Made again from their folders if the file is missing, cut or damaged.
+
+    Raises:
+        StorageError: the disk refuses a write; nothing was changed then.
+    """
+
+    def __init__(self, folder: JobsFolder) -> None:
+        folder.make()
+        self.folder = folder
+        self.database = Database(folder.database, lock=folder.write_lock, schema=_SCHEMA, fill=self._take_in)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self.database.connection.close()
+
+    def add(self, spec: JobSpec) -> tuple[Job, bool]:
+        """Return the job of this key, and whether it is new.
+
+        What is to be done is kept twice. The row outlasts a power cut; the file in the job's folder comes first and
+        outlasts the database.
+        """
+        if (known := self.with_key(spec.key)) is None:
+            self.folder.job(spec.id).write_spec(spec)
+            with self.database.writing() as connection:
+                if (known := self.with_key(spec.key)) is None:
+                    _insert(connection, spec, JobState.QUEUED, attempt=1, reason="submitted")
+        return known or self.get(spec.id), known is None
+
+    def move(self, job: Job, new: JobState, *, reason: str = "", code: int | None = None) -> Job | None:
+        """Move a job on from where it was seen; None if it is not there any more, and nothing was changed.
+
+        Args:
+            job: the job as it was read.
+            new: a state that may follow.
+            reason: why, in words.
+            code: the exit code with which its attempt ended.
+        """
+        assert new in MOVES[job.state], f"{job.state} -> {new} is no move"
+        attempt, now = next_attempt(job.state, new, job.attempt), time.time()
+        with self.database.writing() as connection:
+            changed = connection.execute(
+                "UPDATE jobs SET state = ?, attempt = ?, changed = ?, code = ?, reason = ? "
+                "WHERE id = ? AND attempt = ? AND state = ?",
+                (new, attempt, now, code, reason, job.id, job.attempt, job.state),
+            )
+            if not changed.rowcount:
+                return None
+            _note(connection, Move(id=job.id, attempt=attempt, old=job.state, new=new, time=now, reason=reason))
+        return self.get(job.id)
+
+    def allow(self, job: Job, max_attempt: int) -> None:
+        """Let attempts up to this number begin by themselves."""
+        with self.database.writing() as connection:
+            connection.execute("UPDATE jobs SET max_attempt = ? WHERE id = ?", (max_attempt, job.id))
+
+    def get(self, job_id: str) -> Job:
+        """Return a job by its id."""
+        (job,) = self._select("WHERE id = ?", job_id)
+        return job
+
+    def spec(self, job_id: str) -> JobSpec:
+        """Return what is to be done, and see that its file is there, too."""
+        ((packed,),) = self.database.read("SELECT spec FROM specs WHERE id = ?", job_id)
+        spec = unpack(packed)
+        self.folder.job(job_id).write_spec(spec)
+        return spec
+
+    def with_key(self, key: str) -> Job | None:
+        """Return the job of a key, if there is one."""
+        return next(iter(self._select("WHERE key = ?", key)), None)
+
+    def find(self, reference: str) -> Job:
+        """Return the job that a user names: an id, or the beginning of only one.
+
+        Raises:
+            RunError: none or several match.
+        """
+        matches = self._select("WHERE substr(id, 1, ?) = ? ORDER BY id", len(reference), reference)
+        exact = [job for job in matches if job.id == reference] or matches
+        if len(exact) == 1:
+            return exact[0]
+        if reference and matches:
+            names = listed(job.id for job in matches)
+            raise RunError(f'"{reference}" is the beginning of {len(matches)} jobs', expected=f"one of {names}")
+        ids = [job.id for job in self.jobs(limit=_NAMED_AT_MOST)]
+        remedy = did_you_mean(reference, ids) if ids else "Submit one with: tunelab jobs submit RECIPE"
+        raise RunError(f'there is no job "{reference}"', where=str(self.folder.path), remedy=remedy)
+
+    def rows(self, states: Collection[JobState] = ()) -> list[dict[str, Any]]:
+        """Return jobs as `jobs` does, as plain values."""
+        where, values = _where(states)
+        rows = self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {where} ORDER BY submitted DESC, id", *values)
+        return [dict(zip(_JOB, row, strict=True)) for row in rows]
+
+    def jobs(self, states: Collection[JobState] = (), *, limit: int = -1) -> list[Job]:
+        """Return jobs, the latest first; only those in some states if any are given."""
+        where, values = _where(states)
+        return self._select(f"{where} ORDER BY submitted DESC, id LIMIT ?", *values, limit)
+
+    def next_queued(self, limit: int) -> list[Job]:
+        """Return the queued jobs that start next."""
+        order = "ORDER BY priority DESC, submitted, id LIMIT ?"
+        return self._select(f"WHERE state = ? {order}", JobState.QUEUED, max(limit, 0))
+
+    def due_again(self) -> list[Job]:
+        """Return the ended jobs whose next attempt begins by itself: lost, out of time, or ended with `TRY_AGAIN`."""
+        which = "(state IN (?, ?) OR (state = ? AND code = ?)) AND attempt < max_attempt"
+        return self._select(f"WHERE {which}", JobState.LOST, JobState.TIMED_OUT, JobState.FAILED, TRY_AGAIN)
+
+    def has_work(self) -> bool:
+        """Whether a job runs or waits to be started."""
+        return bool(self.jobs([state for state in JobState if not state.is_end], limit=1))
+
+    def needs_runner(self) -> bool:
+        """Whether a runner has something to do: start a job, look after one, or queue one again."""
+        return self.has_work() or bool(self.due_again())
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state that has any."""
+        found = self.database.read("SELECT state, count(*) FROM jobs GROUP BY state")
+        return {JobState(state): count for state, count in found}
+
+    def moves(self, job_id: str) -> list[Move]:
+        """Return what a job went through, the earliest first."""
+        query = f"SELECT {', '.join(_MOVE)} FROM moves WHERE id = ? ORDER BY rowid"
+        return [Move(**dict(zip(_MOVE, row, strict=True))) for row in self.database.read(query, job_id)]
+
+    def adopt(self) -> list[str]:
+        """Take in the jobs whose folder was written and whose row was not, and return their ids."""
+        before = {job.id for job in self.jobs()}
+        with self.database.writing() as connection:
+            self._take_in(connection)
+        return sorted({job.id for job in self.jobs()} - before)
+
+    def _select(self, rest: str, *values: object) -> list[Job]:
+        return [_job(row) for row in self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {rest}", *values)]
+
+    def _take_in(self, connection: sqlite3.Connection) -> int:
+        """Insert the jobs that have a folder and no row, and return how many."""
+        num_taken = 0
+        known = {job_id for (job_id,) in connection.execute("SELECT id FROM jobs")}
+        for folder in self.folder.jobs():
+            if folder.path.name in known:
+                continue
+            with suppress(sqlite3.IntegrityError, RunError):  # a second folder of one key, or one that doctor names
+                state, attempt = state_on_disk(folder)
+                _insert(connection, folder.read_spec(), state, attempt=attempt, reason="found in its folder")
+                num_taken += 1
+        return num_taken
+
+
+def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
+    """Return state and attempt of a job by its files alone.
+
+    An attempt that was begun counts as running, however long ago: the runner then looks at it as at any other, and
+    finds it ended, lost or at work.
+    """
+    attempt = folder.last_attempt()
+    files = folder.attempt(attempt)
+    is_stopped = (files / "stop").exists()
+    if (files / "start.json").exists():
+        return (JobState.CANCELLING if is_stopped else JobState.RUNNING), attempt
+    return (JobState.CANCELLED if is_stopped else JobState.QUEUED), attempt
+
+
+def _insert(connection: sqlite3.Connection, spec: JobSpec, state: JobState, *, attempt: int, reason: str) -> None:
+    now = time.time()
+    most = max(attempt, 1 + spec.retries)
+    row = (spec.id, spec.key, state, attempt, most, spec.priority, spec.submitted, now, None, reason)
+    connection.execute(f"INSERT INTO jobs ({', '.join(_JOB)}) VALUES ({_marks(row)})", row)
+    connection.execute("INSERT INTO specs (id, spec) VALUES (?, ?)", (spec.id, pack(spec)))
+    _note(connection, Move(id=spec.id, attempt=attempt, old="", new=state, time=now, reason=reason))
+
+
+def _note(connection: sqlite3.Connection, move: Move) -> None:
+    row = (move.id, move.attempt, move.old, move.new, move.time, move.reason)
+    connection.execute(f"INSERT INTO moves ({', '.join(_MOVE)}) VALUES ({_marks(row)})", row)
+
+
+def _job(row: Iterable[Any]) -> Job:
+    values = dict(zip(_JOB, row, strict=True))
+    return Job(**values | {"state": JobState(values["state"])})
+
+
+def _where(states: Collection[JobState]) -> tuple[str, tuple[JobState, ...]]:
+    return (f"WHERE state IN ({_marks(states)})" if states else ""), tuple(states)
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,114 @@
+"""From a recipe to a job, and what a user can ask of one: cancel it, begin it again."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from tunelab.errors import RunError, UserError
+from tunelab.files import canonical_json, sha256_text
+from tunelab.jobs.backend import JobAttempt, JobBackend
+from tunelab.jobs.job import Job, JobSpec
+from tunelab.jobs.job_folder import JobsFolder
+from tunelab.jobs.runner import again
+from tunelab.jobs.state import JobState
+from tunelab.jobs.store import Store
+
+if TYPE_CHECKING:
+    from tunelab.recipes import ResolvedRecipe
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
+_TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", re.ASCII)
+_ID_DIGITS = 12
+"""Of the key's hash in a job's id: 48 bits."""
+
+
+def spec_of(
+    resolved: ResolvedRecipe,
+    folder: JobsFolder,
+    *,
+    name: str | None = None,
+    key: str | None = None,
+    priority: int = 0,
+    timeout_s: float | None = None,
+    retries: int = 3,
+) -> JobSpec:
+    """Return the job of a recipe, with a resolved copy of it: the file may be changed or deleted from now on.
+
+    The id follows from the key, and the key, unless it is given, from the name and the resolved recipe: the same
+    submission is the same job, whoever makes it again and whatever was lost in between.
+
+    Raises:
+        UserError: the recipe cannot be a job, or the name is none.
+    """
+    from tunelab.recipes import portable, to_yaml
+    from tunelab.sources import locate_data
+    from tunelab.workspace import name_of_run
+
+    name = name or name_of_run(resolved.file)
+    if not _NAME.fullmatch(name):
+        expected = "at most 60 small letters, digits, dots, dashes and underscores, a letter or digit first"
+        raise RunError(f'"{name}" is no name for a job', where="--name", expected=expected)
+    recipe = resolved.anchored
+    if recipe.training.output_dir:
+        what = f"training.output_dir is {recipe.training.output_dir}, and a job makes a folder in runs"
+        raise RunError(what, where=str(resolved.file or ""), remedy="Leave training.output_dir out.")
+    locate_data(recipe.data, base=resolved.base)  # files that are missing are named now, not in the night
+    text = to_yaml(portable(recipe, folder=folder.job(name).path, workspace=folder.workspace.path))
+    key = key or sha256_text(canonical_json([name, text]))
+    return JobSpec(
+        id=f"{name}-{sha256_text(key)[:_ID_DIGITS]}",
+        key=key,
+        recipe=text,
+        priority=priority,
+        timeout_s=timeout_s,
+        retries=retries,
+        submitted=time.time(),
+    )
+
+
+def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) -> Job:
+    """Ask a job to save and stop, or end it at once, and return it; one that has ended stays as it is.
+
+    The word is left for the attempt first, then the job is moved: whatever dies in between, the attempt stops.
+    """
+    while not job.state.is_end:
+        attempt = JobAttempt(spec=store.spec(job.id), number=job.attempt)
+        backend.cancel(attempt, now=now)
+        if job.state is JobState.CANCELLING:
+            return job
+        following = JobState.CANCELLED if job.state is JobState.QUEUED else JobState.CANCELLING
+        moved = store.move(job, following, reason="ended at once, as asked" if now else "asked to save and stop")
+        if moved is not None:
+            return moved
+        job = store.get(job.id)  # it went on meanwhile
+    return job
+
+
+def retry(store: Store, job: Job) -> Job:
+    """Queue an ended job again, with as many attempts as it was given at first, and return it.
+
+    Raises:
+        RunError: it has not ended.
+    """
+    if not job.state.is_end:
+        remedy = f"Cancel it first: tunelab jobs cancel {job.id}"
+        raise RunError(f"the job is {job.state}", where=job.id, expected="one that has ended", remedy=remedy)
+    retries = store.spec(job.id).retries
+    store.allow(job, job.attempt + 1 + retries)
+    return again(store, job, reason="retry, as asked") or store.get(job.id)
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds in a time such as `90`, `30m`, `6h` or `1d12h`.
+
+    Raises:
+        UserError: it is none, or zero.
+    """
+    match = _TIME.fullmatch(text.strip())
+    parts = [int(part or 0) for part in match.groups()] if match else []
+    seconds = sum(part * unit for part, unit in zip(parts, (86_400, 3_600, 60, 1), strict=False))
+    if not seconds:
+        raise UserError(f'"{text}" is no time', where="--timeout", expected="a time above zero such as 90s, 30m or 6h")
+    return float(seconds)
