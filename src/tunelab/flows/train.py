@@ -29,10 +29,10 @@ from tunelab.events.loss_plot import write_loss_plot
 from tunelab.files import new_folder, sha256_file
 from tunelab.flows.training.agreement import agree, announce_processes, shards_base
 from tunelab.flows.training.find_run import find_run
-from tunelab.flows.training.manifest import manifest_of, older_fingerprints
 from tunelab.flows.training.plan import held_out_batches
 from tunelab.flows.training.preflight import announce, batching_that_fits, refuse_what_blocks
 from tunelab.flows.training.requirements import raise_first, unmet_before_reading, unmet_by_rows
+from tunelab.flows.training.run_hashes import manifest_of, older_fingerprints
 from tunelab.flows.training.signals import Stopping, stop_on_signals
 from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
