@@ -325,6 +325,17 @@ def test_what_axolotl_trains_and_we_do_not_is_refused(folder: Path, lines: str, 
     assert expected in _refusal(folder, AXOLOTL + lines)
 
 
+def test_layers_that_axolotl_names_besides_all_linear_ones_are_trained_too(folder: Path) -> None:
+    text = AXOLOTL + "  - {path: a.jsonl, type: alpaca}\nlora_target_linear: true\n"
+    for lines, targets in (
+        ("", "all-linear"),
+        ("lora_target_modules: [embed_tokens]\n", ("all-linear", "embed_tokens")),
+    ):
+        lora = _read(folder, text + lines).recipe.lora
+        assert lora is not None
+        assert lora.target_modules == targets
+
+
 def test_a_batch_of_axolotl_is_micro_batches_times_accumulation(folder: Path) -> None:
     training = _read(folder, AXOLOTL + "  - {path: a.jsonl, type: alpaca}\nbatch_size: 32\n").recipe.training
     assert (training.per_device_train_batch_size, training.gradient_accumulation_steps) == (2, 16)

@@ -49,7 +49,7 @@ KEYS: tuple[Key, ...] = (
     read("lora_alpha", "lora.lora_alpha"),
     read("lora_dropout", "lora.lora_dropout"),
     read("lora_target_modules", "lora.target_modules", names),
-    joined("lora_target_linear", "lora.target_modules", "true is all-linear"),
+    joined("lora_target_linear", "lora.target_modules", "true is all-linear, besides lora_target_modules"),
     read("lora_modules_to_save", "lora.modules_to_save", names),
     read("peft_use_dora", "lora.use_dora", switched),
     read("peft_use_rslora", "lora.use_rslora", switched),
@@ -134,7 +134,10 @@ def finish(reading: Reading) -> None:
     """Set what several keys decide together."""
     _choose_method(reading)
     if is_on(reading.value("lora_target_linear", False)):
-        reading.set("lora.target_modules", "all-linear", "lora_target_linear")
+        named = reading.layer.get("lora.target_modules")
+        more = named.value if named and isinstance(named.value, list) else []
+        keys = ("lora_target_linear", *(("lora_target_modules",) if more else ()))
+        reading.set("lora.target_modules", ["all-linear", *more] if more else "all-linear", *keys)
     for key in ("bf16", "bfloat16"):
         if (given := reading.value(key)) is not None and (given == "auto" or is_on(given)):
             reading.set("training.bf16", True, key)
