@@ -119,6 +119,21 @@ def test_what_lies_outside_the_workspace_may_be_moved_if_its_content_stays(
     assert str(model) in finished(moved, folder, straight[0]).recipe_file.read_text()
 
 
+def test_a_finished_run_is_not_taken_for_one_of_other_files(tmp_path: Path, tiny_model: Path, forker: Forker) -> None:
+    write_task(tmp_path, tiny_model)
+    assert forker.run(*LINE, folder=tmp_path).code == 0
+    other = shutil.copy(tmp_path / "train.jsonl", tmp_path / "other.jsonl")
+    before = tree(tmp_path)
+    for setting in ("data.train_files=other.jsonl", "model.base_model=nano", f"evaluation.compare_file={other}"):
+        refused = forker.run(*LINE, "--set", setting, folder=tmp_path)
+        assert refused.code == 2
+        assert f"this run began with other settings: {setting.partition('=')[0]} is" in refused.err
+    assert tree(tmp_path) == before
+    (tmp_path / "train.jsonl").unlink()
+    moved = forker.run(*LINE, "--set", "data.train_files=other.jsonl", folder=tmp_path)
+    assert (moved.code, moved.out.count("is finished; nothing was done")) == (0, 1)
+
+
 def test_other_data_at_the_same_place_are_refused(tmp_path: Path, tiny_model: Path, forker: Forker) -> None:
     write_task(tmp_path, tiny_model)
     assert forker.run(*LINE, folder=tmp_path, kill_at=60).code == -signal.SIGKILL
