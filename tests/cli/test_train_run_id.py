@@ -119,6 +119,24 @@ def test_what_lies_outside_the_workspace_may_be_moved_if_its_content_stays(
     assert str(model) in finished(moved, folder, straight[0]).recipe_file.read_text()
 
 
+@pytest.mark.parametrize("go_on", [("--run", "night"), ("--resume",)])
+def test_a_comparison_that_a_kill_kept_from_its_end_is_made_by_the_same_line(
+    go_on: tuple[str, ...], tmp_path: Path, tiny_model: Path, forker: Forker
+) -> None:
+    write_task(tmp_path, tiny_model)
+    compare = ("--set", "evaluation.compare=true", "--set", "evaluation.max_new_tokens=2")
+    assert forker.run(*LINE, *compare, folder=tmp_path).code == 0
+    run = only_run(tmp_path)
+    run.report_file.unlink()
+    run.html_report_file.unlink()
+    for line in range(2):
+        again = forker.run("train", "task.yaml", *go_on, *compare, folder=tmp_path)
+        assert again.code == 0
+        assert "nothing was done" in again.out
+        assert ("report.html" in again.out) == (line == 0)
+        assert run.report_file.is_file()
+
+
 def test_a_finished_run_is_not_taken_for_one_of_other_files(tmp_path: Path, tiny_model: Path, forker: Forker) -> None:
     write_task(tmp_path, tiny_model)
     assert forker.run(*LINE, folder=tmp_path).code == 0
