@@ -433,6 +433,19 @@ def test_a_step_that_overflows_in_fp16_is_told_and_can_be_read_again(tmp_path: P
     assert [step.step for step in steps(read_events(tmp_path / "events.jsonl"))] == [step.step for step in done]
 
 
+def test_a_run_whose_every_step_overflows_in_fp16_ends_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overflowing(*inputs: object) -> torch.Tensor:
+        loss = forest_loss(*inputs)  # type: ignore[arg-type]
+        loss.register_hook(lambda gradient: gradient * float("inf"))
+        return loss
+
+    monkeypatch.setattr("tunelab.training.trainer.forest_loss", overflowing)
+    with pytest.raises(RunError, match=r"gradient's norm became (nan|inf) after \d+ whole steps"):
+        run(tmp_path, precision="fp16", num_train_epochs=40, eval_strategy="no")
+
+
 def test_a_half_precision_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     straight = run(tmp_path / "straight", precision="fp16", num_train_epochs=2)
     calls = itertools.count(1)

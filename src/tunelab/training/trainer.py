@@ -48,6 +48,10 @@ Score = Callable[[], tuple[float, int]]
 """Measures the adapter as it is: mean held-out loss (nats per token) and the number of tokens."""
 
 
+_LEAST_LOSS_SCALE = 2.0**-8
+"""The scaler begins at 2**16 and halves after each step that overflows; sound runs stay far above this."""
+
+
 class Trainer:
     """The state of a run: weights, moments, progress."""
 
@@ -184,6 +188,8 @@ class Trainer:
                 self._refuse_divergence("gradient's norm", norm)
             self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.scaler.is_enabled() and self.scaler.get_scale() < _LEAST_LOSS_SCALE:
+            self._refuse_divergence("gradient's norm", norm)  # no scale helps, and nothing is trained
         return norm if np.isfinite(norm) else None, rate
 
     def _refuse_divergence(self, name: str, value: float) -> None:
