@@ -453,6 +453,18 @@ def test_a_half_precision_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     assert torch.equal(run(tmp_path / "broken", precision="fp16", num_train_epochs=2).weights, straight.weights)
 
 
+def test_a_run_whose_steps_are_cut_otherwise_when_it_is_resumed_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, should_stop=lambda: True)
+    assert not [each for each in run(tmp_path).events if isinstance(each, Notice) and each.code == "other_environment"]
+    run(tmp_path / "other", should_stop=lambda: True)
+    monkeypatch.setattr("tunelab.training.loop.light_tokens", lambda *_, **__: 7)
+    resumed = run(tmp_path / "other").events
+    (notice,) = [each for each in resumed if isinstance(each, Notice) and each.code == "other_environment"]
+    assert "(tokens from which steps are cut 1024 -> 7)" in notice.text
+
+
 def test_a_loss_that_is_no_number_ends_the_run_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"became (nan|inf)"):
         run(tmp_path, learning_rate=1.0, max_grad_norm=0, num_train_epochs=40, adapter=LoraConfig(r=4, lora_alpha=1e30))
