@@ -65,6 +65,7 @@ def test_the_same_line_finds_a_finished_run_without_torch(tmp_path: Path, tiny_m
         (("--run", "night", "--set", "training.learning_rate=0.5"), "training.learning_rate is 0.5, and was 0.02"),
         (("--run", "../night"), "is no id for a run"),
         (("--run", "n" * 101), "at most 100"),
+        (("--run", "latest"), '"latest" is no id for a run'),
         (("--run", "night", "--resume"), "--run and --resume are both given"),
         (("--run", "new", "--set", "training.output_dir=out"), "Leave one of the two out"),
     ],
