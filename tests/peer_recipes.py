@@ -101,6 +101,7 @@ num_train_epochs: 3.0
 
 DATASET_INFO = """{
   "identity": {"file_name": "identity.json"},
+  "small": {"file_name": "identity.json", "num_samples": 9},
   "alpaca_en_demo": {"file_name": "alpaca_en_demo.json"},
   "glaive_toolcall_en_demo": {
     "file_name": "glaive_toolcall_en_demo.json",

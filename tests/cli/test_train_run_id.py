@@ -65,6 +65,7 @@ def test_the_same_line_finds_a_finished_run_without_torch(tmp_path: Path, tiny_m
         (("--run", "night", "--set", "training.learning_rate=0.5"), "training.learning_rate is 0.5, and was 0.02"),
         (("--run", "../night"), "is no id for a run"),
         (("--run", "n" * 101), "at most 100"),
+        (("--run", "latest"), '"latest" is no id for a run'),
         (("--run", "night", "--resume"), "--run and --resume are both given"),
         (("--run", "new", "--set", "training.output_dir=out"), "Leave one of the two out"),
     ],
@@ -117,6 +118,39 @@ def test_what_lies_outside_the_workspace_may_be_moved_if_its_content_stays(
     model = model.rename(tmp_path / "moved")
     moved = forker.run(*LINE, "--set", f"model.base_model={model}", folder=folder)
     assert str(model) in finished(moved, folder, straight[0]).recipe_file.read_text()
+
+
+@pytest.mark.parametrize("go_on", [("--run", "night"), ("--resume",)])
+def test_a_comparison_that_a_kill_kept_from_its_end_is_made_by_the_same_line(
+    go_on: tuple[str, ...], tmp_path: Path, tiny_model: Path, forker: Forker
+) -> None:
+    write_task(tmp_path, tiny_model)
+    compare = ("--set", "evaluation.compare=true", "--set", "evaluation.max_new_tokens=2")
+    assert forker.run(*LINE, *compare, folder=tmp_path).code == 0
+    run = only_run(tmp_path)
+    run.report_file.unlink()
+    run.html_report_file.unlink()
+    for line in range(2):
+        again = forker.run("train", "task.yaml", *go_on, *compare, folder=tmp_path)
+        assert again.code == 0
+        assert "nothing was done" in again.out
+        assert ("report.html" in again.out) == (line == 0)
+        assert run.report_file.is_file()
+
+
+def test_a_finished_run_is_not_taken_for_one_of_other_files(tmp_path: Path, tiny_model: Path, forker: Forker) -> None:
+    write_task(tmp_path, tiny_model)
+    assert forker.run(*LINE, folder=tmp_path).code == 0
+    other = shutil.copy(tmp_path / "train.jsonl", tmp_path / "other.jsonl")
+    before = tree(tmp_path)
+    for setting in ("data.train_files=other.jsonl", "model.base_model=nano", f"evaluation.compare_file={other}"):
+        refused = forker.run(*LINE, "--set", setting, folder=tmp_path)
+        assert refused.code == 2
+        assert f"this run began with other settings: {setting.partition('=')[0]} is" in refused.err
+    assert tree(tmp_path) == before
+    (tmp_path / "train.jsonl").unlink()
+    moved = forker.run(*LINE, "--set", "data.train_files=other.jsonl", folder=tmp_path)
+    assert (moved.code, moved.out.count("is finished; nothing was done")) == (0, 1)
 
 
 def test_other_data_at_the_same_place_are_refused(tmp_path: Path, tiny_model: Path, forker: Forker) -> None:

@@ -101,6 +101,9 @@ def test_parts_of_an_answer_that_agree_are_a_mark_for_the_whole(one):
         (messages(train_detail=[3]), "message 2: train_detail is no list of parts"),
         ({**messages(), "loss_mask": [1]}, "loss_mask has 1 entries for 4 messages, 2 of them answers"),
         ({**messages(), "weight": 0.3}, "weight is 0.3; expected 0 or 1"),
+        ({**messages(), "mask": "0"}, "mask is 0, which some tools read as trained and others as left out. Set data"),
+        ({**messages(), "mask": "[0, 1, 0, 1]"}, "mask: entry 1 is 1, which some tools read as trained"),
+        ({**messages(), "mask": "Usr"}, "mask is text; expected 0 or 1"),
         ({**messages(), "loss_mask": [0, 0.5]}, "loss_mask: entry 2 is 0.5; expected 0 or 1"),
     ],
 )  # fmt: skip

@@ -3,12 +3,13 @@
 import json
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from train_task import adapter_sha256, only_run, write_task
+from train_task import adapter_sha256, only_run, tree, write_task
 from tunelab.errors import TRY_AGAIN
 from tunelab.events import AnyEvent, CheckpointSaved, Listener, Notice, StepDone, read_events
 from tunelab.flows.train import Trained, train
@@ -79,6 +80,25 @@ def test_an_attempt_that_was_replaced_writes_nothing_more_and_ends_with_75(
     assert run.adapter.exists() is False
     assert trained(tmp_path, tiny_model).step == 12  # the other attempt, or the next one
     assert adapter_sha256(run) == straight
+
+
+def test_a_run_that_another_process_finishes_just_now_is_left_as_it_is(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = Run.locked
+
+    def locked_late(run: Run) -> AbstractContextManager[None]:
+        monkeypatch.setattr(Run, "locked", locked)
+        assert not trained(tmp_path, tiny_model).was_finished
+        before.update(tree(run.path))
+        return run.locked()
+
+    before: dict[str, tuple[bytes, int]] = {}
+    monkeypatch.setattr(Run, "locked", locked_late)
+    late = trained(tmp_path, tiny_model)
+    assert late.was_finished
+    after = tree(late.run.path)
+    assert [name for name in after if after[name] != before.get(name)] == [".lock"]
 
 
 def test_a_run_in_a_thread_is_stopped_by_a_request_and_goes_on_to_the_same_bytes(

@@ -198,6 +198,9 @@ def test_data_sets_of_llama_factory_come_from_files_and_from_the_hub_and_are_hel
         ("dataset: identity\ndefault_system: Be brief.", "the nearest is data.system_prompt"),
         ("dataset: identity\ndo_train: false", "this file trains nothing"),
         ("dataset: identity\ndo_predict: true", "this file trains nothing"),
+        ("dataset: identity\nenable_thinking: false", "the nearest is data.chat_template_kwargs"),
+        ("dataset: identity\nwarmup_ratio: 1", "a run of warm-up alone"),
+        ("dataset: small", '"small" is cut to 9 rows'),
     ],
 )
 def test_what_llama_factory_trains_and_we_do_not_is_refused_with_the_nearest(
@@ -229,6 +232,7 @@ def test_a_sequence_of_any_length_is_refused(folder: Path) -> None:
 
 def test_a_key_that_is_switched_off_is_obeyed_in_silence(folder: Path) -> None:
     text = "stage: sft\nneftune_noise_alpha: null\nuse_galore: false\nreport_to: none\nrope_scaling: none\n"
+    text += "enable_thinking: true\n"
     assert "Left out" not in _notes(_read(folder, text))
 
 
@@ -309,6 +313,11 @@ def test_fields_and_roles_of_axolotls_data_sets_are_maps(folder: Path) -> None:
         ("  - path: a.jsonl\n    type: alpaca\ntrain_on_inputs: true\n", "loss falls on answers only"),
         ("  - path: a.jsonl\n    type: alpaca\nplugins: [my.Plugin, axolotl.integrations.liger.X]\n", "(my.Plugin)"),
         ("  - path: a.jsonl\n    type: alpaca\nrl: dpo\n", "supervised"),
+        ("  - path: a.jsonl\n    type: alpaca\ntrain_on_eos: last\n", "the end token of each answer is trained"),
+        (
+            "  - path: a.jsonl\n    type: chat_template\n    train_on_eos: all\n",
+            "the end token of each answer is trained",
+        ),
         ("  - path: a.jsonl\n    type: alpaca\nspecial_tokens: {eos_token: x}\n", "special_tokens.eos_token"),
     ],
 )
@@ -316,9 +325,64 @@ def test_what_axolotl_trains_and_we_do_not_is_refused(folder: Path, lines: str, 
     assert expected in _refusal(folder, AXOLOTL + lines)
 
 
+def test_layers_that_axolotl_names_besides_all_linear_ones_are_trained_too(folder: Path) -> None:
+    text = AXOLOTL + "  - {path: a.jsonl, type: alpaca}\nlora_target_linear: true\n"
+    for lines, targets in (
+        ("", "all-linear"),
+        ("lora_target_modules: [embed_tokens]\n", ("all-linear", "embed_tokens")),
+    ):
+        lora = _read(folder, text + lines).recipe.lora
+        assert lora is not None
+        assert lora.target_modules == targets
+
+
 def test_a_batch_of_axolotl_is_micro_batches_times_accumulation(folder: Path) -> None:
     training = _read(folder, AXOLOTL + "  - {path: a.jsonl, type: alpaca}\nbatch_size: 32\n").recipe.training
     assert (training.per_device_train_batch_size, training.gradient_accumulation_steps) == (2, 16)
+
+
+def test_axolotls_warm_up_is_three_percent_unless_the_file_says_otherwise(folder: Path) -> None:
+    data = "  - {path: a.jsonl, type: alpaca}\n"
+
+    def schedule(lines: str) -> tuple[str, float]:
+        training = _read(folder, AXOLOTL + data + lines).recipe.training
+        return training.lr_scheduler_type, training.num_warmup_steps
+
+    assert schedule("") == ("cosine_with_warmup", 0.03)
+    assert schedule("lr_scheduler: linear\n") == ("linear_with_warmup", 0.03)
+    assert schedule("warmup_steps: 0\n") == ("cosine", 0)
+    assert schedule("lr_scheduler: constant\n") == ("constant", 0)
+    assert "no effect" not in _notes(_read(folder, AXOLOTL + data + "lr_scheduler: constant\n"))
+
+
+def test_rows_that_axolotl_would_leave_out_are_said_to_be_trained(folder: Path) -> None:
+    text = "  - {path: a.jsonl, type: alpaca}\nmin_sample_len: 9\ndataset_exact_deduplication: true\n"
+    notes = _notes(_read(folder, AXOLOTL + text))
+    assert "min_sample_len: rows of any length are trained" in notes
+    assert "dataset_exact_deduplication: rows are dropped by rules of their own" in notes
+    assert "Left out" not in notes
+
+
+def test_trl_holding_out_a_split_of_local_files_is_said_to_be_done_otherwise(folder: Path) -> None:
+    text = "model_name_or_path: nano\ndataset_name: rows\n"
+    assert "some training rows are held out instead" in _notes(_read(folder, text + "eval_strategy: steps\n"))
+    assert "held out instead" not in _notes(_read(folder, text))
+
+
+@pytest.mark.parametrize("key", ["finetune_language_layers", "finetune_attention_modules", "finetune_mlp_modules"])
+def test_layers_that_unsloth_leaves_as_they_are_are_refused(folder: Path, key: str) -> None:
+    text = (
+        "model: nano\ntraining:\n  training_type: lora\n  lr_scheduler_type: {}\n  warmup_steps: 5\nlora:\n  {}: {}\n"
+    )
+    assert f"lora.{key}: false" in _refusal(folder, text.format("linear", key, "false"))
+    constant = _read(folder, text.format("constant", key, "true"))
+    assert "warmup_steps has no effect" in _notes(constant)
+
+
+def test_an_update_that_unsloth_begins_at_random_is_refused(folder: Path) -> None:
+    text = "model_name: nano\nrandom_state: 1\ninit_lora_weights: "
+    assert "updates begin at zero" in _refusal(folder, text + "false\n")
+    assert _read(folder, text + "true\n").recipe.lora is not None
 
 
 def test_trls_examples_become_the_same_training(folder: Path) -> None:

@@ -149,6 +149,7 @@ def test_an_empty_value_of_a_number_says_what_it_may_be() -> None:
         (b'A=1\nLLM_LORA__R="4\n', ".env:2: this line cannot be read; expected NAME=value, and quotes that end."),
         (b'OTHER="open\nLLM_LORA__R=4\nB="x"\n', ".env:1: the quote that opens here ends after other settings"),
         (b"\n\nLLM_DATA__SYSTEM_PROMPT=Rules # all\n", ".env:3: what comes after # may be a comment or part of"),
+        (b"LLM_DATA__TRAIN_FILES=data #1.jsonl\n", ".env:1: what comes after # may be a comment or part of"),
         (b"LLM_DATA__SYSTEM_PROMPT=one \\\ntwo\n", ".env:1: this line ends in a backslash"),
         ("LLM_DATA__SYSTEM_PROMPT=caf\u00e9\n".encode("latin-1"), ".env:1: byte 0xe9 is not UTF-8"),
         ("LLM_LORA__R=4\n".encode("utf-16-le"), ".env: this is not UTF-8 but UTF-16"),

@@ -433,11 +433,36 @@ def test_a_step_that_overflows_in_fp16_is_told_and_can_be_read_again(tmp_path: P
     assert [step.step for step in steps(read_events(tmp_path / "events.jsonl"))] == [step.step for step in done]
 
 
+def test_a_run_whose_every_step_overflows_in_fp16_ends_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overflowing(*inputs: object) -> torch.Tensor:
+        loss = forest_loss(*inputs)  # type: ignore[arg-type]
+        loss.register_hook(lambda gradient: gradient * float("inf"))
+        return loss
+
+    monkeypatch.setattr("tunelab.training.trainer.forest_loss", overflowing)
+    with pytest.raises(RunError, match=r"gradient's norm became (nan|inf) after \d+ whole steps"):
+        run(tmp_path, precision="fp16", num_train_epochs=40, eval_strategy="no")
+
+
 def test_a_half_precision_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     straight = run(tmp_path / "straight", precision="fp16", num_train_epochs=2)
     calls = itertools.count(1)
     run(tmp_path / "broken", precision="fp16", num_train_epochs=2, should_stop=lambda: next(calls) == 5)
     assert torch.equal(run(tmp_path / "broken", precision="fp16", num_train_epochs=2).weights, straight.weights)
+
+
+def test_a_run_whose_steps_are_cut_otherwise_when_it_is_resumed_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, should_stop=lambda: True)
+    assert not [each for each in run(tmp_path).events if isinstance(each, Notice) and each.code == "other_environment"]
+    run(tmp_path / "other", should_stop=lambda: True)
+    monkeypatch.setattr("tunelab.training.loop.light_tokens", lambda *_, **__: 7)
+    resumed = run(tmp_path / "other").events
+    (notice,) = [each for each in resumed if isinstance(each, Notice) and each.code == "other_environment"]
+    assert "(tokens from which steps are cut 1024 -> 7)" in notice.text
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_the_reason(tmp_path: Path) -> None:

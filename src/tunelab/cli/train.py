@@ -22,6 +22,8 @@ _RUN_GOES_ON = "--run goes on by itself with what there is of the run."
 
 if TYPE_CHECKING:
     from tunelab.flows.train import Trained
+    from tunelab.recipes import ResolvedRecipe
+    from tunelab.workspace import Run
 
 
 def command(
@@ -52,6 +54,7 @@ def command(
         if run_id is not None and (run := workspace.named_run(run_id, resolved.anchored)).is_finished:
             if world.is_first:
                 say(f"Run {run.id} is finished; nothing was done. Its adapter: {named(run.adapter)}")
+                _compare(resolved, run)
             return
         from tunelab.flows.train import train  # brings torch: not before the recipe is known to be good
 
@@ -60,14 +63,9 @@ def command(
     if not world.is_first:
         raise typer.Exit(_exit_code(trained))
     end_of(trained)
-    if trained.was_finished:
-        return
-    if resolved.recipe.evaluation.compare:
-        from tunelab.cli.compare import compare_and_print
-
-        compare_and_print(trained.run, show=3)
-    else:
+    if not (trained.was_finished or resolved.recipe.evaluation.compare):
         say(f"Next     {this_command()} compare {shlex.quote(named(trained.run.path))}")
+    _compare(resolved, trained.run)
 
 
 def end_of(trained: Trained) -> None:
@@ -89,6 +87,14 @@ def end_of(trained: Trained) -> None:
     say()
     say(f"Adapter  {named(run.adapter)}  ({_size(finished.adapter_bytes)}, {_kept(finished)})")
     say(f"Plot     {named(run.plot_file)}")
+
+
+def _compare(resolved: ResolvedRecipe, run: Run) -> None:
+    """Compare a finished run with its base if the recipe asks for it, unless that was done before it was killed."""
+    if resolved.recipe.evaluation.compare and not run.html_report_file.is_file():
+        from tunelab.cli.compare import compare_and_print
+
+        compare_and_print(run, show=3)
 
 
 def _exit_code(trained: Trained) -> int:

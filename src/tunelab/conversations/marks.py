@@ -49,8 +49,8 @@ def mark_out(row: Fields, messages: Sequence[Message], roles: Mapping[str, str],
 def _marked_by(
     name: str, value: object, messages: Sequence[Message], roles: Mapping[str, str], origin: Origin
 ) -> Sequence[Message]:
-    if name == "mask" and isinstance(value, str):
-        return _left_out(messages, lambda _: roles.get(value, roles.get(value.lower())) == "assistant")
+    if name == "mask" and isinstance(value, str) and (role := roles.get(value, roles.get(value.lower()))):
+        return _left_out(messages, lambda _: role == "assistant")
     if name == "train_detail" or not (isinstance(value, list) or str(value).lstrip().startswith("[")):
         said = _is_trained(name, value, None, name, origin)
         return _left_out(messages, lambda _: said is False)

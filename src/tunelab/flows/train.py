@@ -101,9 +101,10 @@ def train(
     had_folder = output_dir is not None and output_dir.is_dir()
     run = find_run(resolved, recipe, workspace, resume=resume, run_id=run_id)
     if run.is_finished:
-        world.tell(str(run.path))
-        return Trained(run=run, was_finished=True)
+        return _left_as_it_is(run, world)
     with run.locked():
+        if run.state == "finished":  # by the process that held it until now
+            return _left_as_it_is(run, world)
         try:
             run.write_recipe(recipe, workspace=workspace.path)
             refuse_if_replaced = run.begin_attempt()
@@ -116,6 +117,11 @@ def train(
             elif isinstance(error, StorageError):
                 raise _with_what_stands(error, run) from error
             raise
+
+
+def _left_as_it_is(run: Run, world: World) -> Trained:
+    world.tell(str(run.path))
+    return Trained(run=run, was_finished=True)
 
 
 def _train_in(

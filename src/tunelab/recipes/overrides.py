@@ -105,7 +105,7 @@ def _is_unmistakable(binding: Binding, dotted: str, where: str) -> bool:
         return True
     if given.endswith("\\"):
         raise RecipeError("this line ends in a backslash", where=where, expected="one line", remedy=_QUOTES)
-    if dotted in FIELDS and is_text(dotted) and given != (binding.value or ""):
+    if dotted in FIELDS and (is_text(dotted) or _is_names(dotted)) and given != (binding.value or ""):
         what = f"what comes after # may be a comment or part of {dotted}"
         raise RecipeError(what, where=where, remedy=f"{_QUOTES} A comment needs a line of its own.")
     return True
@@ -138,7 +138,7 @@ def _parsed(dotted: str, text: str, source: str) -> Any:
         return None
     if is_text(dotted):
         return plain(text, source)
-    if tuple in allowed and allowed <= {tuple, str, type(None)}:
+    if _is_names(dotted):
         return plain(_names(text, one=str in allowed), source)
     value = plain(_from_yaml(text), source)
     if str in allowed and type(value) not in allowed:
@@ -146,6 +146,11 @@ def _parsed(dotted: str, text: str, source: str) -> Any:
     if tuple in allowed and isinstance(value, str):
         return [plain(_from_yaml(part), source) for part in _at_commas(value)]
     return value
+
+
+def _is_names(dotted: str) -> bool:
+    allowed = kinds(dotted)
+    return tuple in allowed and allowed <= {tuple, str, type(None)}
 
 
 def _names(text: str, *, one: bool) -> Any:

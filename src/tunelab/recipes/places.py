@@ -50,6 +50,19 @@ def differing(old: Recipe, new: Recipe, *, without: Collection[str] = PLACES) ->
     return [f"{key} is {json.dumps(now.get(key))}, and was {json.dumps(before.get(key))}" for key in keys]
 
 
+def replaced(old: Recipe, new: Recipe) -> list[str]:
+    """Return the same of the places: each that `new` has otherwise, although what `old` names was not moved."""
+    before = settings_of(old)
+    moved = [key for key in PLACES if _is_gone(before[key], before["data.data_dir"])]
+    return differing(old, new, without=("training.output_dir", *moved))
+
+
+def _is_gone(names: Any, data_dir: str) -> bool:
+    """Tell whether none of the files is there any longer; names of models and of splits on the Hub cannot move."""
+    listed = names if isinstance(names, list) else [names] if names and os.path.isabs(names) else []
+    return bool(listed) and not any("[" in name or os.path.lexists(Path(data_dir, name)) for name in listed)
+
+
 def portable(recipe: Recipe, *, folder: Path, workspace: Path) -> Recipe:
     """Return an anchored recipe with names relative to `folder` if both lie in `workspace`, which can then be moved.
 

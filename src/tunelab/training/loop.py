@@ -76,6 +76,7 @@ def fit(
         world: the processes that run each step together; the outcome is that of one.
     """
     micro_batch_tokens = batching.micro_batch_tokens
+    light = light_tokens(model.network.num_parameters(), on_gpu=model.device.type == "cuda")
     trainer = Trainer(
         model,
         adapter,
@@ -84,10 +85,10 @@ def fit(
         world=world,
         total_steps=schedule.total_steps,
         micro_batch_tokens=micro_batch_tokens,
+        light=light,
     )
     trainer.resume(resume_from, events)
     num_virtual = adapter.num_virtual_tokens
-    light = light_tokens(model.network.num_parameters(), on_gpu=model.device.type == "cuda")
     build_plan = partial(plan_step, num_virtual_tokens=num_virtual, share=batching.share_prefixes, light=light)
     if cannot_branch(model.network):
         build_plan = partial(plan_rows, num_virtual_tokens=num_virtual)

@@ -48,6 +48,10 @@ Score = Callable[[], tuple[float, int]]
 """Measures the adapter as it is: mean held-out loss (nats per token) and the number of tokens."""
 
 
+_LEAST_LOSS_SCALE = 2.0**-8
+"""The scaler begins at 2**16 and halves after each step that overflows; sound runs stay far above this."""
+
+
 class Trainer:
     """The state of a run: weights, moments, progress."""
 
@@ -61,6 +65,7 @@ class Trainer:
         world: World,
         total_steps: int,
         micro_batch_tokens: int,
+        light: int,
     ) -> None:
         self.world = world
         self.network, self.adapter, self.config, self.device = model.network, adapter, config, model.device
@@ -69,7 +74,7 @@ class Trainer:
         self.learning_rate = learning_rates(config, total_steps=total_steps)
         self.autocast = _autocast(precision, model.device)
         self.scaler = torch.amp.GradScaler(model.device.type, enabled=precision == "fp16")
-        self.environment = environment(micro_batch_tokens, processes=world.size)
+        self.environment = environment(micro_batch_tokens, light=light, processes=world.size)
         self.progress = TrainingProgress()
         self.best: dict[str, torch.Tensor] = {}
 
@@ -184,6 +189,8 @@ class Trainer:
                 self._refuse_divergence("gradient's norm", norm)
             self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.scaler.is_enabled() and self.scaler.get_scale() < _LEAST_LOSS_SCALE:
+            self._refuse_divergence("gradient's norm", norm)  # no scale helps, and nothing is trained
         return norm if np.isfinite(norm) else None, rate
 
     def _refuse_divergence(self, name: str, value: float) -> None:
@@ -282,7 +289,7 @@ class Trainer:
                 weight.copy_(weights[name])
 
 
-def environment(micro_batch_tokens: int, *, processes: int) -> dict[str, str]:
+def environment(micro_batch_tokens: int, *, light: int, processes: int) -> dict[str, str]:
     """Return what the last digits of a result depend on besides recipe and data."""
     return {
         "torch": torch.__version__,
@@ -291,6 +298,7 @@ def environment(micro_batch_tokens: int, *, processes: int) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "processes": str(processes),
         "tokens at a time": str(micro_batch_tokens),
+        "tokens from which steps are cut": str(light),
     }
 
 

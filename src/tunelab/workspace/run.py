@@ -127,10 +127,15 @@ class Run:
             write_file(self.recipe_file, to_yaml(portable(recipe, folder=self.path, workspace=workspace)))
 
     def refuse_other_settings(self, recipe: Recipe) -> None:
-        """Raise a RunError if the run was begun with other settings than those of `recipe`; places do not count."""
-        from tunelab.recipes import differing
+        """Raise a RunError if the run was begun with other settings than those of `recipe`.
 
-        if others := differing(self.recipe, recipe):
+        Places do not count: what they hold is compared when the run goes on. Of a finished run it is not, so that there
+        they may differ only if files were moved.
+        """
+        from tunelab.recipes import differing, replaced
+
+        own = self.recipe
+        if others := differing(own, recipe) or (replaced(own, recipe) if self.is_finished else []):
             remedy = "Give the settings that the run began with, or begin another run."
             raise RunError(f"this run began with other settings: {listed(others)}", where=str(self.path), remedy=remedy)
 

@@ -28,6 +28,8 @@ _OWN = re.compile(
     r"\.lock|attempt\.json|\.(attempt\.json|recipe\.yaml)\.\d+\.tmp"
 )  # what a run leaves that was killed before its first word
 _LONGEST_ID = 100
+LATEST = "latest"
+"""Names the newest run wherever a run is named."""
 _SAYS_NOTHING = ("recipe", "config", "finetune", "finetuning")
 
 
@@ -124,12 +126,12 @@ class Workspace:
             return run
         runs = self.runs()
         folder = Run(path=Path(reference).resolve())
-        if folder.exists and reference != "latest" and not any(run.id == reference for run in runs):
+        if folder.exists and reference != LATEST and not any(run.id == reference for run in runs):
             return folder
         if not runs:
             remedy = "Make one with tunelab train RECIPE, or name the run's folder (./folder)."
             raise RunError("there is no run here yet", where=str(self._runs), remedy=remedy)
-        if reference == "latest":
+        if reference == LATEST:
             return runs[-1]
         matches = [run for run in runs if run.id == reference] or [run for run in runs if run.id.startswith(reference)]
         if len(matches) == 1:
@@ -153,10 +155,9 @@ class Workspace:
         Raises:
             RunError: the id is none, or names a run of another recipe.
         """
-        if not _NAME.fullmatch(run_id) or len(run_id) > _LONGEST_ID:
-            expected = (
-                f"at most {_LONGEST_ID} small letters, digits, dots, dashes and underscores, a letter or digit first"
-            )
+        if not _NAME.fullmatch(run_id) or len(run_id) > _LONGEST_ID or run_id == LATEST:
+            expected = f"at most {_LONGEST_ID} small letters, digits, dots, dashes and underscores, a letter or digit "
+            expected += f"first; {LATEST} means the newest run"
             raise RunError(f'"{run_id}" is no id for a run', where="--run", expected=expected)
         run = Run(path=self._runs / run_id)
         if run.exists:

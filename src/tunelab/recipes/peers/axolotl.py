@@ -6,7 +6,7 @@ from typing import Any
 
 from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.axolotl_datasets import read_data_sets
-from tunelab.recipes.peers.key import Key, NoTwinError, differs, joined, noted, read, refused, words
+from tunelab.recipes.peers.key import Key, NoTwinError, differs, joined, noted, read, refused, refused_unless, words
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import ADAMW, is_on, names, reversed_switch, share, strategy, switched
 
@@ -21,6 +21,8 @@ _SPEED = "changes speed or memory alone"
 _TOKENS = "the model and its tokenizer stay as they are"
 _TRACKER = "each run writes events.jsonl; other trackers are not available yet"
 _NO_RL = "training is supervised fine-tuning"
+_WARMUP = 0.03
+"""Share of all steps, of a file that says nothing."""
 _FAST_PLUGINS = ("liger", "cut_cross_entropy")
 
 
@@ -47,7 +49,7 @@ KEYS: tuple[Key, ...] = (
     read("lora_alpha", "lora.lora_alpha"),
     read("lora_dropout", "lora.lora_dropout"),
     read("lora_target_modules", "lora.target_modules", names),
-    joined("lora_target_linear", "lora.target_modules", "true is all-linear"),
+    joined("lora_target_linear", "lora.target_modules", "true is all-linear, besides lora_target_modules"),
     read("lora_modules_to_save", "lora.modules_to_save", names),
     read("peft_use_dora", "lora.use_dora", switched),
     read("peft_use_rslora", "lora.use_rslora", switched),
@@ -89,7 +91,8 @@ KEYS: tuple[Key, ...] = (
     joined("plugins", "", "plugins are not run; those that change speed alone are left out"),
     *differs("rows are rendered by the model's own chat template", "chat_template", "data.chat_template"),
     *differs("measured as training.eval_strategy says", "eval_table_size", "evaluation.num_examples"),
-    *noted("the end token is the one of the chat template, and is trained", "eot_tokens train_on_eos"),
+    *noted("the end token is the one of the chat template", "eot_tokens"),
+    *refused_unless("the end token of each answer is trained", "train_on_eos", done=("turn",)),
     *noted("no token is padded", "special_tokens.pad_token pad_to_sequence_len eval_sample_packing group_by_length "
            "sample_packing_* multipack_real_batches batch_flattening"),
     *noted("rows are rendered anew if data, tokenizer or template changed",
@@ -114,8 +117,8 @@ KEYS: tuple[Key, ...] = (
     *noted(_TRACKER, "wandb_* mlflow_* comet_* swanlab_* use_tensorboard use_wandb use_mlflow use_comet profiler_steps "
            "gradio_* debug strict"),
     *noted("nothing is uploaded", "hub_* hf_use_auth_token"),
-    *noted("rows of any length are trained", "min_sample_len"),
-    *noted("rows are dropped by rules of their own", "dataset_exact_deduplication", "data.cleaning.drop_duplicates"),
+    *differs("rows of any length are trained", "min_sample_len"),
+    *differs("rows are dropped by rules of their own", "dataset_exact_deduplication", "data.cleaning.drop_duplicates"),
     *_TRAINER,
 )  # fmt: skip
 
@@ -131,12 +134,15 @@ def finish(reading: Reading) -> None:
     """Set what several keys decide together."""
     _choose_method(reading)
     if is_on(reading.value("lora_target_linear", False)):
-        reading.set("lora.target_modules", "all-linear", "lora_target_linear")
+        named = reading.layer.get("lora.target_modules")
+        more = named.value if named and isinstance(named.value, list) else []
+        keys = ("lora_target_linear", *(("lora_target_modules",) if more else ()))
+        reading.set("lora.target_modules", ["all-linear", *more] if more else "all-linear", *keys)
     for key in ("bf16", "bfloat16"):
         if (given := reading.value(key)) is not None and (given == "auto" or is_on(given)):
             reading.set("training.bf16", True, key)
     _accumulate(reading)
-    trainer.read_schedule(reading, name="lr_scheduler", default="cosine")
+    trainer.read_schedule(reading, name="lr_scheduler", default="cosine", warmup=_WARMUP)
     read_data_sets(reading)
     _hold_out(reading)
     if others := [

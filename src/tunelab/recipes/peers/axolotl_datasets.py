@@ -138,6 +138,8 @@ def _faults(data_set: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     mark = described.get("message_field_training")
     if mark and mark not in _MARKS:
         yield f"{path}: message_field_training {mark}: call that field train in the rows", "data.field_map"
+    if (described.get("train_on_eos") or "turn") != "turn":
+        yield f"{path}: train_on_eos {described['train_on_eos']}: the end token of each answer is trained", ""
     if prompt := described.get("system_prompt"):
         yield f"{path}: system_prompt {str(prompt)[:30]!r}: one system prompt is for all rows", "data.system_prompt"
     if any(described.get(key) not in (None, "{instruction}", "{input}") for key in ("format", "no_input_format")):

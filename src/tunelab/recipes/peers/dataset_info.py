@@ -142,6 +142,9 @@ def _refuse_other_rows(described: Mapping[str, Any], name: str, reading: Reading
         reading.refuse(key, f'"{name}" holds images, video or sound, which are not read', "data.train_files")
     elif described.get("subset") or described.get("folder"):
         reading.refuse(key, f'"{name}" names a subset; a data set on the Hub is read by its splits', "data.train_files")
+    elif described.get("num_samples"):
+        why = f'"{name}" is cut to {described["num_samples"]} rows, and one limit is for all data sets'
+        reading.refuse(key, why, "data.train_samples")
     elif not (described.get("file_name") or described.get("hf_hub_url")):
         why = f'"{name}" lies on ModelScope or comes of a script; files and the Hub are read'
         reading.refuse(key, why, "data.train_files")

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 OFF: tuple[object, ...] = (None, False, 0, "", "no", "none", "None", "false", "off", [], {})
 """Values that switch a key off. A feature that is off here, too, is what the file asks for."""
+ON: tuple[object, ...] = (True, "true", "yes", "on")
+"""Values that switch a key on."""
 LEFT = object()
 """What a converter returns for a value that needs no setting here."""
 
@@ -82,3 +84,10 @@ def noted(word: str, names: str, setting: str = "") -> tuple[Key, ...]:
 def refused(word: str, names: str, setting: str = "", *, off: Iterable[object] = ()) -> tuple[Key, ...]:
     """Return keys that change what is trained and have no twin, unless their value is off or one of `off`."""
     return tuple(Key(name=name, kind="refused", setting=setting, word=word, off=(*OFF, *off)) for name in names.split())
+
+
+def refused_unless(word: str, names: str, setting: str = "", *, done: Iterable[object]) -> tuple[Key, ...]:
+    """Return keys of what is done here anyway, refused unless their value is one of `done`: false is another thing."""
+    return tuple(
+        Key(name=name, kind="refused", setting=setting, word=word, off=(None, *done)) for name in names.split()
+    )

@@ -6,7 +6,19 @@ from typing import Any
 
 from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.dataset_info import read_data_sets
-from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, differs, joined, noted, read, refused, words
+from tunelab.recipes.peers.key import (
+    LEFT,
+    ON,
+    Key,
+    NoTwinError,
+    differs,
+    joined,
+    noted,
+    read,
+    refused,
+    refused_unless,
+    words,
+)
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import is_on, names, reversed_switch, share, switched
 
@@ -73,8 +85,8 @@ KEYS: tuple[Key, ...] = (
     *refused("files are read one after the other", "interleave_probs"),
     *refused("files are read one after the other", "mix_strategy", off=("concat",)),
     *refused("images, video and sound are not read", "image_max_pixels video_max_pixels"),
-    *refused("text is trained up to its end, without a template's thinking", "enable_thinking",
-             "data.chat_template_kwargs", off=(True,)),
+    *refused_unless("answers are rendered as the chat template does by itself", "enable_thinking",
+                    "data.chat_template_kwargs", done=ON),
     *noted("belongs to a feature that is off", "galore_* apollo_* badam_* freeze_* oft_* pref_* kto_* ppo_* ref_model* "
            "reward_model* dpo_* simpo_* ld_alpha compute_accuracy freeze_vision_tower "
            "freeze_multi_modal_projector freeze_language_model print_param_status mask_history_*"),

@@ -76,20 +76,26 @@ DEFAULTS: dict[str, Any] = {
 """What the Trainer does if a file says nothing, where that is not what is done here; rates differ between tools."""
 
 
-def read_schedule(reading: Reading, *, name: str = "lr_scheduler_type", default: str = "linear") -> None:
-    """Set the learning-rate schedule, which is one of ours with its warm-up."""
-    given = reading.value("warmup_steps") or reading.value("warmup_ratio") or 0
+def read_schedule(
+    reading: Reading, *, name: str = "lr_scheduler_type", default: str = "linear", warmup: float = 0
+) -> None:
+    """Set the learning-rate schedule, which is one of ours with its warm-up; `warmup` is the tool's default."""
     key = "warmup_steps" if reading.value("warmup_steps") else "warmup_ratio"
+    is_said = any(reading.value(each) is not None for each in ("warmup_steps", "warmup_ratio"))
+    given = (reading.value(key) or 0) if is_said else warmup
+    if key == "warmup_ratio" and given in (1, True):
+        reading.refuse(key, "a run of warm-up alone", "training.num_warmup_steps")
+        return
     try:
         chosen = scheduler(reading.value(name, default), given)
     except NoTwinError as error:
         reading.refuse(name, str(error), "training.lr_scheduler_type")
         return
-    keys = [name] if reading.value(name) else [key] if given else []
+    keys = [name] if reading.value(name) else [key] if given and is_said else []
     reading.set("training.lr_scheduler_type", chosen, *keys)
     if chosen.endswith("_with_warmup"):
         reading.set("training.num_warmup_steps", given, key)
-    elif given:
+    elif given and is_said:
         reading.note(
             f"{key} has no effect: {chosen} has no warm-up; constant_with_warmup has.",
             about="training.lr_scheduler_type",

@@ -131,6 +131,9 @@ def _read_data(reading: Reading) -> None:
         reading.set("data.eval_files", [held_out], "dataset_name", "dataset_test_split")
     elif measured in ("no", False):
         trainer.read_held_out(reading, is_split=False)
+    else:
+        text = "TRL measures on a split of the data set; of local files some training rows are held out instead."
+        reading.note(text, about="data.eval_fraction")
 
 
 def _mixture(mixture: Any, reading: Reading) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.data_names import local_name, rows_at
-from tunelab.recipes.peers.key import OFF, Key, differs, joined, noted, read, refused, words
+from tunelab.recipes.peers.key import OFF, ON, Key, differs, joined, noted, read, refused, refused_unless, words
 from tunelab.recipes.peers.reading import Reading
 from tunelab.recipes.peers.values import ADAMW, interval, is_on, names, reversed_switch, steps, switched
 
@@ -61,8 +61,8 @@ _STUDIO: tuple[Key, ...] = (
     *refused("the base is packed as it is", "lora.use_loftq", "lora.init_lora_weights"),
     *refused(_VISION, "lora.vision_all_linear"),
     *noted(_VISION, "lora.finetune_vision_layers"),
-    *refused("layers are named by their role", "lora.finetune_language_layers lora.finetune_attention_modules "
-             "lora.finetune_mlp_modules", "lora.target_modules", off=(True,)),
+    *refused_unless("layers are named by their role", "lora.finetune_language_layers lora.finetune_attention_modules "
+                    "lora.finetune_mlp_modules", "lora.target_modules", done=ON),
     *noted(_TRACKER, "logging.enable_* logging.wandb_* logging.tensorboard_dir"),
     *noted("no network is used", "logging.hf_token", "model.base_model"),
     read("logging.log_frequency", "training.logging_steps"),
@@ -87,7 +87,8 @@ _ARGUMENTS: tuple[Key, ...] = (
     joined("full_finetuning", "full", "true is the section full"),
     read("dtype", "model.torch_dtype", lambda value: str(value).removeprefix("torch.")),
     joined("dataset_name", "data.train_files"),
-    *refused("the base is packed as it is", "loftq_config init_lora_weights", "lora.init_lora_weights", off=(True,)),
+    *refused("the base is packed as it is", "loftq_config", "lora.init_lora_weights"),
+    *refused_unless("updates begin at zero", "init_lora_weights", "lora.init_lora_weights", done=ON),
     *differs("rows are rendered by the model's own chat template", "chat_template", "data.chat_template"),
     *noted("changes speed or memory alone", "fast_inference max_lora_rank gpu_memory_utilization float8_kv_cache "
            "use_exact_model_name device_map"),
@@ -141,6 +142,7 @@ def _read_schedule(reading: Reading, prefix: str) -> None:
     trainer.read_schedule(inner)
     reading.layer |= inner.layer
     reading.refusals += inner.refusals
+    reading.notes += inner.notes
 
 
 def _read_data(reading: Reading) -> None:
