@@ -1,5 +1,7 @@
 """`--run ID`: one line is right before, after and between any deaths, and a run can be moved."""
 
+import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -10,6 +12,8 @@ import pytest
 
 from forked import Ended, Forker
 from train_task import adapter_sha256, only_run, tree, write_task
+from tunelab.cli.main import run as tunelab
+from tunelab.training.trainer import Trainer
 from tunelab.workspace import MARKER, Run
 
 LINE = ("train", "task.yaml", "--run", "night")
@@ -66,6 +70,7 @@ def test_the_same_line_finds_a_finished_run_without_torch(tmp_path: Path, tiny_m
         (("--run", "../night"), "is no id for a run"),
         (("--run", "n" * 101), "at most 100"),
         (("--run", "latest"), '"latest" is no id for a run'),
+        (("--run", "nano"), "is the name of a base model"),
         (("--run", "night", "--resume"), "--run and --resume are both given"),
         (("--run", "new", "--set", "training.output_dir=out"), "Leave one of the two out"),
     ],
@@ -161,3 +166,31 @@ def test_other_data_at_the_same_place_are_refused(tmp_path: Path, tiny_model: Pa
     refused = forker.run(*LINE, folder=tmp_path)
     assert refused.code == 2
     assert "data, chat template or base model changed since this checkpoint was saved" in refused.err
+
+
+def test_after_ctrl_c_the_same_line_is_printed_and_goes_on(
+    tmp_path: Path,
+    tiny_model: Path,
+    straight: tuple[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    step = Trainer.train_step
+
+    def interrupted(trainer: Trainer, *arguments: object) -> object:
+        if trainer.progress.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(trainer, *arguments)  # type: ignore[arg-type]
+
+    write_task(tmp_path, tiny_model)
+    monkeypatch.chdir(tmp_path)
+    line = [*LINE, "--set", "training.output_dir=null"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", interrupted)
+        assert tunelab(line) == 130
+    (said,) = [each for each in capsys.readouterr().out.splitlines() if "Go on with:" in each]
+    words = shlex.split(said.partition("Go on with:")[2])
+    again = words[words.index("train") :]
+    assert again == line
+    assert tunelab(again) == 0
+    assert adapter_sha256(only_run(tmp_path)) == straight[0]

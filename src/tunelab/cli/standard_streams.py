@@ -49,12 +49,17 @@ def flush_output() -> int | None:
 
 
 class _Output(io.FileIO):
+    _is_lost = False
+
     def write(self, data: Buffer, /) -> int:
+        if self._is_lost:
+            return memoryview(data).nbytes  # it was said once
         try:
             return super().write(data) or 0
         except BrokenPipeError:
             raise
         except OSError as error:
+            self._is_lost = True
             from tunelab.errors import StorageError
 
             reason, remedy = error.strerror or str(error), "What was printed is incomplete."

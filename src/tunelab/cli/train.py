@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +50,8 @@ def command(
     settings = [*(overrides or ()), *(["data.bad_rows=skip"] if skip_bad_rows else [])]
     with join_world() as world:
         resolved, workspace = resolve_recipe(recipe, overrides=settings), find_workspace(Path.cwd())
+        if run_id is not None:
+            _refuse_name_of_model(run_id)
         if run_id is not None and resume:
             raise UserError("--run and --resume are both given", expected="one of them", remedy=_RUN_GOES_ON)
         if run_id is not None and (run := workspace.named_run(run_id, resolved.anchored)).is_finished:
@@ -62,18 +65,34 @@ def command(
             trained = train(resolved, workspace, resume=resume, run_id=run_id, listeners=[listener], world=world)
     if not world.is_first:
         raise typer.Exit(_exit_code(trained))
-    end_of(trained)
+    end_of(trained, again=None if run_id is None else _same_line(recipe, run_id, settings))
     if not (trained.was_finished or resolved.recipe.evaluation.compare):
         say(f"Next     {this_command()} compare {shlex.quote(named(trained.run.path))}")
     _compare(resolved, trained.run)
 
 
-def end_of(trained: Trained) -> None:
-    """Print how a run ended: curve, paths and what to do next; an interrupted one exits with its signal's code."""
+def _refuse_name_of_model(run_id: str) -> None:
+    from tunelab.models.locate_model import MODEL_NAMES
+
+    if run_id in MODEL_NAMES:  # tunelab chat would not know which of the two is meant
+        raise UserError(f'"{run_id}" is the name of a base model', where="--run", expected="another id")
+
+
+def _same_line(recipe: Path | None, run_id: str, settings: Sequence[str]) -> str:
+    words = ["train", *([str(recipe)] if recipe else []), "--run", run_id]
+    return shlex.join([*words, *(word for each in settings for word in ("--set", each))])
+
+
+def end_of(trained: Trained, *, again: str | None = None) -> None:
+    """Print how a run ended: curve, paths and what to do next; an interrupted one exits with its signal's code.
+
+    Args:
+        again: the arguments that go on with an interrupted run; None names its own recipe.
+    """
     run = trained.run
     if trained.interrupted_by is not None:
-        go_on = f"{this_command()} train {shlex.quote(named(run.recipe_file))} --resume"
-        say(f"Saved at step {trained.step:,}. Go on with:  {go_on}")
+        again = again or f"train {shlex.quote(named(run.recipe_file))} --resume"
+        say(f"Saved at step {trained.step:,}. Go on with:  {this_command()} {again}")
         raise typer.Exit(_exit_code(trained))
     if trained.was_finished:
         say(f"This run is finished; nothing was done. Its adapter: {named(run.adapter)}")
