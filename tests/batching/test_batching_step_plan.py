@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from networks import sequence
-from tunelab.batching.forest import paths_of
+from tunelab.batching.forest import build_forest, overlaps, paths_of
 from tunelab.batching.redundancy import count_repeats
-from tunelab.batching.step_plan import StepPlan, light_tokens, plan_step
+from tunelab.batching.step_plan import StepPlan, _cut, light_tokens, plan_step
 from tunelab.rendering.rendered import Rendered
 
 TOKENS = st.integers(1, 3)
@@ -132,3 +132,14 @@ def test_a_large_base_is_kept_busy_by_fewer_tokens() -> None:
     small, large = (light_tokens(weights, on_gpu=False) for weights in (4_000_000, 135_000_000))
     assert (small, large) == (1_024, 512)
     assert light_tokens(135_000_000, on_gpu=True) == 4_096
+
+
+def test_the_worked_example_of_the_cuts_is_what_they_are() -> None:
+    a, b, c, d, e, x, q, r, s, t, u, z = range(12)
+    texts = ([a, b, c, d, e], [a, b, c, x], [q, r, s, t, u], [q, r, z])
+    paths = paths_of([sequence(text[:-1], text[-1:]) for text in texts])
+    assert [path.ids.tolist() for path in paths] == [list(text) for text in texts]
+    stretches = list(_cut(paths, overlaps(paths), 0, 7, 1_000))
+    assert [len(each) for each in stretches] == [2, 2]
+    assert [build_forest(each).num_nodes for each in stretches] == [6, 6]
+    assert build_forest(paths[:3]).num_nodes == 11

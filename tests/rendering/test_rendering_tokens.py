@@ -87,3 +87,14 @@ def test_beginnings_have_the_ids_that_they_have_alone(kind: str, tmp_path: Path)
                 assert list(ids) == list(tokens.ids(marked.part(0, stop))), (texts, stop)
                 if not marked.literals:
                     assert list(ids) == tokenizer.encode(marked.text[:stop], add_special_tokens=False).ids
+
+
+def test_the_worked_example_of_the_units_is_how_a_text_is_cut() -> None:
+    tokenizer = byte_level()
+    tokenizer.add_special_tokens(["<s>", "<e>"])
+    tokens = Tokens(tokenizer.to_str().encode(), "")
+    cut = tokens._cut(Marked("<s>hi<e><s>yo"), None)
+    assert (cut.units, cut.cuts, cut.seen) == (["<s>hi", "<e>", "<s>yo"], [0, 5, 8], [0, 8, 11])
+    assert (cut.rest(5), cut.rest(12)) == ((0, "<s>hi"), (2, "<s>y"))
+    following = tokens._cut(Marked("<s>hi<e><s>yo<e>"), cut)
+    assert following.cuts == [0, 5, 8, 13]

@@ -121,6 +121,20 @@ def _root_length(paths: Sequence[Path], shortest: int) -> int:
 
 def _cut(paths: Sequence[Path], shared: Sequence[int], root: int, budget: int, light: int) -> Iterator[Sequence[Path]]:
     """Yield stretches of the sorted paths within the budget, such that little is run twice and at a time."""
+    # Four paths, a budget of 7, no root:
+    #
+    #     a b c d e        lengths   5  4  5  3      tokens of each path
+    #     a b c x          repeats   0  3  0  2      of them shared with the path before
+    #     q r s t u        sums      0  1  6  7      new tokens of the paths after the first, added up
+    #     q r z
+    #
+    # A stretch of paths has the length of its first and what is new in the others: paths 0 and 1 have 5 + (1 - 0) = 6
+    # nodes, paths 0 to 2 have 5 + (6 - 0) = 11, above the budget. By number of paths placed, the cheapest cuts cost
+    #
+    #     least     0  0  0  0.001  0.001     starts    -  0  0  2  2
+    #
+    # since a cut before path 2 repeats nothing, where one before path 1 would run "a b c" again and one before path 3
+    # "q r". Read back from the end: the last stretch starts at 2, the one before it at 0.
     lengths = np.array([len(path.ids) - root for path in paths])
     repeats = np.array([0, *shared]) - root  # by path: what it shares with the one before and a cut would run again
     sums = np.concatenate([[0], np.cumsum(lengths[1:] - repeats[1:])])

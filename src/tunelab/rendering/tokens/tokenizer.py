@@ -112,6 +112,15 @@ class Tokens:
         Args:
             texts: each with the lengths of its beginnings, in characters, ascending.
         """
+        # "<s>hi<e><s>yo" with the boundaries <s> and <e>, and its beginnings of 5 and of 12 characters:
+        #
+        #     units   "<s>hi"  "<e>"  "<s>yo"       each encoded alone: no merge of the tokenizer crosses a boundary
+        #     cuts     0        5      8            where a unit begins
+        #     seen     0        8      11           how much of the text shows that it begins there
+        #
+        # The beginning of 5 characters, "<s>hi", shows no cut but the first: no whole unit, and that rest. The one of
+        # 12, "<s>hi<e><s>y", shows all three: two whole units and the rest "<s>y". A next text, "<s>hi<e><s>yo<e>", has
+        # the same cuts as far as both texts agree, so that only what is new is looked for and encoded.
         cuts: list[_Cut] = []
         for marked, _ in texts:
             cuts.append(self._cut(marked, cuts[-1] if cuts else None))
