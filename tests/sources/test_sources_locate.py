@@ -196,7 +196,9 @@ def test_a_split_that_a_saved_data_set_names_and_that_is_missing_is_refused_by_n
         locate_data(SourceConfig(train_files=("saved",)), base=tmp_path)
 
 
-@pytest.mark.parametrize("content", ['{"lamps": ["a.arrow"]}', "[1]", "no JSON", '{"_data_files": [3, {"filename": 4}]}'])
+@pytest.mark.parametrize(
+    "content", ['{"lamps": ["a.arrow"]}', "[1]", "no JSON", '{"_data_files": [3, {"filename": 4}]}']
+)
 def test_a_state_of_another_program_names_no_shards(tmp_path, content):
     (tmp_path / "state.json").write_text(content)
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n')
