@@ -48,7 +48,7 @@ def map_of_better(row: Row, chosen: str) -> dict[str, str]:
         return {"response": chosen}
     if isinstance(better, list):
         return {"prompt": question, "completion": chosen}
-    if not isinstance(better, str) or (question and better.startswith(str(fields[question]))):
+    if not isinstance(better, str) or (question and fields[question] and better.startswith(str(fields[question]))):
         return {}
     return map_of_pair(fields, chosen)
 
