@@ -57,6 +57,11 @@ def test_better_answers_that_no_map_reads_get_no_map_as_advice(understand, row):
     assert "No data.field_map reads the better answers of such rows. Write each row as" in str(caught.value)
 
 
+def test_an_empty_prompt_in_the_first_row_hides_no_map(understand):
+    with pytest.raises(DataError, match=r"data\.field_map: \{completion: chosen\}"):
+        understand({"prompt": "", "chosen": "a", "rejected": "b"})
+
+
 def test_the_advised_map_keeps_what_is_mapped_already(understand):
     row = {"q": "q", "chosen": "a", "rejected": "b"}
     with pytest.raises(DataError, match=r"data\.field_map: \{prompt: q, completion: chosen\}"):
