@@ -30,6 +30,7 @@ RENDERED = {
     "Gemma": "<bos><start_of_turn>user\nWhere is lamp {n}?<end_of_turn>\n<start_of_turn>model\nHall.<end_of_turn>",
     "Phi 3": "<|user|>\nWhere is lamp {n}?<|end|>\n<|assistant|>\nIn hall {n}.<|end|>",
     "Alpaca": "Below is an instruction.\n\n### Instruction:\nWhere is lamp {n}?\n\n### Response:\nIn hall {n}.</s>",
+    "Guanaco": "### Human: Where is lamp {n}?### Assistant: In hall {n}.</s>",
     "Vicuna": "A chat. USER: Where is lamp {n}? ASSISTANT: In hall {n}.</s>",
 }
 
@@ -50,7 +51,7 @@ def test_a_plain_text_that_a_template_of_any_family_rendered_blocks_a_run(family
     assert finding.examples[0].startswith("train.jsonl:1: ")
 
 
-@pytest.mark.parametrize("family", ["Alpaca", "Llama 2"])
+@pytest.mark.parametrize("family", ["Alpaca", "Guanaco", "Llama 2"])
 def test_markers_of_another_family_without_an_end_token_are_a_warning(family: str) -> None:
     pattern = RENDERED[family].replace("</s>", "").rstrip()
     finding = finding_in(context(train=texts(pattern), **OURS), "prerendered_text")

@@ -1,12 +1,17 @@
 """What rows hold besides conversations, and what they say of their answers, is a finding."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from check_contexts import chat, chats, context
 
+from flows_files import write_rows
+from tiny_model import save_tiny_model
 from tunelab.checks.rules import rows
 from tunelab.conversations.unread import UnreadField
+from tunelab.flows.check import check_data_or_recipe
+from tunelab.rendering.template_messages import Abilities
 from tunelab.sources.row import Origin
 
 
@@ -35,6 +40,33 @@ def test_fields_that_describe_rows_are_a_note_of_their_own() -> None:
     assert (grave.severity, light.severity) == ("warning", "note")
     assert light.summary == "1 describing field of the rows is not read: id (3 rows, such as poor)"
     assert not list(rows.unread_fields(context()))
+
+
+NAMING = "{% for m in messages %}<|im_start|>{{ m.role }}{% if m.name is defined %} ({{ m.name }}){% endif %}\n"
+NAMING += "{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+
+
+@pytest.mark.parametrize("template", ["", NAMING])
+def test_names_of_speakers_that_the_template_does_not_write_are_a_warning(tmp_path: Path, template: str) -> None:
+    said = [{"role": "user", "name": "Bob", "content": "q"}, {"role": "assistant", "content": "a"}]
+    data = write_rows(tmp_path / "rows.jsonl", [{"messages": said}] * 20)
+    overrides = [f"model.base_model={save_tiny_model(tmp_path / 'model')}"]
+    if template:
+        (tmp_path / "t.jinja").write_text(template)
+        overrides.append(f"data.chat_template={tmp_path / 't.jinja'}")
+    findings = check_data_or_recipe(str(data), overrides=overrides, environment={}).findings
+    found = [each for each in findings if each.code == "unread_fields"]
+    if template:
+        assert not found
+    else:
+        assert (found[0].severity, found[0].count) == ("warning", 20)
+        assert "the chat template does not write it" in found[0].summary
+        assert found[0].examples[0].endswith("rows.jsonl:1: Bob")
+
+
+def test_the_name_of_a_tool_next_to_its_result_is_no_lost_name() -> None:
+    tool = replace(chat(1), messages=(*chat(1).messages, replace(chat(1).messages[0], role="tool", name="look")))
+    assert not list(rows.unread_fields(context(train=[tool], template=Abilities(names=False))))
 
 
 def test_many_fields_are_counted_and_the_first_named() -> None:

@@ -132,7 +132,7 @@ def test_prompt_and_completion_may_be_messages_and_only_the_completion_is_traine
     behind = one({"prompt": [*CHAT, CHAT[0]], "completion": CHAT[1:]})
     assert (behind.messages, behind.train) == (EXCHANGE * 2, "last")
     with pytest.raises(DataError, match="completion holds 2 assistant messages after a prompt that has its own"):
-        one({"prompt": CHAT, "completion": [CHAT[0], CHAT[1], CHAT[0], CHAT[1]]})
+        one({"prompt": CHAT, "completion": [{**CHAT[0], "content": "another"}, CHAT[1], CHAT[0], CHAT[1]]})
 
 
 def test_a_session_line_trains_its_response_only_and_keeps_system_tools_and_session(one):
@@ -215,3 +215,11 @@ def test_every_format_says_what_it_recognises_and_refuses_the_empty_row():
     empty = Row(value={}, origin=Origin(path="t.jsonl", line=1))
     assert not any(format.recognises(empty) for format in FORMATS)
     assert all(format.shape for format in FORMATS)
+
+
+@pytest.mark.parametrize("settings", [{}, {"format": "messages"}])
+def test_the_evidence_says_that_only_the_response_next_to_messages_is_trained(understand, settings):
+    found = understand({"messages": [*CHAT, CHAT[0]], "response": "a"}, **settings)
+    assert found.items[0].train == "last"
+    assert 'a "response" lies next to the list, it alone is trained, and no answer in the list' in found.evidence
+    assert "response" not in understand({"messages": CHAT, "response": None}, **settings).evidence

@@ -138,3 +138,12 @@ def test_an_answer_that_was_cut_off_when_it_was_written_is_not_trained(one, reas
     for row in rows:
         assert one(row).messages[-1].untrained == "unfinished"
         assert trained_turns(one(json.loads(json.dumps(row).replace(reason, "stop")))) == [1]
+
+
+def test_a_text_that_is_marked_as_not_trained_is_refused_and_can_be_left_out(understand):
+    bad = []
+    rows = [{"text": "a", "weight": 1}, {"text": "b", "weight": 0}, {"text": "c", "weight": None}]
+    found = understand(*rows, format="text", bad=bad)
+    assert [each.text for each in found.items] == ["a", "c"]
+    assert "t.jsonl:2: weight is 0: the row says that its text is not trained" in str(bad[0])
+    assert not found.unread

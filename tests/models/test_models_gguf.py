@@ -89,6 +89,16 @@ def test_it_is_unpacked_once_and_again_to_the_same_bytes(
     }
 
 
+def test_a_later_version_that_unpacks_otherwise_takes_no_folder_of_this_one(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_gguf(tmp_path / "tiny.gguf")
+    folder = unpacked(file)
+    monkeypatch.setattr("tunelab.models.gguf.unpack._UNPACKED_AS", 1000)
+    assert unpacked(file) != folder
+    assert len(list(cache.glob("gguf/*/model"))) == 2
+
+
 def test_the_base_of_a_run_is_known_by_the_gguf_and_by_what_became_of_it(tmp_path: Path) -> None:
     file = write_gguf(tmp_path / "tiny.gguf")
     hashes = hash_base(unpacked(file))

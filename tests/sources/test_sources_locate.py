@@ -177,6 +177,34 @@ def test_the_splits_that_save_to_disk_wrote_are_training_and_held_out_files(tmp_
     assert [row.value["a"] for row in read_rows(found.eval)] == [1, 1] * (len(splits) - 1)
 
 
+@pytest.mark.parametrize("split", ["", "train", "test"])
+@pytest.mark.parametrize("named", ["saved", "pattern"])
+def test_a_shard_that_a_saved_data_set_names_and_that_is_missing_is_refused_by_name(tmp_path, split, named):
+    for each in ("train", "test") if split else ("",):
+        saved_to_disk(tmp_path / "saved" / each, [1, 2, 3])
+    (tmp_path / "saved" / split / "data-00001-of-00002.arrow").unlink()
+    name = named if named == "saved" else f"saved/{split or '.'}/*.arrow"
+    with pytest.raises(DataError, match=r"state\.json names data-00001-of-00002\.arrow, which is not here") as caught:
+        locate_data(SourceConfig(train_files=(name,)), base=tmp_path)
+    assert (caught.value.where or "").startswith(f"saved/{split}".rstrip("/"))
+
+
+def test_a_split_that_a_saved_data_set_names_and_that_is_missing_is_refused_by_name(tmp_path):
+    saved_to_disk(tmp_path / "saved" / "train", [1, 2])
+    (tmp_path / "saved" / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
+    with pytest.raises(DataError, match=r"saved: dataset_dict\.json names test, which is not here"):
+        locate_data(SourceConfig(train_files=("saved",)), base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"lamps": ["a.arrow"]}', "[1]", "no JSON", '{"_data_files": [3, {"filename": 4}]}']
+)
+def test_a_state_of_another_program_names_no_shards(tmp_path, content):
+    (tmp_path / "state.json").write_text(content)
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n')
+    assert locate_data(SourceConfig(train_files=(".",)), base=tmp_path).train
+
+
 @given(size=st.integers(0, 30), count=st.none() | st.integers(1, 40), seed=st.integers(0, 5))
 def test_a_sample_is_seeded_in_order_and_never_larger_than_asked(size, count, seed):
     items = list(range(size))

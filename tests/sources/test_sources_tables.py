@@ -93,6 +93,25 @@ def test_the_index_that_pandas_writes_gets_the_name_that_pandas_gives_it(read):
     assert row.value == {"Unnamed: 0": "0", "prompt": "q", "completion": "a"}
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_empty_columns_that_excel_writes_at_the_end_are_no_columns(read, separator):
+    bad: list[DataError] = []
+    content = "q,a,,\n1,2,,\n3,4,,x\n5,6\nq,a,,\n7,8, ,\n".replace(",", separator)
+    rows = read("t.csv", content, bad)
+    assert [row.value for row in rows] == [{"q": "1", "a": "2"}, {"q": "7", "a": "8"}]
+    assert [str(each).partition("; expected")[0] for each in bad] == [
+        "t.csv:3: the cell in column 4 holds text, and the header does not name that column. "
+        "Name column 4 in the first line, or empty the cell.",
+        "t.csv:4: the row has 2 fields",
+        "t.csv:5: the row is the header again",
+    ]
+
+
+def test_a_column_without_a_name_between_others_is_refused_with_its_place(read):
+    with pytest.raises(DataError, match=r"t\.csv:1: column 2 of 3 has no name.*Name it in the first line, or delete"):
+        read("t.csv", "a,,b\n1,2,3\n")
+
+
 def test_cells_that_pandas_takes_for_missing_are_delivered_as_they_are(read):
     values = ["NA", "nan", "None", "null", "0012", "1e5", "TRUE", ""]
     rows = read("t.csv", "a,b\n" + "".join(f"x,{value}\n" for value in values))
@@ -109,7 +128,7 @@ def test_the_header_of_a_second_file_that_was_joined_is_a_bad_row(read, mark):
     ]
 
 
-@pytest.mark.parametrize("header", ["a,a\n1,2\n", "a,\n1,2\n"])
+@pytest.mark.parametrize("header", ["a,a\n1,2\n", "a,,b\n1,2,3\n"])
 def test_a_header_that_names_no_column_or_one_twice_is_refused(read, header):
     with pytest.raises(DataError, match=r"^t\.csv:1: .*one name per column"):
         read("t.csv", header, [])

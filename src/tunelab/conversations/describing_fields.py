@@ -1,8 +1,9 @@
-"""Fields that describe a row, by their names: they are no part of what is said, and nobody misses them in training."""
+"""Fields that describe a row, by their names, and worse answers: nobody misses them in training."""
 
 _NAMES = frozenset(
     """
-    id ids uid uuid guid idx index row_id example_id sample_id conversation_id conv_id chat_id thread_id request_id
+    id ids uid uuid guid idx index row_id prompt_id question_id
+    example_id sample_id conversation_id conv_id chat_id thread_id request_id
     message_id user_id user_name username source src origin url link file filename path dataset dataset_name subset
     split metadata meta extra info created created_at updated_at timestamp time date datetime ts model model_name
     model_id engine provider usage object system_fingerprint service_tier finish_details version hash sha md5
@@ -17,5 +18,13 @@ _NAMES = frozenset(
 
 
 def describes(name: str) -> bool:
-    """Return whether a field of this name describes a row: an id, where it is from, an index that pandas wrote."""
-    return not name or name.lower() in _NAMES or name.startswith(("Unnamed: ", "__index_level_"))
+    """Return whether a field of this name describes a row: an id, where it is from, an index that pandas wrote.
+
+    The worse answer of a preference pair counts as one: it is not to be trained.
+    """
+    return not name or name.lower() in _NAMES or is_worse(name) or name.startswith(("Unnamed: ", "__index_level_"))
+
+
+def is_worse(name: str) -> bool:
+    """Return whether a field of this name holds the worse answer of a preference pair, or says something of it."""
+    return name.lower().startswith("rejected") or name.endswith("_rejected") or name == "non_preferred_output"

@@ -48,7 +48,8 @@ def fields_read(format: Format, config: ConversationConfig, also: Sequence[str] 
     label = {read_under(config.label_field, config.field_map)} if config.label_field else set()
     own = {*format.reads, *label, *also, "session_id"}
     if format.name in ("table", "text"):
-        return Level(path="", reads=frozenset(own | columns_named(config)))
+        marks = set(MARKS) if format.name == "text" else set()
+        return Level(path="", reads=frozenset(own | marks | columns_named(config)))
     form = SHAREGPT if format.name == "sharegpt" else OPENAI
     inner = {name: _messages(f"{name}.", form) for name in format.lists}
     if format.takes_response:

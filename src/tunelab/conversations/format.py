@@ -10,6 +10,7 @@ from tunelab.conversations.chats import from_messages, from_session_line, from_t
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation
 from tunelab.conversations.describing_fields import describes
+from tunelab.conversations.field_advice import map_of_pair, setting
 from tunelab.conversations.field_map import LIST_FIELDS
 from tunelab.conversations.field_types import fields_of
 from tunelab.conversations.pairs import from_fields, from_prompt_completion
@@ -153,19 +154,29 @@ def find_format(rows: list[Row], config: ConversationConfig) -> tuple[Format, st
         )
     if named != "auto":
         why = f"data.{templates[0]} is set" if config.format == "auto" else "named by data.format"
-        return next(format for format in FORMATS if format.name == named), f"{named}: {why}"
+        format = next(format for format in FORMATS if format.name == named)
+        return format, f"{named}: {why}{_trained_alone(format, rows)}"
     if not rows:
         raise DataError("there is no readable row", expected="at least one")
     votes = Counter(next((format.name for format in FORMATS if format.recognises(row)), "none") for row in rows)
     name, count = votes.most_common(1)[0]
     refuse_pairs_and_trees(rows, config)
     if name in ("table", "none"):
-        raise _unknown(rows[0])
+        raise _unknown(rows[0], config)
     if name == "text" and (row := next((row for row in rows if columns_next_to_text(row)), None)):
         raise _text_and_columns(row)
     format = next(format for format in FORMATS if format.name == name)
     has = "has" if len(rows) == 1 else "have"
-    return format, f"{name}: {count:,} of the first {counted(len(rows), 'row')} {has} {format.shape}"
+    seen = f"{name}: {count:,} of the first {counted(len(rows), 'row')} {has} {format.shape}"
+    return format, f"{seen}{_trained_alone(format, rows)}"
+
+
+def _trained_alone(format: Format, rows: list[Row]) -> str:
+    """Return what to say of a ``response`` next to a list of messages: no answer in the list is trained."""
+    has_response = any(fields_of(row).get("response") is not None for row in rows)
+    if not has_response or not format.takes_response or not format.lists:
+        return ""
+    return '; where a "response" lies next to the list, it alone is trained, and no answer in the list'
 
 
 def _text_and_columns(row: Row) -> DataError:
@@ -185,12 +196,13 @@ def not_of(format: Format, row: Row, evidence: str) -> DataError:
     return DataError(f"the row {seen}", where=str(row.origin), expected=f"{format.shape} ({evidence})")
 
 
-def _unknown(row: Row) -> DataError:
+def _unknown(row: Row, config: ConversationConfig) -> DataError:
     fields = fields_of(row)
+    pair = map_of_pair(fields)
     guesses = (guess(name, _KNOWN_FIELDS) for name in islice(fields, _GUESSED_AT) if name not in _KNOWN_FIELDS)
-    meant = next((f"{each} " for each in guesses if each), "")
+    meant = f"Set {setting(pair, config)}. " if pair else next((f"{each} " for each in guesses if each), "")
     shapes = "; ".join(f"{format.name} ({format.shape})" for format in FORMATS[:-1])
-    columns = [name for name in fields if not describes(name)] or list(fields)
+    columns = list(pair.values()) or [name for name in fields if not describes(name)] or list(fields)
     first, *_, last = [*columns, "answer"] if len(columns) == 1 else columns or ("question", "answer")
     remedy = f'{meant}For other columns, set data.prompt_template (such as "{{{first}}}") '
     remedy += f'and data.completion_template (such as "{{{last}}}").'

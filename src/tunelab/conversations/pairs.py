@@ -45,6 +45,7 @@ def from_prompt_completion(row: Row, config: ConversationConfig) -> Conversation
     """
     roles = roles_in(config)
     prompt, completion = _either(row, "prompt", "user", roles), _either(row, "completion", "assistant", roles)
+    _refuse_repeated(prompt, completion, row.origin, config)
     train: Literal["all", "last"] = "last" if any(each.role == "assistant" for each in prompt) else "all"
     answers = sum(message.role == "assistant" for message in completion)
     if train == "last" and (answers != 1 or completion[-1].role != "assistant"):
@@ -52,6 +53,18 @@ def from_prompt_completion(row: Row, config: ConversationConfig) -> Conversation
         raise fault(row.origin, what, "one, at the end", 'Write the row as "messages" to train all of them.')
     past = _history(fields_of(row), roles, row.origin)
     return build(row, config, [*past, *prompt, *completion], roles=roles, train=train)
+
+
+def _refuse_repeated(
+    prompt: Sequence[Message], completion: Sequence[Message], origin: Origin, config: ConversationConfig
+) -> None:
+    """Raise a DataError for messages of a completion that begin with the prompt again."""
+    asked, said = ([each for each in part if each.role != "system"] for part in (prompt, completion))
+    if asked and len(said) > len(asked) and said[: len(asked)] == asked:
+        theirs = config.field_map.get("completion", "completion")
+        what = f"{theirs} holds the prompt again: the model would read it twice"
+        remedy = f"{theirs} is the whole conversation: set data.field_map: {{messages: {theirs}}}."
+        raise fault(origin, what, "the answer alone", remedy)
 
 
 def _answer(fields: Fields, names: Sequence[str], origin: Origin) -> str:

@@ -22,12 +22,13 @@ def prepared(row: Row, config: ConversationConfig) -> Row:
     if not isinstance(value, dict):
         return row
     columns = [name for name in _COLUMNS if type(said := value.get(name)) is str and said[:1] in _OPENINGS]
-    lists = {name: found for name in columns if (found := _list_in(value[name], row.origin))}
+    lists = {name: found for name in columns if (found := list_in(value[name], row.origin))}
     lists = {name: found for name, found in lists.items() if name in LIST_FIELDS or _are_messages(found)}
     return replace(row, value={**value, **lists}) if lists else row
 
 
-def _list_in(text: object, origin: Origin) -> list[object] | None:
+def list_in(text: object, origin: Origin) -> list[object] | None:
+    """Return the list that a text is in JSON; None if it is none."""
     if not isinstance(text, str) or not text.lstrip().startswith("["):
         return None
     try:

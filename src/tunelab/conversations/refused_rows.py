@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from tunelab.conversations.config import ConversationConfig
+from tunelab.conversations.describing_fields import is_worse
+from tunelab.conversations.field_advice import train_on_better
 from tunelab.conversations.field_types import Fields, fault, fields_of
 from tunelab.sources import Row
 
@@ -10,9 +12,11 @@ _CHOSEN = ("chosen", "preferred_output")
 _VERDICTS = ("label", "kto_tag", "is_correct", "correct", "desirable", "is_good", "score", "reward")
 """Fields that say of an answer that it is good or bad, if they hold nothing but yes and no."""
 _WORDS_ALONE = ("label",)
-"""Those whose 0 and 1 may be classes: only true and false are a verdict."""
+"""Those whose 0 and 1 may be classes: they are a verdict only next to prompt and completion, as KTO's rows have it."""
 _GRADES = ("score", "reward")
 """Those that are 0 where nobody gave one: a verdict only if some are 1."""
+_WORDS = {"true": True, "false": False}
+_KTO = frozenset({"prompt", "completion"})
 _MEDIA = frozenset({"images", "image", "videos", "video", "audios", "audio"})
 _TREE = frozenset({"message_id", "parent_id", "role", "text"})
 
@@ -26,7 +30,7 @@ def refuse_pairs_and_trees(rows: Sequence[Row], config: ConversationConfig) -> N
         row, rejected = pairs[0]
         chosen = next((name for name in _CHOSEN if name in fields_of(row)), "")
         what = f"the rows are preference pairs ({', '.join(filter(None, (chosen, rejected)))})"
-        raise fault(row.origin, what, "one answer to train on", _way_out(fields_of(row), chosen, rejected))
+        raise fault(row.origin, what, "one answer to train on", _way_out(row, chosen, rejected, config))
     trees = [row for row in rows if fields_of(row).keys() >= _TREE]
     if len(trees) * 2 > len(rows):
         what = "the rows are single messages of a tree (message_id, parent_id)"
@@ -56,34 +60,25 @@ def refuse_bad_answer(row: Row, verdicts: Sequence[str]) -> None:
 
 def _rejected(fields: Fields) -> str:
     """Return the field of a worse answer; empty if there is none."""
-    names = (name for name in fields if name.startswith("rejected") or name == "non_preferred_output")
+    names = (name for name in fields if is_worse(name))
     return next((name for name in names if isinstance(fields[name], str | list | dict)), "")
 
 
-def _way_out(fields: Fields, chosen: str, rejected: str) -> str:
-    """Return what to set so that the better answer of such rows is trained."""
-    if not chosen:
-        return f"Remove {rejected} to train on the answers next to it."
-    if chosen == "preferred_output":
-        mapped = "{request: input, response: preferred_output}"
-    elif "prompt" in fields:
-        mapped = f"{{completion: {chosen}}}"
-    elif isinstance(fields[chosen], list):
-        mapped = f"{{messages: {chosen}}}"
-    else:
-        mapped = f"{{response: {chosen}}}"
-    return f"To train on the better answers, set data.field_map: {mapped}."
+def _way_out(row: Row, chosen: str, rejected: str, config: ConversationConfig) -> str:
+    """Return what to do so that the better answer of such rows is trained."""
+    return train_on_better(row, chosen, config) if chosen else f"Remove {rejected} to train on the answers next to it."
 
 
 def _is_verdict(name: str, rows: Sequence[Row]) -> bool:
-    values = [value for row in rows if (value := fields_of(row).get(name)) not in (None, "")]
-    if name in _WORDS_ALONE and not all(isinstance(value, bool | str) for value in values):
-        return False
+    having = [fields for row in rows if (fields := fields_of(row)).get(name) not in (None, "")]
+    values = [fields[name] for fields in having]
+    if name in _WORDS_ALONE and not all(fields.keys() >= _KTO for fields in having):
+        values = [value if isinstance(value, bool) or str(value).strip().lower() in _WORDS else "" for value in values]
     said = {_truth(value) for value in values}
     return bool(said) and None not in said and (True in said or name not in _GRADES)
 
 
 def _truth(value: object) -> bool | None:
     if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
+        return {**_WORDS, "1": True, "0": False}.get(value.strip().lower())
     return bool(value) if isinstance(value, bool | int | float) and value in (0, 1) else None

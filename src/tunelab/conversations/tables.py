@@ -9,7 +9,10 @@ from tunelab.conversations.build_conversation import session_id_of
 from tunelab.conversations.config import ConversationConfig
 from tunelab.conversations.conversation import Conversation, Message
 from tunelab.conversations.describing_fields import describes
+from tunelab.conversations.field_map import MARKS
 from tunelab.conversations.field_types import fault, fields_of, text
+from tunelab.conversations.marks import mark_out
+from tunelab.conversations.messages import roles_in
 from tunelab.errors import RecipeError, did_you_mean, guess, listed
 from tunelab.sources import Row
 
@@ -79,9 +82,18 @@ def columns_next_to_text(row: Row) -> list[str]:
 
 
 def from_text(row: Row, config: ConversationConfig) -> Conversation:
-    """Return the plain text of a row, to be continued."""
+    """Return the plain text of a row, to be continued.
+
+    A row whose marks (weight, train …) say that it is not trained is refused: nothing of it would be left.
+    """
     value = row.value if isinstance(row.value, str) else row.value["text"]
-    return Conversation(text=text(value, "text", row.origin), origin=row.origin)
+    said = text(value, "text", row.origin)
+    answers = mark_out(fields_of(row), [Message(role="assistant", content=said)], roles_in(config), row.origin)
+    if answers[0].untrained:
+        mark = next(name for name in MARKS if name in fields_of(row))
+        what = f"{mark} is {fields_of(row)[mark]}: the row says that its text is not trained"
+        raise fault(row.origin, what, remedy="Leave such rows out with --skip-bad-rows (data.bad_rows: skip).")
+    return Conversation(text=said, origin=row.origin)
 
 
 def _pieces(template: str, name: str) -> list[tuple[str, str | None, str | None, str | None]]:

@@ -11,6 +11,7 @@ from tunelab.rendering.tokens.marked_text import agreed
 from tunelab.rendering.tokens.tokenizer import Tokens
 
 _USER, _SYSTEM, _ANSWER, _TOOL, _ARGUMENT, _RESULT = "Uq7u", "Sq7s", "Aq7a", "tq7t", "Gq7g", "Rq7r"
+_NAME = "Nq7n"
 _ID = "call12345"  # nine characters, as Mistral's templates require
 
 _QUESTION = Message(role="user", content=_USER)
@@ -63,6 +64,7 @@ def find_abilities(templates: Mapping[str, ChatTemplate], tokens: Tokens, *, whe
     return Abilities(
         parts=parts,
         system=_SYSTEM in _text(default, [Message(role="system", content=_SYSTEM), _QUESTION], plain),
+        names=_NAME in _text(default, [Message(role="user", content=_USER, name=_NAME)], plain),
         tools=tools,
         tool_calls=tool_calls,
         call_ids=call_ids,

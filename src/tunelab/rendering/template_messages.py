@@ -30,6 +30,8 @@ class Abilities:
     """It writes the tool catalogue."""
     tool_calls: bool = False
     """It writes the calls an assistant makes."""
+    names: bool = True
+    """It writes the name of who speaks (`name` of a message)."""
     call_ids: bool = False
     """It writes the id of a call next to its result."""
     text_arguments: bool = False

@@ -10,6 +10,7 @@ from pathlib import Path
 from tunelab.errors import DataError, guess_file, listed
 from tunelab.sources.config import SourceConfig
 from tunelab.sources.hub import locate_splits, looks_like_hub
+from tunelab.sources.saved_dataset import refuse_missing_parts
 from tunelab.sources.source_files import DataFiles, SourceFile
 from tunelab.sources.text_stream import unpacked_suffix
 
@@ -95,6 +96,8 @@ def _expand(name: str, folder: Path, *, held_out: bool) -> _Found:
     except ValueError as error:
         raise DataError(f'"{name}" is no pattern', where="data", expected="** between two slashes") from error
     if files := [_file(match, folder) for match in matches if _holds_rows(match)]:
+        for parent in dict.fromkeys(match.parent for match in matches):
+            refuse_missing_parts(parent, _shown(parent, folder))
         left = listed(match.name for match in matches if not _holds_rows(match))
         return _Found(files=files, notes=[f"{name}: ignored {left}"] if left else [], left=left)
     is_local = unpacked_suffix(Path(name)) in DATA_SUFFIXES or ("/" in name and os.path.isdir(path.parent))
@@ -120,6 +123,7 @@ def _glob(path: Path) -> list[Path]:
 
 
 def _in_folder(path: Path, folder: Path, *, held_out: bool) -> _Found:
+    refuse_missing_parts(path, _shown(path, folder))
     entries = sorted(entry for entry in path.iterdir() if entry.is_dir() or _holds_rows(entry))
     train = [entry for entry in entries if _TRAIN_NAME.match(entry.name)]
     by_name = ([entry for entry in entries if name.match(entry.name)] for name in _EVAL_NAMES)
@@ -129,6 +133,8 @@ def _in_folder(path: Path, folder: Path, *, held_out: bool) -> _Found:
     taken = {*train, *test}
     others_there = (entry.name for entry in sorted(path.iterdir()) if entry not in taken)
     left = listed(name for name in others_there if not name.startswith("."))
+    for entry in (each for each in taken if each.is_dir()):
+        refuse_missing_parts(entry, _shown(entry, folder))
     files, others = ([_file(each, folder) for entry in some for each in _flat(entry)] for some in (train, test))
     if not files:
         raise _nothing(path, str(path))

@@ -38,6 +38,7 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, layout: TableLayout) -
         lines, delimiter=layout.separator, skipinitialspace=layout.has_blanks_before_quotes, strict=True
     )
     header: list[str] | None = None
+    width = 0  # of the rows, with columns at the end that have no name
     while True:
         try:
             fields = next(records)
@@ -66,25 +67,38 @@ def _read_separated(path: Path, name: str, on_bad: OnBad, layout: TableLayout) -
         if len(fields) < 2 and not text.strip():
             continue  # a blank line; "" in quotes is an empty text
         if header is None:
-            header = _header(column_names(fields), str(origin))
-        elif len(fields) != len(header):
-            expected = f"{len(header)} ({listed(header)})"
+            width = len(fields)
+            header = _header(without_nameless_end(column_names(fields)), str(origin))
+        elif len(fields) != width:
+            expected = f"{width} ({listed(header)}{' and nameless ones' if width > len(header) else ''})"
             bad = DataError(f"the row has {len(fields)} fields", where=str(origin), expected=expected)
             bad.row_text = text
             on_bad(bad)
-        elif fields[0] == header[0] and fields == header:
+        elif fields[0] == header[0] and fields[: len(header)] == header:
             remedy = "Two files were joined here: take this line out."
             bad = DataError("the row is the header again", where=str(origin), expected="a row", remedy=remedy)
             bad.row_text = layout.separator.join(fields)
             on_bad(bad)
+        elif stray := next((number for number in range(len(header), width) if fields[number].strip()), 0):
+            what = f"the cell in column {stray + 1} holds text, and the header does not name that column"
+            remedy = f"Name column {stray + 1} in the first line, or empty the cell."
+            bad = DataError(what, where=str(origin), remedy=remedy)
+            bad.row_text = layout.separator.join(fields)
+            on_bad(bad)
         else:
-            yield Row(value=dict(zip(header, fields, strict=True)), origin=origin)
+            yield Row(value=dict(zip(header, fields[: len(header)], strict=True)), origin=origin)
 
 
 def column_names(cells: Sequence[str]) -> list[str]:
     """Return the names in a header. A first column without one is an index that pandas wrote, and gets pandas' name."""
     names = [cell.strip() for cell in cells]
     return [INDEX_COLUMN, *names[1:]] if names and not names[0] and len(names) > 1 else names
+
+
+def without_nameless_end(names: list[str]) -> list[str]:
+    """Return the names of a header without those of the empty columns that Excel writes at the end."""
+    named = [number for number, name in enumerate(names) if name and name != INDEX_COLUMN]
+    return names[: named[-1] + 1] if named else names
 
 
 def _header(names: list[str], where: str) -> list[str]:
@@ -98,8 +112,9 @@ def _header(names: list[str], where: str) -> list[str]:
     wrong = sorted(name for name, count in Counter(names).items() if count > 1 or not name)
     if wrong:
         times = f'the header names the column "{wrong[0]}" {names.count(wrong[0])} times'
-        what = times if wrong[0] else "a column has no name"
-        raise DataError(what, where=where, expected="a first line with one name per column")
+        what = times if wrong[0] else f"column {names.index('') + 1} of {len(names)} has no name"
+        remedy = "" if wrong[0] else "Name it in the first line, or delete the column."
+        raise DataError(what, where=where, expected="a first line with one name per column", remedy=remedy)
     return names
 
 

@@ -25,6 +25,26 @@ def unread_fields(context: CheckContext) -> Iterator[Finding]:
     total = len(context.dataset.conversations)
     yield from _unread([each for each in unread if not each.describes], total, "warning")
     yield from _unread([each for each in unread if each.describes], total, "note")
+    yield from _unwritten_names(context)
+
+
+def _unwritten_names(context: CheckContext) -> Iterator[Finding]:
+    """Yield the conversations whose speakers have names that the chat template does not write."""
+    if context.template is None or context.template.names:
+        return
+    spoken = ((item, each) for item in context.dataset.conversations for each in item.messages if each.role != "tool")
+    named = {str(item.origin): each.name for item, each in spoken if each.name}
+    yield from found(
+        list(named),
+        len(context.dataset.conversations),
+        "conversation",
+        "name who speaks (name of a message), and the chat template does not write it",
+        code="unread_fields",
+        severity="warning",
+        examples=[f"{origin}: {name}" for origin, name in list(named.items())[:3]],
+        why="The model never sees these names: all who speak in a role are one to it.",
+        remedy='Write the name into the content ("Bob: …") if it matters, or name another data.chat_template.',
+    )
 
 
 def _unread(fields: Sequence[UnreadField], total: int, severity: Severity) -> Iterator[Finding]:

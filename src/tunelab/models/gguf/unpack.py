@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _UNNAMED = ("transformers_version", "_name_or_path", "_model_name_or_path", "_from_model_config")
 """What transformers notes of itself in the files that it writes."""
+_UNPACKED_AS = 1
+"""Raised with every change to what a file is unpacked to, so that no folder of an earlier version is taken."""
 _FOLDER = "Take the folder that it was made from, with config.json and safetensors."
 
 
@@ -46,7 +48,7 @@ def unpacked(file: Path, *, sha256: str | None = None, on_start: Callable[[str],
     if sha256 is not None and present != sha256:
         what, expected = f"its SHA-256 is {present[:16]}…", f"{sha256[:16]}…, the file that this name stands for"
         raise ModelError(what, where=str(file), expected=expected, remedy="Install its package again.")
-    home = cache_folder(f"gguf/{present[:24]}")
+    home = cache_folder(f"gguf/{_UNPACKED_AS}-{present[:24]}")
     if home is None:
         remedy = "Set TUNELAB_CACHE to a folder, or take it out of the environment."
         raise StorageError("a GGUF is unpacked into the cache, and TUNELAB_CACHE is empty", remedy=remedy)

@@ -39,8 +39,8 @@ END_TOKENS = (
 _TEXT_STARTS = ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<｜begin▁of▁sentence｜>", "<BOS_TOKEN>")
 # Markers in plain words count only if those of the answer follow: a heading alone is no chat.
 _IN_WORDS = (
-    (r"### (?:Instruction|Human):", r"### (?:Response|Assistant):"),  # Alpaca, Guanaco
-    (r"USER:", r"ASSISTANT:"),  # Vicuna
+    (r"### (?:Instruction|Human):", r"### (?:Response|Assistant):"),  # Alpaca; Guanaco, mostly without a line break
+    (r"USER:", r"\sASSISTANT:"),  # Vicuna
 )
 
 
@@ -50,7 +50,7 @@ def any_of(tokens: tuple[str, ...]) -> str:
 
 
 _OPENING = re.compile(rf"\s*(?:(?:{any_of(_TEXT_STARTS)})\s*)?({any_of(TURN_TOKENS)})")
-_CHATS = [(re.compile(rf"(?:^|\s)({first})"), re.compile(rf"\s{second}")) for first, second in _IN_WORDS]
+_CHATS = [(re.compile(rf"(?:^|\s)({first})"), re.compile(second)) for first, second in _IN_WORDS]
 WRITTEN = re.compile(any_of((*_TEXT_STARTS, *TURN_TOKENS, "[/INST]", *END_TOKENS)))
 """A token of a well-known format, wherever it is."""
 
