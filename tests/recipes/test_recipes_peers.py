@@ -236,6 +236,35 @@ def test_a_key_that_is_switched_off_is_obeyed_in_silence(folder: Path) -> None:
     assert "Left out" not in _notes(_read(folder, text))
 
 
+OPTIMIZERS = {
+    "LLaMA-Factory": ("stage: sft", "optim"),
+    "Axolotl": ("adapter: lora", "optimizer"),
+    "TRL": ("dataset_name: a/b", "optim"),
+    "Unsloth": ("random_state: 1", "optim"),
+    "Unsloth studio": ("training:\n  training_type: lora", "  optim"),
+}
+
+
+@pytest.mark.parametrize(("lines", "key"), OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_another_adamw_becomes_ours_and_is_said_and_another_optimizer_is_refused(
+    folder: Path, lines: str, key: str
+) -> None:
+    for name in ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "adamw_torch_4bit"):
+        notes = _notes(_read(folder, f"{lines}\n{key}: {name}\n"))
+        assert f"{key.strip()}: {name}: the optimizer is AdamW, with moments in float32." in notes
+    for name in ("adamw_torch", "adamw_torch_fused", "paged_adamw_32bit"):
+        assert name not in _notes(_read(folder, f"{lines}\n{key}: {name}\n"))
+    for name in ("adafactor", "lion_8bit", "muon", "sgd", "schedule_free_adamw"):
+        assert f"{key.strip()}: {json.dumps(name)}" in _refusal(folder, f"{lines}\n{key}: {name}\n")
+
+
+def test_a_tool_is_recognised_by_most_of_its_keys_and_one_of_another_tool_is_a_mistake(folder: Path) -> None:
+    message = _refusal(folder, AXOLOTL + "  - {path: a.jsonl, type: alpaca}\nlora_rank: 16\nstage: sft\n")
+    assert "this is a recipe of Axolotl, and 2 of its 6 keys" in message
+    assert "lora_rank: 16" in message
+    assert "this is a recipe of LLaMA-Factory" in _refusal(folder, "stage: sft\ncutoff_len: 9\nmicro_batch_size: 2\n")
+
+
 def test_axolotls_examples_become_the_same_training(folder: Path) -> None:
     lora = _read(folder, examples.AXOLOTL_LORA)
     assert _changed(lora) == {

@@ -8,7 +8,7 @@ from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.axolotl_datasets import read_data_sets
 from tunelab.recipes.peers.key import Key, NoTwinError, differs, joined, noted, read, refused, refused_unless, words
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import ADAMW, is_on, names, reversed_switch, share, strategy, switched
+from tunelab.recipes.peers.values import ADAMW, SMALLER_ADAMW, is_on, names, reversed_switch, share, strategy, switched
 
 NAME = "Axolotl"
 PAGE = "axolotl"
@@ -73,7 +73,7 @@ KEYS: tuple[Key, ...] = (
     joined("bf16", "training.bf16", "auto is true"),
     joined("bfloat16", "training.bf16"),
     read("float16", "training.fp16", switched),
-    *refused("the optimizer is AdamW", "optimizer", off=ADAMW),
+    *refused("the optimizer is AdamW, with moments in float32", "optimizer", off=ADAMW, near=SMALLER_ADAMW),
     *refused("loss falls on answers only", "train_on_inputs"),
     *refused("schedules have no arguments", "cosine_min_lr_ratio cosine_constant_lr_ratio lr_div_factor",
              "training.lr_scheduler_type"),

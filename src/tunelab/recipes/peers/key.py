@@ -45,6 +45,8 @@ class Key:
     """From their value to ours; None takes it as it is."""
     off: tuple[object, ...] = OFF
     """Values of a refused key that are what is done here anyway."""
+    near: tuple[object, ...] = ()
+    """Values of a refused key that are done otherwise here, which is said."""
 
     @property
     def sentence(self) -> str:
@@ -81,9 +83,12 @@ def noted(word: str, names: str, setting: str = "") -> tuple[Key, ...]:
     return tuple(Key(name=name, kind="noted", setting=setting, word=word) for name in names.split())
 
 
-def refused(word: str, names: str, setting: str = "", *, off: Iterable[object] = ()) -> tuple[Key, ...]:
-    """Return keys that change what is trained and have no twin, unless their value is off or one of `off`."""
-    return tuple(Key(name=name, kind="refused", setting=setting, word=word, off=(*OFF, *off)) for name in names.split())
+def refused(
+    word: str, names: str, setting: str = "", *, off: Iterable[object] = (), near: Iterable[object] = ()
+) -> tuple[Key, ...]:
+    """Return keys that change what is trained and have no twin, but for values that are off, in `off` or in `near`."""
+    values = {"off": (*OFF, *off), "near": tuple(near)}
+    return tuple(Key(name=name, kind="refused", setting=setting, word=word, **values) for name in names.split())
 
 
 def refused_unless(word: str, names: str, setting: str = "", *, done: Iterable[object]) -> tuple[Key, ...]:

@@ -66,6 +66,8 @@ class Reading:
         """Read one key by its row of the table."""
         if key.kind == "noted":
             self.left_out += [(key, entry)] if entry.value not in OFF else []
+        elif key.kind == "refused" and entry.value in key.near:
+            self.note(f"{entry.where}: {entry.dotted}: {entry.value}: {key.word}.")
         elif key.kind == "refused":
             self.refusals += [Untranslated(entry=entry, why=key.word, nearest=key.setting)] * (
                 entry.value not in key.off

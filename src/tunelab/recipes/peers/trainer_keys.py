@@ -6,7 +6,7 @@ from typing import Any
 
 from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, joined, noted, read, refused
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import ADAMW, interval, is_on, scheduler, steps, strategy, switched
+from tunelab.recipes.peers.values import ADAMW, SMALLER_ADAMW, interval, is_on, scheduler, steps, strategy, switched
 
 _SPEED = "changes speed or memory alone"
 LOADER = "there is no loader process: rows are rendered once, before training"
@@ -33,7 +33,7 @@ KEYS: tuple[Key, ...] = (
     read("save_steps", "training.save_steps", interval),
     read("logging_steps", "training.logging_steps", interval),
     read("use_cpu", "model.device_map", lambda value: "cpu" if is_on(value) else LEFT, "true is cpu"),
-    *refused("the optimizer is AdamW", "optim", off=ADAMW),
+    *refused("the optimizer is AdamW, with moments in float32", "optim", off=ADAMW, near=SMALLER_ADAMW),
     *refused("the best adapter is the one with the lowest held-out loss", "metric_for_best_model greater_is_better",
              "training.load_best_model_at_end", off=("loss", "eval_loss")),
     *refused("noise on the embeddings is not available", "neftune_noise_alpha"),

@@ -8,7 +8,7 @@ from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.data_names import local_name, rows_at
 from tunelab.recipes.peers.key import OFF, ON, Key, differs, joined, noted, read, refused, refused_unless, words
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import ADAMW, interval, is_on, names, reversed_switch, steps, switched
+from tunelab.recipes.peers.values import ADAMW, SMALLER_ADAMW, interval, is_on, names, reversed_switch, steps, switched
 
 NAME = "Unsloth"
 PAGE = "unsloth-and-trl"
@@ -50,7 +50,7 @@ _STUDIO: tuple[Key, ...] = (
     read("training.output_dir", "training.output_dir"),
     read("training.gradient_checkpointing", "training.gradient_checkpointing", _CHECKPOINTING, "unsloth is true"),
     joined("training.lr_scheduler_type", "training.lr_scheduler_type"),
-    *refused("the optimizer is AdamW", "training.optim", off=ADAMW),
+    *refused("the optimizer is AdamW, with moments in float32", "training.optim", off=ADAMW, near=SMALLER_ADAMW),
     *noted(trainer.LOADER, "training.dataloader_num_workers training.dataset_num_proc"),
     joined("training.train_on_completions", "", "loss falls on answers only, as with true"),
     read("lora.lora_r", "lora.r"),

@@ -8,12 +8,18 @@ from tunelab.recipes.peers.key import LEFT, NoEffectError, NoTwinError, words
 
 ADAMW = sorted(
     words(
-        "adamw adamw_torch adamw_torch_fused adamw_torch_xla adamw_torch_npu_fused adamw_torch_4bit adamw_torch_8bit "
-        "adamw_hf adamw_8bit adamw_bnb_8bit adamw_apex_fused adamw_anyprec paged_adamw paged_adamw_8bit "
-        "paged_adamw_32bit"
+        "adamw adamw_torch adamw_torch_fused adamw_torch_xla adamw_torch_npu_fused adamw_hf adamw_apex_fused "
+        "paged_adamw paged_adamw_32bit"
     )
 )
-"""AdamW in all its implementations."""
+"""AdamW in its implementations with moments in float32."""
+SMALLER_ADAMW = sorted(
+    words(
+        "adamw_8bit adamw_bnb_8bit adamw_torch_4bit adamw_torch_8bit adamw_anyprec paged_adamw_8bit ao_adamw_4bit "
+        "ao_adamw_8bit ao_adamw_fp8"
+    )
+)
+"""AdamW whose moments take fewer bits."""
 
 
 def is_on(value: object) -> bool:
