@@ -53,6 +53,7 @@ class PeerDialect:
                 reading.refuse_unknown(entry, self.peer.KEYS)
         with faults.noted():
             self.peer.finish(reading)
+        reading.leave_out_unused(lambda name: _known(name, self.peer.KEYS))
         if refusal := reading.refusal(document.path):
             faults.append(refusal)
         return self.peer.NAME, reading.finished(), reading.all_notes()

@@ -7,6 +7,7 @@ from typing import Any
 
 from tunelab.recipes.peers.data_names import join_names, local_name, refuse_mixed_formats, rows_at
 from tunelab.recipes.peers.reading import Reading
+from tunelab.recipes.peers.values import as_list
 
 _FORMATS = {"alpaca": "instruction", "chat_template": "messages", "sharegpt": "sharegpt", "completion": "text"}
 """Types of rows that are read -> our format of them; `alpaca` has some thirty variants, of which only this is."""
@@ -44,7 +45,7 @@ def read_data_sets(reading: Reading) -> None:
     formats: list[str] = []
     for key, setting in (("datasets", "data.train_files"), ("test_datasets", "data.eval_files")):
         files = []
-        for data_set in reading.value(key, []):
+        for data_set in as_list(reading.value(key, [])):
             if not isinstance(data_set, dict):
                 reading.refuse(key, "expected a list of mappings, each with a path and a type", setting)
                 continue
@@ -65,7 +66,9 @@ def read_data_sets(reading: Reading) -> None:
     if formats == ["text"] * len(formats) and formats:
         reading.set("data.format", "text", "datasets")
     if any(
-        str(each.get("type")).startswith("alpaca") for each in reading.value("datasets", []) if isinstance(each, dict)
+        str(each.get("type")).startswith("alpaca")
+        for each in as_list(reading.value("datasets", []))
+        if isinstance(each, dict)
     ):
         text = "Rows of type alpaca are rendered by the model's own chat template, without Alpaca's preamble."
         reading.note(text, about="data.train_files")
@@ -74,7 +77,7 @@ def read_data_sets(reading: Reading) -> None:
 def _files(data_set: Mapping[str, Any], reading: Reading) -> list[str]:
     files = data_set.get("data_files")
     if files:
-        return [local_name(str(file), reading.folder) for file in ([files] if isinstance(files, str) else files)]
+        return [local_name(str(file), reading.folder) for file in as_list(files)]
     return [rows_at(str(data_set.get("path", "")), reading.folder, split=str(data_set.get("split") or ""))]
 
 
@@ -115,12 +118,8 @@ def _named_roles(data_set: Mapping[str, Any]) -> dict[str, str]:
     roles = data_set.get("roles")
     if not isinstance(roles, dict):
         return {}
-    sources = ((str(theirs), str(ours)) for ours, each in roles.items() for theirs in _list(each))
+    sources = ((str(theirs), str(ours)) for ours, each in roles.items() for theirs in as_list(each))
     return {theirs: ours for theirs, ours in sources if _ROLES.get(theirs) != ours}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _faults(data_set: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -133,7 +132,7 @@ def _faults(data_set: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "data.train_files",
         )
     trained = described.get("roles_to_train")
-    if trained and not {"assistant"} >= {_ROLES.get(str(each), str(each)) for each in _list(trained)}:
+    if trained and not {"assistant"} >= {_ROLES.get(str(each), str(each)) for each in as_list(trained)}:
         yield f"{path}: roles_to_train {trained}: loss falls on answers only", ""
     mark = described.get("message_field_training")
     if mark and mark not in _MARKS:

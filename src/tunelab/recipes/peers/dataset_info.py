@@ -95,7 +95,7 @@ def _found(name: str, known: Mapping[str, Any], reading: Reading, key: str) -> M
     if not isinstance(described, dict):
         remedy = did_you_mean(name, known)
         raise RecipeError(
-            f'dataset_info.json has no data set "{name}"', where=reading.entries[key].where, remedy=remedy
+            f'{key}: dataset_info.json has no data set "{name}"', where=reading.entries[key].where, remedy=remedy
         )
     return described
 
@@ -153,7 +153,10 @@ def _refuse_other_rows(described: Mapping[str, Any], name: str, reading: Reading
 def _limit(reading: Reading, number: int) -> None:
     """Set how many rows are trained: `max_samples` of each data set, taken from its beginning."""
     each = reading.value("max_samples")
+    if each is None:
+        return
     if not isinstance(each, int):
+        reading.refuse("max_samples", "expected a number of rows", "data.train_samples")
         return
     reading.set("data.train_samples", each * number, "max_samples")
     if reading.value("eval_dataset"):

@@ -44,7 +44,7 @@ class Key:
     convert: Callable[[Any], Any] | None = None
     """From their value to ours; None takes it as it is."""
     off: tuple[object, ...] = OFF
-    """Values of a refused key that are what is done here anyway."""
+    """Values of a refused or differing key that are what is done here anyway."""
     near: tuple[object, ...] = ()
     """Values of a refused key that are done otherwise here, which is said."""
 
@@ -73,9 +73,10 @@ def joined(name: str, setting: str, word: str = "") -> Key:
     return Key(name=name, kind="joined", setting=setting, word=word)
 
 
-def differs(word: str, names: str, setting: str = "") -> tuple[Key, ...]:
-    """Return keys whose feature is there and done otherwise; `names` are parted by spaces."""
-    return tuple(Key(name=name, kind="differs", setting=setting, word=word) for name in names.split())
+def differs(word: str, names: str, setting: str = "", *, done: Iterable[object] | None = None) -> tuple[Key, ...]:
+    """Return keys whose feature is there and done otherwise; `done` are values that ask for what is done here."""
+    off = OFF if done is None else (None, *done)
+    return tuple(Key(name=name, kind="differs", setting=setting, word=word, off=off) for name in names.split())
 
 
 def noted(word: str, names: str, setting: str = "") -> tuple[Key, ...]:
