@@ -173,17 +173,20 @@ def test_columns_and_tags_of_dataset_info_are_maps_of_fields_and_roles(
 
 def test_data_sets_of_llama_factory_come_from_files_and_from_the_hub_and_are_held_out(folder: Path) -> None:
     data = _read(
-        folder, "stage: sft\ndataset: [identity, on_the_hub]\neval_dataset: faq\neval_strategy: epoch\n"
+        folder, "stage: sft\ndataset: [identity, on_the_hub]\neval_dataset: alpaca_en_demo\neval_strategy: epoch\n"
     ).recipe.data
     assert data.train_files == ("identity.json", "owner/rows[train_sft]")
-    assert data.eval_files == ("faq.jsonl",)
+    assert data.eval_files == ("alpaca_en_demo.json",)
 
 
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
         ("dataset: alpaca_en_demo\nmask_history: true", "weight: 0"),
-        ("dataset: identity,openai_form", "one format, and these data sets have 2: alpaca, openai"),
+        (
+            "dataset: identity,openai_form",
+            'one format, and these data sets have 2: instruction ("identity"), messages ("openai_form")',
+        ),
         ("dataset: alpaca_en_dmo", 'Did you mean "alpaca_en_demo"?'),
         ("dataset: identity\ndataset_dir: elsewhere", "dataset_info.json, and there is none"),
         ("dataset: mllm_demo", "images, video or sound, which are not read"),
@@ -200,6 +203,10 @@ def test_data_sets_of_llama_factory_come_from_files_and_from_the_hub_and_are_hel
         ("dataset: identity\ndo_predict: true", "this file trains nothing"),
         ("dataset: identity\nenable_thinking: false", "the nearest is data.chat_template_kwargs"),
         ("dataset: identity\nwarmup_ratio: 1", "a run of warm-up alone"),
+        ("dataset: identity,openai_form", "write the rows of one in the form of the others"),
+        ("dataset: glaive_toolcall_en_demo,openai_form", '2: sharegpt ("glaive_toolcall_en_demo"), messages'),
+        ("dataset: identity,faq", '"faq" calls the field instruction question, and those before it instruction'),
+        ("dataset: openai_form,support", '"support" calls the field messages dialog, and those before it messages'),
         ("dataset: small", '"small" is cut to 9 rows'),
     ],
 )
@@ -332,11 +339,11 @@ def test_fields_and_roles_of_axolotls_data_sets_are_maps(folder: Path) -> None:
         (
             "  - path: a.jsonl\n    type: chat_template\n    field_messages: x\n"
             "  - path: b.jsonl\n    type: chat_template\n    field_messages: y\n",
-            "another name for messages",
+            "calls the field messages y, and those before it x",
         ),
         (
             "  - path: a.jsonl\n    type: alpaca\n  - path: b.jsonl\n    type: completion\n",
-            "these data sets have 2: instruction, text",
+            "these data sets have 2: instruction (a.jsonl), text (b.jsonl)",
         ),
         ("  - path: a.jsonl\n    type: alpaca\nbatch_size: 5\n", "no multiple of micro_batch_size"),
         ("  - path: a.jsonl\n    type: alpaca\ntrain_on_inputs: true\n", "loss falls on answers only"),
