@@ -35,9 +35,8 @@ def refuse_unknown_roles(role_map: Mapping[str, object], known: Sequence[str]) -
     """Raise a ValueError for a role that none of this room's is."""
     for theirs, ours in role_map.items():
         if ours not in known:
-            raise ValueError(
-                f'reads "{theirs}" as "{ours}"; expected {listed(known)}. {guess(str(ours), known)}'.rstrip()
-            )
+            expected = f"expected {listed(known)}. {guess(str(ours), known)}".rstrip()
+            raise ValueError(f'reads "{theirs}" as "{ours}"; {expected}')
 
 
 def refuse_misspelt_roles(rows: Sequence[Row], role_map: Mapping[str, str], understood: Collection[str]) -> None:

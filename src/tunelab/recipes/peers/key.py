@@ -88,8 +88,10 @@ def refused(
     word: str, names: str, setting: str = "", *, off: Iterable[object] = (), near: Iterable[object] = ()
 ) -> tuple[Key, ...]:
     """Return keys that change what is trained and have no twin, but for values that are off, in `off` or in `near`."""
-    values = {"off": (*OFF, *off), "near": tuple(near)}
-    return tuple(Key(name=name, kind="refused", setting=setting, word=word, **values) for name in names.split())
+    done, close = (*OFF, *off), tuple(near)
+    return tuple(
+        Key(name=name, kind="refused", setting=setting, word=word, off=done, near=close) for name in names.split()
+    )
 
 
 def refused_unless(word: str, names: str, setting: str = "", *, done: Iterable[object]) -> tuple[Key, ...]:
