@@ -108,7 +108,7 @@ def _fields(described: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_alpaca(described: Mapping[str, Any]) -> bool:
-    return described.get("formatting", "alpaca") == "alpaca"
+    return bool(described.get("formatting", "alpaca") == "alpaca")
 
 
 def _roles(described: Mapping[str, Any]) -> dict[str, str]:
