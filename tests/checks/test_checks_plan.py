@@ -108,3 +108,15 @@ def test_remedies_for_eval_steps_and_save_steps_do_not_lead_into_each_other(
 
 
 _SET = re.compile(r"training\.(eval_steps|save_steps) to ([\d,]+)")
+
+
+def test_a_run_that_is_evaluated_once_is_said_of_by_the_settings_that_are_on_and_set() -> None:
+    once = replace(RUN, total_steps=12, num_warmup_steps=1, eval_steps=500, save_steps=500)
+    unset = the("evaluated_once", clean(planned=replace(once, sets_save_steps=False)))
+    assert unset.remedy == "Set training.eval_steps to 3."
+    last = the("evaluated_once", clean(planned=replace(once, keeps_best=False)))
+    assert last.remedy == "Set training.eval_steps to 3."
+    assert "arly stopping" not in last.why
+    assert "best" not in last.why
+    both = the("evaluated_once", clean(planned=replace(once, stops_early=True)))
+    assert both.why == "Early stopping and the choice of the best checkpoint have no effect."

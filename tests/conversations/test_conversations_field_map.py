@@ -98,3 +98,16 @@ def test_a_table_names_its_columns_in_its_templates_and_takes_no_map(one):
     templates = {"prompt_template": "{x}", "completion_template": "{y}"}
     with pytest.raises(RecipeError, match=r"^data\.field_map: the templates of a table name its columns"):
         one({"x": "q", "y": "a"}, field_map={"prompt": "x"}, **templates)
+
+
+def test_a_role_that_is_none_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match=r'reads "customer" as "userr"; expected .*\. Did you mean "user"\?'):
+        ConversationConfig.model_validate({"role_map": {"customer": "userr"}})
+
+
+def test_a_role_that_no_message_has_and_that_is_near_one_is_refused_before_the_rows(one):
+    row = {"messages": [{"role": "customer", "content": "a"}, {"role": "agent", "content": "b"}]}
+    with pytest.raises(RecipeError, match=r'no message has the role "custommer".*Did you mean "customer"\?'):
+        one(row, role_map={"custommer": "user", "agent": "assistant"})
+    unused = {"customer": "user", "agent": "assistant", "machine": "tool"}
+    assert [message.role for message in one(row, role_map=unused).messages] == ["user", "assistant"]

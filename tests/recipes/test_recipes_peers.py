@@ -16,7 +16,7 @@ from tunelab.recipes import ResolvedRecipe, convert, explain, resolve_recipe
 from tunelab.recipes.dialects import DIALECTS
 from tunelab.recipes.dialects.peer import PeerDialect
 from tunelab.recipes.explain import defaults_of
-from tunelab.recipes.peers import PEERS
+from tunelab.recipes.peers import PEERS, Peer
 from tunelab.recipes.recipe import FIELDS, SECTIONS, settings_of
 
 READ = {
@@ -173,17 +173,20 @@ def test_columns_and_tags_of_dataset_info_are_maps_of_fields_and_roles(
 
 def test_data_sets_of_llama_factory_come_from_files_and_from_the_hub_and_are_held_out(folder: Path) -> None:
     data = _read(
-        folder, "stage: sft\ndataset: [identity, on_the_hub]\neval_dataset: faq\neval_strategy: epoch\n"
+        folder, "stage: sft\ndataset: [identity, on_the_hub]\neval_dataset: alpaca_en_demo\neval_strategy: epoch\n"
     ).recipe.data
     assert data.train_files == ("identity.json", "owner/rows[train_sft]")
-    assert data.eval_files == ("faq.jsonl",)
+    assert data.eval_files == ("alpaca_en_demo.json",)
 
 
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
         ("dataset: alpaca_en_demo\nmask_history: true", "weight: 0"),
-        ("dataset: identity,openai_form", "one format, and these data sets have 2: alpaca, openai"),
+        (
+            "dataset: identity,openai_form",
+            'one format, and these data sets have 2: instruction ("identity"), messages ("openai_form")',
+        ),
         ("dataset: alpaca_en_dmo", 'Did you mean "alpaca_en_demo"?'),
         ("dataset: identity\ndataset_dir: elsewhere", "dataset_info.json, and there is none"),
         ("dataset: mllm_demo", "images, video or sound, which are not read"),
@@ -200,6 +203,10 @@ def test_data_sets_of_llama_factory_come_from_files_and_from_the_hub_and_are_hel
         ("dataset: identity\ndo_predict: true", "this file trains nothing"),
         ("dataset: identity\nenable_thinking: false", "the nearest is data.chat_template_kwargs"),
         ("dataset: identity\nwarmup_ratio: 1", "a run of warm-up alone"),
+        ("dataset: identity,openai_form", "write the rows of one in the form of the others"),
+        ("dataset: glaive_toolcall_en_demo,openai_form", '2: sharegpt ("glaive_toolcall_en_demo"), messages'),
+        ("dataset: identity,faq", '"faq" calls the field instruction question, and those before it instruction'),
+        ("dataset: openai_form,support", '"support" calls the field messages dialog, and those before it messages'),
         ("dataset: small", '"small" is cut to 9 rows'),
     ],
 )
@@ -234,6 +241,35 @@ def test_a_key_that_is_switched_off_is_obeyed_in_silence(folder: Path) -> None:
     text = "stage: sft\nneftune_noise_alpha: null\nuse_galore: false\nreport_to: none\nrope_scaling: none\n"
     text += "enable_thinking: true\n"
     assert "Left out" not in _notes(_read(folder, text))
+
+
+OPTIMIZERS = {
+    "LLaMA-Factory": ("stage: sft", "optim"),
+    "Axolotl": ("adapter: lora", "optimizer"),
+    "TRL": ("dataset_name: a/b", "optim"),
+    "Unsloth": ("random_state: 1", "optim"),
+    "Unsloth studio": ("training:\n  training_type: lora", "  optim"),
+}
+
+
+@pytest.mark.parametrize(("lines", "key"), OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_another_adamw_becomes_ours_and_is_said_and_another_optimizer_is_refused(
+    folder: Path, lines: str, key: str
+) -> None:
+    for name in ("adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit", "adamw_torch_4bit"):
+        notes = _notes(_read(folder, f"{lines}\n{key}: {name}\n"))
+        assert f"{key.strip()}: {name}: the optimizer is AdamW, with moments in float32." in notes
+    for name in ("adamw_torch", "adamw_torch_fused", "paged_adamw_32bit"):
+        assert name not in _notes(_read(folder, f"{lines}\n{key}: {name}\n"))
+    for name in ("adafactor", "lion_8bit", "muon", "sgd", "schedule_free_adamw"):
+        assert f"{key.strip()}: {json.dumps(name)}" in _refusal(folder, f"{lines}\n{key}: {name}\n")
+
+
+def test_a_tool_is_recognised_by_most_of_its_keys_and_one_of_another_tool_is_a_mistake(folder: Path) -> None:
+    message = _refusal(folder, AXOLOTL + "  - {path: a.jsonl, type: alpaca}\nlora_rank: 16\nstage: sft\n")
+    assert "this is a recipe of Axolotl, and 2 of its 6 keys" in message
+    assert "lora_rank: 16" in message
+    assert "this is a recipe of LLaMA-Factory" in _refusal(folder, "stage: sft\ncutoff_len: 9\nmicro_batch_size: 2\n")
 
 
 def test_axolotls_examples_become_the_same_training(folder: Path) -> None:
@@ -303,11 +339,11 @@ def test_fields_and_roles_of_axolotls_data_sets_are_maps(folder: Path) -> None:
         (
             "  - path: a.jsonl\n    type: chat_template\n    field_messages: x\n"
             "  - path: b.jsonl\n    type: chat_template\n    field_messages: y\n",
-            "another name for messages",
+            "calls the field messages y, and those before it x",
         ),
         (
             "  - path: a.jsonl\n    type: alpaca\n  - path: b.jsonl\n    type: completion\n",
-            "these data sets have 2: instruction, text",
+            "these data sets have 2: instruction (a.jsonl), text (b.jsonl)",
         ),
         ("  - path: a.jsonl\n    type: alpaca\nbatch_size: 5\n", "no multiple of micro_batch_size"),
         ("  - path: a.jsonl\n    type: alpaca\ntrain_on_inputs: true\n", "loss falls on answers only"),
@@ -382,7 +418,7 @@ def test_layers_that_unsloth_leaves_as_they_are_are_refused(folder: Path, key: s
 def test_an_update_that_unsloth_begins_at_random_is_refused(folder: Path) -> None:
     text = "model_name: nano\nrandom_state: 1\ninit_lora_weights: "
     assert "updates begin at zero" in _refusal(folder, text + "false\n")
-    assert _read(folder, text + "true\n").recipe.lora is not None
+    assert _read(folder, text + "true\n").recipe.qlora is not None
 
 
 def test_trls_examples_become_the_same_training(folder: Path) -> None:
@@ -531,6 +567,91 @@ def test_every_tool_has_a_page_and_each_of_its_keys_is_in_a_table_of_it() -> Non
         assert [key.name for key in peer.KEYS if f"`{key.name.replace('.', ': ')}`" not in table] == []
 
 
+def test_packed_scales_are_said_unless_the_tool_packs_them_too(folder: Path) -> None:
+    said = "the scales of nf4 are packed, too"
+    qlora = "stage: sft\nquantization_bit: 4\ndouble_quantization: "
+    assert said in _notes(_read(folder, f"{qlora}false\n"))
+    assert said not in _notes(_read(folder, f"{qlora}true\n"))
+    trl = "dataset_name: a/b\nuse_peft: true\nload_in_4bit: true\n"
+    assert said in _notes(_read(folder, trl)).lower()
+    assert said in _notes(_read(folder, f"{trl}use_bnb_nested_quant: false\n")).lower()
+    assert said not in _notes(_read(folder, f"{trl}use_bnb_nested_quant: true\n")).lower()
+
+
+def test_accumulated_batches_of_mlx_lm_are_said_to_be_one_mean_here(folder: Path) -> None:
+    assert "mean over all trained tokens of a step" in _notes(_read(folder, "iters: 8\ngrad_accumulation_steps: 4\n"))
+    assert "mean over all" not in _notes(_read(folder, "iters: 8\ngrad_accumulation_steps: 1\n"))
+
+
+def test_arguments_of_unsloth_that_do_not_say_so_load_the_base_in_4_bits_and_a_note_says_it(folder: Path) -> None:
+    silent = _read(folder, "model_name: nano\nrandom_state: 1\n")
+    assert silent.recipe.qlora is not None
+    assert silent.recipe.qlora.quantization == "nf4"
+    assert "load_in_4bit is not set: the base is packed in 4 bits" in _notes(silent)
+    said = _read(folder, "model_name: nano\nrandom_state: 1\nload_in_4bit: false\n")
+    assert said.recipe.lora is not None
+    assert "load_in_4bit" not in _notes(said)
+
+
+def test_a_switch_that_is_off_does_not_undo_another_that_is_on(folder: Path) -> None:
+    for lines in ("packing: true\nneat_packing: false", "packing: false\nneat_packing: true"):
+        assert not _read(folder, f"stage: sft\n{lines}\n").recipe.batching.varied_seqlen
+    assert _read(folder, "stage: sft\npacking: false\nneat_packing: false\n").recipe.batching.varied_seqlen
+
+
+def test_keys_that_nothing_comes_of_are_left_out_with_the_reason(folder: Path) -> None:
+    full = _notes(_read(folder, "stage: sft\nfinetuning_type: full\nlora_rank: 8\nlora_target: all\n"))
+    assert "lora_rank, lora_target: lora is not the method, which is full" in full
+    twice = _notes(_read(folder, "stage: sft\nwarmup_steps: 9\nwarmup_ratio: 0.1\n"))
+    assert "warmup_ratio: another key decides it" in twice
+    split = _notes(_read(folder, "dataset_name: a/b\ndataset_test_split: dev\n"))
+    assert "dataset_test_split: nothing in this file makes use of it" in split
+
+
+def test_no_row_of_a_table_is_hidden_by_one_before_it() -> None:
+    for peer in PEERS:
+        families = [key for key in peer.KEYS if "*" in key.name]
+        hidden = [
+            key.name
+            for family in families
+            for key in peer.KEYS[peer.KEYS.index(family) + 1 :]
+            if family.names(key.name)
+        ]
+        assert not hidden, peer.NAME
+
+
+_DONE_ANYWAY = {
+    "completion_only_loss", "assistant_only_loss", "mask_prompt", "training.train_on_completions", "use_peft",
+    "full_finetuning", "enable_thinking", "double_quantization",
+    "greater_is_better", "init_lora_weights", "num_layers", "lora_layers",
+    "lora.finetune_language_layers", "lora.finetune_attention_modules", "lora.finetune_mlp_modules", "train",
+    "hyperparameters.learning_rate_multiplier", "method.supervised.hyperparameters.learning_rate_multiplier",
+}  # fmt: skip
+"""Keys whose true asks for what is done here in any case."""
+
+
+@pytest.mark.parametrize("value", [True, 3, 0.5, "zz9", ["zz9"], {"zz9": 7}], ids=str)
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.NAME)
+def test_every_key_of_every_tool_becomes_a_setting_or_is_named_in_a_note_or_refused(
+    folder: Path, peer: Peer, value: object
+) -> None:
+    lost = []
+    for name in {key.name.replace("*", "zz") for key in peer.KEYS}:
+        if value is True and name in _DONE_ANYWAY:
+            continue
+        path = folder / "one.yaml"
+        sign = min(peer.SIGNS, key=lambda sign: ("." not in sign, sign))
+        path.write_text(json.dumps(tree_of_names({sign: None, name: value})))
+        try:
+            resolved = resolve_recipe(path, environment={})
+            told = [*resolved.notes, *resolved.sources.values()]
+        except RecipeError as error:
+            told = [str(error)]
+        mention = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)")
+        lost += [name] * (not any(mention.search(each) for each in told))
+    assert not lost
+
+
 _VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -548,18 +669,23 @@ def test_whatever_a_key_holds_a_file_of_another_tool_is_read_or_refused(folder: 
     peer = data.draw(st.sampled_from(PEERS))
     names = st.sampled_from([key.name for key in peer.KEYS if "*" not in key.name])
     flat = data.draw(st.dictionaries(names, _VALUES, max_size=8)) | {min(peer.SIGNS): data.draw(_VALUES)}
+    path = folder / "wild.yaml"
+    path.write_text(json.dumps(tree_of_names(flat)))
+    try:
+        resolved = resolve_recipe(path, environment={})
+    except RecipeError:
+        return
+    assert _read(folder, convert(resolved, folder=folder), "ours.yaml").recipe == resolved.recipe
+
+
+def tree_of_names(flat: Mapping[str, object]) -> dict[str, object]:
     tree: dict[str, object] = {}
     for name, value in flat.items():
         *homes, last = name.split(".")
         branch = tree
         for home in homes:
             inner = branch.get(home)
-            branch[home] = branch = inner if isinstance(inner, dict) else {}
+            inner = inner if isinstance(inner, dict) else {}
+            branch[home], branch = inner, inner
         branch[last] = value
-    path = folder / "wild.yaml"
-    path.write_text(json.dumps(tree))
-    try:
-        resolved = resolve_recipe(path, environment={})
-    except RecipeError:
-        return
-    assert _read(folder, convert(resolved, folder=folder), "ours.yaml").recipe == resolved.recipe
+    return tree

@@ -586,3 +586,16 @@ def test_true_is_no_number_inside_a_list_or_mapping_either(tmp_path: Path, setti
     recipe.write_text("data: {train_files: train.jsonl}\n")
     with pytest.raises(RecipeError, match=setting.partition("=")[0]):
         resolve_recipe(recipe, overrides=[setting], environment={})
+
+
+def test_all_faults_of_set_and_of_variables_are_reported_at_once() -> None:
+    with pytest.raises(RecipeError) as caught:
+        resolve_recipe(
+            None,
+            overrides=["training.lr=1", "nonsense", "lora.r=0", "lora.rnk=4"],
+            environment={"LLM_TRAINING__SEDE": "1", "LLM_LORA__RANG": "2"},
+        )
+    message = str(caught.value)
+    assert message.startswith("the recipe has 6 faults:")
+    for part in ('"training.lr"', '"nonsense"', "lora.r is 0", '"lora.rnk"', '"training.sede"', '"lora.rang"'):
+        assert part in message

@@ -53,7 +53,7 @@ def _groups(keys: Iterable[Key]) -> list[list[Key]]:
     for key in keys:
         becomes = key.kind in ("read", "joined")
         is_same = becomes and not key.word and key.setting == f"training.{key.name}"
-        mark = ("same",) if is_same else (key.name if becomes else "", key.word, key.setting, str(key.off))
+        mark = ("same",) if is_same else (key.name if becomes else "", key.word, key.setting, str((key.off, key.near)))
         groups.setdefault(mark, []).append(key)
     return list(groups.values())
 
@@ -63,6 +63,7 @@ def _row(keys: list[Key]) -> str:
     names = ", ".join(f"`{key.name.replace('.', ': ')}`" for key in keys)
     allowed = [json.dumps(value) for value in first.off if value not in OFF]
     but = f" (not if it is {' or '.join(allowed)})" if 0 < len(allowed) < 6 else ""
+    but += f" (said, not refused, if it is {' or '.join(map(str, first.near))})" if first.near else ""
     word = first.word or "the same"
     setting = "`training` has settings of these names" if len(keys) > 1 and not first.word else first.setting
     here = f"`{setting}`" if setting in (*FIELDS, *SECTIONS) else setting

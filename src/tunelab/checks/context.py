@@ -30,6 +30,10 @@ class PlannedRun:
     """True if held-out loss is measured every `eval_steps`."""
     eval_steps: int = 1
     save_steps: int = 1
+    sets_save_steps: bool = True
+    """False if save_steps follows eval_steps because nobody set it."""
+    stops_early: bool = False
+    """True if training ends once held-out loss no longer falls."""
     keeps_best: bool = False
     """True if the best checkpoint is the one that is kept."""
 

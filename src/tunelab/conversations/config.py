@@ -1,10 +1,10 @@
 """Settings of how rows become conversations."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from tunelab.conversations.field_map import refuse_unknown_names
+from tunelab.conversations.field_map import refuse_unknown_names, refuse_unknown_roles
 from tunelab.conversations.safe_regex import refuse_bad_pattern
 from tunelab.settings import marks
 
@@ -60,6 +60,13 @@ class ConversationConfig(BaseModel):
     def _known_names(cls, field_map: dict[str, str]) -> dict[str, str]:
         refuse_unknown_names(field_map)
         return field_map
+
+    @field_validator("role_map", mode="before")
+    @classmethod
+    def _known_roles(cls, role_map: object) -> object:
+        if isinstance(role_map, dict):
+            refuse_unknown_roles(role_map, get_args(ReadAs))
+        return role_map
 
     @field_validator("label_pattern")
     @classmethod

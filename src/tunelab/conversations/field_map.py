@@ -1,6 +1,6 @@
 """Files that call their fields otherwise: `data.field_map` and `data.role_map` give them the names of this room."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tunelab.conversations.field_types import Fields, fields_of
@@ -29,6 +29,37 @@ def refuse_unknown_names(field_map: Mapping[str, str]) -> None:
     if twice := next((name for name in theirs if theirs.count(name) > 1), None):
         both = listed(ours for ours, name in field_map.items() if name == twice)
         raise ValueError(f'gives the field "{twice}" two meanings: {both}')
+
+
+def refuse_unknown_roles(role_map: Mapping[str, object], known: Sequence[str]) -> None:
+    """Raise a ValueError for a role that none of this room's is."""
+    for theirs, ours in role_map.items():
+        if ours not in known:
+            expected = f"expected {listed(known)}. {guess(str(ours), known)}".rstrip()
+            raise ValueError(f'reads "{theirs}" as "{ours}"; {expected}')
+
+
+def refuse_misspelt_roles(rows: Sequence[Row], role_map: Mapping[str, str], understood: Collection[str]) -> None:
+    """Raise a RecipeError for a role that no message of the first rows has, and that is near one of theirs.
+
+    Roles that no row has are no fault by themselves: a map may name the roles of tools that are never called.
+    """
+    messages = [message for row in rows for message in _messages_in(fields_of(row))]
+    said = [message.get("role", message.get("from")) for message in messages]
+    known = dict.fromkeys(role for role in said if isinstance(role, str))
+    unread = [role for role in known if role not in understood and role.lower() not in understood]
+    for theirs in role_map:
+        if theirs not in known and (near := guess(theirs, unread)):
+            what = f'no message has the role "{theirs}"'
+            raise RecipeError(what, where="data.role_map", expected=f"one of {listed(known)}", remedy=near)
+
+
+def _messages_in(fields: Fields) -> Iterator[Fields]:
+    for name in _LISTS:
+        value = fields.get(name)
+        yield from (each for each in value if isinstance(each, dict)) if isinstance(value, list) else ()
+    if isinstance(request := fields.get("request"), dict):
+        yield from _messages_in(request)
 
 
 def renamed(row: Row, field_map: Mapping[str, str]) -> Row:

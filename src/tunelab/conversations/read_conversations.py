@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tunelab.conversations.config import ConversationConfig, FormatName
 from tunelab.conversations.conversation import Conversation, Message
-from tunelab.conversations.field_map import refuse_unknown_fields
+from tunelab.conversations.field_map import refuse_misspelt_roles, refuse_unknown_fields
 from tunelab.conversations.format import find_format, not_of
 from tunelab.conversations.label import labels_of, refuse_unknown_label_field
+from tunelab.conversations.messages import roles_in
 from tunelab.conversations.prepared_row import prepared
 from tunelab.conversations.refused_rows import refuse_bad_answer, verdicts_in
 from tunelab.conversations.tables import refuse_unknown_columns
@@ -59,6 +60,7 @@ def read_conversations(
     first = list(islice(stream, _LOOKED_AT))
     refuse_unknown_fields(first, config.field_map)
     first = [prepared(row, config) for row in first]
+    refuse_misspelt_roles(first, config.role_map, roles_in(config))
     format, evidence = find_format(first, config)
     if format.name == "table":
         refuse_unknown_columns(first, config)

@@ -13,7 +13,7 @@ from tunelab.files import read_small_file
 from tunelab.recipes.keys import is_text, kinds
 from tunelab.recipes.recipe import FIELDS
 from tunelab.recipes.unknown_keys import check_key
-from tunelab.recipes.yaml_document import Layer, Setting, plain
+from tunelab.recipes.yaml_document import Faults, Layer, Setting, plain
 from tunelab.recipes.yaml_file import MAX_RECIPE_BYTES, NESTED
 
 if TYPE_CHECKING:
@@ -26,24 +26,26 @@ _MERGE = re.compile(r"<<\s*:")
 _QUOTES = "Put the text between quotes."
 
 
-def from_command_line(overrides: Sequence[str]) -> Layer:
-    """Return the settings of `--set section.key=value` arguments; a later one wins."""
+def from_command_line(overrides: Sequence[str], faults: Faults) -> Layer:
+    """Return the settings of `--set section.key=value` arguments; a later one wins, and faults are noted."""
     layer: Layer = {}
     for text in overrides:
-        dotted, equals, value = text.partition("=")
-        if not equals:
-            raise RecipeError(f'"{text}" has no equals sign', where="--set", expected="--set section.key=value")
-        layer[dotted.strip()] = _setting(dotted.strip(), value, "--set")
+        with faults.noted():
+            dotted, equals, value = text.partition("=")
+            if not equals:
+                raise RecipeError(f'"{text}" has no equals sign', where="--set", expected="--set section.key=value")
+            layer[dotted.strip()] = _setting(dotted.strip(), value, "--set")
     return layer
 
 
-def from_environment(environment: Mapping[str, str]) -> Layer:
-    """Return the settings of `LLM_<SECTION>__<KEY>` variables; other variables are none of ours."""
-    return {
-        dotted: _setting(dotted, text, f"environment {name}")
-        for name, text in sorted(environment.items())
-        if (dotted := _dotted(name))
-    }
+def from_environment(environment: Mapping[str, str], faults: Faults) -> Layer:
+    """Return the settings of `LLM_<SECTION>__<KEY>` variables; others are none of ours, and faults are noted."""
+    layer: Layer = {}
+    for name, text in sorted(environment.items()):
+        with faults.noted():
+            if dotted := _dotted(name):
+                layer[dotted] = _setting(dotted, text, f"environment {name}")
+    return layer
 
 
 def from_dotenv(file: Path) -> Layer:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tunelab.cleaning.config import BASE_MODEL
 from tunelab.dataset.config import DataConfig
 from tunelab.errors import RecipeError, guess
-from tunelab.recipes.dialects import DIALECTS
+from tunelab.recipes.dialects import dialect_of
 from tunelab.recipes.keys import expected, kinds, shown
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
@@ -95,9 +95,10 @@ def resolve_recipe(
     layer = dict(in_file)
     if environment is not None:
         for folder in dict.fromkeys((Path.cwd(), base.absolute())):
-            layer |= from_dotenv(folder / ".env")
-        layer |= from_environment(environment)
-    layer |= from_command_line(overrides)
+            with faults.noted():
+                layer |= from_dotenv(folder / ".env")
+        layer |= from_environment(environment, faults)
+    layer |= from_command_line(overrides, faults)
     with faults.noted():
         _refuse_clashes(layer)
     recipe = _validated(layer, faults)
@@ -121,7 +122,7 @@ def _applies(note: Note, in_file: Layer, layer: Layer) -> bool:
 
 def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
     document = read_document(path)
-    return next(dialect for dialect in DIALECTS if dialect.speaks(document.names)).read(document, faults)
+    return dialect_of(document.names).read(document, faults)
 
 
 def _validated(layer: Layer, faults: Faults) -> Recipe:

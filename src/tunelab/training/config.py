@@ -1,8 +1,8 @@
 """Settings of the training loop; names are those of transformers."""
 
 import math
-from collections.abc import Collection, Iterator
-from typing import Annotated, Literal
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -97,16 +97,22 @@ class TrainingConfig(BaseModel):
     @field_validator("save_steps", mode="before")
     @classmethod
     def _whole_evaluations(cls, given: object, info: ValidationInfo) -> object:
-        if given is not None:
-            return given
-        evaluates = info.data.get("eval_strategy") == "steps"
-        eval_steps: int = info.data.get("eval_steps", SAVE_STEPS) if evaluates else SAVE_STEPS
-        return multiple_near(SAVE_STEPS, eval_steps)
+        return _usual_save_steps(info.data) if given is None else given
+
+    @property
+    def sets_save_steps(self) -> bool:
+        """Whether save_steps is another number than the one that follows eval_steps."""
+        return self.save_steps != _usual_save_steps(self.model_dump())
 
     def remarks(self, given: Collection[str]) -> Iterator[str]:
         """Yield what is to be said of values that other settings decide; `given` are the names that somebody set."""
         if "save_steps" not in given and self.save_steps != SAVE_STEPS:
             yield f"training.save_steps is {self.save_steps:,}, a multiple of training.eval_steps, {self.eval_steps:,}."
+
+
+def _usual_save_steps(settings: Mapping[str, Any]) -> int:
+    evaluates = settings.get("eval_strategy") == "steps"
+    return multiple_near(SAVE_STEPS, settings.get("eval_steps", SAVE_STEPS) if evaluates else SAVE_STEPS)
 
 
 def multiple_near(steps: int, unit: int) -> int:

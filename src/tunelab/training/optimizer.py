@@ -11,16 +11,20 @@ from tunelab.training.config import TrainingConfig
 def make_optimizer(
     weights: Mapping[str, torch.nn.Parameter], config: TrainingConfig, factors: Mapping[str, float]
 ) -> torch.optim.AdamW:
-    """Return AdamW over the adapter's weights; the rate of those in `factors` is that many times the others'."""
-    groups: dict[float, list[torch.nn.Parameter]] = {}
+    """Return AdamW over the adapter's weights; the rate of those in `factors` is that many times the others'.
+
+    As in transformers, the norms and biases of a base that is trained whole have no weight decay.
+    """
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, weight in weights.items():
-        groups.setdefault(factors.get(name, 1.0), []).append(weight)
+        is_norm_or_bias = weight.ndim < 2 and "lora_" not in name
+        decay = 0.0 if is_norm_or_bias else config.weight_decay
+        groups.setdefault((factors.get(name, 1.0), decay), []).append(weight)
     return torch.optim.AdamW(
-        [{"params": group, "factor": factor} for factor, group in groups.items()],
+        [{"params": group, "factor": factor, "weight_decay": decay} for (factor, decay), group in groups.items()],
         lr=config.learning_rate,
         betas=(config.adam_beta1, config.adam_beta2),
         eps=config.adam_epsilon,
-        weight_decay=config.weight_decay,
         fused=True,  # one pass over weights and moments instead of twelve
     )
 

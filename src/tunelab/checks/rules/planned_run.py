@@ -72,7 +72,7 @@ def evaluated_once(context: CheckContext) -> Iterator[Finding]:
             f"and the run has {run.total_steps:,}: once, at its end",
             count=run.eval_steps,
             total=run.total_steps,
-            why="Early stopping and the choice of the best checkpoint have no effect.",
+            why=_without_effect(run),
             remedy=f"Set {_fitting_steps(run)}." if run.total_steps > 1 else "Train for more steps.",
         )
 
@@ -142,12 +142,24 @@ def no_held_out_rows(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+def _without_effect(run: PlannedRun) -> str:
+    features = ["early stopping"] * run.stops_early + ["the choice of the best checkpoint"] * run.keeps_best
+    if not features:
+        return "Nothing shows how the held-out loss changes over the run."
+    text = " and ".join(features)
+    return f"{text[0].upper()}{text[1:]} {'have' if len(features) > 1 else 'has'} no effect."
+
+
 def _fitting_steps(run: PlannedRun) -> str:
-    """Return values of eval_steps and save_steps that raise neither finding about them."""
+    """Return values of save_steps and eval_steps that raise neither finding about them; save_steps if it is set."""
     eval_steps = run.eval_steps
     if eval_steps >= run.total_steps:
-        eval_steps = run.save_steps if run.save_steps < run.total_steps else max(1, run.total_steps // 4)
-    save_steps = max(1, round(run.save_steps / eval_steps)) * eval_steps
+        eval_steps = max(1, run.total_steps // 4)
+        if run.keeps_best and run.sets_save_steps and run.save_steps < run.total_steps:
+            eval_steps = run.save_steps
+    save_steps = run.save_steps
+    if run.keeps_best and run.sets_save_steps:
+        save_steps = max(1, round(save_steps / eval_steps)) * eval_steps
     settings = [f"training.eval_steps to {eval_steps:,}"] * (eval_steps != run.eval_steps)
     settings += [f"training.save_steps to {save_steps:,}"] * (save_steps != run.save_steps)
     return " and ".join(settings)

@@ -78,6 +78,8 @@ def planned_run(recipe: Recipe, schedule: Schedule, *, num_held_out: int) -> Pla
         evaluates=training.eval_strategy == "steps" and num_held_out > 0,
         eval_steps=training.eval_steps,
         save_steps=training.save_steps,
+        sets_save_steps=training.sets_save_steps,
+        stops_early=training.early_stopping_patience is not None,
         keeps_best=training.load_best_model_at_end,
     )
 

@@ -20,5 +20,16 @@ class Dialect(Protocol):
         """Return the dialect's name, the canonical settings, and what to say of them; faults are noted."""
 
 
-DIALECTS: tuple[Dialect, ...] = (*map(PeerDialect, PEERS), nested, modellab, canonical)
-"""In order: the first that recognises a file reads it."""
+_PEERS = tuple(map(PeerDialect, PEERS))
+_OWN: tuple[Dialect, ...] = (nested, modellab, canonical)
+DIALECTS: tuple[Dialect, ...] = (*_PEERS, *_OWN)
+
+
+def dialect_of(names: frozenset[str]) -> Dialect:
+    """Return the dialect that a file with these keys is written in.
+
+    Of other tools it is the one with most signs, and of equals the one that knows most of the keys: a key of another
+    tool among them is a mistake, and refused as one.
+    """
+    nearest = max(_PEERS, key=lambda each: (each.signs(names), each.num_known(names)))
+    return next(each for each in (nearest, *_OWN) if each.speaks(names))

@@ -21,11 +21,19 @@ class PeerDialect:
 
     peer: Peer
 
-    def speaks(self, names: frozenset[str]) -> bool:
-        """Return whether the file has a key that only this tool's have, and no section of ours."""
+    def signs(self, names: frozenset[str]) -> int:
+        """Return how many keys the file has that only this tool's have; 0 if it has sections of ours."""
         found = self.peer.SIGNS & names
         ours = any(name.partition(".")[0] in SECTIONS for name in names if "." in name)
-        return any("." in name for name in found) or (bool(found) and not ours)
+        return len(found) if not ours or any("." in name for name in found) else 0
+
+    def num_known(self, names: frozenset[str]) -> int:
+        """Return how many keys of the file are in the tool's table."""
+        return sum(_known(name, self.peer.KEYS) is not None for name in names)
+
+    def speaks(self, names: frozenset[str]) -> bool:
+        """Return whether the file is one of this tool."""
+        return bool(self.signs(names))
 
     def read(self, document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]]:
         """Return the tool's name, the canonical settings, and what to say of them."""
@@ -45,6 +53,7 @@ class PeerDialect:
                 reading.refuse_unknown(entry, self.peer.KEYS)
         with faults.noted():
             self.peer.finish(reading)
+        reading.leave_out_unused(lambda name: _known(name, self.peer.KEYS))
         if refusal := reading.refusal(document.path):
             faults.append(refusal)
         return self.peer.NAME, reading.finished(), reading.all_notes()

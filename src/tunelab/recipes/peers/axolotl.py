@@ -8,7 +8,17 @@ from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.axolotl_datasets import read_data_sets
 from tunelab.recipes.peers.key import Key, NoTwinError, differs, joined, noted, read, refused, refused_unless, words
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import ADAMW, is_on, names, reversed_switch, share, strategy, switched
+from tunelab.recipes.peers.values import (
+    ADAMW,
+    SMALLER_ADAMW,
+    as_list,
+    is_on,
+    names,
+    reversed_switch,
+    share,
+    strategy,
+    switched,
+)
 
 NAME = "Axolotl"
 PAGE = "axolotl"
@@ -35,7 +45,17 @@ def _long(value: object) -> str:
 _TRAINER = [
     key
     for key in trainer.KEYS
-    if key.name not in ("bf16", "lr_scheduler_type", "optim", "trust_remote_code", "group_by_length", "deepspeed")
+    if key.name
+    not in (
+        "bf16",
+        "lr_scheduler_type",
+        "optim",
+        "trust_remote_code",
+        "group_by_length",
+        "deepspeed",
+        "liger_kernel_config",
+        "fsdp_config",
+    )
     and not key.name.startswith(("per_device", "num_train", "evaluation_strategy", "hub_"))
 ]
 
@@ -73,7 +93,7 @@ KEYS: tuple[Key, ...] = (
     joined("bf16", "training.bf16", "auto is true"),
     joined("bfloat16", "training.bf16"),
     read("float16", "training.fp16", switched),
-    *refused("the optimizer is AdamW", "optimizer", off=ADAMW),
+    *refused("the optimizer is AdamW, with moments in float32", "optimizer", off=ADAMW, near=SMALLER_ADAMW),
     *refused("loss falls on answers only", "train_on_inputs"),
     *refused("schedules have no arguments", "cosine_min_lr_ratio cosine_constant_lr_ratio lr_div_factor",
              "training.lr_scheduler_type"),
@@ -101,10 +121,10 @@ KEYS: tuple[Key, ...] = (
     *noted("a model's config.json says what it is", "model_type tokenizer_type tokenizer_use_fast "
            "tokenizer_legacy is_*_derived_model base_model_config base_model_ignore_patterns trust_remote_code "
            "processor_type"),
-    *noted(_SPEED, "*_attention flash_attn_* sdp_attention lora_mlp_kernel lora_qkv_kernel lora_o_kernel "
+    *noted(_SPEED, "*_attention flash_attn_* lora_mlp_kernel lora_qkv_kernel lora_o_kernel "
            "unsloth_* liger_* cut_cross_entropy scaling_softmax low_cpu_mem_usage max_memory gpu_memory_limit "
            "lora_model_dir_* embeddings_skip_upcast gc_steps tiled_mlp* chunked_cross_entropy* device_map "
-           "use_kernels activation_offloading flex_attn_compile_kwargs"),
+           "use_kernels flex_attn_compile_kwargs"),
     *noted("several processes are started by torchrun", "deepspeed fsdp fsdp_version fsdp_config* "
            "fsdp_final_state_dict_type context_parallel_size tensor_parallel_size dp_shard_size "
            "dp_replicate_size sequence_parallel_degree ddp world_size", "training.fsdp"),
@@ -146,7 +166,7 @@ def finish(reading: Reading) -> None:
     read_data_sets(reading)
     _hold_out(reading)
     if others := [
-        each for each in reading.value("plugins", []) if not any(word in str(each) for word in _FAST_PLUGINS)
+        each for each in as_list(reading.value("plugins")) if not any(word in str(each) for word in _FAST_PLUGINS)
     ]:
         reading.refuse("plugins", f"plugins are not run ({', '.join(map(str, others))})")
 
@@ -165,6 +185,7 @@ def _choose_method(reading: Reading) -> None:
         reading.set("qlora.quantization", "nf4" if packed == "load_in_4bit" else "int8", packed)
     else:
         reading.method = "lora" if adapter else "full"
+    reading.obey("adapter")
 
 
 def _accumulate(reading: Reading) -> None:

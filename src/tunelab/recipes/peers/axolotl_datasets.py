@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tunelab.recipes.peers.data_names import join_names, local_name, refuse_mixed_formats, rows_at
+from tunelab.conversations.messages import ROLES
+from tunelab.recipes.peers.data_names import DataSets, local_name, message_format, rows_at
 from tunelab.recipes.peers.reading import Reading
+from tunelab.recipes.peers.values import as_list
 
 _FORMATS = {"alpaca": "instruction", "chat_template": "messages", "sharegpt": "sharegpt", "completion": "text"}
 """Types of rows that are read -> our format of them; `alpaca` has some thirty variants, of which only this is."""
@@ -24,14 +26,13 @@ _FIELDS = {
     "field": "text",
 }
 """Keys that name a field of the rows -> what we call it."""
-_READ_ANYWAY = {
-    "messages": ("messages", "conversations"),
-    "role": ("role", "from"),
-    "content": ("content", "value"),
-    "reasoning": ("reasoning", "reasoning_content", "thinking"),
+_USUAL = {
+    "instruction": {name: name for name in ("instruction", "input", "output")},
+    "text": {"text": "text"},
+    "messages": {"role": "role", "content": "content"},
+    "sharegpt": {"role": "from", "content": "value"},
 }
-_ROLES = {"human": "user", "gpt": "assistant"} | {name: name for name in ("user", "assistant", "system", "tool")}
-"""Roles that are understood without a map."""
+"""Our format -> what its fields are called if the file says nothing."""
 _MARKS = ("train", "weight", "trainable", "loss")
 _SAID_ELSEWHERE = ("chat_template", "chat_template_jinja", "conversation", "train_on_eos", "preprocess_shards")
 """Keys about rendering: rows are rendered by the model's own chat template."""
@@ -39,33 +40,30 @@ _SAID_ELSEWHERE = ("chat_template", "chat_template_jinja", "conversation", "trai
 
 def read_data_sets(reading: Reading) -> None:
     """Set the files of `datasets` and `test_datasets`, and how they call what they hold."""
-    fields: dict[str, str] = {}
-    roles: dict[str, str] = {}
-    formats: list[str] = []
+    known_sets = DataSets()
     for key, setting in (("datasets", "data.train_files"), ("test_datasets", "data.eval_files")):
         files = []
-        for data_set in reading.value(key, []):
+        for data_set in as_list(reading.value(key, [])):
             if not isinstance(data_set, dict):
                 reading.refuse(key, "expected a list of mappings, each with a path and a type", setting)
                 continue
             files += _files(data_set, reading)
-            formats.append(_format(data_set, reading, key))
-            path = str(data_set.get("path"))
-            join_names(fields, _named_fields(data_set), path, reading, key, "data.field_map")
-            join_names(roles, _named_roles(data_set), path, reading, key, "data.role_map")
+            format, fields = _format(data_set, reading, key), _named_fields(data_set)
+            fields = _USUAL.get(format, {}) | fields
+            if format in ("messages", "sharegpt"):
+                format = message_format(fields)
+            known_sets.add(str(data_set.get("path")), format, fields, _named_roles(data_set), reading, key)
             for why, nearest in _faults(data_set):
                 reading.refuse(key, why, nearest)
         if files:
             reading.set(setting, files, key)
-    if fields:
-        reading.set("data.field_map", fields, "datasets")
-    if roles:
-        reading.set("data.role_map", roles, "datasets")
-    refuse_mixed_formats(formats, reading, "datasets")
-    if formats == ["text"] * len(formats) and formats:
+    known_sets.finish(reading, "datasets" if "datasets" in reading.entries else "test_datasets")
+    if set(known_sets.formats) == {"text"}:
         reading.set("data.format", "text", "datasets")
     if any(
-        str(each.get("type")).startswith("alpaca") for each in reading.value("datasets", []) if isinstance(each, dict)
+        str(each.get("type")).startswith("alpaca")
+        for each in as_list(reading.value("datasets", []))
+        if isinstance(each, dict)
     ):
         text = "Rows of type alpaca are rendered by the model's own chat template, without Alpaca's preamble."
         reading.note(text, about="data.train_files")
@@ -74,7 +72,7 @@ def read_data_sets(reading: Reading) -> None:
 def _files(data_set: Mapping[str, Any], reading: Reading) -> list[str]:
     files = data_set.get("data_files")
     if files:
-        return [local_name(str(file), reading.folder) for file in ([files] if isinstance(files, str) else files)]
+        return [local_name(str(file), reading.folder) for file in as_list(files)]
     return [rows_at(str(data_set.get("path", "")), reading.folder, split=str(data_set.get("split") or ""))]
 
 
@@ -104,23 +102,15 @@ def _named_fields(data_set: Mapping[str, Any]) -> dict[str, str]:
     mappings = described.get("message_property_mappings")
     if isinstance(mappings, dict):
         named |= {str(ours): theirs for ours, theirs in mappings.items()}
-    return {
-        ours: str(theirs)
-        for ours, theirs in named.items()
-        if theirs != ours and theirs not in _READ_ANYWAY.get(ours, ())
-    }
+    return {ours: str(theirs) for ours, theirs in named.items()}
 
 
 def _named_roles(data_set: Mapping[str, Any]) -> dict[str, str]:
     roles = data_set.get("roles")
     if not isinstance(roles, dict):
         return {}
-    sources = ((str(theirs), str(ours)) for ours, each in roles.items() for theirs in _list(each))
-    return {theirs: ours for theirs, ours in sources if _ROLES.get(theirs) != ours}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    sources = ((str(theirs), str(ours)) for ours, each in roles.items() for theirs in as_list(each))
+    return dict(sources)
 
 
 def _faults(data_set: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -133,7 +123,7 @@ def _faults(data_set: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "data.train_files",
         )
     trained = described.get("roles_to_train")
-    if trained and not {"assistant"} >= {_ROLES.get(str(each), str(each)) for each in _list(trained)}:
+    if trained and not {"assistant"} >= {ROLES.get(str(each), str(each)) for each in as_list(trained)}:
         yield f"{path}: roles_to_train {trained}: loss falls on answers only", ""
     mark = described.get("message_field_training")
     if mark and mark not in _MARKS:

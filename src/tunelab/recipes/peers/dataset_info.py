@@ -8,30 +8,23 @@ from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.files import expanded, read_small_file
-from tunelab.recipes.peers.data_names import join_names, local_name, refuse_mixed_formats
+from tunelab.recipes.peers.data_names import DataSets, local_name, message_format
 from tunelab.recipes.peers.reading import Reading
 
 _MAX_BYTES = 4 * 2**20
 _ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
 """Columns of the alpaca form -> our fields; the others have the same name."""
 _COLUMNS = ("prompt", "query", "response", "history", "messages", "system", "tools")
-_FIELD_TAGS = {"role_tag": "role", "content_tag": "content"}
+_FIELD_TAGS = {"role_tag": ("role", "from"), "content_tag": ("content", "value")}
+"""Tags of fields -> ours, and what they are called if the file says nothing."""
 _ROLE_TAGS = {
-    "user_tag": "user",
-    "assistant_tag": "assistant",
-    "observation_tag": "tool",
-    "function_tag": "function_call",
-    "system_tag": "system",
+    "user_tag": ("user", "human"),
+    "assistant_tag": ("assistant", "gpt"),
+    "observation_tag": ("tool", "observation"),
+    "function_tag": ("function_call", "function_call"),
+    "system_tag": ("system", "system"),
 }
-_READ_ANYWAY = {
-    "messages": ("messages", "conversations"),
-    "role": ("role", "from"),
-    "content": ("content", "value"),
-    "user": ("user", "human"),
-    "assistant": ("assistant", "gpt"),
-    "tool": ("tool", "observation"),
-}
-"""Names that the files may use without a map, besides our own."""
+"""Tags of roles -> ours, and theirs if the file says nothing."""
 _LABELS = ("chosen", "rejected", "kto_tag")
 _MEDIA = ("images", "videos", "audios")
 
@@ -43,8 +36,7 @@ def read_data_sets(reading: Reading) -> None:
         return
     folder, known = _described(reading)
     reading.set("data.data_dir", folder, *(("dataset_dir",) if "dataset_dir" in reading.entries else ("dataset",)))
-    fields: dict[str, str] = {}
-    roles: dict[str, str] = {}
+    known_sets = DataSets()
     for key, setting, data_sets in (
         ("dataset", "data.train_files", train),
         ("eval_dataset", "data.eval_files", held_out),
@@ -53,17 +45,13 @@ def read_data_sets(reading: Reading) -> None:
         for name in data_sets:
             described = _found(name, known, reading, key)
             files.append(_file(name, described))
-            join_names(fields, _fields(described), name, reading, key, "data.field_map")
-            join_names(roles, _roles(described), name, reading, key, "data.role_map")
+            fields = _fields(described)
+            format = "instruction" if _is_alpaca(described) else message_format(fields)
+            known_sets.add(f'"{name}"', format, fields, _roles(described), reading, key)
             _refuse_other_rows(described, name, reading, key)
         if files:
             reading.set(setting, files, key)
-    if fields:
-        reading.set("data.field_map", fields, "dataset")
-    if roles:
-        reading.set("data.role_map", roles, "dataset")
-    formats = [str(known[name].get("formatting", "alpaca")) for name in (*train, *held_out)]
-    refuse_mixed_formats(formats, reading, "dataset")
+    known_sets.finish(reading, "dataset")
     _limit(reading, len(train))
 
 
@@ -95,7 +83,7 @@ def _found(name: str, known: Mapping[str, Any], reading: Reading, key: str) -> M
     if not isinstance(described, dict):
         remedy = did_you_mean(name, known)
         raise RecipeError(
-            f'dataset_info.json has no data set "{name}"', where=reading.entries[key].where, remedy=remedy
+            f'{key}: dataset_info.json has no data set "{name}"', where=reading.entries[key].where, remedy=remedy
         )
     return described
 
@@ -108,25 +96,25 @@ def _file(name: str, described: Mapping[str, Any]) -> str:
 
 
 def _fields(described: Mapping[str, Any]) -> dict[str, str]:
-    """Return our field -> theirs, for those that are called otherwise."""
+    """Return our field -> theirs, of all that the data set names or that have a name without it."""
     columns, tags = _mapping(described, "columns"), _mapping(described, "tags")
-    named = {_ours(column, described): columns[column] for column in _COLUMNS if columns.get(column)}
-    named |= {ours: tags[tag] for tag, ours in _FIELD_TAGS.items() if tags.get(tag)}
-    return {ours: str(theirs) for ours, theirs in named.items() if theirs not in _READ_ANYWAY.get(ours, (ours,))}
+    if _is_alpaca(described):
+        named = {**{ours: ours for ours in _ALPACA.values()}} if not columns else {}
+        return named | {_ALPACA.get(each, each): str(columns[each]) for each in _COLUMNS if columns.get(each)}
+    is_openai = described.get("formatting") == "openai"
+    named = {ours: tags.get(tag) or (ours if is_openai else usual) for tag, (ours, usual) in _FIELD_TAGS.items()}
+    named |= {each: columns[each] for each in _COLUMNS if columns.get(each)}
+    return {ours: str(theirs) for ours, theirs in named.items()}
 
 
-def _ours(column: str, described: Mapping[str, Any]) -> str:
-    return _ALPACA.get(column, column) if described.get("formatting", "alpaca") == "alpaca" else column
+def _is_alpaca(described: Mapping[str, Any]) -> bool:
+    return bool(described.get("formatting", "alpaca") == "alpaca")
 
 
 def _roles(described: Mapping[str, Any]) -> dict[str, str]:
-    """Return their role -> ours, for those that are called otherwise."""
+    """Return their role -> ours."""
     tags = _mapping(described, "tags")
-    return {
-        str(tags[tag]): ours
-        for tag, ours in _ROLE_TAGS.items()
-        if tags.get(tag) and tags[tag] not in _READ_ANYWAY.get(ours, (ours,))
-    }
+    return {str(tags.get(tag) or usual): ours for tag, (ours, usual) in _ROLE_TAGS.items()}
 
 
 def _mapping(described: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -153,7 +141,10 @@ def _refuse_other_rows(described: Mapping[str, Any], name: str, reading: Reading
 def _limit(reading: Reading, number: int) -> None:
     """Set how many rows are trained: `max_samples` of each data set, taken from its beginning."""
     each = reading.value("max_samples")
+    if each is None:
+        return
     if not isinstance(each, int):
+        reading.refuse("max_samples", "expected a number of rows", "data.train_samples")
         return
     reading.set("data.train_samples", each * number, "max_samples")
     if reading.value("eval_dataset"):

@@ -44,7 +44,9 @@ class Key:
     convert: Callable[[Any], Any] | None = None
     """From their value to ours; None takes it as it is."""
     off: tuple[object, ...] = OFF
-    """Values of a refused key that are what is done here anyway."""
+    """Values of a refused or differing key that are what is done here anyway."""
+    near: tuple[object, ...] = ()
+    """Values of a refused key that are done otherwise here, which is said."""
 
     @property
     def sentence(self) -> str:
@@ -71,9 +73,10 @@ def joined(name: str, setting: str, word: str = "") -> Key:
     return Key(name=name, kind="joined", setting=setting, word=word)
 
 
-def differs(word: str, names: str, setting: str = "") -> tuple[Key, ...]:
-    """Return keys whose feature is there and done otherwise; `names` are parted by spaces."""
-    return tuple(Key(name=name, kind="differs", setting=setting, word=word) for name in names.split())
+def differs(word: str, names: str, setting: str = "", *, done: Iterable[object] | None = None) -> tuple[Key, ...]:
+    """Return keys whose feature is there and done otherwise; `done` are values that ask for what is done here."""
+    off = OFF if done is None else (None, *done)
+    return tuple(Key(name=name, kind="differs", setting=setting, word=word, off=off) for name in names.split())
 
 
 def noted(word: str, names: str, setting: str = "") -> tuple[Key, ...]:
@@ -81,9 +84,14 @@ def noted(word: str, names: str, setting: str = "") -> tuple[Key, ...]:
     return tuple(Key(name=name, kind="noted", setting=setting, word=word) for name in names.split())
 
 
-def refused(word: str, names: str, setting: str = "", *, off: Iterable[object] = ()) -> tuple[Key, ...]:
-    """Return keys that change what is trained and have no twin, unless their value is off or one of `off`."""
-    return tuple(Key(name=name, kind="refused", setting=setting, word=word, off=(*OFF, *off)) for name in names.split())
+def refused(
+    word: str, names: str, setting: str = "", *, off: Iterable[object] = (), near: Iterable[object] = ()
+) -> tuple[Key, ...]:
+    """Return keys that change what is trained and have no twin, but for values that are off, in `off` or in `near`."""
+    done, close = (*OFF, *off), tuple(near)
+    return tuple(
+        Key(name=name, kind="refused", setting=setting, word=word, off=done, near=close) for name in names.split()
+    )
 
 
 def refused_unless(word: str, names: str, setting: str = "", *, done: Iterable[object]) -> tuple[Key, ...]:

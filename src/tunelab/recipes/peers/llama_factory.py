@@ -20,7 +20,7 @@ from tunelab.recipes.peers.key import (
     words,
 )
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import is_on, names, reversed_switch, share, switched
+from tunelab.recipes.peers.values import names, reversed_switch, share, switched
 
 NAME = "LLaMA-Factory"
 PAGE = "llama-factory"
@@ -45,7 +45,7 @@ KEYS: tuple[Key, ...] = (
     *refused("4 bits are those of nf4", "quantization_type", "qlora.quantization", off=("nf4",)),
     *refused("a base is packed by bitsandbytes", "quantization_method", "qlora.quantization",
              off=("bnb", "bitsandbytes")),
-    *noted("the scales are packed, too", "double_quantization"),
+    *differs("the scales of nf4 are packed, too", "double_quantization", "qlora.quantization", done=ON),
     *refused("training is supervised fine-tuning", "stage", off=("sft",)),
     joined("finetuning_type", "lora", "lora is the section lora, full the section full"),
     read("lora_rank", "lora.r"),
@@ -56,7 +56,7 @@ KEYS: tuple[Key, ...] = (
     read("loraplus_lr_ratio", "lora.loraplus_lr_ratio"),
     read("use_rslora", "lora.use_rslora", switched),
     read("use_dora", "lora.use_dora", switched),
-    read("pissa_init", "lora.init_lora_weights", lambda value: "pissa" if is_on(value) else LEFT, "true is pissa"),
+    read("pissa_init", "lora.init_lora_weights", lambda value: "pissa" if switched(value) else LEFT, "true is pissa"),
     *noted("the singular values are computed whole", "pissa_iter", "lora.init_lora_weights"),
     *noted("an adapter is saved as one that fits the base as it is", "pissa_convert"),
     *noted("embeddings have the one learning rate", "loraplus_lr_embedding"),
@@ -88,8 +88,8 @@ KEYS: tuple[Key, ...] = (
     *refused_unless("answers are rendered as the chat template does by itself", "enable_thinking",
                     "data.chat_template_kwargs", done=ON),
     *noted("belongs to a feature that is off", "galore_* apollo_* badam_* freeze_* oft_* pref_* kto_* ppo_* ref_model* "
-           "reward_model* dpo_* simpo_* ld_alpha compute_accuracy freeze_vision_tower "
-           "freeze_multi_modal_projector freeze_language_model print_param_status mask_history_*"),
+           "reward_model* dpo_* simpo_* ld_alpha compute_accuracy "
+           "print_param_status mask_history_*"),
     *noted("rows are rendered anew if data, tokenizer or template changed",
            "overwrite_cache preprocessing_num_workers preprocessing_batch_size tokenized_path buffer_size streaming "
            "cache_dir media_dir data_shared_file_system"),
@@ -98,7 +98,7 @@ KEYS: tuple[Key, ...] = (
     *noted("control tokens that a text spells are text", "split_special_tokens"),
     *noted("changes speed or memory alone", "flash_attn enable_liger_kernel use_unsloth use_unsloth_gc upcast_* "
            "low_cpu_mem_usage offload_folder use_kv_cache infer_dtype infer_backend use_fast_tokenizer "
-           "use_reentrant_gc include_mfu"),
+           "include_mfu"),
     *noted("held-out rows are answered by tunelab compare", "predict_with_generate eval_num_beams "
            "eval_on_each_dataset"),
     *noted("other trackers are not available yet", "use_swanlab swanlab_* ray_*"),
@@ -136,6 +136,7 @@ def _choose_method(reading: Reading) -> None:
         reading.refuse("finetuning_type", why, "lora")
         return
     reading.method = method
+    reading.obey("finetuning_type")
     if reading.value("quantization_bit") is not None:
         if method == "full":
             reading.refuse("quantization_bit", "a packed base cannot be trained whole", "qlora.quantization")

@@ -86,6 +86,7 @@ def finish(reading: Reading) -> None:
     if kind not in ("lora", "dora", "full"):
         reading.refuse("fine_tune_type", "expected lora, dora or full", "lora")
     reading.method = "full" if kind == "full" else "lora"
+    reading.obey("fine_tune_type")
     if kind == "dora":
         reading.set("lora.use_dora", True, "fine_tune_type")
     _scale(reading)
@@ -94,14 +95,18 @@ def finish(reading: Reading) -> None:
     _read_optimizer(reading)
     _read_schedule(reading)
     _read_data(reading)
-    if not is_on(reading.value("mask_prompt")):
+    if is_on(reading.value("mask_prompt")):
+        reading.obey("mask_prompt")
+    else:
         reading.note("Loss falls on answers only; mlx-lm's falls on prompts, too, unless mask_prompt is true.")
 
 
 def _scale(reading: Reading) -> None:
     keys = [key for key in ("lora_parameters.scale", "lora_parameters.rank") if key in reading.entries]
     scale, rank = reading.value("lora_parameters.scale", _SCALE), reading.value("lora_parameters.rank", _RANK)
-    if keys and isinstance(scale, int | float) and isinstance(rank, int):
+    if keys and not (isinstance(scale, int | float) and isinstance(rank, int)):
+        reading.refuse(keys[0], "expected a number", "lora.lora_alpha")
+    elif keys:
         reading.set("lora.lora_alpha", float(scale * rank), *keys)
 
 
@@ -109,7 +114,11 @@ def _choose_layers(reading: Reading) -> None:
     """Set the numbers of the last layers, which only the model itself tells."""
     key = "lora_layers" if "lora_layers" in reading.entries else "num_layers"
     number = reading.value(key, _LAYERS)
-    if number == -1 or not isinstance(number, int):
+    if number == -1:
+        reading.obey(key)
+        return
+    if not isinstance(number, int):
+        reading.refuse(key, "expected a number of layers, or -1 for all", "lora.layers_to_transform")
         return
     model = reading.folder / expanded(str(reading.value("model", "mlx_model")))
     sizes = sizes_in(model) if model.is_dir() else None
@@ -121,7 +130,7 @@ def _choose_layers(reading: Reading) -> None:
             text = "mlx-lm trains the last 16 layers if num_layers is not set; here all are trained."
             reading.note(text, about="lora.layers_to_transform")
     elif number >= sizes.layers:
-        return
+        reading.obey(key)
     elif reading.method == "full":
         reading.refuse(*_said(reading, key), "full fine-tuning trains all layers", "lora.layers_to_transform")
     else:
@@ -135,6 +144,9 @@ def _said(reading: Reading, key: str) -> tuple[str]:
 def _count_steps(reading: Reading) -> None:
     every = reading.value("grad_accumulation_steps", 1)
     every = every if isinstance(every, int) and every > 0 else 1
+    if every > 1:
+        text = "grad_accumulation_steps: the loss is the mean over all trained tokens of a step; mlx-lm takes the mean "
+        reading.note(f"{text}of the means of its batches.", about="training.gradient_accumulation_steps")
     for key, setting, default in (
         ("iters", "training.num_training_steps", _ITERS),
         ("steps_per_eval", "training.eval_steps", 200),
@@ -142,7 +154,9 @@ def _count_steps(reading: Reading) -> None:
         ("steps_per_report", "training.logging_steps", 10),
     ):
         given = reading.value(key, default)
-        if isinstance(given, int) and (key in reading.entries or every > 1):
+        if not isinstance(given, int):
+            reading.refuse(key, "expected a number of iterations", setting)
+        elif key in reading.entries or every > 1:
             keys = [each for each in (key, "grad_accumulation_steps") if each in reading.entries]
             reading.set(setting, max(1, given // every), *keys)
 
@@ -155,6 +169,7 @@ def _read_optimizer(reading: Reading) -> None:
     settings = reading.value("optimizer_config", {})
     own = settings.get(name, {}) if isinstance(settings, dict) else {}
     own = own if isinstance(own, dict) else {}
+    reading.obey("optimizer", *(["optimizer_config"] if own or not any(_values(settings)) else []))
     keys = [key for key in ("optimizer_config", "optimizer") if key in reading.entries]
     betas = own.get("betas")
     if isinstance(betas, list) and len(betas) == 2:
@@ -170,6 +185,10 @@ def _read_optimizer(reading: Reading) -> None:
         reading.note(text, about="training.adam_beta1")
     if unread := sorted(set(own) - {"betas", "eps", "weight_decay", "bias_correction"}):
         reading.refuse("optimizer_config", f"{', '.join(unread)} of {name} is not read", "training.adam_beta1")
+
+
+def _values(settings: object) -> list[object]:
+    return list(settings.values()) if isinstance(settings, dict) else [settings]
 
 
 def _read_schedule(reading: Reading) -> None:

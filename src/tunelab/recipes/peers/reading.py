@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ class Reading:
     method: str = "lora"
     """Section of the adapter that is trained."""
     layer: Layer = field(default_factory=dict)
+    made_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Our setting -> their keys that it comes from."""
+    obeyed: set[str] = field(default_factory=set)
+    """Keys that ask for what is done here anyway."""
     left_out: list[tuple[Key, Entry]] = field(default_factory=list)
     """Keys that change nothing of what is trained."""
     refusals: list[Untranslated] = field(default_factory=list)
@@ -53,6 +58,11 @@ class Reading:
         words = ", ".join(entry.dotted for entry in given)
         source = f"{given[0].where} ({self.tool} {words})" if given else f"{self.tool} default"
         self.layer[setting] = Setting(value=value, source=source)
+        self.made_of[setting] = tuple(entry.dotted for entry in given)
+
+    def obey(self, *keys: str) -> None:
+        """Note keys that ask for what is done here anyway: there is nothing to say of them."""
+        self.obeyed.update(self.entries[key].dotted for key in keys if key in self.entries)
 
     def refuse(self, key: str, why: str, nearest: str = "") -> None:
         """Note a key without a twin."""
@@ -66,11 +76,13 @@ class Reading:
         """Read one key by its row of the table."""
         if key.kind == "noted":
             self.left_out += [(key, entry)] if entry.value not in OFF else []
+        elif key.kind == "refused" and entry.value in key.near:
+            self.note(f"{entry.where}: {entry.dotted}: {entry.value}: {key.word}.")
         elif key.kind == "refused":
             self.refusals += [Untranslated(entry=entry, why=key.word, nearest=key.setting)] * (
                 entry.value not in key.off
             )
-        elif key.kind == "differs" and entry.value not in OFF:
+        elif key.kind == "differs" and entry.value not in key.off:
             self.note(f"{entry.where}: {entry.dotted}: {key.word}.", about=key.setting)
         elif key.kind == "read" and entry.value is not None:
             self._convert(key, entry)
@@ -84,7 +96,10 @@ class Reading:
         except NoEffectError as error:
             self.left_out.append((replace(key, word=str(error)), entry))
             return
-        if value is not LEFT:
+        is_set = any(self.entries[each].value not in OFF for each in self.made_of.get(key.setting, ()))
+        if value is LEFT or (is_set and entry.value in OFF):
+            self.obey(entry.dotted)
+        else:
             self.set(key.setting, value, entry.dotted)
 
     def refuse_unknown(self, entry: Entry, keys: Sequence[Key]) -> None:
@@ -95,16 +110,37 @@ class Reading:
             Untranslated(entry=entry, why=f"{why}. {near}" if near.startswith("Did") else why, nearest="")
         )
 
+    def leave_out_unused(self, known: Callable[[str], Key | None]) -> None:
+        """Leave out the keys of which nothing came, so that none disappears: the last step of reading."""
+        used = {*self.obeyed, *(each.entry.dotted for each in self.refusals)}
+        used |= {entry.dotted for _, entry in self.left_out}
+        used |= {name for setting, names in self.made_of.items() if self._has(setting) for name in names}
+        for entry in self.entries.values():
+            key = known(entry.dotted)
+            if key is None or key.kind not in ("read", "joined") or entry.value in OFF or entry.dotted in used:
+                continue
+            if not any(re.search(rf"(?<![\w.]){re.escape(entry.dotted)}(?!\w)", note.text) for note in self.notes):
+                self.left_out.append((replace(key, word=self._why_unused(key), setting=""), entry))
+
+    def _why_unused(self, key: Key) -> str:
+        if not key.setting:
+            return key.word
+        if not self._has(key.setting):
+            return f"{key.setting.partition('.')[0]} is not the method, which is {self.method}"
+        return "another key decides it" if self.made_of.get(key.setting) else "nothing in this file makes use of it"
+
+    def _has(self, setting: str) -> bool:
+        """Return whether a setting is one of the method that is trained, or of no method."""
+        section, _, name = setting.partition(".")
+        return section not in ADAPTERS or not name or name in ADAPTERS[self.method].model_fields
+
     def finished(self) -> Layer:
         """Return the settings, those of LoRA in the section of the method that is trained."""
-        own = ADAPTERS[self.method].model_fields
         layer: Layer = {self.method: Setting(value=None, source=f"{self.tool} default")}
         for setting, given in self.layer.items():
             section, _, name = setting.partition(".")
-            if section not in ADAPTERS:
-                layer[setting] = given
-            elif name in own:
-                layer[f"{self.method}.{name}"] = given
+            if self._has(setting):
+                layer[f"{self.method}.{name}" if section in ADAPTERS else setting] = given
         return layer
 
     def all_notes(self) -> list[Note]:

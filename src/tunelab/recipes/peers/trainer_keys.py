@@ -6,7 +6,7 @@ from typing import Any
 
 from tunelab.recipes.peers.key import LEFT, Key, NoTwinError, joined, noted, read, refused
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import ADAMW, interval, is_on, scheduler, steps, strategy, switched
+from tunelab.recipes.peers.values import ADAMW, SMALLER_ADAMW, interval, is_on, scheduler, steps, strategy, switched
 
 _SPEED = "changes speed or memory alone"
 LOADER = "there is no loader process: rows are rendered once, before training"
@@ -22,7 +22,7 @@ _SWITCHES = "gradient_checkpointing load_best_model_at_end fp16"
 KEYS: tuple[Key, ...] = (
     *(read(name, f"training.{name}") for name in _SAME.split()),
     *(read(name, f"training.{name}", switched) for name in _SWITCHES.split()),
-    read("bf16", "training.bf16", lambda value: value == "auto" or is_on(value), "auto is true"),
+    read("bf16", "training.bf16", lambda value: value == "auto" or switched(value), "auto is true"),
     read("max_steps", "training.num_training_steps", steps, "0 and -1 are none"),
     joined("lr_scheduler_type", "training.lr_scheduler_type", "linear, cosine and constant, with warm-up or without"),
     joined("warmup_steps", "training.num_warmup_steps", "below 1, a share of all steps"),
@@ -32,8 +32,8 @@ KEYS: tuple[Key, ...] = (
     read("eval_steps", "training.eval_steps", interval),
     read("save_steps", "training.save_steps", interval),
     read("logging_steps", "training.logging_steps", interval),
-    read("use_cpu", "model.device_map", lambda value: "cpu" if is_on(value) else LEFT, "true is cpu"),
-    *refused("the optimizer is AdamW", "optim", off=ADAMW),
+    read("use_cpu", "model.device_map", lambda value: "cpu" if switched(value) else LEFT, "true is cpu"),
+    *refused("the optimizer is AdamW, with moments in float32", "optim", off=ADAMW, near=SMALLER_ADAMW),
     *refused("the best adapter is the one with the lowest held-out loss", "metric_for_best_model greater_is_better",
              "training.load_best_model_at_end", off=("loss", "eval_loss")),
     *refused("noise on the embeddings is not available", "neftune_noise_alpha"),

@@ -8,7 +8,7 @@ from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.data_names import local_name, rows_at
 from tunelab.recipes.peers.key import LEFT, Key, joined, noted, read, refused, words
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import is_on, names, precision, reversed_switch, switched
+from tunelab.recipes.peers.values import as_list, is_on, names, precision, reversed_switch, switched
 
 NAME = "TRL"
 PAGE = "unsloth-and-trl"
@@ -30,7 +30,8 @@ KEYS: tuple[Key, ...] = (
     joined("load_in_4bit", "qlora.quantization", "nf4, in the section qlora"),
     joined("load_in_8bit", "qlora.quantization", "int8, in the section qlora"),
     *refused("4 bits are those of nf4", "bnb_4bit_quant_type", "qlora.quantization", off=("nf4",)),
-    *noted("the scales are packed, too", "use_bnb_nested_quant bnb_4bit_*"),
+    joined("use_bnb_nested_quant", "qlora.quantization", "the scales of nf4 are packed, as with true"),
+    *noted("the packed base computes in the dtype of the run", "bnb_4bit_*", "training.bf16"),
     read("lora_r", "lora.r"),
     read("lora_alpha", "lora.lora_alpha"),
     read("lora_dropout", "lora.lora_dropout"),
@@ -47,7 +48,7 @@ KEYS: tuple[Key, ...] = (
     *refused("a data set on the Hub is read by its splits", "dataset_config", "data.train_files", off=("default",)),
     *refused("files are read one after the other, whole", "dataset_mixer dataset_splits dataset_mixture",
              "data.train_files"),
-    joined("dataset_text_field", "data.field_map"),
+    read("dataset_text_field", "data.field_map", lambda value: LEFT if value == "text" else {"text": value}),
     read("max_length", "data.max_length"),
     read("max_seq_length", "data.max_length"),
     *refused("the end of a sequence that is too long is cut", "truncation_mode", "data.on_too_long",
@@ -68,8 +69,7 @@ KEYS: tuple[Key, ...] = (
            "dataset_num_proc preprocessing_num_workers dataset_streaming dataset_batch_size "
            "auto_insert_empty_system_msg num_of_sequences chars_per_token"),
     *noted("rows are shuffled by training.seed", "shuffle_dataset"),
-    *noted("the environment is set where the command is called", "env config ignore_bias_buffers "
-           "gradient_checkpointing_*"),
+    *noted("the environment is set where the command is called", "env config ignore_bias_buffers"),
     *trainer.KEYS,
 )  # fmt: skip
 
@@ -92,6 +92,7 @@ def finish(reading: Reading) -> None:
             reading.refuse(key, "sequences of any length cannot be planned for", "data.max_length")
     _read_data(reading)
     said = [reading.entries[key] for key in ("completion_only_loss", "assistant_only_loss") if key in reading.entries]
+    reading.obey(*(each.dotted for each in said if is_on(each.value)))
     if off := [each for each in said if each.dotted == "completion_only_loss" and each.value is False]:
         reading.refuse(off[0].dotted, "loss falls on answers only")
     elif not any(is_on(each.value) for each in said):
@@ -101,6 +102,7 @@ def finish(reading: Reading) -> None:
 
 def _choose_method(reading: Reading) -> None:
     packed = next((key for key in ("load_in_4bit", "load_in_8bit") if is_on(reading.value(key, False))), "")
+    reading.obey("use_peft")
     if not is_on(reading.value("use_peft", False)):
         reading.method = "full"
         reading.note("Without use_peft: true, all weights of the base model are trained (full).")
@@ -110,8 +112,18 @@ def _choose_method(reading: Reading) -> None:
     if packed:
         reading.method = "qlora"
         reading.set("qlora.quantization", "nf4" if packed == "load_in_4bit" else "int8", packed)
+    if packed == "load_in_4bit":
+        _say_of_scales(reading)
     if not reading.value("lora_target_modules"):
         reading.set("lora.target_modules", _PEFT_TARGETS)
+
+
+def _say_of_scales(reading: Reading) -> None:
+    if is_on(reading.value("use_bnb_nested_quant")):
+        reading.obey("use_bnb_nested_quant")
+    else:
+        text = "The scales of nf4 are packed, too; TRL packs them only if use_bnb_nested_quant is true."
+        reading.note(text, about="qlora.quantization")
 
 
 def _read_data(reading: Reading) -> None:
@@ -121,9 +133,6 @@ def _read_data(reading: Reading) -> None:
         reading.set("data.train_files", [rows_at(str(name), reading.folder, split=split)], *keys)
     if mixture := reading.value("datasets"):
         reading.set("data.train_files", _mixture(mixture, reading), "datasets")
-    field = reading.value("dataset_text_field", "text")
-    if field != "text":
-        reading.set("data.field_map", {"text": str(field)}, "dataset_text_field")
     measured = reading.value("eval_strategy", reading.value("evaluation_strategy", "no"))
     is_on_hub = bool(name) and rows_at(str(name), reading.folder, split="x").endswith("[x]")
     if measured not in ("no", False) and is_on_hub:
@@ -138,12 +147,11 @@ def _read_data(reading: Reading) -> None:
 
 def _mixture(mixture: Any, reading: Reading) -> list[str]:
     files: list[str] = []
-    for each in mixture if isinstance(mixture, list) else []:
+    for each in as_list(mixture):
         if not isinstance(each, dict) or set(each) - {"path", "data_files", "split", "columns"}:
             reading.refuse("datasets", "a data set is named by its path, data_files and split", "data.train_files")
         elif each.get("data_files"):
-            given = each["data_files"]
-            files += [local_name(str(file), reading.folder) for file in ([given] if isinstance(given, str) else given)]
+            files += [local_name(str(file), reading.folder) for file in as_list(each["data_files"])]
         else:
             files.append(rows_at(str(each.get("path", "")), reading.folder, split=str(each.get("split") or "")))
     return files

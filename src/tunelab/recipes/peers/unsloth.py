@@ -8,7 +8,17 @@ from tunelab.recipes.peers import trainer_keys as trainer
 from tunelab.recipes.peers.data_names import local_name, rows_at
 from tunelab.recipes.peers.key import OFF, ON, Key, differs, joined, noted, read, refused, refused_unless, words
 from tunelab.recipes.peers.reading import Reading
-from tunelab.recipes.peers.values import ADAMW, interval, is_on, names, reversed_switch, steps, switched
+from tunelab.recipes.peers.values import (
+    ADAMW,
+    SMALLER_ADAMW,
+    as_list,
+    interval,
+    is_on,
+    names,
+    reversed_switch,
+    steps,
+    switched,
+)
 
 NAME = "Unsloth"
 PAGE = "unsloth-and-trl"
@@ -18,7 +28,7 @@ SIGNS = words(
     "max_lora_rank"
 )
 
-_CHECKPOINTING = lambda value: is_on(value) or value == "unsloth"  # noqa: E731
+_CHECKPOINTING = lambda value: value == "unsloth" or switched(value)  # noqa: E731
 _TRACKER = "each run writes events.jsonl; other trackers are not available yet"
 _VISION = "images are not read"
 
@@ -50,7 +60,7 @@ _STUDIO: tuple[Key, ...] = (
     read("training.output_dir", "training.output_dir"),
     read("training.gradient_checkpointing", "training.gradient_checkpointing", _CHECKPOINTING, "unsloth is true"),
     joined("training.lr_scheduler_type", "training.lr_scheduler_type"),
-    *refused("the optimizer is AdamW", "training.optim", off=ADAMW),
+    *refused("the optimizer is AdamW, with moments in float32", "training.optim", off=ADAMW, near=SMALLER_ADAMW),
     *noted(trainer.LOADER, "training.dataloader_num_workers training.dataset_num_proc"),
     joined("training.train_on_completions", "", "loss falls on answers only, as with true"),
     read("lora.lora_r", "lora.r"),
@@ -115,8 +125,9 @@ def finish(reading: Reading) -> None:
     prefix = "training." if any(key.startswith("training.") for key in reading.entries) else ""
     _read_schedule(reading, prefix)
     _read_data(reading)
-    on = reading.value("training.train_on_completions", False)
-    if not is_on(on):
+    if is_on(reading.value("training.train_on_completions", False)):
+        reading.obey("training.train_on_completions")
+    else:
         text = "Loss falls on answers only; Unsloth's falls on prompts, too, unless train_on_completions is true "
         reading.note(f"{text}(train_on_responses_only).")
 
@@ -124,6 +135,8 @@ def finish(reading: Reading) -> None:
 def _choose_method(reading: Reading) -> None:
     kind = reading.value("training.training_type", "full" if is_on(reading.value("full_finetuning")) else "lora")
     packed = [key for key in ("training.load_in_4bit", "load_in_4bit", "load_in_8bit") if is_on(reading.value(key))]
+    reading.obey("training.training_type", *(["full_finetuning"] if kind == "full" else []))
+    is_said = bool(packed) or any(key in reading.entries for key in ("load_in_4bit", "load_in_8bit"))
     if kind not in ("lora", "qlora", "full"):
         reading.refuse("training.training_type", "adapters are LoRA, or all weights are trained (full)", "lora")
     elif kind == "full":
@@ -131,6 +144,11 @@ def _choose_method(reading: Reading) -> None:
     elif packed:
         reading.method = "qlora"
         reading.set("qlora.quantization", "int8" if packed[0].endswith("8bit") else "nf4", packed[0])
+    elif not is_said and not any(key.startswith("training.") for key in reading.entries):
+        reading.method = "qlora"
+        reading.set("qlora.quantization", "nf4")
+        text = "load_in_4bit is not set: the base is packed in 4 bits, as Unsloth's from_pretrained does without it; "
+        reading.note(f"{text}load_in_4bit: false trains lora on the base as it is.", about="qlora.quantization")
 
 
 def _read_schedule(reading: Reading, prefix: str) -> None:
@@ -143,22 +161,22 @@ def _read_schedule(reading: Reading, prefix: str) -> None:
     reading.layer |= inner.layer
     reading.refusals += inner.refusals
     reading.notes += inner.notes
+    reading.made_of |= inner.made_of
 
 
 def _read_data(reading: Reading) -> None:
     local = reading.value("data.local_dataset")
-    files = [local] if isinstance(local, str) else local or []
+    files = as_list(local)
     hub = reading.value("data.dataset") or reading.value("dataset_name")
     if files:
         reading.set("data.train_files", [local_name(str(file), reading.folder) for file in files], "data.local_dataset")
     elif hub:
         split = str(reading.value("data.train_split", "train"))
         key = "data.dataset" if reading.value("data.dataset") else "dataset_name"
-        reading.set("data.train_files", [rows_at(str(hub), reading.folder, split=split)], key)
+        reading.set("data.train_files", [rows_at(str(hub), reading.folder, split=split)], key, "data.train_split")
     held_out = reading.value("data.local_eval_dataset")
     if held_out:
-        names_there = [held_out] if isinstance(held_out, str) else held_out
-        names_here = [local_name(str(file), reading.folder) for file in names_there]
+        names_here = [local_name(str(file), reading.folder) for file in as_list(held_out)]
         reading.set("data.eval_files", names_here, "data.local_eval_dataset")
     elif hub and reading.value("data.eval_split"):
         held_out = rows_at(str(hub), reading.folder, split=str(reading.value("data.eval_split")))

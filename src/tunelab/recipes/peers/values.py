@@ -4,31 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunelab.recipes.peers.key import LEFT, NoEffectError, NoTwinError, words
+from tunelab.recipes.peers.key import LEFT, OFF, NoEffectError, NoTwinError, words
 
 ADAMW = sorted(
     words(
-        "adamw adamw_torch adamw_torch_fused adamw_torch_xla adamw_torch_npu_fused adamw_torch_4bit adamw_torch_8bit "
-        "adamw_hf adamw_8bit adamw_bnb_8bit adamw_apex_fused adamw_anyprec paged_adamw paged_adamw_8bit "
-        "paged_adamw_32bit"
+        "adamw adamw_torch adamw_torch_fused adamw_torch_xla adamw_torch_npu_fused adamw_hf adamw_apex_fused "
+        "paged_adamw paged_adamw_32bit"
     )
 )
-"""AdamW in all its implementations."""
+"""AdamW in its implementations with moments in float32."""
+SMALLER_ADAMW = sorted(
+    words(
+        "adamw_8bit adamw_bnb_8bit adamw_torch_4bit adamw_torch_8bit adamw_anyprec paged_adamw_8bit ao_adamw_4bit "
+        "ao_adamw_8bit ao_adamw_fp8"
+    )
+)
+"""AdamW whose moments take fewer bits."""
 
 
 def is_on(value: object) -> bool:
     """Return whether a switch is on; YAML 1.1, which these tools read, has more words for it than YAML 1.2."""
-    return value is True or (isinstance(value, str) and value.lower() in ("true", "yes", "on"))
+    return value in (True, 1) or (isinstance(value, str) and value.lower() in ("true", "yes", "on"))
 
 
 def switched(value: object) -> bool:
-    """Return a switch as true or false."""
+    """Return a switch as true or false.
+
+    Raises:
+        NoTwinError: it is neither.
+    """
+    if not is_on(value) and value not in OFF and str(value).lower() not in ("false", "no", "off"):
+        raise NoTwinError("expected true or false")
     return is_on(value)
 
 
 def reversed_switch(value: object) -> bool:
     """Return true for a switch that is off."""
-    return not is_on(value)
+    return not switched(value)
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list as it is, and one value as a list of it; null is none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def names(value: object) -> Any:
