@@ -185,9 +185,13 @@ def test_after_ctrl_c_the_same_line_is_printed_and_goes_on(
     write_task(tmp_path, tiny_model)
     monkeypatch.chdir(tmp_path)
     line = [*LINE, "--set", "training.output_dir=null"]
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "train_step", interrupted)
-        assert tunelab(line) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may be started with it ignored
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "train_step", interrupted)
+            assert tunelab(line) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     (said,) = [each for each in capsys.readouterr().out.splitlines() if "Go on with:" in each]
     words = shlex.split(said.partition("Go on with:")[2])
     again = words[words.index("train") :]
