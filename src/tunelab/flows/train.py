@@ -115,7 +115,7 @@ def train(
             if not resume and not _has_begun(run):
                 run.take_back(keep_folder=had_folder)
             elif isinstance(error, StorageError):
-                raise _with_what_stands(error, run) from error
+                raise _with_the_way_on(error, run) from error
             raise
 
 
@@ -192,7 +192,7 @@ def _train(
         fingerprint = manifest.fingerprint
         older = older_fingerprints(run, folder, manifest)
         checkpoint = latest_checkpoint(
-            run.checkpoints, fingerprint=fingerprint, older=older, on_damaged=partial(_tell_damaged, events)
+            run.checkpoints, fingerprint=fingerprint, older=older, on_damaged=partial(_report_damaged, events)
         )
     resumed_from = checkpoint.progress.step if checkpoint else 0
     batching = agree(world, fingerprint, batching_that_fits(recipe, model, adapter, events, world.num_on(model.device)))
@@ -228,7 +228,7 @@ def _announce_wait(events: EventLog, text: str) -> None:
     events.emit(Notice(code="base_model", text=text))
 
 
-def _tell_damaged(events: EventLog, path: Path) -> None:
+def _report_damaged(events: EventLog, path: Path) -> None:
     text = f"the checkpoint {path.name} is damaged and left out: the run goes on from an earlier one, or anew"
     events.emit(Notice(code="checkpoint_damaged", text=text, level="warning"))
 
@@ -237,7 +237,7 @@ def _has_begun(run: Run) -> bool:
     return any(isinstance(event, RunStarted) for event in read_events(run.events_file))
 
 
-def _with_what_stands(error: StorageError, run: Run) -> StorageError:
+def _with_the_way_on(error: StorageError, run: Run) -> StorageError:
     """Return the error of a run that began, with the last whole checkpoint and the command that goes on."""
     saved = sorted(run.checkpoints.glob("step-*"))
     saved_so_far = f"The checkpoint {saved[-1].name} is whole" if saved else "No checkpoint was written yet"
