@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunelab.evaluation.statistics.agreement import cohen_kappa
+from tunelab.evaluation.statistics.kappa import cohen_kappa
 from tunelab.evaluation.statistics.calibration import (
     brier_parts,
     calibration_error,
@@ -94,7 +94,7 @@ def test_students_quantile_approaches_the_normal_one():
     assert student_quantile(0.9, 5000) == pytest.approx(normal_quantile(0.9), abs=1e-3)
 
 
-@given(st.integers(0, 60), st.floats(0, 1))
+@given(st.integers(0, 60), st.floats(0, 1, allow_subnormal=False))
 def test_binomial_chances_add_up(trials, probability):
     assert math.fsum(binomial(each, trials, probability) for each in range(trials + 1)) == pytest.approx(1)
     assert binomial_at_most(trials, trials, probability) == 1
@@ -140,6 +140,16 @@ def test_the_cluster_error_equals_the_sandwich_of_a_regression_on_a_constant():
     residuals = values - values.mean()
     sums = [residuals[:2].sum(), residuals[2:4].sum(), residuals[4]]
     assert cluster_standard_error(values, groups) == pytest.approx(math.sqrt(sum(s**2 for s in sums)) / 5)
+
+
+def test_rows_of_one_group_do_not_count_as_independent():
+    per_group = np.random.default_rng(1).normal(0, 1, size=30)
+    repeated = np.repeat(per_group, 20).tolist()
+    alone = mean_interval(per_group.tolist(), [str(group) for group in range(30)], seed=3)
+    together = mean_interval(repeated, [str(group) for group in np.repeat(range(30), 20)], seed=3)
+    assert (together.low, together.high) == pytest.approx((alone.low, alone.high))
+    wrongly = mean_interval(repeated, [str(row) for row in range(600)], seed=3)
+    assert wrongly.high - wrongly.low < 0.5 * (alone.high - alone.low)
 
 
 def test_a_sign_flip_finds_a_difference_and_none():
@@ -189,7 +199,7 @@ def test_holm_and_benjamini_hochberg_on_their_own_example():
     assert sum(p <= 0.05 for p in benjamini_hochberg(BENJAMINI_HOCHBERG_1995)) == 4
 
 
-@given(st.lists(st.floats(0, 1), max_size=12))
+@given(st.lists(st.floats(0, 1, allow_subnormal=False), max_size=12))
 def test_adjusted_p_values_keep_the_order_and_are_no_smaller(p_values):
     for adjusted in (holm(p_values), benjamini_hochberg(p_values)):
         assert all(before <= after <= 1 for before, after in zip(p_values, adjusted, strict=True))

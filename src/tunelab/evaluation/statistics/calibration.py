@@ -22,7 +22,7 @@ _GREATEST_LOG_TEMPERATURE = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationError:
-    """The expected calibration error, beside what luck alone gives on these rows."""
+    """The expected calibration error, next to what luck alone gives on these rows."""
 
     value: float
     """Mean distance of confidence and accuracy, 0 to 1, over bins of equal width."""
@@ -61,7 +61,7 @@ class ReliabilityBin:
 def calibration_error(
     confidence: Sequence[float], is_right: Sequence[bool], *, seed: int, num_bins: int = NUM_BINS
 ) -> CalibrationError | None:
-    """Return the expected calibration error of top answers, beside its null distribution; None of no rows.
+    """Return the expected calibration error of top answers, next to its null distribution; None of no rows.
 
     An error above zero says little by itself: a perfectly calibrated model has 0.088 on average over 100 rows.
     """
