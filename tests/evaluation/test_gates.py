@@ -105,8 +105,7 @@ def test_a_gate_that_cannot_be_meant_is_refused(wrong, words):
 
 
 def test_a_gate_in_words():
-    gate = GateConfig(figure="accuracy", slice={"label": "critical"}, min=0.95)
-    assert gate.describe() == "accuracy (label critical) at least 0.95"
+    assert GateConfig(figure="f1", min=0.9, max=0.95).describe() == "f1 at least 0.9 and at most 0.95"
     assert GateConfig(figure="f1", against="base", margin=0.01).describe() == "f1 not worse than base by more than 0.01"
 
 
@@ -158,7 +157,7 @@ def unchanged_models_that_fail(num_models: int, *, seed: int) -> int:
     gates = [
         GateConfig(figure="accuracy", against="production"),
         GateConfig(figure="ece", max=0.05),
-        GateConfig(figure="bias_gap", by="language", max=0.05),
+        GateConfig(figure="bias_gap", max=0.05),
     ]
     draws = np.random.default_rng(seed)
     return sum(
