@@ -251,13 +251,8 @@ def _files(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 
 def _styled(draw: st.DrawFn, value: Any) -> str:
-    plain = (
-        isinstance(value, str)
-        and re.fullmatch(r"[a-z]+", value)
-        and value not in ("no", "yes", "null", "true", "y", "n")
-    )
-    if plain and draw(st.booleans()):
-        return str(value)
+    if isinstance(value, str) and re.fullmatch("[a-d]+", value) and draw(st.booleans()):
+        return value
     if isinstance(value, str) and value.isprintable() and draw(st.booleans()):
         return "'" + value.replace("'", "''") + "'"
     written = re.sub(r"[^ -~]", lambda char: f"\\U{ord(char[0]):08x}", json.dumps(value, ensure_ascii=False))
