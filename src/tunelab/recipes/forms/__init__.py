@@ -1,0 +1,6 @@
+"""Forms of recipes: what a method's keys may hold, made from our settings or read from a file, and enforced."""
+
+from tunelab.recipes.forms.form import Field, Form, Group
+from tunelab.recipes.forms.generate import form_of, form_text
+
+__all__ = ["Field", "Form", "Group", "form_of", "form_text"]
