@@ -26,7 +26,7 @@ def load(path: Path) -> Any:
     Raises:
         RecipeError: no such file, not UTF-8, no YAML, a duplicate key, a merge.
     """
-    return _parse(path, _read_text(path))
+    return parse(path, _read_text(path))
 
 
 def _read_text(path: Path) -> str:
@@ -69,7 +69,8 @@ def _is_fine_tuning_job(path: Path) -> bool:
         return False
 
 
-def _parse(path: Path, text: str) -> Any:
+def parse(path: Path, text: str) -> Any:
+    """Return what YAML makes of the text of a file, as `load` does."""
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
     from ruamel.yaml.error import MarkedYAMLError, YAMLError

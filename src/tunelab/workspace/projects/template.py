@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from functools import reduce
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def workflow_of(entry: ModelEntry, method: str) -> dict[str, Any]:
     kind = _kind(method)
     return {
         "name": kind.title,
-        "description": kind.summary.partition(";")[0].partition(", instead")[0].rstrip(".") + ".",
+        "description": cleandoc(kind.config.__doc__ or "").partition("\n")[0],
         "file": f"{method}/infra/provision/finetuning.config.json",
         "template": f"finetuning_configs/{entry.id}",
         "version": entry.version,
@@ -76,37 +77,34 @@ def workflow_of(entry: ModelEntry, method: str) -> dict[str, Any]:
     }
 
 
-def _kind(method: str) -> Kind:
-    return next(kind for kind in KINDS if kind.section == method)
-
-
 def _recipe(entry: ModelEntry, method: str) -> str:
     """Return ModelLab's flat recipe of the methods that it has, our own of the others."""
     file = _TEMPLATES / f"{method}.yaml"
     model = entry.trained_as
     name = f"../../{model}" if model.startswith("./") else model  # the recipe lies two folders below the workspace
-    revision = entry.revision if entry.is_of_hub else None
     if file.is_file():
-        lines = [f"model: {written(name)}", *([f"model_revision: {written(revision)}"] if entry.is_of_hub else [])]
+        lines = [
+            f"model: {written(name)}",
+            *([f"model_revision: {written(entry.revision)}"] if entry.is_of_hub else []),
+        ]
         return file.read_text(encoding="utf-8").replace("@MODEL@", "\n".join(lines))
-    return "\n".join(_sections(_settings(method, name, revision))) + "\n"
+    return "\n".join(_sections(_settings(entry, method, name))) + "\n"
 
 
-def _settings(method: str, base_model: str, revision: str | None) -> dict[str, Any]:
+def _settings(entry: ModelEntry, method: str, base_model: str) -> dict[str, Any]:
     """Return dotted key -> value: the everyday settings, and all of the method."""
     given = {
         "model.base_model": base_model,
-        "model.revision": revision,
+        **({"model.revision": entry.revision} if entry.is_of_hub else {}),
         "data.train_files": "dataset",
         "training.learning_rate": _kind(method).learning_rate,
     }
-    names = [name for name, field in FIELDS.items() if marks_of(field).get("everyday") or name in given]
     others = {kind.section for kind in KINDS} - {method}
-    names = [name for name in FIELDS if name.startswith(f"{method}.") or name in names]
     return {
-        name: given.get(name, FIELDS[name].get_default(call_default_factory=True))
-        for name in names
-        if name.partition(".")[0] not in others and (name != "model.revision" or revision)
+        name: given.get(name, field.get_default(call_default_factory=True))
+        for name, field in FIELDS.items()
+        if (section := name.partition(".")[0]) == method
+        or (section not in others and (name in given or marks_of(field).get("everyday")))
     }
 
 
@@ -118,9 +116,13 @@ def _sections(settings: dict[str, Any]) -> Iterator[str]:
             yield from (f"  {key}: {written(value)}" for key, value in tree[section].items())
 
 
+def _kind(method: str) -> Kind:
+    return next(kind for kind in KINDS if kind.section == method)
+
+
 def _described(entry: ModelEntry) -> dict[str, str]:
     host = entry.host or entry.id.rpartition("/")[0] or "tunelab"
-    return {"MODEL_NAME": entry.name, "MODEL_VERSION": entry.model_version or str(entry.version), "MODEL_HOST": host}
+    return {"MODEL_NAME": entry.name, "MODEL_VERSION": entry.model_version or "", "MODEL_HOST": host}
 
 
 def _bicep(method: str, argument: str) -> str:
