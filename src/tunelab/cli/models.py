@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tunelab.cli.console import harmless, print_document, print_table, say, this_command
+from tunelab.cli.console import harmless, print_document, say, this_command
 from tunelab.errors import WorkspaceError
 from tunelab.workspace import Workspace
 from tunelab.workspace.projects import METHODS, ModelEntry, projects_of, read_catalogue, workspace_around
@@ -36,17 +36,14 @@ def _catalogue(entries: list[ModelEntry], as_json: bool) -> None:
     if as_json:
         print_document(json.dumps([entry.model_dump(mode="json") for entry in entries], ensure_ascii=False, indent=2))
         return
-    columns = ("model", "weights", "size", "licence", "methods", "where")
-    print_table(columns, [_row(entry) for entry in entries])
+    _say_in_columns([("model", "weights", "licence", "where", "methods"), *map(_row, entries)])
     say(f"All methods: {', '.join(METHODS)}.")
     say(f"Add a model with: {this_command()} add MODEL. Nothing is fetched before it is trained.")
 
 
 def _row(entry: ModelEntry) -> tuple[str, ...]:
-    size = f"{entry.size_bytes / 1e6:,.0f} MB" if entry.size_bytes else ""
     methods = "all" if len(entry.methods) == len(METHODS) else ", ".join(entry.methods)
-    places = ", ".join(entry.places)
-    return entry.id, _short(entry.parameters), size, entry.licence or "", methods, places
+    return entry.id, _short(entry.parameters), entry.licence or "", ", ".join(entry.places), methods
 
 
 def _short(parameters: int | None) -> str:
@@ -74,7 +71,13 @@ def _projects(workspace: Workspace, as_json: bool) -> None:
         say(f"There is no project in {workspace.path} yet. Add one with: {this_command()} add MODEL")
         return
     rows_of_table = [
-        (harmless(each.model_id), each.path.name, harmless(", ".join(flow.name for flow in each.workflows)))
-        for each in projects
+        (each.model_id, each.path.name, ", ".join(flow.name for flow in each.workflows)) for each in projects
     ]
-    print_table(("model", "folder", "workflows"), rows_of_table)
+    _say_in_columns([("model", "folder", "workflows"), *rows_of_table])
+
+
+def _say_in_columns(rows: list[tuple[str, ...]]) -> None:
+    """Print rows under one another; no cell is cut or broken, since ids are there to be copied."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        say(harmless("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))).rstrip())

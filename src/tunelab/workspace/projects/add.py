@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.errors import WorkspaceError, did_you_mean
-from tunelab.files import new_folder, write_file
+from tunelab.files import new_folder
 from tunelab.workspace.projects.catalogue import ModelEntry
 from tunelab.workspace.projects.project import PROJECT_FILE, Project, read_project
-from tunelab.workspace.projects.stored import read_whole, remember, sweep, writing
+from tunelab.workspace.projects.stored import read_whole, remember, replace_file, sweep, writing
 from tunelab.workspace.projects.template import project_text, template_files, workflow_of
 from tunelab.workspace.workspace import Workspace
 
@@ -62,10 +62,11 @@ def add_model(workspace: Workspace, entry: ModelEntry, methods: Sequence[str] = 
             _write_project(folder, entry, methods, missing)
         else:
             for file, text in missing.items():
-                write_file(file, text)
+                replace_file(file, text)
             is_new = _add_workflows(folder, entry, methods)
     written = [*missing, *([folder / PROJECT_FILE] if is_new else [])]
-    return AddedModel(project=read_project(folder), files=tuple(file.relative_to(workspace.path) for file in written))
+    names = tuple(file.relative_to(workspace.path) for file in written)
+    return AddedModel(project=read_project(folder), methods=tuple(methods), files=names)
 
 
 def folder_of(entry: ModelEntry) -> str:
@@ -104,7 +105,7 @@ def _add_workflows(folder: Path, entry: ModelEntry, methods: Sequence[str]) -> b
         text = project.file.read_bytes().decode("utf-8")
         for method in missing:
             text = _with_item(text, "workflows", workflow_of(entry, method))
-        write_file(project.file, text)
+        replace_file(project.file, text)
     return bool(missing)
 
 

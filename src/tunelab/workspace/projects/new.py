@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from tunelab.errors import WorkspaceError
-from tunelab.files import new_folder, storage_errors, write_file
+from tunelab.files import new_folder, storage_errors
 from tunelab.workspace.projects.copy_tree import copy_tree
 from tunelab.workspace.projects.project import PROJECT_FILE, projects_of, read_project
-from tunelab.workspace.projects.stored import LOCK, STORED
+from tunelab.workspace.projects.stored import LOCK, STORED, replace_file, sweep
 from tunelab.workspace.projects.sync import Synced, sync_projects
 from tunelab.workspace.workspace import MARKER, OWN_FOLDER, Workspace
 
@@ -67,8 +67,9 @@ def create_workspace(path: Path, source: Path | None = None) -> NewWorkspace:
     missing = {name: text for name, text in _FILES.items() if not os.path.lexists(folder / name)}
     if folder.exists():
         for name, text in missing.items():
-            write_file(folder / name, text)
+            replace_file(folder / name, text)
     else:
+        sweep(folder)
         with new_folder(folder) as aside:
             for name, text in missing.items():
                 (aside / name).write_text(text, encoding="utf-8", newline="")
@@ -98,6 +99,7 @@ def _from_folder(source: Path, folder: Path, named: Path) -> NewWorkspace:
         raise WorkspaceError(
             f"this lies in {source}, which is to be copied", where=str(named), expected="a place outside"
         )
+    sweep(folder)
     with new_folder(folder) as aside:
         copied = copy_tree(source, aside / source.name if is_project else aside, without=_is_of_place)
         missing = {name: text for name, text in _FILES.items() if not os.path.lexists(aside / name)}

@@ -34,14 +34,19 @@ def workspace_around(start: Path) -> Workspace:
     raise WorkspaceError("this is no workspace, and no folder above it is one", where=str(start), remedy=remedy)
 
 
+def place_of_template(workspace: Workspace, file: Path) -> Path:
+    """Return where the template that a file of a project began as is kept."""
+    return workspace.path / STORED / file.relative_to(workspace.path)
+
+
 def template_then(workspace: Workspace, file: Path) -> bytes | None:
     """Return the template that a file of a project began as; None if it is not known."""
-    return read_whole(_place(workspace, file))
+    return read_whole(place_of_template(workspace, file))
 
 
 def remember(workspace: Workspace, file: Path, template: bytes) -> None:
     """Keep the template that a file of a project is compared with from now on."""
-    write_file(_place(workspace, file), template)
+    replace_file(place_of_template(workspace, file), template)
 
 
 def read_whole(file: Path) -> bytes | None:
@@ -70,12 +75,14 @@ def writing(workspace: Workspace) -> Iterator[None]:
         yield
 
 
+def replace_file(file: Path, content: bytes | str) -> None:
+    """Write a file, whole or not at all, and remove what a killed process left of it."""
+    sweep(file)
+    write_file(file, content)
+
+
 def sweep(file: Path) -> None:
     """Remove what a killed process left next to a file, or folder, that it was writing."""
     with storage_errors(file):
-        for left in file.parent.glob(f".{escape(file.name)}.*.tmp"):
+        for left in file.parent.glob(f".{escape(file.name)}.[0-9]*.tmp"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def _place(workspace: Workspace, file: Path) -> Path:
-    return workspace.path / STORED / file.relative_to(workspace.path)

@@ -16,7 +16,7 @@ from tunelab.recipes.yaml_file import parse
 from tunelab.workspace.projects.catalogue import METHODS, read_catalogue
 from tunelab.workspace.projects.merge import merge
 from tunelab.workspace.projects.project import Project, projects_of
-from tunelab.workspace.projects.stored import read_whole, remember, sweep, template_then, writing
+from tunelab.workspace.projects.stored import place_of_template, read_whole, remember, sweep, template_then, writing
 from tunelab.workspace.projects.template import template_files
 from tunelab.workspace.workspace import Workspace
 
@@ -114,7 +114,7 @@ def _file(workspace: Workspace, file: Path, now: bytes, *, update: bool) -> File
     then, yours = template_then(workspace, file), read_whole(file)
     name = file.relative_to(workspace.path)
     if yours is None:
-        return FileSync(file=name, outcome="added", target=file, content=now, template=now)
+        return FileSync(file=name, outcome="added", target=file, content=now, template=None if now == then else now)
     if now in (yours, then):
         return FileSync(file=name, outcome="same", target=file, template=None if now == then else now)
     if then is None or file.is_symlink():
@@ -134,7 +134,8 @@ def _file(workspace: Workspace, file: Path, now: bytes, *, update: bool) -> File
 
 def _write(workspace: Workspace, each: FileSync) -> None:
     """Write a file, then what it is compared with: whatever comes between the two, the next sync finds it done."""
-    sweep(each.target)
+    for written in (each.target, place_of_template(workspace, workspace.path / each.file)):
+        sweep(written)
     if each.content is not None:
         write_file(each.target, each.content)
     if each.template is not None:
