@@ -15,13 +15,14 @@ INPUTS ?= 1000000
 ROUNDS ?= 3
 TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup events clean-table clean-chats
 
-.PHONY: help quickstart test test-real check docs-reference site pictures base-model sample-tasks proof-kills proof-jobs proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
+.PHONY: help quickstart test test-real test-slow check docs-reference site pictures base-model sample-tasks proof-kills proof-jobs proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
 	@echo "make test         install with the tools of development, then run every check"
 	@echo "make check        the checks alone: lint, format, types, import contract, tests"
 	@echo "make test-real    every test over a real model of 135 million weights, the slow ones too"
+	@echo "make test-slow    the longer proofs among the tests: more kills, more kinds of processes (some minutes)"
 	@echo "make docs-reference  write docs/reference anew: settings, commands and findings, as the code has them"
 	@echo "make proof-kills  kill training at 36 random instants and compare each adapter (a few minutes)"
 	@echo "make proof-jobs   kill runner, shepherds and workers 1,000 times over 200 jobs; what jobs cost (some minutes)"
@@ -49,6 +50,9 @@ check:
 
 test-real: .venv/dev-installed
 	OMP_NUM_THREADS=$(THREADS) TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m real
+
+test-slow: .venv/dev-installed
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -m "slow and not real"
 
 docs-reference: .venv/train-installed
 	PYTHONPATH=tools $(BIN)/python -m reference.write --out docs/reference

@@ -37,7 +37,9 @@ def finished(ended: Ended, folder: Path, sha256: str) -> Run:
     return run
 
 
-@pytest.mark.parametrize("kill", [1, 2, 3, 9, 40, 57, -14, -5, -1])
+@pytest.mark.parametrize(
+    "kill", [1, 9, 57, -5, *(pytest.param(kill, marks=pytest.mark.slow) for kill in (2, 3, 40, -14, -1))]
+)
 def test_the_same_line_is_right_after_any_death(
     kill: int, tmp_path: Path, tiny_model: Path, forker: Forker, straight: tuple[str, int]
 ) -> None:
@@ -96,7 +98,10 @@ def test_a_new_run_that_cannot_begin_leaves_nothing(tmp_path: Path, tiny_model: 
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("kill", range(20, 120, 5))
+@pytest.mark.parametrize(
+    "kill",
+    [pytest.param(kill, marks=() if kill in (20, 50, 85, 115) else pytest.mark.slow) for kill in range(20, 120, 5)],
+)
 def test_a_workspace_that_was_moved_after_a_kill_goes_on_to_the_same_bytes(
     kill: int, tmp_path: Path, tiny_model: Path, forker: Forker, straight: tuple[str, int]
 ) -> None:

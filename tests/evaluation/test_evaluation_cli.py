@@ -20,7 +20,8 @@ def test_compare_prints_the_totals_and_the_way_to_the_page(make_run, capsys):
         "Perplexity",
         "Stopped by itself",
         "Shown: 2 of 4 rows",
-        "none for fewer than ten",
+        "95 % intervals by exact match: Tango",
+        "No interval for chrF: it needs rows of ten conversations or sessions.",
     ):
         assert words in printed
     assert str(run.html_report_file) in printed.replace("\n", "")

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import html
 import json
 import re
 from dataclasses import replace
@@ -9,9 +10,9 @@ import pytest
 
 from tunelab.errors import RunError
 from tunelab.evaluation.comparison import compare
-from tunelab.evaluation.report import ComparisonSetting, Difference, Report, read_report
+from tunelab.evaluation.report import ComparisonSetting, Report, read_report
 from tunelab.evaluation.report_html import mark_differences, to_html
-from tunelab.evaluation.report_words import headline, totals_table
+from tunelab.evaluation.report_words import headline, how_sure, totals_table
 from tunelab.evaluation.samples import HeldOutLoss, Question, SampledAnswer, Side, UnaskedRows
 
 SETTING = ComparisonSetting(
@@ -63,7 +64,8 @@ def test_swapping_the_sides_turns_the_difference_round():
     references = [f"answer {row}" for row in range(20)]
     good, bad = side(references), side(["?"] * 20)
     report = compare(good, bad, questions(references), setting=SETTING)
-    assert report.exact_match == Difference(value=-1.0, low=-1.0, high=-1.0)
+    assert (report.exact_match.value, report.exact_match.low) == (-1.0, -1.0)
+    assert report.exact_match.high == pytest.approx(-0.678, abs=0.001)  # twenty rows are no certainty
     assert headline(report).startswith("The tuned model is worse")
 
 
@@ -73,6 +75,38 @@ def test_equal_sides_are_not_shown_to_differ():
     report = compare(mixed, mixed, questions(references), setting=SETTING)
     assert report.exact_match.verdict == report.chrf.verdict == "open"
     assert "not shown" in headline(report)
+
+
+@pytest.mark.parametrize("of_each", [1, 5])
+def test_equal_answers_are_no_certainty_that_nothing_differs(of_each):
+    rows = [replace(each, group=str(row // of_each)) for row, each in enumerate(questions(["yes"] * 12 * of_each))]
+    same = side(["yes"] * len(rows))
+    found = compare(same, same, rows, setting=SETTING).exact_match
+    assert (found.low, found.high, found.method) == (
+        pytest.approx(-0.2425, abs=1e-4),
+        pytest.approx(0.2425, abs=1e-4),
+        "Tango",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sessions", "method"), [(30, "10,000 resamples of 30 groups"), (12, "Student's t over 12 groups")]
+)
+def test_rows_of_sessions_are_judged_by_session_and_the_report_says_how(sessions, method):
+    rows = [replace(each, group=str(row % sessions)) for row, each in enumerate(questions(["yes"] * 120))]
+    report = compare(
+        side(["no"] * 120), side(["yes" if row % 3 else "no" for row in range(120)]), rows, setting=SETTING
+    )
+    assert report.exact_match.method == method
+    assert f"exact match: {method}" in how_sure(report)
+    assert how_sure(report) in html.unescape(to_html(report))
+
+
+def test_below_ten_sessions_there_is_no_interval_and_the_reason_is_said():
+    rows = [replace(each, group=str(row % 9)) for row, each in enumerate(questions(["yes"] * 18))]
+    report = compare(side(["no"] * 18), side(["yes" if row % 3 else "no" for row in range(18)]), rows, setting=SETTING)
+    assert report.exact_match.low is report.exact_match.high is None
+    assert "No interval for exact match and chrF: it needs rows of ten" in how_sure(report)
 
 
 def test_without_an_exact_match_on_either_side_the_headline_speaks_of_chrf():

@@ -2,14 +2,13 @@ import math
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunelab.errors import MissingExtraError
 from tunelab.evaluation import scorers
-from tunelab.evaluation.comparison import mean, paired_interval
+from tunelab.evaluation.comparison import mean
 from tunelab.evaluation.scorers import chrf, exact_match, perplexity
 
 
@@ -19,8 +18,6 @@ def test_no_data_is_no_result_and_never_zero():
     assert perplexity(math.nan) is None
     assert perplexity(math.inf) is None
     assert perplexity(1e4) is None
-    assert paired_interval([], [], seed=1) is None
-    assert paired_interval([1.0] * 9, [str(row) for row in range(9)], seed=1) is None
 
 
 def test_perplexity_is_the_exponential_of_the_loss():
@@ -55,34 +52,6 @@ def test_a_missing_sacrebleu_is_said_in_one_sentence(monkeypatch):
     with pytest.raises(MissingExtraError, match="sacrebleu"):
         chrf("a", "b")
     scorers._chrf.cache_clear()
-
-
-def test_the_interval_covers_the_true_difference_about_as_often_as_it_says():
-    draws = np.random.default_rng(0)
-    covered = 0
-    for trial in range(60):
-        sample = draws.normal(0.3, 1.0, size=60)
-        low, high = paired_interval(list(sample), [str(row) for row in range(60)], seed=trial)
-        covered += low <= 0.3 <= high
-    assert 51 <= covered <= 59
-
-
-def test_rows_of_one_group_do_not_count_as_independent():
-    draws = np.random.default_rng(1)
-    per_group = draws.normal(0, 1, size=30)
-    alone = paired_interval(list(per_group), [str(group) for group in range(30)], seed=3)
-    repeated = paired_interval(
-        list(np.repeat(per_group, 20)), [str(group) for group in np.repeat(range(30), 20)], seed=3
-    )
-    assert repeated == pytest.approx(alone)
-    wrongly = paired_interval(list(np.repeat(per_group, 20)), [str(row) for row in range(600)], seed=3)
-    assert (wrongly[1] - wrongly[0]) < 0.5 * (alone[1] - alone[0])
-
-
-def test_the_same_seed_gives_the_same_interval():
-    values, groups = [row**0.5 for row in range(40)], [str(row) for row in range(40)]
-    assert paired_interval(values, groups, seed=5) == paired_interval(values, groups, seed=5)
-    assert paired_interval(values, groups, seed=5) != paired_interval(values, groups, seed=6)
 
 
 def test_evaluation_brings_no_torch():

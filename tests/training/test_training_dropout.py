@@ -18,7 +18,7 @@ TREE = [
     sequence([1, 2, 3, 4, 5, 8], [9]),
     sequence([1, 9], [3]),
 ]
-NUM_DRAWS = 200
+NUM_DRAWS = 60
 
 
 def _gradients(network, weights: list[torch.Tensor], adapter, plan: StepPlan, *, seeds: range) -> np.ndarray:  # type: ignore[no-untyped-def,type-arg]

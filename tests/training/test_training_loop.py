@@ -181,7 +181,7 @@ def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("adapter", [LORA, WHOLE, PISSA, SoftPromptConfig(number_of_virtual_tokens=3), PREFIX])
-@pytest.mark.parametrize("stop_after", [1, 2, 5, 9])
+@pytest.mark.parametrize("stop_after", [1, 5, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 9))])
 def test_pain_16_an_interrupted_run_ends_in_the_bytes_of_an_undisturbed_one(
     adapter: AdapterConfig, stop_after: int, tmp_path: Path
 ) -> None:

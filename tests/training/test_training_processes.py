@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from safetensors.torch import load_file
 
 from shared_work import once, shared_folder
@@ -46,29 +48,41 @@ class Case:
     """Settings of the two processes alone."""
     stop_at: int | None = None
     no_memory_in: str | None = None
+    is_slow: bool = False
+    """True for a case that `make test-slow` runs, and `make test` does not."""
+
+    @property
+    def marks(self) -> tuple[pytest.MarkDecorator, ...]:
+        """The marks of its tests."""
+        return (pytest.mark.slow,) if self.is_slow else ()
 
 
 CASES = {
     "lora": Case(settings=(STILL,)),
     "by_layer": Case(settings=(STILL, "lora.rank_pattern={q_proj: 3}", WHOLE, "lora.loraplus_lr_ratio=8")),
-    "soft_prompt": Case(adapter="soft_prompt"),
+    "soft_prompt": Case(is_slow=True, adapter="soft_prompt"),
     "prefix_tuning": Case(adapter="prefix_tuning"),
     "cut": Case(settings=(STILL, *CUT)),
     "idle": Case(settings=(STILL, *ALONE)),
     "stopped": Case(settings=(STILL,), stop_at=4),
     "sharded": Case(settings=(STILL, *CUT), of_two=(SHARDED,)),
     "sharded_whole": Case(settings=(STILL, *CUT, WHOLE, "lora.init_lora_weights=pissa"), of_two=(SHARDED,)),
-    "sharded_recomputed": Case(settings=(STILL, *CUT, "training.gradient_checkpointing=true"), of_two=(SHARDED,)),
-    "sharded_idle": Case(settings=(STILL, *ALONE), of_two=(SHARDED,)),
-    "sharded_prefix_tuning": Case(adapter="prefix_tuning", settings=CUT, of_two=(SHARDED,)),
+    "sharded_recomputed": Case(
+        is_slow=True, settings=(STILL, *CUT, "training.gradient_checkpointing=true"), of_two=(SHARDED,)
+    ),
+    "sharded_idle": Case(is_slow=True, settings=(STILL, *ALONE), of_two=(SHARDED,)),
+    "sharded_prefix_tuning": Case(is_slow=True, adapter="prefix_tuning", settings=CUT, of_two=(SHARDED,)),
     "short": Case(settings=(STILL, *WIDE), no_memory_in="forward"),
-    "short_backward": Case(settings=(STILL, *WIDE), no_memory_in="backward"),
-    "short_gradients": Case(settings=(STILL, *WIDE), no_memory_in="gradients"),
+    "short_backward": Case(is_slow=True, settings=(STILL, *WIDE), no_memory_in="backward"),
+    "short_gradients": Case(is_slow=True, settings=(STILL, *WIDE), no_memory_in="gradients"),
     "sharded_short": Case(settings=(STILL, *WIDE), of_two=(SHARDED,), no_memory_in="forward"),
-    "sharded_short_backward": Case(settings=(STILL, *WIDE), of_two=(SHARDED,), no_memory_in="backward"),
-    "sharded_short_gathering": Case(settings=(STILL, *WIDE), of_two=(SHARDED,), no_memory_in="gathering"),
+    "sharded_short_backward": Case(is_slow=True, settings=(STILL, *WIDE), of_two=(SHARDED,), no_memory_in="backward"),
+    "sharded_short_gathering": Case(is_slow=True, settings=(STILL, *WIDE), of_two=(SHARDED,), no_memory_in="gathering"),
     "sharded_short_recomputed": Case(
-        settings=(STILL, *WIDE, "training.gradient_checkpointing=true"), of_two=(SHARDED,), no_memory_in="backward"
+        is_slow=True,
+        settings=(STILL, *WIDE, "training.gradient_checkpointing=true"),
+        of_two=(SHARDED,),
+        no_memory_in="backward",
     ),
 }
 LOST = {
@@ -104,16 +118,23 @@ class World:
         return only_run(self.folder / name / side)
 
 
+def _marked(belongs: Callable[[Case], bool]) -> list[ParameterSet]:
+    return [pytest.param(name, marks=case.marks) for name, case in CASES.items() if belongs(case)]
+
+
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> World:
-    """All cases, run by two processes."""
-    return World(folder=once(shared_folder(tmp_path_factory) / "processes", partial(_run_all, model=tiny_model)))
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> World:
+    """The cases of the tests that were chosen, run by two processes."""
+    has_slow = any(item.get_closest_marker("slow") for item in request.session.items)
+    cases = {name: case for name, case in (CASES | LOST).items() if has_slow or not case.is_slow}
+    run_all = partial(_run_all, model=tiny_model, cases=cases)
+    return World(folder=once(shared_folder(tmp_path_factory) / "processes", run_all))
 
 
-def _run_all(folder: Path, *, model: Path) -> None:
+def _run_all(folder: Path, *, model: Path, cases: Mapping[str, Case]) -> None:
     """Write the task of each case for each side, and run what is for two processes in one session of torchrun."""
     commands = [_command("no_recipe", folder, "absent.yaml")]
-    for name, case in (CASES | LOST).items():
+    for name, case in cases.items():
         for side in ("one", "two"):
             file = write_task(folder / name / side, model, adapter=case.adapter)
             if "data.max_length=512" in case.settings:
@@ -187,7 +208,7 @@ def _said(run: Run) -> str:
     return "\n".join(event.text for event in read_events(run.events_file) if isinstance(event, Notice))
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.stop_at is None])
+@pytest.mark.parametrize("name", _marked(lambda case: case.stop_at is None))
 def test_two_processes_give_the_loss_curve_and_the_adapter_of_one(name: str, world: World) -> None:
     first, second = world.left(name)
     assert (first.code, first.err) == (0, "")
@@ -199,7 +220,7 @@ def test_two_processes_give_the_loss_curve_and_the_adapter_of_one(name: str, wor
     assert all(alone.real_tokens == together.real_tokens for alone, together in pairs)
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.no_memory_in])
+@pytest.mark.parametrize("name", _marked(lambda case: case.no_memory_in is not None))
 def test_pain_18_where_one_process_has_no_memory_all_begin_the_step_again_with_half(name: str, world: World) -> None:
     said = _said(world.run(name, "two"))
     assert said.count("out of memory: micro-batches are limited to 70 tokens from here on") == 1

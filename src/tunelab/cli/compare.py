@@ -59,7 +59,7 @@ def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settin
 
 def print_report(report: Report, *, show: int) -> None:
     """Print the verdict, the totals, what was left out, and `show` rows side by side."""
-    from tunelab.evaluation.report_words import INTERVALS, headline, totals_table
+    from tunelab.evaluation.report_words import headline, how_sure, totals_table
 
     rows = _spread(report.rows, show)
     for row in rows:
@@ -71,7 +71,7 @@ def print_report(report: Report, *, show: int) -> None:
         ["Measure", "Base", "Tuned", "Difference", "95 % interval"],
         [(line.name, line.base, line.tuned, line.difference, line.interval) for line in lines],
     )
-    say(INTERVALS, style="dim")
+    say(how_sure(report), style="dim")
     for some in report.left_out:
         say(f"Not answered: {some.count:,} × {some.reason} (first: {harmless(some.example)})", style="dim")
     say(headline(report), style="bold")

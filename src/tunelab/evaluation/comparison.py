@@ -3,15 +3,12 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tunelab.evaluation.report import ComparedRow, ComparisonSetting, Difference, Report, Totals
 from tunelab.evaluation.samples import HeldOutLoss, Question, Side, UnaskedRows
 from tunelab.evaluation.scorers import ScoredAnswer, perplexity, score
-
-_NUM_RESAMPLES = 2000
-_FEWEST_GROUPS = 10
+from tunelab.evaluation.statistics.groups import mean_interval
+from tunelab.evaluation.statistics.interval import Interval
+from tunelab.evaluation.statistics.proportions import tango_interval
 
 
 def compare(
@@ -32,7 +29,6 @@ def compare(
         for question, first, second in zip(questions, base.answers, tuned.answers, strict=True)
     )
     groups = [row.question.group for row in rows]
-    exact = [float(row.tuned.exact) - float(row.base.exact) for row in rows]
     closeness = [row.tuned.chrf - row.base.chrf for row in rows]
     return Report(
         setting=setting,
@@ -40,8 +36,8 @@ def compare(
         num_trained_tokens=tuned.loss.num_trained_tokens,
         base=_totals([row.base for row in rows], base.loss),
         tuned=_totals([row.tuned for row in rows], tuned.loss),
-        exact_match=_difference(exact, groups, seed=setting.seed),
-        chrf=_difference(closeness, groups, seed=setting.seed),
+        exact_match=_rate_difference(rows, groups, seed=setting.seed),
+        chrf=_mean_difference(closeness, groups, seed=setting.seed),
         rows=rows,
         left_out=tuple(left_out),
     )
@@ -58,46 +54,34 @@ def _totals(rows: Sequence[ScoredAnswer], loss: HeldOutLoss) -> Totals:
     )
 
 
-def _difference(differences: Sequence[float], groups: Sequence[str], *, seed: int) -> Difference | None:
-    value = mean(differences)
+def _rate_difference(rows: Sequence[ComparedRow], groups: Sequence[str], *, seed: int) -> Difference | None:
+    """Return the difference of the shares of exact answers.
+
+    Rows that are groups of their own get Tango's interval. So do groups whose rows all say the same, each as one row:
+    resampling them would give an interval without width, a certainty that few rows do not have.
+    """
+    values = [float(row.tuned.exact) - float(row.base.exact) for row in rows]
+    num_groups = len(set(groups))
+    if num_groups < len(groups) and len(set(values)) > 1:
+        return _mean_difference(values, groups, seed=seed)
+    independent = values[:num_groups]
+    interval = tango_interval(independent.count(1.0), independent.count(-1.0), num_groups)
+    return _with_interval(values, interval)
+
+
+def _mean_difference(values: Sequence[float], groups: Sequence[str], *, seed: int) -> Difference | None:
+    return _with_interval(values, mean_interval(values, groups, seed=seed)) if values else None
+
+
+def _with_interval(values: Sequence[float], interval: Interval | None) -> Difference | None:
+    value = mean(values)
     if value is None:
         return None
-    low, high = paired_interval(differences, groups, seed=seed) or (None, None)
-    return Difference(value=value, low=low, high=high)
+    if interval is None:
+        return Difference(value=value, low=None, high=None)
+    return Difference(value=value, low=interval.low, high=interval.high, method=interval.method)
 
 
 def mean(values: Sequence[float]) -> float | None:
     """Return the mean; None of no values."""
     return math.fsum(values) / len(values) if values else None
-
-
-def paired_interval(differences: Sequence[float], groups: Sequence[str], *, seed: int) -> tuple[float, float] | None:
-    """Return the 95 % bootstrap interval of a mean difference.
-
-    Args:
-        differences: tuned minus base, one per row.
-        groups: rows of one group (a conversation, a session) resemble each other, so whole groups are drawn.
-        seed: of the draws.
-
-    Returns:
-        Lower and upper end; None with fewer than ten groups, which say too little about spread.
-    """
-    sums: dict[str, list[float]] = {}
-    for difference, group in zip(differences, groups, strict=True):
-        sums.setdefault(group, []).append(difference)
-    if len(sums) < _FEWEST_GROUPS:
-        return None
-    sums_G = np.array([math.fsum(values) for values in sums.values()])
-    counts_G = np.array([len(values) for values in sums.values()])
-    low, high = np.percentile(_resampled_means(sums_G, counts_G, seed=seed), [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _resampled_means(sums_G: NDArray[np.float64], counts_G: NDArray[np.int64], *, seed: int) -> NDArray[np.float64]:
-    draws = np.random.default_rng(seed)
-    num_groups = len(sums_G)
-    means = np.empty(_NUM_RESAMPLES)
-    for index in range(_NUM_RESAMPLES):  # one by one: all at once would be resamples × groups in memory
-        drawn = draws.integers(0, num_groups, num_groups)
-        means[index] = sums_G[drawn].sum() / counts_G[drawn].sum()
-    return means

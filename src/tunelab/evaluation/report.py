@@ -53,6 +53,8 @@ class Difference:
     value: float
     low: float | None
     high: float | None
+    method: str = ""
+    """How the interval was made, e.g. ``Tango``; empty without one."""
 
     @property
     def verdict(self) -> Literal["better", "worse", "open"]:

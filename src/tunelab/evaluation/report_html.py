@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from tunelab.evaluation.report import Report
-from tunelab.evaluation.report_words import INTERVALS, headline, how_drawn, totals_table
+from tunelab.evaluation.report_words import headline, how_drawn, how_sure, totals_table
 
 # Longer prompts lose their middle on the page (report.json keeps them whole): agents' prompts fill megabytes.
 _PROMPT_CHARACTERS = 6000
@@ -28,7 +28,7 @@ def to_html(report: Report) -> str:
         report=report,
         headline=headline(report),
         lines=totals_table(report),
-        intervals=INTERVALS,
+        intervals=how_sure(report),
         how_drawn=how_drawn(report.setting),
         outcomes=report.outcomes,
         style=Markup(style),

@@ -9,7 +9,6 @@ from tunelab.errors import counted
 from tunelab.evaluation.report import ComparisonSetting, Difference, Report
 
 NO_RESULT = "–"
-INTERVALS = "Intervals are for exact match and chrF: paired bootstraps over conversations, none for fewer than ten."
 _POINTS = "\N{NO-BREAK SPACE}points"
 
 
@@ -55,6 +54,17 @@ def totals_table(report: Report) -> list[Line]:
         ("Answer length", "answer_tokens", _number, None, "mean tokens per answer"),
     ]
     return [_line(report, name, field, style, up, meaning) for name, field, style, up, meaning in lines]
+
+
+def how_sure(report: Report) -> str:
+    """Return how the intervals were made, and why there is none."""
+    differences = {"exact match": report.exact_match, "chrF": report.chrf}
+    methods = [f"{name}: {each.method}" for name, each in differences.items() if each is not None and each.method]
+    without = [name for name, each in differences.items() if each is not None and not each.method]
+    words = [f"95 % intervals by {'; '.join(methods)}."] if methods else []
+    if without:
+        words.append(f"No interval for {' and '.join(without)}: it needs rows of ten conversations or sessions.")
+    return " ".join(words)
 
 
 def how_drawn(setting: ComparisonSetting) -> str:
