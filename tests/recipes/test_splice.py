@@ -78,9 +78,10 @@ OTHER: dict[type, Any] = {int: 7, float: 5e-5, str: 'in "other" words: #1', bool
 
 
 def _dressed(text: str) -> Iterator[str]:
-    """Yield a template as people leave it: comments, Windows' line ends, a byte-order mark, no last newline."""
+    """Yield a template as it is, and as people leave it: comments, a byte-order mark, Windows' line ends, no last."""
+    yield text
     commented = "# mine\n\n" + re.sub(r"(?m)^(seed|epochs): (\d+)$", r"\1:   \2   # as agreed", text)
-    yield from (text, commented, text.replace("\n", "\r\n"), "\ufeff" + text, text.rstrip("\n"))
+    yield "\ufeff" + commented.rstrip("\n").replace("\n", "\r\n")
 
 
 def _read(text: str) -> dict[str, Any]:
@@ -98,12 +99,10 @@ def test_every_key_of_every_template_is_written_and_no_other_byte_changes(templa
             pairs = zip(lines, changed.splitlines(keepends=True), strict=True)
             (was, now), *others = [(was, now) for was, now in pairs if was != now]
             assert not others
-            shape = re.fullmatch(rf'(\ufeff?{key}: +(?:!!float )?)("?).*?("?)(\s*(?:# as agreed)?\r?\n?)', was)
+            shape = re.fullmatch(rf'({key}: +(?:!!float )?"?)[^"\s]?.*?("?(?: +# as agreed)?\s*)', was)
             assert shape is not None
             assert now.startswith(shape[1])
-            assert now.endswith(shape[4])
-            quote = shape[2] if isinstance(old, str) else ""
-            assert now.removeprefix(shape[1]).startswith(quote)
+            assert now.endswith(shape[2])
 
 
 def test_readers_of_older_yaml_understand_what_is_written() -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunelab.recipes.edits.edit import Edit, line_end, next_line
-from tunelab.recipes.edits.yaml_values import in_style_of, one_line
-
-if TYPE_CHECKING:
-    from ruamel.yaml.nodes import Node
+from tunelab.recipes.edits.yaml_values import Node, in_style_of, one_line
 
 _PROPERTIES = re.compile(r"(?:[!&]\S*\s+)*")
 """Tag and anchor, which come before a value."""
@@ -36,11 +33,11 @@ def yaml_edits(text: str, names: Sequence[str], value: Any) -> Iterator[Edit]:
         home = node
 
 
-def _pairs(node: Node | None) -> list[tuple[Node, Node]]:
-    return node.value if _is_mapping(node) else []
+def _pairs(node: Node) -> list[tuple[Node, Node]]:
+    return list(node.value) if _is_mapping(node) else []
 
 
-def _is_mapping(node: Node | None) -> bool:
+def _is_mapping(node: Node) -> bool:
     from ruamel.yaml.nodes import MappingNode
 
     return isinstance(node, MappingNode)
@@ -78,11 +75,11 @@ def _end(text: str, node: Node) -> int:
         return 0
     if isinstance(node.value, list) and not node.flow_style:
         return max(_end(text, each) for each in _inner(node))
-    return node.start_mark.index + len(text[node.start_mark.index : node.end_mark.index].rstrip())
+    return int(node.start_mark.index) + len(text[node.start_mark.index : node.end_mark.index].rstrip())
 
 
 def _is_empty(node: Node) -> bool:
-    return node.start_mark.index == node.end_mark.index
+    return bool(node.start_mark.index == node.end_mark.index)
 
 
 def _inner(node: Node) -> list[Node]:
@@ -103,7 +100,7 @@ def _has_comment(text: str, edit: Edit, node: Node) -> bool:
     return "#" in removed
 
 
-def _added(text: str, root: Node | None, home: Node | None, names: Sequence[str], value: Any) -> Iterator[Edit]:
+def _added(text: str, root: Node, home: Node, names: Sequence[str], value: Any) -> Iterator[Edit]:
     """Yield edits that add a key to a mapping: at the end of the file, or after the last of its keys."""
     if home is not None and home.flow_style:
         yield _added_in_braces(text, home, names[0], _nested(names[1:], value))
@@ -131,7 +128,7 @@ def _added_in_braces(text: str, home: Node, name: str, value: Any) -> Edit:
     return Edit(start=place, end=place, text=f",{space}{one_line(name, key.style or '')}: {one_line(value)}")
 
 
-def _indent(root: Node | None) -> int:
+def _indent(root: Node) -> int:
     """Return by how much the first section of a file is indented."""
     sections = (node for _, node in _pairs(root) if _is_mapping(node) and not node.flow_style)
     columns = (node.start_mark.column for node in sections)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from tunelab.recipes.edits.edit import line_end
 from tunelab.recipes.recipe import written
 
-if TYPE_CHECKING:
-    from ruamel.yaml.nodes import Node
-
+Node: TypeAlias = Any
+"""A node of ruamel's, which declares too few of its attributes."""
 _PLAIN = re.compile(r"[A-Za-z_/][\w./<>+-]*(?: [\w./<>+-]+)*")
 _WORDS = re.compile(r"y|n|yes|no|on|off|true|false|null", re.IGNORECASE)
 """What a reader takes for something else than text."""
@@ -20,13 +19,13 @@ _DOUBLE, _SINGLE, _LITERAL = '"', "'", "|"
 def in_style_of(node: Node, value: Any, text: str) -> str:
     """Return a value as the one of `node` is written: with its quotes, as a block or in brackets."""
     if isinstance(node.value, str):
-        style = node.style or ("" if node.tag.endswith(":str") else _DOUBLE)
+        style: str = node.style or ("" if node.tag.endswith(":str") else _DOUBLE)
         is_block = style == _LITERAL and isinstance(value, str) and "\n" in value
         return _block(value, node, text) if is_block else one_line(value, style)
     items = [each for each in node.value if not isinstance(each, tuple)]
-    style = (items[0].style or "") if items and isinstance(items[0].value, str) else _DOUBLE
+    style = str(items[0].style or "") if items and isinstance(items[0].value, str) else _DOUBLE
     if isinstance(value, list) and value and items and not node.flow_style:
-        separator = line_end(text) + " " * node.start_mark.column
+        separator = line_end(text) + " " * int(node.start_mark.column)
         return separator.join(f"- {one_line(each, style)}" for each in value)
     return one_line(value, style)
 
