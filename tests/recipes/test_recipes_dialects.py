@@ -142,7 +142,7 @@ def test_a_soft_prompt_yaml_trains_a_soft_prompt_and_its_low_rate_is_said_aloud(
     assert resolved.recipe.training.learning_rate == 3e-5
     assert resolved.recipe.training.eval_steps == 8
     assert resolved.recipe.data.train_samples is None
-    assert any("3e-05 is outside" in note for note in resolved.notes)
+    assert any("3e-05 is below 0.0001 (ModelLab's own form), and is used" in note for note in resolved.notes)
 
 
 def test_missing_keys_take_the_documents_defaults_and_say_where_the_template_differs(tmp_path: Path) -> None:

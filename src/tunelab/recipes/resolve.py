@@ -15,6 +15,7 @@ from tunelab.cleaning.config import BASE_MODEL
 from tunelab.dataset.config import DataConfig
 from tunelab.errors import RecipeError, guess
 from tunelab.recipes.dialects import dialect_of
+from tunelab.recipes.forms.enforce import enforce
 from tunelab.recipes.keys import expected, kinds, shown
 from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
@@ -122,7 +123,8 @@ def _applies(note: Note, in_file: Layer, layer: Layer) -> bool:
 
 def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
     document = read_document(path)
-    return dialect_of(document.names).read(document, faults)
+    dialect, layer, notes = dialect_of(document.names).read(document, faults)
+    return dialect, layer, [*notes, *enforce(document, dialect, layer, faults)]
 
 
 def _validated(layer: Layer, faults: Faults) -> Recipe:

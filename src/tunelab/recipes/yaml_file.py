@@ -29,48 +29,12 @@ def load(path: Path) -> Any:
     return parse(path, _read_text(path))
 
 
-def _read_text(path: Path) -> str:
-    if os.path.isdir(path):  # unlike Path.is_dir, at ease with names that can be none
-        found = ", ".join(sorted(file.name for file in path.glob("*.y*ml"))) or "none"
-        raise RecipeError(
-            "this is a folder", where=str(path), expected="a recipe file", remedy=f"YAML files in it: {found}."
-        )
-    if not os.path.isfile(path):
-        if os.path.exists(path):
-            raise RecipeError("this is a pipe or a device", where=str(path), expected="a recipe file")
-        others = [file.name for file in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) else []
-        listed = ", ".join(sorted(others)[:_LISTED_FILES]) or "none"
-        remedy = guess_file(path.name, others) or f"YAML files in that folder: {listed}."
-        raise RecipeError("there is no such recipe", where=str(path), remedy=remedy)
-    if unpacked_suffix(path) in DATA_SUFFIXES and not _is_fine_tuning_job(path):
-        remedy = f"Put this line into recipe.yaml, and give that: data: {{train_files: {json.dumps(str(path))}}}"
-        raise RecipeError("this is data, not a recipe", where=str(path), remedy=remedy)
-    try:
-        content = read_small_file(path, max_bytes=MAX_RECIPE_BYTES)
-    except OSError as error:
-        expected = f"at most {MAX_RECIPE_BYTES >> 10} KiB of YAML"
-        raise RecipeError(
-            f"it cannot be read ({error.strerror or error})", where=str(path), expected=expected
-        ) from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        remedy = "Save the file as UTF-8."
-        what = f"byte {content[error.start]:#04x} is not UTF-8"
-        raise RecipeError(what, where=f"{path}:{line}", expected="UTF-8 text", remedy=remedy) from error
-
-
-def _is_fine_tuning_job(path: Path) -> bool:
-    """Return whether a JSON file is a job of OpenAI's API, and no rows."""
-    try:
-        return path.suffix == ".json" and b'"training_file"' in read_small_file(path, max_bytes=MAX_RECIPE_BYTES)
-    except OSError:
-        return False
-
-
 def parse(path: Path, text: str) -> Any:
-    """Return what YAML makes of the text of a file, as `load` does."""
+    """Return what a YAML text holds, in ruamel's types; `path` is for messages.
+
+    Raises:
+        RecipeError: no YAML, a duplicate key, a merge.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -110,3 +74,43 @@ def parse(path: Path, text: str) -> Any:
     except Exception as error:  # ruamel's own stumbling over a tag before, or digits of, a value of another kind
         what = f"a value is not of the kind that its tag or its digits say ({str(error).partition(';')[0]})"
         raise RecipeError(what, where=str(path)) from error
+
+
+def _read_text(path: Path) -> str:
+    if os.path.isdir(path):  # unlike Path.is_dir, at ease with names that can be none
+        found = ", ".join(sorted(file.name for file in path.glob("*.y*ml"))) or "none"
+        raise RecipeError(
+            "this is a folder", where=str(path), expected="a recipe file", remedy=f"YAML files in it: {found}."
+        )
+    if not os.path.isfile(path):
+        if os.path.exists(path):
+            raise RecipeError("this is a pipe or a device", where=str(path), expected="a recipe file")
+        others = [file.name for file in path.parent.glob("*.y*ml")] if os.path.isdir(path.parent) else []
+        listed = ", ".join(sorted(others)[:_LISTED_FILES]) or "none"
+        remedy = guess_file(path.name, others) or f"YAML files in that folder: {listed}."
+        raise RecipeError("there is no such recipe", where=str(path), remedy=remedy)
+    if unpacked_suffix(path) in DATA_SUFFIXES and not _is_fine_tuning_job(path):
+        remedy = f"Put this line into recipe.yaml, and give that: data: {{train_files: {json.dumps(str(path))}}}"
+        raise RecipeError("this is data, not a recipe", where=str(path), remedy=remedy)
+    try:
+        content = read_small_file(path, max_bytes=MAX_RECIPE_BYTES)
+    except OSError as error:
+        expected = f"at most {MAX_RECIPE_BYTES >> 10} KiB of YAML"
+        raise RecipeError(
+            f"it cannot be read ({error.strerror or error})", where=str(path), expected=expected
+        ) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        remedy = "Save the file as UTF-8."
+        what = f"byte {content[error.start]:#04x} is not UTF-8"
+        raise RecipeError(what, where=f"{path}:{line}", expected="UTF-8 text", remedy=remedy) from error
+
+
+def _is_fine_tuning_job(path: Path) -> bool:
+    """Return whether a JSON file is a job of OpenAI's API, and no rows."""
+    try:
+        return path.suffix == ".json" and b'"training_file"' in read_small_file(path, max_bytes=MAX_RECIPE_BYTES)
+    except OSError:
+        return False

@@ -2,5 +2,6 @@
 
 from tunelab.recipes.forms.form import Field, Form, Group
 from tunelab.recipes.forms.generate import form_of, form_text
+from tunelab.recipes.forms.read import read_form
 
-__all__ = ["Field", "Form", "Group", "form_of", "form_text"]
+__all__ = ["Field", "Form", "Group", "form_of", "form_text", "read_form"]

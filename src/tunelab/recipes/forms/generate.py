@@ -129,7 +129,7 @@ def _field(dotted: str, default: Any) -> Field:
 def _bound(schemas: Iterable[Mapping[str, Any]], names: tuple[str, str]) -> float | None:
     """Return the widest of the least or largest values; None if one of the schemas has none."""
     bounds = [next((schema[name] for name in names if name in schema), None) for schema in schemas]
-    known = [bound for bound in bounds if bound is not None]
+    known: list[float] = [bound for bound in bounds if bound is not None]
     if len(known) < len(bounds):
         return None
     return min(known) if names is _LEAST else max(known)
