@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tunelab.adapters.kinds import KINDS
 from tunelab.errors import RecipeError, WorkspaceError, counted, did_you_mean, guess
-from tunelab.models.locate_model import MODEL_NAMES
 from tunelab.recipes.yaml_document import plain
 from tunelab.recipes.yaml_file import load
 from tunelab.workspace.workspace import Workspace
@@ -78,7 +77,7 @@ class ModelEntry(BaseModel):
     @property
     def is_of_hub(self) -> bool:
         """True if its weights are fetched from the Hub, by a pinned revision."""
-        return "local" in self.places and self.trained_as not in MODEL_NAMES and self.trained_as[0] not in "./~"
+        return "local" in self.places and "/" in self.trained_as and self.trained_as[0] not in "./~"
 
 
 def read_catalogue(workspace: Workspace | None = None) -> dict[str, ModelEntry]:

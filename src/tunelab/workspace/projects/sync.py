@@ -168,5 +168,5 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _diff(name: Path, yours: bytes, new: bytes) -> str:
-    lines = [text.decode("utf-8", "replace").splitlines() for text in (yours, new)]
-    return "\n".join(unified_diff(*lines, fromfile=str(name), tofile=f"{name}.new", lineterm=""))
+    before, after = (text.decode("utf-8", "replace").splitlines() for text in (yours, new))
+    return "\n".join(unified_diff(before, after, fromfile=str(name), tofile=f"{name}.new", lineterm=""))
