@@ -10,7 +10,7 @@ import pytest
 from tunelab.adapters.kinds import KINDS
 from tunelab.cli.main import run
 from tunelab.errors import RecipeError
-from tunelab.recipes.forms import Field, Form, form_of, form_text, read_form
+from tunelab.recipes.forms import Field, RecipeForm, form_of, form_text, read_form
 
 OLDER = """\
 [
@@ -53,7 +53,7 @@ NEWER = """\
 """
 
 
-def _form(folder: Path, text: str) -> Form:
+def _form(folder: Path, text: str) -> RecipeForm:
     (folder / "lora.yaml.config").write_bytes(text.encode())
     return read_form(folder / "lora.yaml.config")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tunelab.errors import RecipeError, listed
 from tunelab.recipes.dialects.modellab import TITLES
-from tunelab.recipes.forms.form import Field, Form
-from tunelab.recipes.forms.generate import form_of
+from tunelab.recipes.forms.form import Field, RecipeForm
+from tunelab.recipes.forms.make_form import form_of
 from tunelab.recipes.forms.read import form_next_to
 from tunelab.recipes.keys import shown
 from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, YamlDocument
@@ -55,7 +55,7 @@ def enforce(document: YamlDocument, dialect: str, layer: Layer, faults: Faults) 
     return []
 
 
-def breaches(form: Form, entries: list[Entry]) -> Iterator[Breach]:
+def breaches(form: RecipeForm, entries: list[Entry]) -> Iterator[Breach]:
     """Yield what a form does not allow, in the form's order; groups that are switched off are left out."""
     values = {entry.dotted: entry for entry in entries}
     for group in form.groups:
@@ -118,12 +118,12 @@ def _plain(option: object) -> str:
     return option if isinstance(option, str) else shown(option)
 
 
-def _fault(breach: Breach, form: Form, document: YamlDocument) -> RecipeError:
+def _fault(breach: Breach, form: RecipeForm, document: YamlDocument) -> RecipeError:
     where = breach.entry.where if breach.entry else str(document.path)
     return RecipeError(f"{breach.what} ({_place(breach, form)})", where=where, remedy="Change the value or the form.")
 
 
-def _note(breach: Breach, form: Form, layer: Layer) -> Note:
+def _note(breach: Breach, form: RecipeForm, layer: Layer) -> Note:
     where = breach.entry.where if breach.entry else ""
     about = next(
         (key for key, each in layer.items() if each.source in (where, f"{where} (ModelLab {breach.field.key})")), ""
@@ -132,6 +132,6 @@ def _note(breach: Breach, form: Form, layer: Layer) -> Note:
     return Note(about=about, text=f"{where}: {breach.what} ({_place(breach, form)}), {ending}.")
 
 
-def _place(breach: Breach, form: Form) -> str:
+def _place(breach: Breach, form: RecipeForm) -> str:
     line = breach.field.lines.get(breach.limit, 0)
     return f"{form.name}:{line}" if form.name else "ModelLab's own form"

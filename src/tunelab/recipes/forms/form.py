@@ -78,7 +78,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class RecipeForm:
     """The groups of a form."""
 
     groups: tuple[Group, ...]

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.files import read_small_file
-from tunelab.recipes.forms.form import GROUP_NAMES, NAMES, Field, FieldType, Form, Group
+from tunelab.recipes.forms.form import GROUP_NAMES, NAMES, Field, FieldType, Group, RecipeForm
 from tunelab.recipes.json_text import JsonPath, JsonText, read_json
 from tunelab.recipes.keys import shown
 from tunelab.sources.strict_json import kind_of
@@ -25,7 +25,7 @@ _KINDS = {
 _ANYTHING = ("default", "learn_more")
 
 
-def form_next_to(file: Path) -> Form | None:
+def form_next_to(file: Path) -> RecipeForm | None:
     """Return the form of a YAML file, which has its name and ``.config``; None if there is no such file.
 
     Raises:
@@ -35,14 +35,14 @@ def form_next_to(file: Path) -> Form | None:
     return read_form(path) if os.path.isfile(path) else None
 
 
-def read_form(path: Path) -> Form:
+def read_form(path: Path) -> RecipeForm:
     """Return the form that a file holds.
 
     Raises:
         RecipeError: it cannot be read, it is no JSON, or a group or a field is not as forms have them.
     """
     json = read_json(_text_of(path), str(path))
-    return Form(groups=tuple(_group(json, (index,)) for index in _indices(json, (), "groups")), name=path.name)
+    return RecipeForm(groups=tuple(_group(json, (index,)) for index in _indices(json, (), "groups")), name=path.name)
 
 
 def _text_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from tunelab.recipes.dialects.modellab import KEYS
 from tunelab.recipes.forms import Field, form_of, form_text
 from tunelab.recipes.forms.flat import FIELDS as FLAT_FIELDS
 from tunelab.recipes.forms.flat import GROUPS
-from tunelab.recipes.forms.generate import _field, _schemas
+from tunelab.recipes.forms.make_form import _field, _schemas
 from tunelab.recipes.keys import kinds
 from tunelab.recipes.recipe import FIELDS
 from tunelab.settings import marks_of, meaning_of

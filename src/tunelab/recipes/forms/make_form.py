@@ -11,7 +11,7 @@ from typing import Any
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.recipes.dialects.modellab import KEYS
 from tunelab.recipes.forms import flat
-from tunelab.recipes.forms.form import Field, FieldType, Form, Group
+from tunelab.recipes.forms.form import Field, FieldType, Group, RecipeForm
 from tunelab.recipes.keys import kinds
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, SECTIONS, Recipe, settings_of
 from tunelab.settings import marks_of, meaning_of
@@ -36,7 +36,7 @@ def form_text(method: str) -> str:
     return form_of(method).text()
 
 
-def form_of(method: str) -> Form:
+def form_of(method: str) -> RecipeForm:
     """Return the form of a method: by ModelLab's flat keys for `lora` and `soft_prompt`, by dotted keys for others.
 
     Raises:
@@ -47,8 +47,8 @@ def form_of(method: str) -> Form:
     settings = settings_of(Recipe.model_validate({method: {}}))
     if method in flat.GROUPS:
         groups = flat.GROUPS[method]
-        return Form(groups=tuple(_flat_group(group, keys.split(), method, settings) for group, keys in groups))
-    return Form(groups=tuple(_groups(method, settings)))
+        return RecipeForm(groups=tuple(_flat_group(group, keys.split(), method, settings) for group, keys in groups))
+    return RecipeForm(groups=tuple(_groups(method, settings)))
 
 
 def _flat_group(group: Group, keys: Iterable[str], method: str, settings: Mapping[str, Any]) -> Group:
