@@ -13,7 +13,7 @@ import pytest
 from tunelab.adapters.kinds import KINDS
 from tunelab.errors import StorageError, WorkspaceError
 from tunelab.recipes import resolve_recipe
-from tunelab.recipes.forms.generate import form_text
+from tunelab.recipes.forms import form_text
 from tunelab.workspace import Workspace
 from tunelab.workspace.projects import METHODS, ModelEntry, add_model, create_workspace, read_catalogue
 from workspace.workspace_files import LORA, Killed, contents, dying, workspace_with

@@ -1,4 +1,4 @@
-"""`tunelab add MODEL_ID`: a project for a model in the workspace."""
+"""`tunelab add MODEL`: a project for a model in the workspace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tunelab.workspace.projects import add_model, find_model, read_catalogue, wo
 
 
 def command(
-    model_id: Annotated[str, typer.Argument(metavar="MODEL_ID", hidden=True)],
+    model_id: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
     methods: Annotated[
         str,
         typer.Option("--method", metavar="A,B", help="How it is to be trained; default: lora,soft_prompt."),
@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Add a model to the workspace: a folder with a recipe for each method. Given again, it adds what is missing.
 
-    MODEL_ID is one of tunelab models, such as nano or microsoft/Phi-4-mini-instruct.
+    MODEL is one of tunelab models, such as nano or microsoft/Phi-4-mini-instruct.
     """
     workspace = workspace_around(Path.cwd())
     entry = find_model(read_catalogue(workspace), model_id)

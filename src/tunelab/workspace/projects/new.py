@@ -85,7 +85,7 @@ def _refuse_place(folder: Path, named: Path) -> None:
     inner = next((each.parent for each in sorted(folder.glob(f"*/{MARKER}"))), None) if folder.is_dir() else None
     if outer or inner:
         what = f"there is a workspace {'around' if outer else 'inside'} it, {outer or inner}"
-        remedy = "Choose a folder outside" + (", or add models to that one: tunelab add MODEL_ID." if outer else ".")
+        remedy = "Choose a folder outside" + (", or add models to that one: tunelab add MODEL." if outer else ".")
         raise WorkspaceError(what, where=str(named), expected="no workspace inside another", remedy=remedy)
 
 

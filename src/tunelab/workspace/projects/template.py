@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.adapters.kinds import KINDS, Kind
-from tunelab.recipes.forms.generate import form_text
+from tunelab.recipes.forms import form_text
 from tunelab.recipes.recipe import FIELDS, SECTIONS, tree_of, written
 from tunelab.settings import marks_of
 from tunelab.workspace.projects.catalogue import ModelEntry
