@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forked import Forker
 from train_task import rows, write_lines
 from tunelab.cli.main import run
 from tunelab.recipes import resolve_recipe
@@ -77,6 +78,7 @@ def test_models_are_listed_in_lines_and_as_json_inside_a_workspace_and_outside(
     assert run(["models", "--json"]) == 0
     listed = {each["id"]: each for each in json.loads(capsys.readouterr().out)}
     assert listed["nano"]["parameters"] == 4_000_000
+    assert listed["nano"]["base_model"] == "nano"
     assert listed["microsoft/phi-silica-3.6"]["places"] == ["cloud"]
 
 
@@ -102,7 +104,9 @@ def test_the_projects_of_a_workspace_are_listed_with_their_workflows(
 
 def test_a_model_of_a_cloud_is_added_with_a_word_on_it(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["add", "microsoft/phi-silica-3.6"]) == 0
-    assert "trained in a cloud alone; its weights are not public" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "the weights of microsoft/phi-silica-3.6 are not public" in printed
+    assert printed.strip().endswith("lora.yaml --set model.base_model=nano")
 
 
 def test_sync_says_what_it_did_shows_conflicts_and_check_ends_with_1(
@@ -149,6 +153,25 @@ def test_outside_a_workspace_a_command_names_the_one_that_makes_one(
         .endswith("this is no workspace, and no folder above it is one. Make one with: tunelab new DIR")
     )
     assert os.listdir(here) == []
+
+
+@pytest.mark.parametrize("words", [["new", "ws/deep/er"], ["add", "nano"], ["sync"]], ids=" ".join)
+def test_a_folder_that_may_not_be_written_to_is_one_message(tmp_path: Path, forker: Forker, words: list[str]) -> None:
+    folder = tmp_path / "ws"
+    if words[0] == "new":
+        folder.mkdir()
+    else:
+        (workspace_with(folder, "lora").path / LORA).unlink()
+    before = contents(folder)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    done = forker.run(*words, folder=tmp_path if words[0] == "new" else folder, without_privileges=True)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+    assert done.code == 2
+    assert "writing here is not permitted. Choose a folder you may write to." in done.err
+    assert done.err.count("\n") == 1
+    assert contents(folder) == before
 
 
 @pytest.mark.parametrize("words", [["new", "deep/ws"], ["add", "nano", "--method", "ia3"], ["sync"]], ids=" ".join)

@@ -152,7 +152,7 @@ def test_what_is_no_folder_of_modellab_is_refused_and_nothing_is_written(tmp_pat
     for folder, source, message in (
         ("new", "gone", "there is no such folder"),
         ("new", "other", "this is no workspace and no project"),
-        ("full", "theirs", "this folder is not empty"),
+        ("full", "theirs", "this folder is there already"),
         ("theirs/new", "theirs", "a workspace around it"),
     ):
         with pytest.raises(WorkspaceError, match=message):

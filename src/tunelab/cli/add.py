@@ -10,6 +10,7 @@ import typer
 
 from tunelab.cli.console import named, say, this_command
 from tunelab.errors import counted
+from tunelab.models.locate_model import MODEL_NAMES
 from tunelab.workspace.projects import add_model, find_model, read_catalogue, workspace_around
 
 
@@ -32,10 +33,12 @@ def command(
         say(f"{entry.id} is in {named(project.path)} already; nothing was written.")
     else:
         say(f"{entry.id}: wrote {counted(len(added.files), 'file')} in {named(project.path)}")
-    if "local" not in entry.places:
-        say(f"{entry.id} is trained in a cloud alone; its weights are not public.")
     if entry.is_of_hub and entry.revision is None:
         say("Its weights come from the Hub when it is trained. Set model_revision (or model.revision) to the commit.")
     recipe = project.workflow(added.methods[0]).recipe_file
     say(f"Next: put rows into {named(recipe.parent / 'dataset')} (train.json, test.json), and give")
-    say(f"  {this_command()} train {shlex.quote(named(recipe))}")
+    other = ""
+    if "local" not in entry.places:
+        other = f" --set model.base_model={MODEL_NAMES[0]}"
+        say(f"(the weights of {entry.id} are not public: here, its recipe trains another model)")
+    say(f"  {this_command()} train {shlex.quote(named(recipe))}{other}")

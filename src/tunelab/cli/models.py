@@ -34,7 +34,8 @@ def _workspace() -> Workspace | None:
 
 def _catalogue(entries: list[ModelEntry], as_json: bool) -> None:
     if as_json:
-        print_document(json.dumps([entry.model_dump(mode="json") for entry in entries], ensure_ascii=False, indent=2))
+        facts = [entry.model_dump(mode="json") | {"base_model": entry.trained_as} for entry in entries]
+        print_document(json.dumps(facts, ensure_ascii=False, indent=2))
         return
     _say_in_columns([("model", "weights", "licence", "where", "methods"), *map(_row, entries)])
     say(f"All methods: {', '.join(METHODS)}.")

@@ -92,9 +92,9 @@ def _refuse_place(folder: Path, named: Path) -> None:
 def _from_folder(source: Path, folder: Path, named: Path) -> NewWorkspace:
     """Copy a workspace, or one project, and add what is missing: all of it or nothing."""
     is_project = _require_source(source)
-    if os.path.lexists(folder) and any(folder.iterdir()):
-        remedy = "Choose another folder, or give the same one twice to work in place."
-        raise WorkspaceError("this folder is not empty", where=str(named), remedy=remedy)
+    if os.path.lexists(folder):
+        remedy = "Choose a name that is free, or give the same folder twice to complete it in place."
+        raise WorkspaceError("this folder is there already", where=str(named), remedy=remedy)
     if folder.is_relative_to(source):
         raise WorkspaceError(
             f"this lies in {source}, which is to be copied", where=str(named), expected="a place outside"
