@@ -1,6 +1,6 @@
 """Two changes of one file become one file, if they do not overlap; nothing of yours is lost without a conflict."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunelab.workspace.projects.merge import merge
@@ -45,6 +45,7 @@ def test_two_insertions_at_one_place_conflict_since_their_order_would_be_a_guess
 
 
 @given(then=TEXTS, yours=TEXTS, now=TEXTS)
+@example(then=b"a\n{", yours=b"{\na\nc\nb\na\n{", now=b"a\nb\n{")  # lines that repeat, lined up in two ways
 def test_a_merge_loses_nothing_and_twice_is_once(then: bytes, yours: bytes, now: bytes) -> None:
     merged = merge(then, yours, now)
     if not merged.num_conflicts:

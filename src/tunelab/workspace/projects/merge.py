@@ -30,11 +30,10 @@ def merge(then: bytes, yours: bytes, now: bytes) -> Merged:
         now: the template as it is.
     """
     merged = _merged(then, yours, now)
-    if (
-        not merged.num_conflicts and _merged(then, merged.content, now) != merged
-    ):  # lines that repeat, lined up otherwise
-        return Merged(content=merged.content, num_conflicts=1)
-    return merged
+    is_stable = merged.num_conflicts or _merged(then, merged.content, now) == merged
+    return (
+        merged if is_stable else Merged(content=merged.content, num_conflicts=1)
+    )  # lines that repeat, lined up otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
