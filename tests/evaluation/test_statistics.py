@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunelab.evaluation.statistics.kappa import cohen_kappa
 from tunelab.evaluation.statistics.calibration import (
     brier_parts,
     calibration_error,
@@ -27,6 +26,7 @@ from tunelab.evaluation.statistics.groups import (
     resampled_sums,
     sign_flip_p,
 )
+from tunelab.evaluation.statistics.kappa import cohen_kappa
 from tunelab.evaluation.statistics.label_figures import accuracy, class_f1, confusion, label_sums, macro_f1, weighted_f1
 from tunelab.evaluation.statistics.power import design_effect, difference_shown, rows_for_mean, rows_needed
 from tunelab.evaluation.statistics.proportions import mcnemar_mid_p, tango_interval, wilson_interval

@@ -28,6 +28,7 @@ VERBS = {
     "train": "Train an adapter from a recipe; resume an interrupted run.",
     "jobs": "Runs that outlive the terminal: submit, follow, cancel, retry.",
     "compare": "Base model against tuned model on the same held-out rows.",
+    "gate": "Thresholds that a compared run must pass; exit code 1 unless all of them do.",
     "chat": "Talk to a tuned model, or to a base model.",
     "recipe": "Explain a recipe: each value and where it came from; convert those of other tools.",
 }

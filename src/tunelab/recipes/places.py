@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.files import sha256_text
-from tunelab.recipes.recipe import Recipe, changed, settings_of, to_yaml
+from tunelab.recipes.recipe import Recipe, changed, settings_of
 
 PLACES = (
     "model.base_model",
@@ -26,13 +26,11 @@ PLACES = (
 """Settings that name files, folders or models. What these hold is hashed elsewhere: data, rendering, base."""
 
 
-def recipe_hash(recipe: Recipe) -> str:
-    """Return the SHA-256 of the canonical text without the settings in `PLACES`, in hexadecimal."""
-    return written_hash(to_yaml(recipe))
-
-
 def written_hash(text: str) -> str:
-    """Return the same of a canonical text that was written before, perhaps when there were fewer settings."""
+    """Return the SHA-256 of a canonical text without the settings in `PLACES`, in hexadecimal.
+
+    The text may have been written before, when there were fewer settings.
+    """
     keys: list[str] = []
     kept = []
     for line in text.splitlines(keepends=True):

@@ -1,0 +1,1 @@
+"""What is measured of answers, each figure as a function of sums over rows."""

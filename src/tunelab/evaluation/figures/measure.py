@@ -1,0 +1,139 @@
+"""Figures of one model, or of two over the same rows, with their intervals: all from the same resamples.
+
+Legend: N rows, G groups, F summands of all figures, B resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from tunelab.evaluation.figures.figure import Figure, Floats
+from tunelab.evaluation.statistics.groups import FEWEST_GROUPS, NUM_RESAMPLES, group_sums, resampled_sums
+from tunelab.evaluation.statistics.interval import Interval
+from tunelab.evaluation.statistics.proportions import mcnemar_mid_p, tango_interval, wilson_interval
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A figure of one model."""
+
+    name: str
+    value: float | None
+    """None if there was nothing to measure."""
+    interval: Interval | None
+    """None of fewer than ten groups, unless rows are right or wrong and independent."""
+    num_rows: int
+    num_groups: int
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether each row is a group of its own."""
+        return self.num_rows == self.num_groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureChange:
+    """A figure of two models over the same rows."""
+
+    name: str
+    before: Measured
+    after: Measured
+    value: float | None
+    """After minus before."""
+    interval: Interval | None
+    p: float | None
+    """Chance of so great a difference if there were none, two-sided; None without an interval."""
+
+
+def measure(figures: Sequence[Figure[Row]], rows: Sequence[Row], groups: Sequence[str], *, seed: int) -> list[Measured]:
+    """Return each figure of a model's rows with its 95 % interval."""
+    return [sample.measured for sample in _samples(figures, rows, groups, seed=seed)]
+
+
+def compare_figures(
+    figures: Sequence[Figure[Row]], before: Sequence[Row], after: Sequence[Row], groups: Sequence[str], *, seed: int
+) -> list[FigureChange]:
+    """Return each figure of two models that answered the same rows, in the same order, and how it changed."""
+    old, new = (_samples(figures, rows, groups, seed=seed) for rows in (before, after))  # one seed: the same draws
+    return [_change(*pair) for pair in zip(old, new, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """A figure of one model, with what its interval is made of."""
+
+    is_share: bool
+    measured: Measured
+    table_NF: Floats
+    values_B: Floats
+    """Of every resample; empty of fewer than ten groups."""
+
+
+def _samples(figures: Sequence[Figure[Row]], rows: Sequence[Row], groups: Sequence[str], *, seed: int) -> list[_Sample]:
+    if not rows:
+        nothing = np.empty((0, 0))
+        return [_sample(figure, nothing, np.empty(0), num_groups=0) for figure in figures]
+    tables = [np.array([figure.summands(row) for row in rows], dtype=np.float64) for figure in figures]
+    sums_GF = group_sums(np.hstack(tables), groups)
+    ends = np.cumsum([table.shape[1] for table in tables])[:-1]
+    sums_BF = resampled_sums(sums_GF, seed=seed) if len(sums_GF) >= FEWEST_GROUPS else np.empty((0, sums_GF.shape[1]))
+    parts = np.split(sums_BF, ends, axis=1)
+    return [
+        _sample(figure, table, figure.value(part), num_groups=len(sums_GF))
+        for figure, table, part in zip(figures, tables, parts, strict=True)
+    ]
+
+
+def _sample(figure: Figure[Row], table_NF: Floats, values_B: Floats, *, num_groups: int) -> _Sample:
+    num_rows = len(table_NF)
+    value = float(figure.value(table_NF.sum(axis=0))) if num_rows else np.nan
+    if figure.is_share and num_rows == num_groups and num_rows:
+        right, judged = table_NF.sum(axis=0)
+        interval = wilson_interval(round(right), round(judged))
+    else:
+        interval = _percentiles(values_B, num_groups)
+    measured = Measured(
+        name=figure.name,
+        value=value if np.isfinite(value) else None,
+        interval=interval,
+        num_rows=num_rows,
+        num_groups=num_groups,
+    )
+    return _Sample(is_share=figure.is_share, measured=measured, table_NF=table_NF, values_B=values_B)
+
+
+def _change(old: _Sample, new: _Sample) -> FigureChange:
+    before, after = old.measured, new.measured
+    value = None if before.value is None or after.value is None else after.value - before.value
+    interval, p = None, None
+    if value is not None and old.is_share and before.is_independent:
+        is_judged_N = (old.table_NF[:, 1] > 0) & (new.table_NF[:, 1] > 0)
+        flips_N = (new.table_NF[:, 0] - old.table_NF[:, 0])[is_judged_N]
+        better, worse = int((flips_N > 0).sum()), int((flips_N < 0).sum())
+        interval, p = tango_interval(better, worse, len(flips_N)), mcnemar_mid_p(better, worse)
+    elif value is not None:
+        differences_B = new.values_B - old.values_B
+        interval = _percentiles(differences_B, before.num_groups)
+        p = _two_sided(differences_B) if interval is not None else None
+    return FigureChange(name=before.name, before=before, after=after, value=value, interval=interval, p=p)
+
+
+def _percentiles(values_B: Floats, num_groups: int) -> Interval | None:
+    finite_B = values_B[np.isfinite(values_B)]
+    if not len(finite_B):
+        return None
+    low, high = np.percentile(finite_B, [2.5, 97.5])
+    return Interval(low=float(low), high=float(high), method=f"{NUM_RESAMPLES:,} resamples of {num_groups:,} groups")
+
+
+def _two_sided(differences_B: Floats) -> float:
+    """Return twice the share of resamples on the rarer side of zero; never zero, since it is one of so many draws."""
+    finite_B = differences_B[np.isfinite(differences_B)]
+    rarer = min(int((finite_B <= 0).sum()), int((finite_B >= 0).sum()))
+    return min(1.0, 2 * (rarer + 1) / (len(finite_B) + 1))
