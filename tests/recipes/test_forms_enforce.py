@@ -106,6 +106,7 @@ def test_every_verb_that_reads_a_recipe_holds_it_against_its_form(
         ({"id": "epochs", "type": "Number", "max": 2}, "2.5", "epochs 2.5 is above 2"),
         ({"id": "epochs", "type": "Integer"}, "2.5", "epochs is 2.5, not a whole number"),
         ({"id": "epochs", "type": "Integer"}, "2.0", ""),
+        ({"id": "epochs", "type": "Integer", "max": 9}, "1" + "0" * 400, "epochs 1000"),
         ({"id": "epochs", "type": "Number"}, "yes", 'epochs is "yes", not a number'),
         ({"id": "epochs", "type": "Number"}, "true", "epochs is true, not a number"),
         ({"id": "epochs", "type": "Boolean"}, "1", "epochs is 1, not true or false"),

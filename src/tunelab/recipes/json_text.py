@@ -14,7 +14,7 @@ from tunelab.sources.strict_json import parse_json
 
 JsonPath = tuple[str | int, ...]
 """Names and numbers that lead to a value, from the outside."""
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

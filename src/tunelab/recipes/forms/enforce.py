@@ -105,8 +105,9 @@ def _limits(value: object, field: Field) -> Iterator[tuple[str, str]]:
 def _has_type(value: object, kind: str) -> bool:
     if kind in ("String", "Boolean"):
         return isinstance(value, str if kind == "String" else bool)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and (kind == "Number" or float(value).is_integer())  # type: ignore[arg-type]
+    if isinstance(value, float):
+        return kind == "Number" or value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _same(value: object, other: object) -> bool:
