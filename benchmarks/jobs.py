@@ -158,7 +158,7 @@ def _start(folder: Path) -> bool:
         began = time.monotonic()
         job_id = f"job-{number}"
         store.add(spec(job_id))
-        runner = start_runner(folder, 1)
+        runner = start_runner(folder)
         log = store.folder.job(job_id).path / "log-0000000000000000"
         while not log.exists() or b"at work" not in log.read_bytes():
             time.sleep(0.002)

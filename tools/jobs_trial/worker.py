@@ -6,7 +6,7 @@ finished; one process at a time; a manifest written last; saved and ended with 1
     steps, step_s   how many steps, and the seconds of each
     codes           exit codes of the first attempts, in place of work
     ignores         SIGTERM is ignored
-    daemon          a daemon is left behind, by setsid and a double fork
+    daemon          a daemon is left, by setsid and a double fork
     prints          a text printed at the start; `closes`: standard output is closed then
     sleeps_s        seconds asleep before the first step, deaf to SIGTERM as a long step is
 """

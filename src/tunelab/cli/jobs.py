@@ -214,6 +214,23 @@ def wait_command(job_ids: Annotated[list[str], typer.Argument(metavar="ID...", h
         raise typer.Exit(1)
 
 
+@command.command("slots")
+def slots_command(
+    slots: Annotated[int | None, typer.Argument(metavar="N", min=1, max=1_000, hidden=True)] = None,
+) -> None:
+    """Show how many jobs run at once, or let N run at once.
+
+    It counts at once and stays. Each job computes with its share of the cores, unless OMP_NUM_THREADS is set.
+    """
+    from tunelab.jobs.slots import read_slots, write_slots
+
+    folder = JobsFolder(workspace=find_workspace(Path.cwd()))
+    if slots is not None:
+        write_slots(folder, slots)
+        _bring_up_to_date(Store(folder))
+    print(f"{counted(read_slots(folder), 'job')} at a time.")
+
+
 @command.command("doctor")
 def doctor_command(as_json: Annotated[bool, _JSON] = False) -> None:
     """Find what is wrong with the jobs here, and put it right.

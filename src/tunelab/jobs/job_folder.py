@@ -3,6 +3,7 @@
 .tunelab/jobs.db                    where each job is
 .tunelab/jobs.lock                  held while the database is written
 .tunelab/runner.lock                held by the runner
+.tunelab/slots                      how many jobs run at once
 .tunelab/job/ID/job.json            what is to be done; enough to make the database again
 .tunelab/job/ID/recipe.yaml         the resolved recipe, written anew at each start
 .tunelab/job/ID/lock                held by the shepherd: the attempt lives as long as it is
@@ -119,6 +120,11 @@ class JobsFolder:
     def runner_lock(self) -> Path:
         """Held by the one process that starts jobs."""
         return self.path / "runner.lock"
+
+    @property
+    def slots_file(self) -> Path:
+        """How many jobs run at once."""
+        return self.path / "slots"
 
     @property
     def runner_log(self) -> Path:

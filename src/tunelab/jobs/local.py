@@ -21,6 +21,7 @@ from tunelab.jobs.job import JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobFolder, JobsFolder, held
 from tunelab.jobs.marked_processes import MARK, end_processes
+from tunelab.jobs.slots import read_slots, threads_of_a_job
 
 TUNELAB = (sys.executable, "-P", "-m", "tunelab")
 """The command line in this Python; -P: no module in the current folder is taken for one of its own."""
@@ -61,7 +62,7 @@ class LocalJobs:
             start = {
                 "command": command_of(attempt, self._program, folder.recipe_file.name),
                 "cwd": str(folder.path),
-                "variables": {MARK: str(folder.path), "TUNELAB_JOB": attempt.spec.id, "PYTHONUNBUFFERED": "1"},
+                "variables": self._variables(attempt),
                 "timeout_s": attempt.spec.timeout_s,
                 "grace_s": attempt.spec.grace_s,
             }
@@ -105,6 +106,15 @@ class LocalJobs:
 
     def fetch(self, attempt: JobAttempt) -> None:
         """Do nothing: the run is made in the workspace."""
+
+    def _variables(self, attempt: JobAttempt) -> dict[str, str]:
+        """Return the variables that only this attempt has."""
+        mark = str(self._folder.job(attempt.spec.id).path)
+        own = {MARK: mark, "TUNELAB_JOB": attempt.spec.id, "PYTHONUNBUFFERED": "1"}
+        threads = threads_of_a_job(read_slots(self._folder))
+        if threads is not None and "OMP_NUM_THREADS" not in os.environ:
+            own["OMP_NUM_THREADS"] = str(threads)
+        return own
 
     def _places(self, attempt: JobAttempt) -> tuple[JobFolder, Path]:
         folder = self._folder.job(attempt.spec.id)

@@ -19,6 +19,7 @@ from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobsFolder, held
 from tunelab.jobs.local import LocalJobs
+from tunelab.jobs.slots import read_slots
 from tunelab.jobs.state import BEGUN, JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.verdict import fault_of, verdict
@@ -35,11 +36,10 @@ class Runner:
     Args:
         store: where each job is.
         backend: the place.
-        slots: how many jobs may run at once.
     """
 
-    def __init__(self, store: Store, backend: JobBackend, *, slots: int = 1) -> None:
-        self._store, self._backend, self._slots = store, backend, slots
+    def __init__(self, store: Store, backend: JobBackend) -> None:
+        self._store, self._backend = store, backend
         self._specs: dict[str, JobSpec] = {}
         """Of jobs that were begun: they are looked at several times a second."""
 
@@ -47,9 +47,8 @@ class Runner:
         """Look at everything once, start what may start, and return whether anything is left to do."""
         self.settle()
         num_begun = len(self._store.jobs(BEGUN))
-        if num_begun < self._slots:
-            for job in self._store.next_queued(self._slots - num_begun):
-                self._start(job)
+        for job in self._store.next_queued(read_slots(self._store.folder) - num_begun):
+            self._start(job)
         return num_begun > 0 or self._store.has_work()
 
     def settle(self) -> None:
@@ -106,7 +105,7 @@ def again(store: Store, job: Job, *, reason: str) -> Job | None:
     return store.move(job, JobState.QUEUED, reason=reason)
 
 
-def ensure_runner(store: Store, *, slots: int = 1) -> None:
+def ensure_runner(store: Store) -> None:
     """Bring the jobs up to date and start a runner, if there is work and no runner.
 
     The database may be out of date, as after the machine went down: with no runner there, it is corrected at once, so
@@ -117,12 +116,12 @@ def ensure_runner(store: Store, *, slots: int = 1) -> None:
             return
         Runner(store, LocalJobs(store.folder)).settle()
     if store.has_work():
-        start_runner(store.folder, slots=slots)
+        start_runner(store.folder)
 
 
-def start_runner(folder: JobsFolder, *, slots: int = 1) -> None:
+def start_runner(folder: JobsFolder) -> None:
     """Start a runner that outlives this process; one too many leaves by itself."""
-    command = [sys.executable, "-P", "-m", "tunelab.jobs.runner", str(folder.workspace.path), str(slots)]
+    command = [sys.executable, "-P", "-m", "tunelab.jobs.runner", str(folder.workspace.path)]
     streams = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(folder.runner_log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -132,19 +131,19 @@ def start_runner(folder: JobsFolder, *, slots: int = 1) -> None:
         os.posix_spawn(sys.executable, command, job_environment(os.environ), file_actions=streams, setsid=True)
 
 
-def run_jobs(folder: JobsFolder, backend: JobBackend, *, slots: int = 1) -> None:
+def run_jobs(folder: JobsFolder, backend: JobBackend) -> None:
     """Be the runner of a workspace until nothing is left to do; leave if there is one."""
     last = time.monotonic() + _LONGEST_LOCK_WAIT_S
     while time.monotonic() < last:  # a command that looks whether there is one holds it for an instant
         with held(folder.runner_lock) as lock:
             if lock is not None:
-                _work(Store(folder), backend, slots, lock)
+                _work(Store(folder), backend, lock)
                 return
         time.sleep(_TICK_S)
 
 
-def _work(store: Store, backend: JobBackend, slots: int, lock: int) -> None:
-    runner = Runner(store, backend, slots=slots)
+def _work(store: Store, backend: JobBackend, lock: int) -> None:
+    runner = Runner(store, backend)
     while True:
         try:
             if not runner.tick() and _has_left(store, lock):
@@ -170,7 +169,7 @@ def _has_left(store: Store, lock: int) -> bool:
 def main() -> None:
     """Be the runner of the workspace that the command line names."""
     folder = JobsFolder(workspace=Workspace(path=Path(sys.argv[1])))
-    run_jobs(folder, LocalJobs(folder), slots=int(sys.argv[2]))
+    run_jobs(folder, LocalJobs(folder))
 
 
 if __name__ == "__main__":
