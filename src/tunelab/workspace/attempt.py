@@ -7,8 +7,6 @@ between machines; this file does.
 from __future__ import annotations
 
 import os
-import socket
-import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,9 +54,9 @@ def begin_attempt(file: Path) -> Attempt:
     attempt = Attempt(
         job=os.environ.get("TUNELAB_JOB", ""),
         attempt=before.attempt + 1 if before else 1,
-        host=socket.gethostname(),
+        host=os.uname().nodename,
         boot_id=_boot_id(),
-        nonce=uuid.uuid4().hex,
+        nonce=os.urandom(16).hex(),
     )
     write_json(file, asdict(attempt))
     return attempt
