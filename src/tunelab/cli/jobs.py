@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunelab.cli.console import SET, harmless, named, plain_app, print_document, this_command
-from tunelab.errors import RunError, counted
+from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
+from tunelab.cli.jobs_list import list_jobs
+from tunelab.errors import counted
 from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.state import JobState
@@ -26,7 +28,6 @@ command = plain_app(help="Runs that outlive the terminal: submit, follow, cancel
 
 _ID = typer.Argument(metavar="ID", hidden=True)
 _JSON = typer.Option("--json", help="Print JSON instead.")
-_LISTED = 50
 _LOOK_S = 0.2
 
 
@@ -65,7 +66,7 @@ def submit_command(
     where = LocalJobs(folder).plan(spec)
     store = Store(folder)
     job, is_new = store.add(spec)
-    _bring_up_to_date(store)
+    bring_up_to_date(store)
     if as_json:
         print_document(json.dumps({"is_new": is_new, **asdict(store.get(job.id))}))
         return
@@ -84,23 +85,7 @@ def list_command(
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """List the jobs of this workspace, the latest first."""
-    store = _store()
-    states = [state] if state is not None else []
-    if as_json:
-        print_document(json.dumps(store.rows(states)))
-        return
-    jobs = store.jobs(states, limit=_LISTED)
-    if not jobs:
-        print(f"There is no {f'{state} ' if state else ''}job in {named(store.folder.path)}.")
-        return
-    width = max(len(job.id) for job in jobs)
-    for job in jobs:
-        attempt = f"attempt {job.attempt}" if job.attempt > 1 else ""
-        print(f"{job.id:<{width}}  {job.state:<10}  {_when(job.submitted)}  {attempt:<10}  {_reason(job)}".rstrip())
-    counts = store.counts()
-    total = counts.get(state, 0) if state is not None else sum(counts.values())
-    if total > len(jobs):
-        print(f"… {counted(total - len(jobs), 'older job')}; --json lists all.")
+    list_jobs(state, as_json=as_json)
 
 
 @command.command("show")
@@ -109,7 +94,7 @@ def show_command(job_id: Annotated[str, _ID], as_json: Annotated[bool, _JSON] = 
 
     ID is a job's id, or the beginning of one.
     """
-    store = _store()
+    store = store_here()
     job = store.find(job_id)
     run = store.folder.workspace.path / "runs" / job.id
     recipe = store.folder.job(job.id).recipe_file
@@ -118,13 +103,13 @@ def show_command(job_id: Annotated[str, _ID], as_json: Annotated[bool, _JSON] = 
         document = {**asdict(job), "run": str(run), "moves": [asdict(move) for move in moves]}
         print_document(json.dumps(document))
         return
-    print(f"Job      {job.id}\nState    {job.state}{f' ({_reason(job)})' if job.reason else ''}")
+    print(f"Job      {job.id}\nState    {job.state}{f' ({reason_of(job)})' if job.reason else ''}")
     print(f"Attempt  {job.attempt} of up to {job.max_attempt}\nRun      {named(run)}")
     if recipe.exists():  # else it has not begun
         print(f"By hand  {this_command()} train {named(recipe)} --run {job.id}")
     for move in moves:
         change = f"{move.old} → {move.new}" if move.old else move.new
-        print(f"  {_when(move.time)}  attempt {move.attempt}  {change}  {harmless(move.reason)}".rstrip())
+        print(f"  {when(move.time)}  attempt {move.attempt}  {change}  {harmless(move.reason)}".rstrip())
 
 
 @command.command("logs")
@@ -138,13 +123,13 @@ def logs_command(
 
     ID is a job's id, or the beginning of one.
     """
-    store = _store()
+    store = store_here()
     job = store.find(job_id)
     try:
         since = _print_log(_local(store), job, since)
         while follow and not job.state.is_end:
             time.sleep(_LOOK_S)
-            _bring_up_to_date(store)
+            bring_up_to_date(store)
             job = store.get(job.id)
             since = _print_log(_local(store), job, since)
     except KeyboardInterrupt:
@@ -167,13 +152,13 @@ def cancel_command(
     """
     from tunelab.jobs.submit import cancel
 
-    store = _store()
+    store = store_here()
     job = store.find(job_id)
     if job.state.is_end:
         print(f"Job {job.id} has ended already: {job.state}.")
         return
     job = cancel(store, _local(store), job, now=now)
-    _bring_up_to_date(store)
+    bring_up_to_date(store)
     if job.state is JobState.CANCELLING:
         doing = "is ended" if now else "saves and stops"
         print(f"Job {job.id} {doing}. It is over when this returns: {this_command()} jobs wait {job.id}")
@@ -189,9 +174,9 @@ def retry_command(job_id: Annotated[str, _ID]) -> None:
     """
     from tunelab.jobs.submit import retry
 
-    store = _store()
+    store = store_here()
     job = retry(store, store.find(job_id))
-    _bring_up_to_date(store)
+    bring_up_to_date(store)
     print(f"Job {job.id} is queued again: attempt {job.attempt}.")
 
 
@@ -201,13 +186,13 @@ def wait_command(job_ids: Annotated[list[str], typer.Argument(metavar="ID...", h
 
     ID is a job's id, or the beginning of one. The exit code is 1 if one of them did not succeed.
     """
-    store = _store()
+    store = store_here()
     ids = dict.fromkeys(store.find(job_id).id for job_id in job_ids)
     failed = False
     for job_id in ids:
         while not (job := store.get(job_id)).state.is_end:
             time.sleep(_LOOK_S)
-            _bring_up_to_date(store)
+            bring_up_to_date(store)
         print(f"Job {job.id} {_ended(job)}.", flush=True)
         failed = failed or job.state is not JobState.SUCCEEDED
     if failed:
@@ -227,7 +212,7 @@ def slots_command(
     folder = JobsFolder(workspace=find_workspace(Path.cwd()))
     if slots is not None:
         write_slots(folder, slots)
-        _bring_up_to_date(Store(folder))
+        bring_up_to_date(Store(folder))
     print(f"{counted(read_slots(folder), 'job')} at a time.")
 
 
@@ -239,7 +224,7 @@ def doctor_command(as_json: Annotated[bool, _JSON] = False) -> None:
     """
     from tunelab.jobs.doctor import examine
 
-    findings = examine(_store(looks=False))
+    findings = examine(store_here(looks=False))
     if as_json:
         print_document(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -248,28 +233,6 @@ def doctor_command(as_json: Annotated[bool, _JSON] = False) -> None:
         print(f"{counted(len(findings), 'finding')}." if findings else "Nothing is wrong.")
     if any(not finding.did for finding in findings):
         raise typer.Exit(1)
-
-
-def _store(*, looks: bool = True) -> Store:
-    """Return the jobs around the current folder, brought up to date if `looks`."""
-    folder = JobsFolder(workspace=find_workspace(Path.cwd()))
-    if not folder.exists:
-        remedy = "Submit one with: tunelab jobs submit RECIPE; or go to the folder where you did."
-        raise RunError("there are no jobs here", where=str(folder.workspace.path), remedy=remedy)
-    store = Store(folder)
-    if store.database.rebuilt:
-        why = f"the database of the jobs was not usable ({store.database.rebuilt})"
-        print(f"Note: {why} and has been made again from their folders.", file=sys.stderr)
-    if looks:
-        _bring_up_to_date(store)
-    return store
-
-
-def _bring_up_to_date(store: Store) -> None:
-    if store.needs_runner():
-        from tunelab.jobs.runner import ensure_runner
-
-        ensure_runner(store)
 
 
 def _local(store: Store) -> LocalJobs:
@@ -289,12 +252,4 @@ def _print_log(local: LocalJobs, job: Job, since: int) -> int:
 
 
 def _ended(job: Job) -> str:
-    return f"{job.state}{f': {_reason(job)}' if job.reason else ''}".replace("_", " ")
-
-
-def _reason(job: Job) -> str:
-    return harmless(job.reason)
-
-
-def _when(unix_time: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_time))
+    return f"{job.state}{f': {reason_of(job)}' if job.reason else ''}".replace("_", " ")

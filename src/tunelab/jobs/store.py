@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
+import msgspec
+
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
 from tunelab.jobs.database import Database
 from tunelab.jobs.job import Job, JobSpec, Move
@@ -128,11 +130,11 @@ class Store:
         remedy = did_you_mean(reference, ids) if ids else "Submit one with: tunelab jobs submit RECIPE"
         raise RunError(f'there is no job "{reference}"', where=str(self.folder.path), remedy=remedy)
 
-    def rows(self, states: Collection[JobState] = ()) -> list[dict[str, Any]]:
-        """Return jobs as `jobs` does, as plain values."""
+    def rows_as_json(self, states: Collection[JobState] = ()) -> str:
+        """Return jobs as `jobs` does, as JSON."""
         where, values = _where(states)
         rows = self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {where} ORDER BY submitted DESC, id", *values)
-        return [dict(zip(_JOB, row, strict=True)) for row in rows]
+        return msgspec.json.encode([dict(zip(_JOB, row, strict=True)) for row in rows]).decode()
 
     def jobs(self, states: Collection[JobState] = (), *, limit: int = -1) -> list[Job]:
         """Return jobs, the latest first; only those in some states if any are given."""
