@@ -9,6 +9,7 @@ if a job was lost, done twice, came out otherwise than undisturbed, or left a pr
     submits  eight processes submit 500 jobs each
     list     `tunelab jobs list` with 10,000 jobs, in processes of their own, and what the reading alone takes
     start    from the submission to the worker's first line, over the same worker started plainly
+    overhead processor time and memory of runner and shepherd while a worker sleeps for a minute
     log      a worker prints 100 MB, as fast as it can and in a second: its time into a file, and with a shepherd
 """
 
@@ -37,6 +38,7 @@ from tunelab.workspace import Workspace
 SUBMITTERS, SUBMITS = 8, 500
 LISTED = 10_000
 ROUNDS = 5
+SLEEPS_S = float(os.environ.get("SLEEPS_S", "60"))
 _PRINTER = """
 import sys, time
 began = time.monotonic()
@@ -54,13 +56,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="kills,submits,list,start,log")
+    parser.add_argument("--only", default="kills,submits,list,start,overhead,log")
     given = parser.parse_args()
     trials: dict[str, Callable[[Path], bool]] = {
         "kills": lambda folder: _kills(folder, given.jobs, given.kills, given.seed),
         "submits": _submits,
         "list": _list,
         "start": _start,
+        "overhead": _overhead,
         "log": _log,
     }
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, seed {given.seed}")
@@ -167,6 +170,31 @@ def _start(folder: Path) -> bool:
     over = statistics.median(as_job) - statistics.median(plain)
     print(f"start: the first line comes {_ms(over)} later than of a plain process; {_ms(max(as_job))} at worst")
     return True
+
+
+def _overhead(folder: Path) -> bool:
+    store = _store(folder)
+    store.add(spec("job", sleeps_s=SLEEPS_S))
+    before, began = os.times(), time.monotonic()
+    runner = start_runner(folder)
+    time.sleep(SLEEPS_S / 2)
+    pids = json.loads((store.folder.job("job").attempt(1) / "began.json").read_text())
+    memory = {name: _memory(pid) for name, pid in (("runner", runner.pid), ("shepherd", pids["shepherd"]))}
+    _, status, used = os.wait4(runner.pid, 0)
+    runner.returncode = status
+    seconds = time.monotonic() - began
+    whole = used.ru_utime + used.ru_stime  # the shepherd is the runner's child, and the worker the shepherd's
+    print(f"overhead: {whole:.2f} s of the processor in {seconds:.0f} s ({whole / seconds:.1%}), the worker's start in it")
+    for name, (own, share) in memory.items():
+        print(f"overhead: {name} {own / 1e6:.1f} MB of its own, {share / 1e6:.1f} MB with its share of what it shares")
+    return True
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    """Return the bytes that a process holds alone, and those with its share of what it shares (USS, PSS)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    size = {name.strip(): int(value.split()[0]) * 1024 for name, value in (line.split(":") for line in lines)}
+    return size["Private_Clean"] + size["Private_Dirty"], size["Pss"]
 
 
 def _log(folder: Path) -> bool:

@@ -92,7 +92,7 @@ def test_a_fault_of_the_user_fails_once_and_wait_ends_with_1(task: Path, capsys:
 def test_another_name_or_key_is_another_job_and_the_same_key_is_not(
     task: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunelab.cli.jobs.bring_up_to_date", lambda store: None)  # none of them is begun
+    monkeypatch.setattr("tunelab.jobs.store.Store.needs_runner", lambda _: False)  # none of them is begun
     lines = [[], ["--name", "other"], ["--key", "k"], ["--set", "training.seed=9"], ["--key", "k", "--set", "lora.r=4"]]
     ids = [json.loads(said(capsys, "submit", "task.yaml", "--json", *line))["id"] for line in lines]
     assert len(set(ids)) == 4
@@ -163,7 +163,7 @@ def test_a_job_that_is_cancelled_in_the_queue_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tunelab.cli.jobs.bring_up_to_date", lambda store: None)
+    monkeypatch.setattr("tunelab.jobs.store.Store.needs_runner", lambda _: False)
     store_in(tmp_path).add(spec("job"))
     assert said(capsys, "cancel", "job") == "Job job is cancelled.\n"
     assert said(capsys, "cancel", "job") == "Job job has ended already: cancelled.\n"

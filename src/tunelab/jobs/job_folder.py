@@ -14,14 +14,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-
-import msgspec
+from types import NoneType
 
 from tunelab.errors import RunError
 from tunelab.files import storage_errors
@@ -80,19 +80,38 @@ class JobFolder:
         """
         try:
             return unpack(self.spec_file.read_bytes())
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, TypeError) as error:
             remedy = "Delete the folder, and submit the recipe again if you miss its job."
             raise RunError(f"the job cannot be read ({error})", where=str(self.spec_file), remedy=remedy) from error
 
 
 def pack(spec: JobSpec) -> bytes:
     """Return what is to be done as JSON, for people to read, too."""
-    return msgspec.json.format(msgspec.json.encode(spec)) + b"\n"
+    return json.dumps(asdict(spec), indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "float | None": (float, int, NoneType),
+    "bool": (bool,),
+    "dict[str, str]": (dict,),
+}
 
 
 def unpack(packed: bytes) -> JobSpec:
-    """Return what `pack` was given."""
-    return msgspec.json.decode(packed, type=JobSpec)
+    """Return what `pack` was given.
+
+    Raises:
+        ValueError, TypeError: it is damaged.
+    """
+    values = json.loads(packed)
+    known = {each.name: _TYPES[str(each.type)] for each in fields(JobSpec)}
+    for name, value in values.items():
+        if name in known and not isinstance(value, known[name]):
+            raise TypeError(f"{name} is {value!r}")
+    return JobSpec(**{name: value for name, value in values.items() if name in known})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,14 +6,13 @@ other learns that it did not.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
-
-import msgspec
 
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
 from tunelab.jobs.database import Database
@@ -134,7 +133,7 @@ class Store:
         """Return jobs as `jobs` does, as JSON."""
         where, values = _where(states)
         rows = self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {where} ORDER BY submitted DESC, id", *values)
-        return msgspec.json.encode([dict(zip(_JOB, row, strict=True)) for row in rows]).decode()
+        return json.dumps([dict(zip(_JOB, row, strict=True)) for row in rows])
 
     def jobs(self, states: Collection[JobState] = (), *, limit: int = -1) -> list[Job]:
         """Return jobs, the latest first; only those in some states if any are given."""

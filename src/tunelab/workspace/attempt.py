@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import msgspec
-
 from tunelab.errors import TRY_AGAIN, RunError
 from tunelab.files import write_json
 
@@ -69,6 +67,8 @@ def _boot_id() -> str:
 
 
 def _read(file: Path) -> Attempt | None:
+    import msgspec
+
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.json.decode(file.read_bytes(), type=Attempt)
     return None
