@@ -119,6 +119,12 @@ def test_an_attempt_is_asked_to_save_and_stop(store: Store, place: JobBackend) -
     assert (seen.code, seen.timed_out) == (143, False)
 
 
+def test_an_attempt_from_which_no_event_comes_ends_with_75(store: Store, place: JobBackend) -> None:
+    attempt = begun(store, place, steps=100_000, step_s=0.01)
+    place.end_stalled(attempt)
+    assert ended(place, attempt) == Sighting(is_running=False, code=75, stalled=True)
+
+
 def test_an_attempt_that_was_stopped_before_it_was_begun_is_not_begun(store: Store, place: JobBackend) -> None:
     attempt = JobAttempt(spec=spec("job"), number=1)
     store.folder.job("job").write_spec(attempt.spec)

@@ -134,10 +134,10 @@ def test_what_cannot_be_a_job_is_refused_in_one_message_and_leaves_nothing(
 
 def test_every_time_that_a_person_would_write_is_one() -> None:
     right = {"90": 90, "90s": 90, "30m": 1_800, "6h": 21_600, "1d12h": 129_600, "1h30m5s": 5_405}
-    assert {each: seconds_of(each) for each in right} == right
+    assert {each: seconds_of(each, where="--timeout") for each in right} == right
     for each in ("", "h", "-5", "1.5h", "6 hours", "5m1h", "٣"):
         with pytest.raises(UserError, match="is no time"):
-            seconds_of(each)
+            seconds_of(each, where="--timeout")
 
 
 def test_the_next_command_says_the_truth_after_the_machine_went_down(

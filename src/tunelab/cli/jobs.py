@@ -44,6 +44,10 @@ def submit_command(
     retries: Annotated[
         int, typer.Option(min=0, metavar="N", help="Further attempts if one is lost, out of time or ends with 75.")
     ] = 3,
+    stall_timeout: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="End an attempt with 75 if its run has no event for so long, such as 30m."),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(metavar="KEY", help="The same key is the same job. Default: made of recipe and name."),
@@ -60,9 +64,19 @@ def submit_command(
     from tunelab.recipes import resolve_recipe
 
     folder = JobsFolder(workspace=find_workspace(Path.cwd()))
-    timeout_s = seconds_of(timeout) if timeout is not None else None
+    timeout_s = seconds_of(timeout, where="--timeout") if timeout is not None else None
+    stall_timeout_s = seconds_of(stall_timeout, where="--stall-timeout") if stall_timeout is not None else None
     resolved = resolve_recipe(recipe, overrides=overrides or ())
-    spec = spec_of(resolved, folder, name=name, key=key, priority=priority, timeout_s=timeout_s, retries=retries)
+    spec = spec_of(
+        resolved,
+        folder,
+        name=name,
+        key=key,
+        priority=priority,
+        timeout_s=timeout_s,
+        retries=retries,
+        stall_timeout_s=stall_timeout_s,
+    )
     where = LocalJobs(folder).plan(spec)
     store = Store(folder)
     job, is_new = store.add(spec)
@@ -107,6 +121,8 @@ def show_command(job_id: Annotated[str, _ID], as_json: Annotated[bool, _JSON] = 
     print(f"Attempt  {job.attempt} of up to {job.max_attempt}\nRun      {named(run)}")
     if recipe.exists():  # else it has not begun
         print(f"By hand  {this_command()} train {named(recipe)} --run {job.id}")
+    if (stack := store.folder.job(job.id).stack_file(job.attempt)).exists():
+        print(f"Stack    where it stalled, by py-spy:\n{harmless(stack.read_text())}")
     for move in moves:
         change = f"{move.old} → {move.new}" if move.old else move.new
         print(f"  {when(move.time)}  attempt {move.attempt}  {change}  {harmless(move.reason)}".rstrip())

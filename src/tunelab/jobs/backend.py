@@ -27,6 +27,8 @@ class Sighting:
     code: int | None = None
     """The exit code, 128 + n after signal n; None while it runs, and if it is gone without one."""
     timed_out: bool = False
+    stalled: bool = False
+    """Whether it was ended because no event came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,14 @@ class JobBackend(Protocol):
 
     def cancel(self, attempt: JobAttempt, *, now: bool = False) -> None:
         """Ask an attempt to save and stop, or end it at once; whether it has begun or not."""
+        ...
+
+    def end_stalled(self, attempt: JobAttempt) -> None:
+        """Ask an attempt from which no event comes to save and stop; its exit code is 75 then, unless it is 0."""
+        ...
+
+    def stack(self, attempt: JobAttempt) -> str:
+        """Return where the attempt is in its code; empty if the place cannot say."""
         ...
 
     def fetch(self, attempt: JobAttempt) -> None:

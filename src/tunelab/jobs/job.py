@@ -25,6 +25,8 @@ class JobSpec:
     """What a stopped attempt is given to save, before it is killed."""
     retries: int = 3
     """Attempts after the first one that are begun without being asked for."""
+    stall_timeout_s: float | None = None
+    """An attempt without an event for so long is ended, with exit code 75; None for no limit."""
     submitted: float
     """Unix time, for people to read: nothing is decided by it but the order of jobs of equal priority."""
 

@@ -8,7 +8,7 @@
 .tunelab/job/ID/recipe.yaml         the resolved recipe, written anew at each start
 .tunelab/job/ID/lock                held by the shepherd: the attempt lives as long as it is
 .tunelab/job/ID/log-OFFSET          the log from that byte on
-.tunelab/job/ID/attempt-N/          start.json, began.json, stop, exit.json
+.tunelab/job/ID/attempt-N/          start.json, began.json, stop, exit.json; stack.txt if it stalled
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ class JobFolder:
     def attempt(self, number: int) -> Path:
         """Return the folder of an attempt."""
         return self.path / f"attempt-{number}"
+
+    def stack_file(self, number: int) -> Path:
+        """Return where the stack of an attempt lies that stalled, if it was taken."""
+        return self.attempt(number) / "stack.txt"
 
     def last_attempt(self) -> int:
         """Return the greatest number of an attempt that has a folder; 1 if none has."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from tunelab.jobs.slots import read_slots, threads_of_a_job
 TUNELAB = (sys.executable, "-P", "-m", "tunelab")
 """The command line in this Python; -P: no module in the current folder is taken for one of its own."""
 _LONGEST_LOG_PART = 1 << 20
+_LONGEST_STACK_S = 10
 
 
 class LocalJobs:
@@ -84,7 +86,8 @@ class LocalJobs:
             end_processes(str(folder.path))
         with suppress(OSError, ValueError, KeyError):
             ended = json.loads((files / "exit.json").read_bytes())
-            return Sighting(is_running=False, code=int(ended["code"]), timed_out=bool(ended["timed_out"]))
+            why = {name: bool(ended.get(name)) for name in ("timed_out", "stalled")}
+            return Sighting(is_running=False, code=int(ended["code"]), **why)
         return Sighting(is_running=False)
 
     def logs(self, job_id: str, since: int = 0) -> LogPart:
@@ -103,6 +106,25 @@ class LocalJobs:
     def cancel(self, attempt: JobAttempt, *, now: bool = False) -> None:
         """Leave word for the shepherd, which looks for it several times a second."""
         write_file(self._places(attempt)[1] / "stop", "now" if now else "save")
+
+    def end_stalled(self, attempt: JobAttempt) -> None:
+        """Leave word for the shepherd, unless the attempt is to stop anyway."""
+        stop = self._places(attempt)[1] / "stop"
+        if not stop.exists():
+            write_file(stop, "stalled")
+
+    def stack(self, attempt: JobAttempt) -> str:
+        """Return what py-spy says of the worker, if that program is there."""
+        if (program := shutil.which("py-spy")) is None:
+            return ""
+        with suppress(OSError, ValueError, KeyError, subprocess.TimeoutExpired):
+            pid = json.loads((self._places(attempt)[1] / "began.json").read_bytes())["pid"]
+            command = [program, "dump", "--pid", str(int(pid))]
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LONGEST_STACK_S, check=False
+            )
+            return (done.stdout or done.stderr).decode(errors="replace")
+        return ""
 
     def fetch(self, attempt: JobAttempt) -> None:
         """Do nothing: the run is made in the workspace."""

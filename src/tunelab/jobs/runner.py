@@ -10,16 +10,18 @@ import fcntl
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tunelab.errors import StorageError
-from tunelab.files import storage_errors
+from tunelab.files import storage_errors, write_file
 from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobsFolder, held
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.slots import read_slots
+from tunelab.jobs.stall import StallWatch
 from tunelab.jobs.state import BEGUN, JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.verdict import fault_of, verdict
@@ -36,12 +38,14 @@ class Runner:
     Args:
         store: where each job is.
         backend: the place.
+        clock: a monotonic one, by which an attempt is found stalled.
     """
 
-    def __init__(self, store: Store, backend: JobBackend) -> None:
-        self._store, self._backend = store, backend
+    def __init__(self, store: Store, backend: JobBackend, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._backend, self._clock = store, backend, clock
         self._specs: dict[str, JobSpec] = {}
         """Of jobs that were begun: they are looked at several times a second."""
+        self._watches: dict[tuple[str, int], StallWatch] = {}
 
     def tick(self) -> bool:
         """Look at everything once, start what may start, and return whether anything is left to do."""
@@ -70,10 +74,33 @@ class Runner:
                 return
             job = moved
         if seen.is_running:
+            self._watch(job, attempt)
             return
+        self._watches.pop((job.id, job.attempt), None)
         self._backend.fetch(attempt)
         end = verdict(job, seen, fault_of(self._run(job)))
         self._store.move(job, end.state, reason=end.reason, code=seen.code)
+
+    def _watch(self, job: Job, attempt: JobAttempt) -> None:
+        """Say of an attempt from which no event comes that it stalls; end it if its time for that is over."""
+        if job.state is not JobState.RUNNING:
+            return
+        now = self._clock()
+        watch = self._watches.setdefault((job.id, job.attempt), StallWatch(self._run(job).events_file, now))
+        limit_s = attempt.spec.stall_timeout_s
+        if limit_s is not None and watch.silence_s(now) >= limit_s:
+            self._backend.end_stalled(attempt)
+        if watch.is_stalled(now):
+            if not job.reason:
+                self._keep_stack(job, attempt)
+                since = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() - watch.silence_s(now)))
+                self._store.explain(job, f"stalled: no event since {since}")
+        elif watch.has_moved:
+            self._store.explain(job, "")
+
+    def _keep_stack(self, job: Job, attempt: JobAttempt) -> None:
+        if stack := self._backend.stack(attempt):
+            write_file(self._store.folder.job(job.id).stack_file(job.attempt), stack)
 
     def _settle_unknown(self, job: Job) -> None:
         if job.state is JobState.STARTING:

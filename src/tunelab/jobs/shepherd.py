@@ -36,6 +36,8 @@ _TICK_S = 0.2
 _PIPE_BYTES = 1 << 20
 _MOST_LAST_READS = 16
 _LONGEST_EXIT_WAIT_S = 60
+_TRY_AGAIN = 75
+"""The exit code of an attempt that stalled."""
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
         worker = _started(start)
     except OSError as error:
         log.say(f"the command could not be started: {error}")
-        return {"code": 127, "timed_out": False, "seconds": 0.0}
+        return {"code": 127}
     with suppress(OSError):  # for people to read: a full disk keeps no job from running
         _write_json(os.path.join(files, "began.json"), {"pid": worker.pid, "shepherd": os.getpid()})
     ending = Ending(
@@ -83,7 +85,10 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
             break
     code = worker.returncode if worker.returncode >= 0 else 128 - worker.returncode
     log.say(f"ended with {code}")
-    return {"code": code, "timed_out": ending.timed_out, "seconds": round(time.monotonic() - began, 3)}
+    if ending.stalled and code != 0:
+        code = _TRY_AGAIN
+    seconds = round(time.monotonic() - began, 3)
+    return {"code": code, "timed_out": ending.timed_out, "stalled": ending.stalled, "seconds": seconds}
 
 
 def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -108,12 +113,15 @@ def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 class Ending:
-    """Whether the worker is to end: asked by the file `stop`, which holds `save` or `now`, or out of time."""
+    """Whether the worker is to end: asked by the file `stop`, or out of time.
+
+    The file holds `save` or `now`, or `stalled` from whoever watches the run's events.
+    """
 
     def __init__(
         self, worker: subprocess.Popen[bytes], log: Log, *, timeout_s: float | None, grace_s: float, stop: str
     ) -> None:
-        self.timed_out = False
+        self.timed_out = self.stalled = False
         self._worker, self._log, self._grace_s, self._stop = worker, log, grace_s, stop
         self._deadline = time.monotonic() + timeout_s if timeout_s is not None else None
         self._kill_at: float | None = None
@@ -124,7 +132,10 @@ class Ending:
         now = time.monotonic()
         asked = self._asked()
         if self._kill_at is None:
-            if asked is not None:
+            if asked == "stalled":
+                self.stalled = True
+                self._ask("no event for too long: asked to save and stop", now)
+            elif asked is not None:
                 self._ask("asked to save and stop", now)
             elif self._deadline is not None and now >= self._deadline:
                 self.timed_out = True

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
@@ -90,6 +91,15 @@ class Store:
                 return None
             _note(connection, Move(id=job.id, attempt=attempt, old=job.state, new=new, time=now, reason=reason))
         return self.get(job.id)
+
+    def explain(self, job: Job, reason: str) -> None:
+        """Say why a job is still where it was seen; nothing is moved, and nothing said if it is elsewhere by now."""
+        if reason != job.reason:
+            with self.database.writing() as connection:
+                connection.execute(
+                    "UPDATE jobs SET reason = ? WHERE id = ? AND attempt = ? AND state = ?",
+                    (reason, job.id, job.attempt, job.state),
+                )
 
     def allow(self, job: Job, max_attempt: int) -> None:
         """Let attempts up to this number begin by themselves."""
@@ -200,10 +210,17 @@ def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
     """
     attempt = folder.last_attempt()
     files = folder.attempt(attempt)
-    is_stopped = (files / "stop").exists()
+    is_stopped = _is_cancelled(files / "stop")
     if (files / "start.json").exists():
         return (JobState.CANCELLING if is_stopped else JobState.RUNNING), attempt
     return (JobState.CANCELLED if is_stopped else JobState.QUEUED), attempt
+
+
+def _is_cancelled(stop: Path) -> bool:
+    """Whether the attempt was to stop because a user asked, not because it stalled."""
+    with suppress(FileNotFoundError):
+        return stop.read_bytes() != b"stalled"
+    return False
 
 
 def _insert(connection: sqlite3.Connection, spec: JobSpec, state: JobState, *, attempt: int, reason: str) -> None:

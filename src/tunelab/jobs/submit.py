@@ -33,6 +33,7 @@ def spec_of(
     priority: int = 0,
     timeout_s: float | None = None,
     retries: int = 3,
+    stall_timeout_s: float | None = None,
 ) -> JobSpec:
     """Return the job of a recipe, with a resolved copy of it: the file may be changed or deleted from now on.
 
@@ -64,6 +65,7 @@ def spec_of(
         priority=priority,
         timeout_s=timeout_s,
         retries=retries,
+        stall_timeout_s=stall_timeout_s,
         submitted=time.time(),
     )
 
@@ -100,8 +102,8 @@ def retry(store: Store, job: Job) -> Job:
     return again(store, job, reason="retry, as asked") or store.get(job.id)
 
 
-def seconds_of(text: str) -> float:
-    """Return the seconds in a time such as `90`, `30m`, `6h` or `1d12h`.
+def seconds_of(text: str, *, where: str) -> float:
+    """Return the seconds in a time such as `90`, `30m`, `6h` or `1d12h`; `where` names the option in an error.
 
     Raises:
         UserError: it is none, or zero.
@@ -110,5 +112,5 @@ def seconds_of(text: str) -> float:
     parts = [int(part or 0) for part in match.groups()] if match else []
     seconds = sum(part * unit for part, unit in zip(parts, (86_400, 3_600, 60, 1), strict=False))
     if not seconds:
-        raise UserError(f'"{text}" is no time', where="--timeout", expected="a time above zero such as 90s, 30m or 6h")
+        raise UserError(f'"{text}" is no time', where=where, expected="a time above zero such as 90s, 30m or 6h")
     return float(seconds)

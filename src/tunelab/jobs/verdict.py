@@ -39,6 +39,8 @@ def verdict(job: Job, seen: Sighting, fault: str) -> Verdict:
     if job.state is JobState.CANCELLING:
         state = JobState.FAILED if seen.code in _USERS_FAULTS else JobState.CANCELLED
         return Verdict(state=state, reason=ended)
+    if seen.stalled:
+        return Verdict(state=JobState.FAILED, reason=f"no event for longer than its --stall-timeout; {ended}")
     if seen.timed_out:
         return Verdict(state=JobState.TIMED_OUT, reason=f"out of time; {ended}")
     if seen.code is None or seen.code in _ENDED_FROM_OUTSIDE:
