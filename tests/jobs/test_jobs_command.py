@@ -15,6 +15,7 @@ from jobs_files import jobs_in, local, spec, store_in
 
 from train_task import write_task
 from tunelab.cli.main import run as tunelab
+from tunelab.cli.train import _same_line
 from tunelab.errors import UserError
 from tunelab.jobs.job_folder import held
 from tunelab.jobs.state import JobState
@@ -114,6 +115,8 @@ def test_another_name_or_key_is_another_job_and_the_same_key_is_not(
         (("submit", "task.yaml", "--name", "🙂"), "is no name for a job"),
         (("submit", "task.yaml", "--timeout", "soon"), "is no time"),
         (("submit", "task.yaml", "--timeout", "0"), "is no time"),
+        (("submit", "task.yaml", "--stall-timeout", "1.5h"), "--stall-timeout"),
+        (("submit", "task.yaml", "--to", "moon"), '"moon" is no place that jobs can run at yet; expected local'),
         (("submit", "task.yaml", "--set", "training.output_dir=out"), "Leave training.output_dir out"),
         (("submit", "task.yaml", "--set", "data.train_files=gone.jsonl"), "gone.jsonl"),
         (("submit", "task.yaml", "--set", "lora.rr=1"), "lora.rr"),
@@ -195,3 +198,9 @@ def test_listing_jobs_brings_nothing_heavy(tmp_path: Path) -> None:
         command = [sys.executable, "-c", program, "jobs", *line]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.stderr.strip() in ("0 []", "1 []"), line
+
+
+def test_a_run_that_was_stopped_in_a_job_goes_on_by_a_retry_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _same_line(Path("recipe.yaml"), "job", ["lora.r=4"]) == "train recipe.yaml --run job --set lora.r=4"
+    monkeypatch.setenv("TUNELAB_JOB", "job")
+    assert _same_line(Path("recipe.yaml"), "job", []) == "jobs retry job"

@@ -14,7 +14,7 @@ import typer
 from tunelab.cli.console import SET, harmless, named, plain_app, print_document, this_command
 from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
 from tunelab.cli.jobs_list import list_jobs
-from tunelab.errors import counted
+from tunelab.errors import UserError, counted
 from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.state import JobState
@@ -37,6 +37,7 @@ def submit_command(
     overrides: Annotated[list[str] | None, SET] = None,
     *,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="How the id begins. Default: the recipe's.")] = None,
+    to: Annotated[str, typer.Option("--to", metavar="PLACE", help="Where it runs: local, this machine.")] = "local",
     priority: Annotated[int, typer.Option(metavar="P", help="The highest starts first.")] = 0,
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="Longest time of an attempt, such as 90s, 30m, 6h.")
@@ -63,6 +64,8 @@ def submit_command(
     from tunelab.jobs.submit import seconds_of, spec_of
     from tunelab.recipes import resolve_recipe
 
+    if to != "local":
+        raise UserError(f'"{to}" is no place that jobs can run at', where="--to", expected="local, this machine")
     folder = JobsFolder(workspace=find_workspace(Path.cwd()))
     timeout_s = seconds_of(timeout, where="--timeout") if timeout is not None else None
     stall_timeout_s = seconds_of(stall_timeout, where="--stall-timeout") if stall_timeout is not None else None
