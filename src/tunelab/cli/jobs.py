@@ -65,7 +65,7 @@ def submit_command(
     from tunelab.recipes import resolve_recipe
 
     if to != "local":
-        raise UserError(f'"{to}" is no place that jobs can run at', where="--to", expected="local, this machine")
+        raise UserError(f'"{to}" is no place that jobs can run at yet', where="--to", expected="local, this machine")
     folder = JobsFolder(workspace=find_workspace(Path.cwd()))
     timeout_s = seconds_of(timeout, where="--timeout") if timeout is not None else None
     stall_timeout_s = seconds_of(stall_timeout, where="--stall-timeout") if stall_timeout is not None else None
