@@ -49,6 +49,10 @@ def submit_command(
         str | None,
         typer.Option(metavar="TIME", help="End an attempt with 75 if its run has no event for so long, such as 30m."),
     ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="GPUs, each with a process. Default: 1 if there is one to use."),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(metavar="KEY", help="The same key is the same job. Default: made of recipe and name."),
@@ -79,6 +83,7 @@ def submit_command(
         timeout_s=timeout_s,
         retries=retries,
         stall_timeout_s=stall_timeout_s,
+        gpus=gpus,
     )
     where = LocalJobs(folder).plan(spec)
     store = Store(folder)

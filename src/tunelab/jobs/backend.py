@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tunelab.jobs import ranks
 from tunelab.jobs.job import JobSpec
 
 
@@ -56,6 +58,10 @@ class JobBackend(Protocol):
         """
         ...
 
+    def has_room(self, spec: JobSpec) -> bool:
+        """Return whether there is room for a job now, next to those that run."""
+        ...
+
     def submit(self, attempt: JobAttempt) -> None:
         """Begin an attempt, unless it is known here: after a lost answer it is simply called again.
 
@@ -93,5 +99,10 @@ class JobBackend(Protocol):
 
 
 def command_of(attempt: JobAttempt, program: Sequence[str], recipe: str) -> list[str]:
-    """Return the command of an attempt: the same line for every one, and right to give by hand."""
-    return [*program, "train", recipe, "--run", attempt.spec.id]
+    """Return the command of an attempt: the same line for every one; a process for each GPU."""
+    command = [*program, "train", recipe, "--run", attempt.spec.id]
+    return (
+        command
+        if attempt.spec.gpus < 2
+        else [sys.executable, "-I", "-S", ranks.__file__, str(attempt.spec.gpus), *command]
+    )

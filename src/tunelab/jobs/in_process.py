@@ -42,6 +42,10 @@ class InProcessJobs:
         """Return that a job is a thread."""
         return f"in a thread of this process, in up to {1 + spec.retries} attempts"
 
+    def has_room(self, spec: JobSpec) -> bool:
+        """Return true: a thread needs none."""
+        return True
+
     def submit(self, attempt: JobAttempt) -> None:
         """Begin the attempt's thread, unless it was begun or stopped before."""
         name = _name(attempt)

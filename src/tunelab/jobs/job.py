@@ -27,6 +27,10 @@ class JobSpec:
     """Attempts after the first one that are begun without being asked for."""
     stall_timeout_s: float | None = None
     """An attempt without an event for so long is ended, with exit code 75; None for no limit."""
+    gpus: int = 0
+    """How many it gets."""
+    gpu_bytes: int = 0
+    """Memory that it is expected to hold on each of them; 0 if that is not known: it has them to itself."""
     submitted: float
     """Unix time, for people to read: nothing is decided by it but the order of jobs of equal priority."""
 

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tunelab.errors import StorageError
+from tunelab.errors import StorageError, counted
 from tunelab.files import storage_errors, write_file
 from tunelab.jobs.backend import JobAttempt, JobBackend
+from tunelab.jobs.gpus import gibibytes
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobsFolder, held
@@ -29,6 +30,8 @@ from tunelab.workspace import Run, Workspace
 
 _TICK_S = 0.2
 _AFTER_FAULT_S = 5.0
+_PASSED = 100
+"""Most jobs that wait for a GPU and are passed by one that needs none."""
 _LONGEST_LOCK_WAIT_S = 1.0
 
 
@@ -51,8 +54,7 @@ class Runner:
         """Look at everything once, start what may start, and return whether anything is left to do."""
         self.settle()
         num_begun = len(self._store.jobs(BEGUN))
-        for job in self._store.next_queued(read_slots(self._store.folder) - num_begun):
-            self._start(job)
+        self._start_queued(read_slots(self._store.folder) - num_begun)
         return num_begun > 0 or self._store.has_work()
 
     def settle(self) -> None:
@@ -109,6 +111,23 @@ class Runner:
             self._store.move(job, JobState.CANCELLED, reason="it was not begun")
         else:
             self._store.move(job, JobState.LOST, reason="the files of its attempt are gone")
+
+    def _start_queued(self, slots: int) -> None:
+        """Start the first of the queue. One without a GPU passes one that waits for a GPU; no other one does."""
+        if slots <= 0:
+            return
+        lacks_gpu = False
+        for job in self._store.next_queued(slots + _PASSED):
+            spec = self._attempt(job).spec
+            if not slots:
+                return
+            if (lacks_gpu and spec.gpus) or not self._backend.has_room(spec):
+                lacks_gpu = True
+                memory = f" with {gibibytes(spec.gpu_bytes)}" if spec.gpu_bytes else " to itself"
+                self._store.explain(job, f"waits for {counted(spec.gpus, 'GPU')}{memory}")
+            else:
+                slots -= 1
+                self._start(job)
 
     def _start(self, job: Job) -> None:
         started = self._store.move(job, JobState.STARTING)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tunelab.errors import RunError, UserError
 from tunelab.files import canonical_json, sha256_text
 from tunelab.jobs.backend import JobAttempt, JobBackend
+from tunelab.jobs.gpus import Gpu, gpus_here
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.runner import again
@@ -34,11 +36,17 @@ def spec_of(
     timeout_s: float | None = None,
     retries: int = 3,
     stall_timeout_s: float | None = None,
+    gpus: int | None = None,
+    gpus_there: Callable[[], Sequence[Gpu]] = gpus_here,
 ) -> JobSpec:
     """Return the job of a recipe, with a resolved copy of it: the file may be changed or deleted from now on.
 
     The id follows from the key, and the key, unless it is given, from the name and the resolved recipe: the same
     submission is the same job, whoever makes it again and whatever was lost in between.
+
+    Args:
+        gpus: how many it gets; None for one if its recipe leads to a GPU and there is one, else none.
+        gpus_there: looks which there are.
 
     Raises:
         UserError: the recipe cannot be a job, or the name is none.
@@ -57,6 +65,7 @@ def spec_of(
         raise RunError(what, where=str(resolved.file or ""), remedy="Leave training.output_dir out.")
     locate_data(recipe.data, base=resolved.base)  # files that are missing are named now, not in the night
     text = to_yaml(portable(recipe, folder=folder.job(name).path, workspace=folder.workspace.path))
+    gpus, gpu_bytes = _needed_gpus(resolved, gpus, gpus_there)
     key = key or sha256_text(canonical_json([name, text]))
     return JobSpec(
         id=f"{name}-{sha256_text(key)[:_ID_DIGITS]}",
@@ -66,8 +75,26 @@ def spec_of(
         timeout_s=timeout_s,
         retries=retries,
         stall_timeout_s=stall_timeout_s,
+        gpus=gpus,
+        gpu_bytes=gpu_bytes,
         submitted=time.time(),
     )
+
+
+def _needed_gpus(
+    resolved: ResolvedRecipe, gpus: int | None, gpus_there: Callable[[], Sequence[Gpu]]
+) -> tuple[int, int]:
+    """Return how many GPUs a job gets, and the memory that it is expected to hold on each."""
+    from tunelab.models.config import expects_gpu
+
+    if gpus == 0 or (gpus is None and not expects_gpu(resolved.recipe.model.device_map)):
+        return 0, 0
+    there = gpus_there()
+    if not there:
+        return gpus or 0, 0
+    from tunelab.jobs.gpu_memory import expected_gpu_bytes
+
+    return gpus or 1, expected_gpu_bytes(resolved, memory_bytes=max(each.memory_bytes for each in there))
 
 
 def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) -> Job:
