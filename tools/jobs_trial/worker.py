@@ -25,7 +25,8 @@ from typing import Any
 def main() -> int:
     """Do the run's work, or what is left of it, and return the exit code."""
     recipe = json.loads(Path(sys.argv[2]).read_text())
-    run = Path.cwd().parents[2] / "runs" / sys.argv[4]
+    workspace = next(each for each in Path.cwd().parents if (each / ".tunelab").is_dir())
+    run = workspace / "runs" / sys.argv[4]
     run.mkdir(parents=True, exist_ok=True)
     lock = os.open(run / ".lock", os.O_RDWR | os.O_CREAT)
     try:

@@ -14,7 +14,8 @@ import typer
 from tunelab.cli.console import SET, harmless, named, plain_app, print_document, this_command
 from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
 from tunelab.cli.jobs_list import list_jobs
-from tunelab.errors import UserError, counted
+from tunelab.errors import RunError, UserError, counted
+from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.state import JobState
@@ -86,6 +87,10 @@ def submit_command(
         gpus=gpus,
     )
     where = LocalJobs(folder).plan(spec)
+    if elsewhere := host_of(folder, spec.id):
+        host, job_id, state = elsewhere
+        what = f"this recipe was submitted on {host}: job {job_id} is {state}"
+        raise RunError(what, remedy="--name NAME makes it another job.")
     store = Store(folder)
     job, is_new = store.add(spec)
     bring_up_to_date(store)
