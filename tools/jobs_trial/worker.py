@@ -8,6 +8,7 @@ finished; one process at a time; a manifest written last; saved and ended with 1
     ignores         SIGTERM is ignored
     daemon          a daemon is left, by setsid and a double fork
     prints          a text printed at the start; `closes`: standard output is closed then
+    says            variables whose values are printed
     sleeps_s        seconds asleep before the first step, deaf to SIGTERM as a long step is
 """
 
@@ -44,6 +45,8 @@ def main() -> int:
         signal.signal(signal.SIGTERM, deaf)
     if recipe.get("daemon"):
         _leave_a_daemon()
+    for name in recipe.get("says", ()):
+        print(f"its token is {os.environ[name]}")
     print(recipe.get("prints", "at work"), flush=True)
     if recipe.get("closes"):
         os.close(1)

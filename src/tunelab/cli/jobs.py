@@ -14,9 +14,9 @@ import typer
 from tunelab.cli.console import SET, harmless, named, plain_app, print_document, this_command
 from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
 from tunelab.cli.jobs_list import list_jobs
-from tunelab.errors import RunError, UserError, counted
+from tunelab.errors import RunError, UserError, counted, listed
 from tunelab.jobs.hosts import host_of
-from tunelab.jobs.job import Job
+from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
@@ -54,6 +54,12 @@ def submit_command(
         int | None,
         typer.Option(min=0, metavar="N", help="GPUs, each with a process. Default: 1 if there is one to use."),
     ] = None,
+    secrets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret", metavar="NAME[=FILE]", help="A variable that it gets, its value in no file or log. Repeatable."
+        ),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(metavar="KEY", help="The same key is the same job. Default: made of recipe and name."),
@@ -65,6 +71,7 @@ def submit_command(
     RECIPE is a YAML file; the job holds a resolved copy of it, its run has the id of the job. The same recipe under the
     same name is the same job: submitting it twice does no harm.
     """
+    from tunelab.jobs.job_secrets import keep_secrets
     from tunelab.jobs.local import LocalJobs
     from tunelab.jobs.submit import seconds_of, spec_of
     from tunelab.recipes import resolve_recipe
@@ -85,6 +92,7 @@ def submit_command(
         retries=retries,
         stall_timeout_s=stall_timeout_s,
         gpus=gpus,
+        secrets=secrets or (),
     )
     where = LocalJobs(folder).plan(spec)
     if elsewhere := host_of(folder, spec.id):
@@ -92,6 +100,8 @@ def submit_command(
         what = f"this recipe was submitted on {host}: job {job_id} is {state}"
         raise RunError(what, remedy="--name NAME makes it another job.")
     store = Store(folder)
+    if (known := store.with_key(spec.key)) is None or known.state is not JobState.SUCCEEDED:
+        keep_secrets(spec)
     job, is_new = store.add(spec)
     bring_up_to_date(store)
     if as_json:
@@ -102,6 +112,8 @@ def submit_command(
     else:
         job = store.get(job.id)
         print(f"This recipe was submitted before: job {job.id} is {job.state}. --name NAME makes it another job.")
+        if other := _otherwise(spec, store.spec(job.id)):
+            print(f"Note     it keeps what it was submitted with, and that is otherwise: {listed(other)}.")
     following = "retry" if job.state.is_end and job.state is not JobState.SUCCEEDED else "logs -f"
     print(f"Next     {this_command()} jobs {following} {job.id}")
 
@@ -262,6 +274,13 @@ def doctor_command(as_json: Annotated[bool, _JSON] = False) -> None:
         print(f"{counted(len(findings), 'finding')}." if findings else "Nothing is wrong.")
     if any(not finding.did for finding in findings):
         raise typer.Exit(1)
+
+
+def _otherwise(spec: JobSpec, known: JobSpec) -> list[str]:
+    """Return the options whose values a job that was submitted before does not have."""
+    options = {"priority": "--priority", "timeout_s": "--timeout", "stall_timeout_s": "--stall-timeout"}
+    options |= {"retries": "--retries", "gpus": "--gpus", "secrets": "--secret"}
+    return [option for name, option in options.items() if getattr(spec, name) != getattr(known, name)]
 
 
 def _local(store: Store) -> LocalJobs:

@@ -93,6 +93,10 @@ class JobBackend(Protocol):
         """Return where the attempt is in its code; empty if the place cannot say."""
         ...
 
+    def forget(self, spec: JobSpec) -> None:
+        """Let go of what is kept for a job that will not begin again by itself, such as its secrets."""
+        ...
+
     def fetch(self, attempt: JobAttempt) -> None:
         """Bring home what an attempt made; nothing to do if it was made here."""
         ...

@@ -85,6 +85,9 @@ class InProcessJobs:
         """Return nothing: a thread of this process is looked at with its own tools."""
         return ""
 
+    def forget(self, spec: JobSpec) -> None:
+        """Do nothing: a thread has the secrets of its process."""
+
     def fetch(self, attempt: JobAttempt) -> None:
         """Do nothing: what it made is here."""
 

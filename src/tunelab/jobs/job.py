@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tunelab.jobs.state import JobState
 
@@ -31,6 +31,8 @@ class JobSpec:
     """How many it gets."""
     gpu_bytes: int = 0
     """Memory that it is expected to hold on each of them; 0 if that is not known: it has them to itself."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Name of a variable that the worker gets -> the file that holds its value."""
     submitted: float
     """Unix time, for people to read: nothing is decided by it but the order of jobs of equal priority."""
 

@@ -24,6 +24,7 @@ from tunelab.jobs.gpus import VISIBLE, Gpu, HeldGpus, gibibytes, gpus_for, gpus_
 from tunelab.jobs.job import JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobFolder, JobsFolder, held
+from tunelab.jobs.job_secrets import forget_secrets
 from tunelab.jobs.marked_processes import MARK, end_processes
 from tunelab.jobs.slots import read_slots, threads_of_a_job
 
@@ -87,6 +88,7 @@ class LocalJobs:
                 "cwd": str(folder.path),
                 "variables": self._variables(attempt, held_gpus),
                 "gpus": asdict(held_gpus),
+                "secrets": attempt.spec.secrets,
                 "timeout_s": attempt.spec.timeout_s,
                 "grace_s": attempt.spec.grace_s,
             }
@@ -150,6 +152,10 @@ class LocalJobs:
             )
             return (done.stdout or done.stderr).decode(errors="replace")
         return ""
+
+    def forget(self, spec: JobSpec) -> None:
+        """Delete its secrets, as far as they were kept for it."""
+        forget_secrets(spec)
 
     def fetch(self, attempt: JobAttempt) -> None:
         """Do nothing: the run is made in the workspace."""

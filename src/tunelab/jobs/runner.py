@@ -81,7 +81,9 @@ class Runner:
         self._watches.pop((job.id, job.attempt), None)
         self._backend.fetch(attempt)
         end = verdict(job, seen, fault_of(self._run(job)))
-        self._store.move(job, end.state, reason=end.reason, code=seen.code)
+        moved = self._store.move(job, end.state, reason=end.reason, code=seen.code)
+        if moved is not None and moved.state in (JobState.SUCCEEDED, JobState.CANCELLED):
+            self._backend.forget(attempt.spec)
 
     def _watch(self, job: Job, attempt: JobAttempt) -> None:
         """Say of an attempt from which no event comes that it stalls; end it if its time for that is over."""

@@ -36,6 +36,7 @@ _TICK_S = 0.2
 _PIPE_BYTES = 1 << 20
 _MOST_LAST_READS = 16
 _LONGEST_EXIT_WAIT_S = 60
+_USERS_FAULT = 2
 _TRY_AGAIN = 75
 """The exit code of an attempt that stalled."""
 
@@ -57,7 +58,13 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     """Run the worker to its end and return what is to be known of it."""
     began = time.monotonic()
     try:
-        worker = _started(start)
+        secrets = {name: _secret(name, path) for name, path in start.get("secrets", {}).items()}
+    except (OSError, ValueError) as error:
+        log.say(f"{error}. Set it, and begin the job again: tunelab jobs retry {os.path.basename(start['cwd'])}")
+        return {"code": _USERS_FAULT}
+    log.hide(secrets)
+    try:
+        worker = _started(start, secrets)
     except OSError as error:
         log.say(f"the command could not be started: {error}")
         return {"code": 127}
@@ -83,6 +90,7 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     for _ in range(_MOST_LAST_READS):  # of what is there already: a daemon that it left may hold the pipe open
         if not log.copy(output):
             break
+    log.flush()
     code = worker.returncode if worker.returncode >= 0 else 128 - worker.returncode
     log.say(f"ended with {code}")
     if ending.stalled and code != 0:
@@ -91,7 +99,22 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     return {"code": code, "timed_out": ending.timed_out, "stalled": ending.stalled, "seconds": seconds}
 
 
-def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _secret(name: str, path: str) -> str:
+    """Return the value of a secret, from a file that only this user may read."""
+    try:
+        with open(path, encoding="utf-8", opener=lambda file, flags: os.open(file, flags | os.O_NOFOLLOW)) as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                raise ValueError("others may read it")
+            value = file.read().strip()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the secret {name} cannot be read from {path} ({error})") from None
+    if not value or "\0" in value:
+        raise ValueError(f"{path} holds no value for the secret {name}")
+    return value
+
+
+def _started(start: dict[str, Any], secrets: dict[str, str]) -> subprocess.Popen[bytes]:
     libc, parent = ctypes.CDLL(None), os.getpid()
 
     def die_with_the_shepherd() -> None:
@@ -102,7 +125,7 @@ def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         start["command"],
         cwd=start["cwd"],
-        env=os.environ | start["variables"],
+        env=os.environ | start["variables"] | secrets,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -175,6 +198,9 @@ class Log:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._left_out = 0
+        self._hidden: dict[bytes, bytes] = {}
+        """Value of a secret -> what is written instead."""
+        self._held_back = b""
         files = log_files(folder)
         start = files[-1] if files else 0
         self._file = self._opened(start)
@@ -185,6 +211,11 @@ class Log:
         start = b"" if self._at_line_start else b"\n"
         self.write(start + f"[job] {words}\n".encode())
 
+    def hide(self, secrets: dict[str, str]) -> None:
+        """Write none of these values from now on, but their names."""
+        longest_first = sorted(secrets.items(), key=lambda item: -len(item[1]))
+        self._hidden = {value.encode(): f"[secret {name}]".encode() for name, value in longest_first}
+
     def copy(self, descriptor: int) -> bool | None:
         """Write what can be read now; false at the end of it, None if there is nothing yet."""
         try:
@@ -192,11 +223,27 @@ class Log:
         except BlockingIOError:
             return None
         if data:
-            self.write(data)
+            self.write(self._without_secrets(data) if self._hidden else data)
         return bool(data)
+
+    def flush(self) -> None:
+        """Write what may have been the beginning of a secret, and was none."""
+        self.write(self._held_back)
+        self._held_back = b""
+
+    def _without_secrets(self, data: bytes) -> bytes:
+        """Return what may be written by now: a secret may come in pieces, and its beginning waits for the rest."""
+        data = self._held_back + data
+        for value, name in self._hidden.items():
+            data = data.replace(value, name)
+        num_held = max(_length_of_beginning(data, value) for value in self._hidden)
+        self._held_back = data[len(data) - num_held :]
+        return data[: len(data) - num_held]
 
     def write(self, data: bytes) -> None:
         """Write some bytes, the time in front of each line."""
+        if not data:
+            return
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % (now % 1 * 1000)
         body, ends = (data[:-1], b"\n") if data.endswith(b"\n") else (data, b"")
@@ -247,6 +294,11 @@ class Log:
         with open(log_file(self._folder, start), "rb") as file:
             file.seek(max(size - 1, 0))
             return file.read(1) in (b"", b"\n")
+
+
+def _length_of_beginning(data: bytes, value: bytes) -> int:
+    """Return how many of the last bytes are the first ones of a value, but not all of it."""
+    return next((n for n in range(min(len(value) - 1, len(data)), 0, -1) if data.endswith(value[:n])), 0)
 
 
 def log_file(folder: str, start: int) -> str:

@@ -13,6 +13,7 @@ from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.gpus import Gpu, gpus_here
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
+from tunelab.jobs.job_secrets import keep_secrets, secret_files
 from tunelab.jobs.runner import again
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
@@ -37,6 +38,7 @@ def spec_of(
     retries: int = 3,
     stall_timeout_s: float | None = None,
     gpus: int | None = None,
+    secrets: Sequence[str] = (),
     gpus_there: Callable[[], Sequence[Gpu]] = gpus_here,
 ) -> JobSpec:
     """Return the job of a recipe, with a resolved copy of it: the file may be changed or deleted from now on.
@@ -45,6 +47,7 @@ def spec_of(
     submission is the same job, whoever makes it again and whatever was lost in between.
 
     Args:
+        secrets: `NAME` or `NAME=FILE` of variables that only it gets; `keep_secrets` comes before it is added.
         gpus: how many it gets; None for one if its recipe leads to a GPU and there is one, else none.
         gpus_there: looks which there are.
 
@@ -67,8 +70,9 @@ def spec_of(
     text = to_yaml(portable(recipe, folder=folder.job(name).path, workspace=folder.workspace.path))
     gpus, gpu_bytes = _needed_gpus(resolved, gpus, gpus_there)
     key = key or sha256_text(canonical_json([name, text]))
+    job_id = f"{name}-{sha256_text(key)[:_ID_DIGITS]}"
     return JobSpec(
-        id=f"{name}-{sha256_text(key)[:_ID_DIGITS]}",
+        id=job_id,
         key=key,
         recipe=text,
         priority=priority,
@@ -77,6 +81,7 @@ def spec_of(
         stall_timeout_s=stall_timeout_s,
         gpus=gpus,
         gpu_bytes=gpu_bytes,
+        secrets=secret_files(secrets, folder, job_id),
         submitted=time.time(),
     )
 
@@ -110,6 +115,8 @@ def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) ->
         following = JobState.CANCELLED if job.state is JobState.QUEUED else JobState.CANCELLING
         moved = store.move(job, following, reason="ended at once, as asked" if now else "asked to save and stop")
         if moved is not None:
+            if moved.state.is_end:
+                backend.forget(attempt.spec)
             return moved
         job = store.get(job.id)  # it went on meanwhile
     return job
@@ -120,12 +127,14 @@ def retry(store: Store, job: Job) -> Job:
 
     Raises:
         RunError: it has not ended.
+        UserError: a secret of it is not there any more.
     """
     if not job.state.is_end:
         remedy = f"Cancel it first: tunelab jobs cancel {job.id}"
         raise RunError(f"the job is {job.state}", where=job.id, expected="one that has ended", remedy=remedy)
-    retries = store.spec(job.id).retries
-    store.allow(job, job.attempt + 1 + retries)
+    spec = store.spec(job.id)
+    keep_secrets(spec)
+    store.allow(job, job.attempt + 1 + spec.retries)
     return again(store, job, reason="retry, as asked") or store.get(job.id)
 
 
