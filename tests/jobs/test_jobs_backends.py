@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from jobs_files import finish_run, local, run_until, run_until_done, spec, store_in
 
+from tunelab.errors import StorageError
 from tunelab.jobs.backend import JobAttempt, JobBackend, Sighting
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
 from tunelab.jobs.runner import Runner
@@ -221,3 +222,20 @@ def test_a_job_whose_own_file_is_gone_has_it_again_from_the_database(store: Stor
     (job,) = run_until_done(store, place)
     assert job.state is JobState.SUCCEEDED
     assert file.read_bytes() == before
+
+
+def test_an_adapter_that_cannot_be_read_is_looked_at_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(work: InProcessWork) -> int:
+        finish_run(store, work)
+        return 0
+
+    def refused(_: Path) -> dict[str, str]:
+        raise OSError(5, "Input/output error")
+
+    store.add(spec("job"))
+    place = InProcessJobs(work)
+    with monkeypatch.context() as patch:
+        patch.setattr("tunelab.jobs.verdict.sha256_folder", refused)
+        with pytest.raises(StorageError, match="the adapter cannot be read"):
+            run_until_done(store, place)
+    assert [job.state for job in run_until_done(store, place)] == [JobState.SUCCEEDED]
