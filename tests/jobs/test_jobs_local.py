@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -265,3 +266,15 @@ def _start(store: Store, name: str) -> dict[str, str]:
     run_until(store, local(store), lambda: _is_free(store.folder.job(name).lock_file), ticks=False)
     variables: dict[str, str] = json.loads((store.folder.job(name).attempt(1) / "start.json").read_text())["variables"]
     return variables
+
+
+def test_a_command_that_cannot_be_started_for_a_while_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(shepherd, "_started", refused)
+    log = shepherd.Log(str(tmp_path))
+    assert shepherd._attempt({"command": ["x"], "cwd": "."}, str(tmp_path), log) == {"code": 75}
+    log._file.close()

@@ -23,7 +23,7 @@ from jobs_trial.kills import spec
 from jobs_trial.runner import SUBSTITUTE
 from tunelab.errors import UserError
 from tunelab.jobs import shepherd
-from tunelab.jobs.job_folder import JobsFolder, held
+from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.runner import Runner
 from tunelab.jobs.state import JobState
@@ -70,7 +70,7 @@ def _prepare(workspace: Path, step: str) -> None:
     if step == "finish":
         place = _place(store)
         Runner(store, place).tick()
-        _wait_for_end(store)
+        _reap(place)
     if step == "shepherd":
         (started,) = store.jobs()
         assert store.move(started, JobState.STARTING)
@@ -141,18 +141,13 @@ def _faults(workspace: Path, step: str, done: subprocess.CompletedProcess[str]) 
     if (run / "clash").exists():
         yield "two processes in one run"
     yield from store.database.faults()
-    _wait_for_end(store)
-    place.state(runner._attempt(job))
+    _reap(place)
     store.close()
 
 
-def _wait_for_end(store: Store) -> None:
-    last = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < last:
-        with held(store.folder.job("job").lock_file) as lock:
-            if lock is not None:
-                return
-        time.sleep(0.01)
+def _reap(place: LocalJobs) -> None:
+    for each in place._shepherds:
+        each.wait()
 
 
 def _store_folder(workspace: Path) -> JobsFolder:

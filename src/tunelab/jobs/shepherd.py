@@ -14,6 +14,7 @@ It reads `start.json`, writes `began.json` and `exit.json`, and looks for the fi
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -38,7 +39,8 @@ _MOST_LAST_READS = 16
 _LONGEST_EXIT_WAIT_S = 60
 _USERS_FAULT = 2
 _TRY_AGAIN = 75
-"""The exit code of an attempt that stalled."""
+"""The exit code of an attempt that stalled, or could not be started for a while, as without memory."""
+_NO_PROGRAM = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.E2BIG)
 
 
 def main() -> None:
@@ -67,7 +69,7 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
         worker = _started(start, secrets)
     except OSError as error:
         log.say(f"the command could not be started: {error}")
-        return {"code": 127}
+        return {"code": 127 if error.errno in _NO_PROGRAM else _TRY_AGAIN}
     with suppress(OSError):  # for people to read: a full disk keeps no job from running
         _write_json(os.path.join(files, "began.json"), {"pid": worker.pid, "shepherd": os.getpid()})
     ending = Ending(
