@@ -269,7 +269,13 @@ def _log(folder: Path) -> bool:
             plain.append(float((folder / "seconds").read_text()))
             job = jobs.job(f"{name} {number}".replace(" ", "-"))
             job.attempt(1).mkdir(parents=True)
-            start = {"command": command, "cwd": str(folder), "variables": {}, "timeout_s": None, "grace_s": 5}
+            start: dict[str, object] = {
+                "command": command,
+                "cwd": str(folder),
+                "variables": {},
+                "timeout_s": None,
+                "grace_s": 5,
+            }
             lags.append(_lag(LocalJobs(jobs), job, start))
             as_job.append(float((folder / "seconds").read_text()))
         print(f"log: 100 MB {name}: {_ms(statistics.median(plain))} into a file, ", end="")

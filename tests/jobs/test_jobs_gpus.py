@@ -16,8 +16,9 @@ from jobs_files import run_until, run_until_done, spec, store_in
 
 from jobs_trial.runner import SUBSTITUTE
 from tunelab.errors import UserError
+from tunelab.flows.training.gpu_memory import expected_gpu_bytes
 from tunelab.jobs import ranks
-from tunelab.jobs.gpu_memory import expected_gpu_bytes
+from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.gpus import Gpu, HeldGpus, gpus_for, gpus_here, require_gpus
 from tunelab.jobs.job import JobSpec
 from tunelab.jobs.local import LocalJobs
@@ -114,7 +115,7 @@ def test_jobs_share_a_gpu_by_uuid_and_the_next_runner_knows_who_holds_what(store
     assert store.get("small").state is JobState.SUCCEEDED
 
 
-def _attempt(store: Store, of: LocalJobs, name: str) -> object:
+def _attempt(store: Store, of: LocalJobs, name: str) -> JobAttempt:
     return Runner(store, of)._attempt(store.get(name))
 
 
@@ -149,16 +150,16 @@ def test_the_memory_of_a_job_is_estimated_when_it_is_submitted(store: Store, tmp
     recipe = tmp_path / "task.yaml"
     recipe.write_text("data:\n  train_files: rows.jsonl\n")
     resolved = resolve_recipe(recipe, environment={})
-    small = expected_gpu_bytes(resolve_recipe(recipe, overrides=["batching.micro_batch_tokens=256"]), memory_bytes=GIB)
-    assert GIB < small < expected_gpu_bytes(resolved, memory_bytes=80 * GIB)
-    given = spec_of(resolved, store.folder, gpus=1, gpus_there=lambda: TWO)
-    assert (given.gpus, given.gpu_bytes) == (1, expected_gpu_bytes(resolved, memory_bytes=80 * GIB))
+    small = expected_gpu_bytes(resolve_recipe(recipe, overrides=["batching.micro_batch_tokens=256"]), GIB)
+    assert GIB < small < expected_gpu_bytes(resolved, 80 * GIB)
+    given = spec_of(resolved, store.folder, gpus=1, gpus_there=lambda: TWO, gpu_bytes_of=expected_gpu_bytes)
+    assert (given.gpus, given.gpu_bytes) == (1, expected_gpu_bytes(resolved, 80 * GIB))
     on_cpu = resolve_recipe(recipe, overrides=["model.device_map=cpu"], environment={})
     assert spec_of(on_cpu, store.folder, gpus_there=lambda: TWO).gpus == 0
     on_gpu = resolve_recipe(recipe, overrides=["model.device_map=cuda"], environment={})
     assert spec_of(on_gpu, store.folder, gpus_there=lambda: TWO).gpus == 1
     absent = resolve_recipe(recipe, overrides=["model.base_model=a/b", "model.revision=c"], environment={})
-    assert expected_gpu_bytes(absent, memory_bytes=GIB) == 0  # nothing is fetched to find out
+    assert expected_gpu_bytes(absent, GIB) == 0  # nothing is fetched to find out
 
 
 _RANKED = """

@@ -8,6 +8,7 @@ ends with one message; afterwards the same command goes through, and the job is 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -77,9 +78,7 @@ def _prepare(workspace: Path, step: str) -> None:
         files = store.folder.job("job").attempt(1)
         files.mkdir()
         command = [*SUBSTITUTE, "train", "recipe.yaml", "--run", "job"]
-        start = {"command": command, "cwd": ".", "variables": {}, "timeout_s": None, "grace_s": 1}
-        import json
-
+        start: dict[str, object] = {"command": command, "cwd": ".", "variables": {}, "timeout_s": None, "grace_s": 1}
         (files / "start.json").write_text(json.dumps(start))
         store.folder.job("job").recipe_file.write_text(store.spec("job").recipe)
     store.close()

@@ -71,6 +71,7 @@ def submit_command(
     RECIPE is a YAML file; the job holds a resolved copy of it, its run has the id of the job. The same recipe under the
     same name is the same job: submitting it twice does no harm.
     """
+    from tunelab.flows.training.gpu_memory import expected_gpu_bytes
     from tunelab.jobs.job_secrets import keep_secrets
     from tunelab.jobs.local import LocalJobs
     from tunelab.jobs.submit import seconds_of, spec_of
@@ -93,6 +94,7 @@ def submit_command(
         stall_timeout_s=stall_timeout_s,
         gpus=gpus,
         secrets=secrets or (),
+        gpu_bytes_of=expected_gpu_bytes,
     )
     where = LocalJobs(folder).plan(spec)
     if elsewhere := host_of(folder, spec.id):

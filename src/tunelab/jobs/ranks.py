@@ -35,9 +35,14 @@ def main() -> int:
             os._exit(1)
 
     for rank in range(number):
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": number, "LOCAL_WORLD_SIZE": number}
-        place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        environment = os.environ | {name: str(value) for name, value in place.items()}
+        place = {
+            "RANK": rank,
+            "LOCAL_RANK": rank,
+            "WORLD_SIZE": number,
+            "LOCAL_WORLD_SIZE": number,
+            "MASTER_PORT": port,
+        }
+        environment = os.environ | {name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
         processes.append(subprocess.Popen(command, env=environment, preexec_fn=die_with_this_process))
     codes = [each.wait() for each in processes]
     return _code_of([code if code >= 0 else 128 - code for code in codes])

@@ -39,6 +39,7 @@ def spec_of(
     stall_timeout_s: float | None = None,
     gpus: int | None = None,
     secrets: Sequence[str] = (),
+    gpu_bytes_of: Callable[[ResolvedRecipe, int], int] | None = None,
     gpus_there: Callable[[], Sequence[Gpu]] = gpus_here,
 ) -> JobSpec:
     """Return the job of a recipe, with a resolved copy of it: the file may be changed or deleted from now on.
@@ -49,6 +50,7 @@ def spec_of(
     Args:
         secrets: `NAME` or `NAME=FILE` of variables that only it gets; `keep_secrets` comes before it is added.
         gpus: how many it gets; None for one if its recipe leads to a GPU and there is one, else none.
+        gpu_bytes_of: estimates the memory that it holds on a GPU of so many bytes; without, it has its GPUs to itself.
         gpus_there: looks which there are.
 
     Raises:
@@ -68,7 +70,8 @@ def spec_of(
         raise RunError(what, where=str(resolved.file or ""), remedy="Leave training.output_dir out.")
     locate_data(recipe.data, base=resolved.base)  # files that are missing are named now, not in the night
     text = to_yaml(portable(recipe, folder=folder.job(name).path, workspace=folder.workspace.path))
-    gpus, gpu_bytes = _needed_gpus(resolved, gpus, gpus_there)
+    there = _gpus_to_use(resolved, gpus, gpus_there)
+    gpu_bytes = gpu_bytes_of(resolved, max(each.memory_bytes for each in there)) if there and gpu_bytes_of else 0
     key = key or sha256_text(canonical_json([name, text]))
     job_id = f"{name}-{sha256_text(key)[:_ID_DIGITS]}"
     return JobSpec(
@@ -79,27 +82,19 @@ def spec_of(
         timeout_s=timeout_s,
         retries=retries,
         stall_timeout_s=stall_timeout_s,
-        gpus=gpus,
+        gpus=min(len(there), 1) if gpus is None else gpus,
         gpu_bytes=gpu_bytes,
         secrets=secret_files(secrets, folder, job_id),
         submitted=time.time(),
     )
 
 
-def _needed_gpus(
-    resolved: ResolvedRecipe, gpus: int | None, gpus_there: Callable[[], Sequence[Gpu]]
-) -> tuple[int, int]:
-    """Return how many GPUs a job gets, and the memory that it is expected to hold on each."""
+def _gpus_to_use(resolved: ResolvedRecipe, gpus: int | None, gpus_there: Callable[[], Sequence[Gpu]]) -> Sequence[Gpu]:
+    """Return the GPUs that are there, if the job is to have one."""
     from tunelab.models.config import expects_gpu
 
-    if gpus == 0 or (gpus is None and not expects_gpu(resolved.recipe.model.device_map)):
-        return 0, 0
-    there = gpus_there()
-    if not there:
-        return gpus or 0, 0
-    from tunelab.jobs.gpu_memory import expected_gpu_bytes
-
-    return gpus or 1, expected_gpu_bytes(resolved, memory_bytes=max(each.memory_bytes for each in there))
+    is_to_have_one = gpus if gpus is not None else expects_gpu(resolved.recipe.model.device_map)
+    return gpus_there() if is_to_have_one else ()
 
 
 def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) -> Job:

@@ -19,7 +19,7 @@ _LIBRARIES_BYTES = 1 << 30
 _STORED_BYTES = {"F64": 4, "F32": 4, "F16": 2, "BF16": 2}
 
 
-def expected_gpu_bytes(resolved: ResolvedRecipe, *, memory_bytes: int) -> int:
+def expected_gpu_bytes(resolved: ResolvedRecipe, memory_bytes: int) -> int:
     """Return an upper bound of the memory that training holds; 0 if only loading the model can say.
 
     A micro-batch is taken to be as large as the recipe allows and half of the GPU's memory holds, and all of it to be
