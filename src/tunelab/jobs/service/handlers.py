@@ -160,8 +160,10 @@ def _stream(call: Call, read: ReadPart) -> Reply:
             what = "the id of the last message is none of this service"
             raise UserError(what, where="Last-Event-ID", expected="a number, as the messages have it")
         position = int(call.last_event_id)
-        if job.state.is_end and not read(job, position)[0]:
-            return Reply(content=None, status=204)
+    if position and not read(job, position - 1)[0]:
+        raise UserError(f"the stream is shorter than {position}", where=job.id, remedy="Begin again, at 0.")
+    if call.last_event_id is not None and job.state.is_end and not read(job, position)[0]:
+        return Reply(content=None, status=204)
     return Reply(content=JobStream(job_id=job.id, read=read, position=position))
 
 
