@@ -47,8 +47,11 @@ class Guard:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request or pass it on."""
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":  # the server itself, as it starts and ends
+            await self._app(scope, receive, send)
             return
         send = _with_headers(send)
         if (refusal := self._refusal(scope["headers"])) is not None:

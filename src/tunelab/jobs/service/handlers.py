@@ -115,7 +115,7 @@ def curves(call: Call) -> Reply:
 
     def curve(kind: type[StepDone] | type[EvaluationDone], field: str) -> Curve:
         steps, values = index.series(kind, field, columns=call.query.columns)
-        return Curve(steps=steps, values=list(values))
+        return Curve(steps=steps, values=values)
 
     return Reply(
         content=Curves(

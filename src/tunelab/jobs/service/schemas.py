@@ -95,8 +95,7 @@ class Curve(Struct, frozen=True, kw_only=True):
     """A figure by step."""
 
     steps: list[int]
-    values: list[float | None]
-    """None where it was no number, as after an overflow."""
+    values: list[float]
 
 
 class Curves(Struct, frozen=True, kw_only=True):
