@@ -47,7 +47,9 @@ class StreamReaders:
     def log(self, job: Job, position: int) -> Part:
         """Return some of the log; a character of which not all bytes are there yet is left for the next part."""
         part = self._jobs.local.logs(job.id, position, at_most=_LOG_BYTES)
-        text, num_bytes = codecs.utf_8_decode(part.data, "replace", job.state.is_end)
+        text, num_bytes = codecs.utf_8_decode(part.data, "replace", False)
+        if not num_bytes and job.state.is_end:  # the rest of it never comes
+            text, num_bytes = codecs.utf_8_decode(part.data, "replace", True)
         end = part.start + num_bytes
         return (_message("log", end, {"start": part.start, "text": text}) if text else b""), end
 
