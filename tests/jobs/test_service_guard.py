@@ -84,7 +84,16 @@ def test_a_known_caller_gets_no_method_that_is_no_row_of_the_table(jobs: ServedJ
                 assert set(answer.headers["allow"].split(", ")) == {each for each, where in rows if where == path}
             else:
                 assert answer.status_code != 405, (method, path)
-    for path in ("/", "/jobs/", "/jobs//log", "/jobs/job/log/", "/JOBS", "/jobs/job/%2e%2e", "/jobs/..%2f..%2fetc", "/docs"):
+    for path in (
+        "/",
+        "/jobs/",
+        "/jobs//log",
+        "/jobs/job/log/",
+        "/JOBS",
+        "/jobs/job/%2e%2e",
+        "/jobs/..%2f..%2fetc",
+        "/docs",
+    ):
         assert client.get(path).status_code == 404, path
 
 

@@ -22,7 +22,6 @@ from tunelab.jobs.service.application import application
 from tunelab.jobs.service.operations import OPERATIONS
 from tunelab.jobs.service.recipe_name import recipe_in
 from tunelab.jobs.service.served_jobs import ServedJobs
-from tunelab.jobs.state import JobState
 
 CANARY = "canary-5f0e1c"
 

@@ -174,9 +174,7 @@ def test_a_silent_stream_shows_that_it_lives_and_ends_with_the_service(
     assert comments == [{"event": "comment"}] * 2
 
 
-def test_readers_of_one_job_share_what_is_looked_at_and_read(
-    jobs: ServedJobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_readers_of_one_job_share_what_is_looked_at_and_read(jobs: ServedJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunelab.jobs.service.watch.LOOK_S", 60)
     add_job(jobs, "job", *ENDED)
     write_log(jobs, "job", b"x" * 100)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tunelab.errors import RunError
-from tunelab.files import storage_errors, write_file
+from tunelab.files import write_file
 from tunelab.jobs.job_folder import JobsFolder, held
 
 _LONGEST_LOCK_WAIT_S = 1.0
@@ -54,6 +54,6 @@ def publish(folder: JobsFolder, *, address: str, token: str) -> None:
 
 
 def _place(folder: JobsFolder) -> str:
-    with suppress(OSError, ValueError, KeyError, TypeError), storage_errors(folder.path):
+    with suppress(OSError, ValueError, KeyError, TypeError):  # not written yet
         return f" at {json.loads(service_file(folder).read_bytes())['address']}"
     return ""
