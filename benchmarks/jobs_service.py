@@ -1,6 +1,6 @@
 """Measure what readers cost the service of the jobs, and prove that each of them gets the whole log, once.
 
-    PYTHONPATH=tools python benchmarks/jobs_service.py [--readers 200] [--seconds 10] [--only idle,busy,away,stuck]
+    PYTHONPATH=tools python benchmarks/jobs_service.py [--readers 200] [--seconds 10] [--only idle,busy,away,stuck,many]
 
 Ends with 1 if a reader missed a byte, got one twice, or held another.
 
@@ -8,6 +8,7 @@ Ends with 1 if a reader missed a byte, got one twice, or held another.
     busy   all follow one that says 50 lines a second
     away   all lose their connection again and again meanwhile, and return with the last id
     stuck  all ask for a log of 64 MB and read nothing, while one more reads it to its end
+    many   each follows the log of a job of its own that says nothing
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--only", default="idle,busy,away,stuck")
+    parser.add_argument("--only", default="idle,busy,away,stuck,many")
     given = parser.parse_args()
-    trials = {"idle": _idle, "busy": _busy, "away": _away, "stuck": _stuck}
+    trials = {"idle": _idle, "busy": _busy, "away": _away, "stuck": _stuck, "many": _many}
     right = [_tried(name, trials[name], given.readers, given.seconds) for name in given.only.split(",")]
     sys.exit(0 if all(right) else 1)
 
@@ -143,6 +144,21 @@ async def _stuck(service: Service, readers: int, seconds: float) -> bool:
     return is_right
 
 
+async def _many(service: Service, readers: int, seconds: float) -> bool:
+    for number in range(readers):
+        service.store.add(spec(f"job-{number}"))
+    opened = [await _opened(service, 0, f"job-{number}") for number in range(readers)]
+    await asyncio.sleep(seconds)
+    began = time.monotonic()
+    for number in range(readers):
+        service.store.move(service.store.get(f"job-{number}"), JobState.CANCELLED)
+    ends = [await _message(reader) for reader, _ in opened]
+    print(f"       all knew the end {time.monotonic() - began:.1f} s after the first job was cancelled")
+    for _, writer in opened:
+        writer.close()
+    return all(end is not None and end["event"] == "end" for end in ends)
+
+
 async def _write(service: Service, seconds: float) -> None:
     """Append lines with characters of several bytes, cut anywhere, then end the job."""
     with service.log.open("ab", buffering=0) as file:
@@ -178,9 +194,11 @@ async def _read(service: Service, cuts: list[int], *, most_messages: int | None 
         writer.close()
 
 
-async def _opened(service: Service, last_id: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _opened(
+    service: Service, last_id: int, job_id: str = "job"
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1 << 20)
-    head = f"GET /jobs/job/log?since={last_id} HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\n"
+    head = f"GET /jobs/{job_id}/log?since={last_id} HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\n"
     writer.write(f"{head}Authorization: Bearer {service.token}\r\n\r\n".encode())
     return reader, writer
 

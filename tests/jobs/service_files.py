@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from jobs_files import jobs_in, spec
 from starlette.testclient import TestClient
 
@@ -41,6 +42,12 @@ def client_of(jobs: ServedJobs, *, headers: dict[str, str] = KNOWN, is_ending: b
     """A caller of the service, one that knows the token if no other headers are given."""
     app = application(jobs, port=PORT, token=TOKEN, is_ending=lambda: is_ending)
     return TestClient(app, f"http://127.0.0.1:{PORT}", headers=headers, raise_server_exceptions=False)  # type: ignore[arg-type]
+
+
+def async_client_of(jobs: ServedJobs) -> httpx2.AsyncClient:
+    """A caller that knows the token, for several requests at once."""
+    transport = httpx2.ASGITransport(application(jobs, port=PORT, token=TOKEN))  # type: ignore[arg-type]
+    return httpx2.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{PORT}", headers=KNOWN, timeout=60)
 
 
 def add_job(jobs: ServedJobs, job_id: str, *states: JobState) -> Job:

@@ -88,9 +88,7 @@ def test_a_long_log_is_read_to_its_end_and_ctrl_c_ends_the_service_and_says_that
         write_log(jobs, "job", text.encode())
         with served(tmp_path) as (process, client, _):
             found = parsed(client.get("/jobs/job/log").text)
-            with socket.create_connection(
-                (client.base_url.host, client.base_url.port or 0)
-            ):  # silent
+            with socket.create_connection((client.base_url.host, client.base_url.port or 0)):  # silent
                 assert ended(process, signal.SIGINT) == (130, "Interrupted: the service has ended; jobs go on.\n")
         assert not service_file(jobs.folder).exists()
     assert "".join(each["data"]["text"] for each in found[:-1]) == text

@@ -263,6 +263,14 @@ def test_over_http_a_reader_returns_by_header_or_parameter_and_is_sent_away_once
         assert client.get(f"/jobs/job/{kind}?{query}").status_code == 422
 
 
+def test_a_reader_that_has_all_of_a_lost_job_is_sent_away_only_if_no_attempt_is_due(jobs: ServedJobs) -> None:
+    client = client_of(jobs, is_ending=True)
+    add_job(jobs, "job", *RUNNING, JobState.LOST)
+    assert client.get("/jobs/job/moves", headers={"Last-Event-ID": "4"}).status_code == 200
+    add_job(jobs, "other", *RUNNING, JobState.FAILED)
+    assert client.get("/jobs/other/moves", headers={"Last-Event-ID": "4"}).status_code == 204
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_position_that_is_not_there_yet_is_refused(jobs: ServedJobs, kind: str) -> None:
     add_job(jobs, "job", *RUNNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import msgspec
@@ -50,7 +51,7 @@ def application(jobs: ServedJobs, *, port: int, token: str, is_ending: Callable[
     handlers = {HTTPException: _no_such_thing, Exception: _own_fault}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
-    return Guard(app, port=port, token=token)  # type: ignore[arg-type]  # the same shapes under other names
+    return Guard(app, port=port, token=token)
 
 
 def _route(
@@ -67,6 +68,7 @@ class _Endpoints:
     def __init__(self, jobs: ServedJobs, is_ending: Callable[[], bool]) -> None:
         self._jobs, self._is_ending = jobs, is_ending
         self._readers, self._watches = StreamReaders(jobs), Watches(jobs)
+        self._changing = asyncio.Lock()  # not one of threads: whoever waits for it would hold a thread meanwhile
         self._root = str(jobs.folder.workspace.path)
 
     def of(self, operations: Mapping[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
@@ -76,7 +78,9 @@ class _Endpoints:
             operation = operations[request.method]
             try:
                 call = await self._call(request, operation)
-                return self._response(await asyncio.to_thread(operation.handler, call), operation)
+                async with self._changing if operation.method == "POST" else nullcontext():
+                    reply = await asyncio.to_thread(operation.handler, call)
+                return self._response(reply, operation)
             except RefusedError as refusal:
                 return self._refused(refusal.status, refusal.error)
             except StorageError as error:
@@ -131,7 +135,8 @@ def _decoded(request: Request, body: bytes, kind: type[_Struct]) -> _Struct:
         raise RefusedError(422, UserError(str(error), where="body")) from error
 
 
-async def _no_such_thing(_: Request, error: HTTPException) -> Response:
+async def _no_such_thing(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
     what = {404: "there is no such path", 405: "this path has no such method"}.get(error.status_code, error.detail)
     response = _error_response(error.status_code, UserError(what, remedy="GET /openapi.json says what there is."))
     response.headers.update(error.headers or {})

@@ -1,4 +1,7 @@
-"""What each operation of the service does. Plain functions that may wait for a disk: they are called in threads."""
+"""What each operation of the service does. Plain functions that may wait for a disk: they are called in threads.
+
+Those that change something are called one at a time: files that are written aside are named for the process alone.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tunelab.jobs.service.schemas import (
     RefusedError,
     Submitted,
 )
-from tunelab.jobs.service.served_jobs import ServedJobs
+from tunelab.jobs.service.served_jobs import ServedJobs, is_over
 from tunelab.jobs.service.streams import JobStream, StreamReaders
 from tunelab.jobs.service.watch import ReadPart
 from tunelab.jobs.state import JobState
@@ -67,7 +70,7 @@ def submit_job(call: Call) -> Reply:
     from tunelab.recipes import resolve_recipe
 
     given = call.body
-    with call.jobs.changing, call.jobs.opened() as store:
+    with call.jobs.opened() as store:
         recipe = resolve_recipe(recipe_in(call.jobs.folder.workspace, given.recipe))
         spec = submit.spec_of(
             recipe,
@@ -93,7 +96,7 @@ def show_job(call: Call) -> Reply:
 
 def cancel_job(call: Call) -> Reply:
     """Ask a job to save and stop; one that has ended stays as it is."""
-    with call.jobs.changing, call.jobs.opened() as store:
+    with call.jobs.opened() as store:
         job = submit.cancel(store, call.jobs.local, _named(store, call), now=call.body.now)
         call.jobs.bring_up_to_date(store)
         return Reply(content=store.get(job.id))
@@ -101,7 +104,7 @@ def cancel_job(call: Call) -> Reply:
 
 def retry_job(call: Call) -> Reply:
     """Queue an ended job again."""
-    with call.jobs.changing, call.jobs.opened() as store:
+    with call.jobs.opened() as store:
         job = submit.retry(store, _named(store, call))
         call.jobs.bring_up_to_date(store)
         return Reply(content=store.get(job.id))
@@ -154,6 +157,7 @@ def _stream(call: Call, read: ReadPart) -> Reply:
     """Return a stream; nothing, which tells a reader to stay away, if it has all of a job that has ended."""
     with call.jobs.opened() as store:
         job = _named(store, call)
+        has_ended = is_over(store, job)
     position = call.query.since
     if call.last_event_id is not None:
         if not _POSITION.fullmatch(call.last_event_id):
@@ -162,7 +166,7 @@ def _stream(call: Call, read: ReadPart) -> Reply:
         position = int(call.last_event_id)
     if position and not read(job, position - 1)[0]:
         raise UserError(f"the stream is shorter than {position}", where=job.id, remedy="Begin again, at 0.")
-    if call.last_event_id is not None and job.state.is_end and not read(job, position)[0]:
+    if call.last_event_id is not None and has_ended and not read(job, position)[0]:
         return Reply(content=None, status=204)
     return Reply(content=JobStream(job_id=job.id, read=read, position=position))
 

@@ -27,7 +27,7 @@ from tunelab.jobs.service.schemas import (
     Submitted,
 )
 
-JSON, TEXT, STREAM = "application/json", "text/plain; charset=utf-8", "text/event-stream"
+JSON, TEXT, STREAM = "application/json", "text/plain; version=0.0.4; charset=utf-8", "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

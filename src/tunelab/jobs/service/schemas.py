@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -135,9 +136,9 @@ class RefusedError(TunelabError):
 
 
 def error_answer(error: UserError, *, leave_out: str = "") -> ErrorAnswer:
-    """Return an error as an answer, the folder `leave_out` taken off the paths in it."""
+    """Return an error as an answer; paths in the folder `leave_out` begin there."""
+    inside = re.compile(rf"(?<![^\s\"'(]){re.escape(leave_out)}/" if leave_out else "(?!)")
     what, where, expected, remedy = (
-        part.replace(f"{leave_out}/", "").replace(leave_out, ".") if leave_out else part
-        for part in (error.what, error.where, error.expected, error.remedy)
+        inside.sub("", part) for part in (error.what, error.where, error.expected, error.remedy)
     )
     return ErrorAnswer(error=ErrorParts(what=what, where=where, expected=expected, remedy=remedy))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from tunelab.jobs.job import Job
-from tunelab.jobs.service.served_jobs import ServedJobs
+from tunelab.jobs.service.served_jobs import ServedJobs, is_over
 
 LOOK_S = 0.2
 
@@ -57,8 +57,7 @@ class Watch:
     def _look(self) -> Look:
         with self._jobs.opened() as store:
             job = store.get(self._job_id)
-            is_due = any(each.id == job.id for each in store.due_again())
-        return Look(job=job, is_over=job.state.is_end and not is_due)
+            return Look(job=job, is_over=is_over(store, job))
 
 
 class Watches:
