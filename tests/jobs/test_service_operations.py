@@ -134,7 +134,14 @@ def test_what_is_no_recipe_inside_the_workspace_is_refused_and_nothing_of_it_is_
 ) -> None:
     workspace = jobs.folder.workspace.path
     outside = workspace.parent / "outside.yaml"
-    for file in (outside, workspace / ".env", workspace / ".env.yaml", workspace / "rows.jsonl"):
+    (workspace / "a").mkdir()
+    for file in (
+        outside,
+        workspace / "task.yaml",
+        workspace / ".env",
+        workspace / ".env.yaml",
+        workspace / "rows.jsonl",
+    ):
         file.write_text(f"{CANARY}: [\n")
     (workspace / "link.yaml").symlink_to(outside)
     (workspace / "linked").symlink_to(workspace.parent)
