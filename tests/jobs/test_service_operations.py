@@ -44,7 +44,7 @@ def client(jobs: ServedJobs) -> TestClient:
 
 def test_a_recipe_of_the_workspace_is_submitted_once(jobs: ServedJobs, client: TestClient, tiny_model: Path) -> None:
     write_task(jobs.folder.workspace.path, tiny_model)
-    first = client.post("/jobs", json={"recipe": "task.yaml", "priority": 3, "timeout_s": 90})
+    first = client.post("/jobs", json={"recipe": "task.yaml", "priority": 3, "timeout_s": 90, "stall_timeout_s": 600})
     again = client.post("/jobs", json={"recipe": "task.yaml"})
     other = client.post("/jobs", json={"recipe": "task.yaml", "name": "other"})
     assert (first.status_code, again.status_code, other.status_code) == (201, 200, 201)
