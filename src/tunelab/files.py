@@ -16,14 +16,18 @@ LFS_POINTER = b"version https://git-lfs"
 """What a pointer of Git LFS begins with, which lies where a file should that was not fetched."""
 
 
-def write_file(path: Path, content: bytes | str) -> None:
-    """Write a file aside, fsync it and rename it into place, so that a reader sees the old file or the new one."""
+def write_file(path: Path, content: bytes | str, *, private: bool = False) -> None:
+    """Write a file aside, fsync it and rename it into place, so that a reader sees the old file or the new one.
+
+    A `private` one can be read by this user alone, from its first byte on.
+    """
     data = content.encode() if isinstance(content, str) else content
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with aside.open("wb") as file:
+            aside.unlink(missing_ok=True)
+            with open(aside, "wb", opener=_opened_privately if private else None) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -168,6 +172,10 @@ def sha256_folder(folder: Path) -> dict[str, str]:
     """Return relative path -> SHA-256 for every file below `folder`, sorted by path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+
+
+def _opened_privately(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def _fsync(path: Path) -> None:

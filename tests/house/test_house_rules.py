@@ -22,7 +22,19 @@ from tunelab.settings import SettingMarks, kinds_of, marks_of, meaning_of
 from tunelab.sources.config import SourceConfig
 
 SOURCE = Path(tunelab.__file__).parent
-HEAVY = ("torch", "transformers", "peft", "accelerate", "matplotlib", "numpy", "tokenizers", "jinja2", "polars")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "matplotlib",
+    "numpy",
+    "tokenizers",
+    "jinja2",
+    "polars",
+    "starlette",
+    "uvicorn",
+)
 
 PROBE = """
 import sys
@@ -64,7 +76,7 @@ def test_help_names_every_verb_and_each_verb_has_its_file(capsys: pytest.Capture
         assert (SOURCE / "cli" / f"{verb}.py").is_file()
 
 
-JOBS = ("submit", "list", "show", "logs", "cancel", "retry", "wait", "doctor")
+JOBS = ("submit", "list", "show", "logs", "cancel", "retry", "wait", "doctor", "serve")
 
 
 @pytest.mark.parametrize(

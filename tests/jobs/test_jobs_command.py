@@ -189,7 +189,17 @@ def test_listing_jobs_brings_nothing_heavy(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.add(spec("job"))
     cancel(store, local(store), store.get("job"))
-    heavy = ("torch", "transformers", "numpy", "polars", "rich.console", "tunelab.recipes", "tunelab.rendering")
+    heavy = (
+        "torch",
+        "transformers",
+        "numpy",
+        "polars",
+        "rich.console",
+        "tunelab.recipes",
+        "tunelab.rendering",
+        "starlette",
+        "uvicorn",
+    )
     program = (
         "import sys; from tunelab.cli.main import run; code = run(sys.argv[1:]); "
         f"print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)"

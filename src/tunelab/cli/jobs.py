@@ -278,6 +278,32 @@ def doctor_command(as_json: Annotated[bool, _JSON] = False) -> None:
         raise typer.Exit(1)
 
 
+@command.command("serve")
+def serve_command(
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, metavar="PORT", help="Default: 12432, or the next that is free. 0: any."),
+    ] = None,
+) -> None:
+    """Offer the jobs of this workspace over HTTP, to programs of this machine, until Ctrl+C.
+
+    They need the token that lies in .tunelab/service.json as long as the service runs. /openapi.json describes it.
+    """
+    from tunelab.jobs.service.http_server import serve
+    from tunelab.jobs.service.service_file import service_file
+
+    folder = JobsFolder(workspace=find_workspace(Path.cwd()))
+
+    def say_address(address: str) -> None:
+        print(f"Address  {address}\nToken    in {named(service_file(folder))}, as long as the service runs")
+        print("Ctrl+C ends the service; jobs go on.", flush=True)
+
+    try:
+        serve(folder, port=port, say_address=say_address)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the service has ended; jobs go on") from None
+
+
 def _otherwise(spec: JobSpec, known: JobSpec) -> list[str]:
     """Return the options whose values a job that was submitted before does not have."""
     options = {"priority": "--priority", "timeout_s": "--timeout", "stall_timeout_s": "--stall-timeout"}

@@ -117,15 +117,15 @@ class LocalJobs:
             return Sighting(is_running=False, code=int(ended["code"]), **why)
         return Sighting(is_running=False)
 
-    def logs(self, job_id: str, since: int = 0) -> LogPart:
-        """Return the log from a byte on, at most a mebibyte at a time."""
+    def logs(self, job_id: str, since: int = 0, *, at_most: int = _LONGEST_LOG_PART) -> LogPart:
+        """Return the log from a byte on, at most so many bytes of it."""
         folder = str(self._folder.job(job_id).path)
         while starts := _log_files(folder):
             start = max((each for each in starts if each <= since), default=starts[0])
             since = max(since, start)
             with suppress(FileNotFoundError), open(shepherd.log_file(folder, start), "rb") as file:  # or just deleted
                 file.seek(since - start)
-                if (data := file.read(_LONGEST_LOG_PART)) or start == starts[-1]:
+                if (data := file.read(at_most)) or start == starts[-1]:
                     return LogPart(data=data, start=since)
                 since = min(each for each in starts if each > start)
         return LogPart(data=b"", start=since)

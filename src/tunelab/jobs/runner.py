@@ -153,22 +153,21 @@ def again(store: Store, job: Job, *, reason: str) -> Job | None:
     return store.move(job, JobState.QUEUED, reason=reason)
 
 
-def ensure_runner(store: Store) -> None:
-    """Bring the jobs up to date and start a runner, if there is work and no runner.
+def ensure_runner(store: Store) -> int | None:
+    """Bring the jobs up to date, start a runner if there is work and no runner, and return its process id.
 
     The database may be out of date, as after the machine went down: with no runner there, it is corrected at once, so
     that whoever reads it next reads the truth.
     """
     with held(store.folder.runner_lock) as lock:
         if lock is None:
-            return
+            return None
         Runner(store, LocalJobs(store.folder)).settle()
-    if store.has_work():
-        start_runner(store.folder)
+    return start_runner(store.folder) if store.has_work() else None
 
 
-def start_runner(folder: JobsFolder) -> None:
-    """Start a runner that outlives this process; one too many leaves by itself."""
+def start_runner(folder: JobsFolder) -> int:
+    """Start a runner that outlives this process, and return its process id; one too many leaves by itself."""
     command = [sys.executable, "-P", "-m", "tunelab.jobs.runner", str(folder.workspace.path)]
     streams = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -176,7 +175,7 @@ def start_runner(folder: JobsFolder) -> None:
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     with storage_errors(folder.runner_log):
-        os.posix_spawn(sys.executable, command, job_environment(os.environ), file_actions=streams, setsid=True)
+        return os.posix_spawn(sys.executable, command, job_environment(os.environ), file_actions=streams, setsid=True)
 
 
 def run_jobs(folder: JobsFolder, backend: JobBackend) -> None:
