@@ -43,6 +43,7 @@ print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
         ["train", "--help"],
         ["jobs", "--help"],
         ["jobs", "list", "--help"],
+        ["models"],
         ["recipe", "explain", "{recipe}"],
     ],
 )
