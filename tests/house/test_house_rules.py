@@ -55,6 +55,7 @@ print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
         ["train", "--help"],
         ["jobs", "--help"],
         ["jobs", "list", "--help"],
+        ["models"],
         ["recipe", "explain", "{recipe}"],
     ],
 )
