@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 from jobs_files import local, run_until, run_until_done, spec, store_in
 
+from jobs_trial.runner import SUBSTITUTE
 from tunelab.jobs import shepherd
 from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import held
+from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.marked_processes import marked_processes
 from tunelab.jobs.slots import read_slots, write_slots
 from tunelab.jobs.state import JobState
@@ -91,7 +93,9 @@ def test_a_worker_that_is_out_of_time_saves_and_goes_on_in_the_next_attempt(stor
 
 
 def test_a_worker_that_ignores_sigterm_is_killed_after_its_grace(store: Store) -> None:
-    job = done(store, replace(spec("job", ignores=True, **LONG), timeout_s=0.1, grace_s=0.3, retries=0))
+    store.add(replace(spec("job", ignores=True, **LONG), timeout_s=0.5, grace_s=0.3, retries=0))
+    deaf = ["/bin/sh", "-c", 'trap "" TERM; exec "$0" "$@"', *SUBSTITUTE]  # deaf before Python has started
+    (job,) = run_until_done(store, LocalJobs(store.folder, program=deaf))
     assert (job.state, job.code) == (JobState.TIMED_OUT, 137)
     assert "out of time: asked to save and stop" in log(store)
     assert "killed" in log(store)
@@ -141,8 +145,6 @@ def test_the_shepherd_ignores_a_shutdowns_signal_and_the_worker_does_not(store: 
 
 
 def test_a_command_that_cannot_be_started_fails_and_says_why(store: Store) -> None:
-    from tunelab.jobs.local import LocalJobs
-
     store.add(spec("job"))
     (job,) = run_until_done(store, LocalJobs(store.folder, program=["/no/such/python"]))
     assert (job.state, job.code) == (JobState.FAILED, 127)
