@@ -7,6 +7,7 @@ TunelabError
     ├── ModelError          a base model or its tokenizer
     ├── AdapterError        an adapter that does not fit
     ├── RunError            a run folder: locked, unfinished, not found
+    ├── WorkspaceError      a workspace, a project in it, a model of the catalogue
     ├── StorageError        disk full, permission refused
     └── MissingExtraError   an optional dependency is not installed
 Anything else that escapes is a bug of tunelab and keeps its traceback.
@@ -79,6 +80,10 @@ class AdapterError(UserError):
 
 class RunError(UserError):
     """A run folder is in use, unfinished or missing."""
+
+
+class WorkspaceError(UserError):
+    """A workspace, a project in it or an entry of the catalogue is not what it should be."""
 
 
 class StorageError(UserError):

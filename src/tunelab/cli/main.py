@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 VERBS = {
     "quickstart": "The whole story on the embedded model, in about two minutes on two CPU cores.",
+    "new": "Make a workspace: a folder of projects, with their runs and jobs.",
+    "models": "The models that can be added to a workspace, or those that were.",
+    "add": "Add a model to the workspace, with a recipe for each method.",
+    "sync": "Bring projects up to date with their templates; never over your changes.",
     "check": "Read data as training would, show what would be trained, say what is wrong.",
     "clean": "Write data anew without what spoils it; keep every rejected row with its reason.",
     "train": "Train an adapter from a recipe; resume an interrupted run.",

@@ -40,6 +40,7 @@ class _Key:
 
 KEYS = {
     "model": _Key("model.base_model"),
+    "model_revision": _Key("model.revision"),
     "finetune_dataset": _Key("data.train_files", lora="wikitext2"),
     "save_dir": _Key("training.output_dir"),
     "system_prompt": _Key("data.system_prompt"),
