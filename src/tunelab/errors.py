@@ -14,7 +14,6 @@ Anything else that escapes is a bug of tunelab and keeps its traceback.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import PurePath
 
@@ -110,12 +109,16 @@ def guess(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean "x"?`` for the nearest known name; empty if none is near or it is a whole text."""
     if len(name) > _MAX_NAME_CHARS:
         return ""
+    from difflib import get_close_matches
+
     nearest = get_close_matches(name, sorted(islice(known, _MAX_NAMES)), n=1)
     return f'Did you mean "{nearest[0]}"?' if nearest else ""
 
 
 def guess_file(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean "x"?`` for the nearest file; what comes after the first dot makes no name alike."""
+    from difflib import get_close_matches
+
     stems = {PurePath(each).name.partition(".")[0]: each for each in sorted(known, reverse=True)}
     nearest = get_close_matches(PurePath(name).name.partition(".")[0], stems, n=1, cutoff=0.7)
     return f'Did you mean "{stems[nearest[0]]}"?' if nearest else ""

@@ -16,6 +16,7 @@ from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.runner import Runner
+from tunelab.jobs.slots import write_slots
 from tunelab.jobs.store import Store
 from tunelab.workspace import Workspace
 
@@ -42,7 +43,8 @@ def run_until(
     store: Store, backend: JobBackend, is_so: Callable[[], bool], *, slots: int = 4, ticks: bool = True
 ) -> None:
     """Be the runner until something is so; without `ticks`, only wait for it."""
-    runner = Runner(store, backend, slots=slots)
+    write_slots(store.folder, slots)
+    runner = Runner(store, backend)
     last = time.monotonic() + _PATIENCE_S
     while not is_so():
         if ticks:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from jobs_files import finish_run, local, run_until, run_until_done, spec, store_in
 
+from tunelab.errors import StorageError
 from tunelab.jobs.backend import JobAttempt, JobBackend, Sighting
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
 from tunelab.jobs.runner import Runner
+from tunelab.jobs.slots import write_slots
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.submit import cancel, retry
@@ -118,6 +120,12 @@ def test_an_attempt_is_asked_to_save_and_stop(store: Store, place: JobBackend) -
     assert (seen.code, seen.timed_out) == (143, False)
 
 
+def test_an_attempt_from_which_no_event_comes_ends_with_75(store: Store, place: JobBackend) -> None:
+    attempt = begun(store, place, steps=100_000, step_s=0.01)
+    place.end_stalled(attempt)
+    assert ended(place, attempt) == Sighting(is_running=False, code=75, stalled=True)
+
+
 def test_an_attempt_that_was_stopped_before_it_was_begun_is_not_begun(store: Store, place: JobBackend) -> None:
     attempt = JobAttempt(spec=spec("job"), number=1)
     store.folder.job("job").write_spec(attempt.spec)
@@ -127,7 +135,7 @@ def test_an_attempt_that_was_stopped_before_it_was_begun_is_not_begun(store: Sto
 
 
 def test_the_runner_brings_each_job_to_its_end_by_what_the_place_says(store: Store, place: JobBackend) -> None:
-    wanted = {
+    expected = {
         "clean": ({}, JobState.SUCCEEDED, 1),
         "fault": ({"codes": [2]}, JobState.FAILED, 1),
         "bug": ({"codes": [1, 1]}, JobState.FAILED, 1),
@@ -137,11 +145,11 @@ def test_the_runner_brings_each_job_to_its_end_by_what_the_place_says(store: Sto
         "worn": ({"codes": [75] * 9}, JobState.FAILED, 3),
         "lost": ({"codes": [137] * 9}, JobState.LOST, 3),
     }
-    for name, (recipe, _, _) in wanted.items():
+    for name, (recipe, _, _) in expected.items():
         store.add(replace(spec(name, **recipe), retries=2))
     jobs = run_until_done(store, place)
     assert {job.id: (job.state, job.attempt) for job in jobs} == {
-        name: (state, attempt) for name, (_, state, attempt) in wanted.items()
+        name: (state, attempt) for name, (_, state, attempt) in expected.items()
     }
     assert store.get("nothing").reason == "ended with exit code 0, and its run has no manifest.json"
     assert [move.new for move in store.moves("clean")] == ["queued", "starting", "running", "succeeded"]
@@ -172,7 +180,8 @@ def test_a_job_in_the_queue_is_cancelled_at_once_and_never_begun(store: Store, p
 def test_no_more_jobs_run_at_once_than_there_are_slots(store: Store, place: JobBackend) -> None:
     for number in range(5):
         store.add(spec(f"job-{number}", steps=10, step_s=0.01))
-    runner = Runner(store, place, slots=2)
+    write_slots(store.folder, 2)
+    runner = Runner(store, place)
     most = 0
     while runner.tick():
         most = max(most, sum(count for state, count in store.counts().items() if state in ("starting", "running")))
@@ -213,3 +222,20 @@ def test_a_job_whose_own_file_is_gone_has_it_again_from_the_database(store: Stor
     (job,) = run_until_done(store, place)
     assert job.state is JobState.SUCCEEDED
     assert file.read_bytes() == before
+
+
+def test_an_adapter_that_cannot_be_read_is_looked_at_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(work: InProcessWork) -> int:
+        finish_run(store, work)
+        return 0
+
+    def refused(_: Path) -> dict[str, str]:
+        raise OSError(5, "Input/output error")
+
+    store.add(spec("job"))
+    place = InProcessJobs(work)
+    with monkeypatch.context() as patch:
+        patch.setattr("tunelab.jobs.verdict.sha256_folder", refused)
+        with pytest.raises(StorageError, match="the adapter cannot be read"):
+            run_until_done(store, place)
+    assert [job.state for job in run_until_done(store, place)] == [JobState.SUCCEEDED]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -16,11 +17,13 @@ import pytest
 from jobs_files import local, run_until, run_until_done, spec, store_in
 
 from tunelab.jobs import shepherd
+from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import held
 from tunelab.jobs.marked_processes import marked_processes
+from tunelab.jobs.slots import read_slots, write_slots
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.submit import cancel
@@ -241,3 +244,37 @@ def test_doctor_says_what_it_found_and_did(store: Store) -> None:
 def _is_free(lock: Path) -> bool:
     with held(lock) as descriptor:
         return descriptor is not None
+
+
+def test_more_jobs_at_once_count_at_once_and_share_the_cores(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(12))
+    assert read_slots(store.folder) == 1
+    assert "OMP_NUM_THREADS" not in _start(store, "alone")
+    write_slots(store.folder, 4)
+    assert _start(store, "shares")["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert "OMP_NUM_THREADS" not in _start(store, "chosen")
+    store.folder.slots_file.write_text("many")
+    assert read_slots(store.folder) == 1
+
+
+def _start(store: Store, name: str) -> dict[str, str]:
+    given = spec(name)
+    store.folder.job(name).write_spec(given)
+    local(store).submit(JobAttempt(spec=given, number=1))
+    run_until(store, local(store), lambda: _is_free(store.folder.job(name).lock_file), ticks=False)
+    variables: dict[str, str] = json.loads((store.folder.job(name).attempt(1) / "start.json").read_text())["variables"]
+    return variables
+
+
+def test_a_command_that_cannot_be_started_for_a_while_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(shepherd, "_started", refused)
+    log = shepherd.Log(str(tmp_path))
+    assert shepherd._attempt({"command": ["x"], "cwd": "."}, str(tmp_path), log) == {"code": 75}
+    log._file.close()

@@ -19,6 +19,7 @@ from jobs_trial.worker import right_state
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.marked_processes import marked_processes
+from tunelab.jobs.slots import write_slots
 from tunelab.jobs.state import MOVES, JobState
 from tunelab.jobs.store import Store
 from tunelab.workspace import Workspace
@@ -53,6 +54,7 @@ def kill_trial(
     chance = random.Random(seed)
     folder = JobsFolder(workspace=Workspace(path=workspace))
     store = Store(folder)
+    write_slots(folder, slots)
     for number in range(num_jobs):
         store.add(spec(f"job-{number:04d}", steps=steps, step_s=step_s, daemon=True))
     kills: Counter[str] = Counter()
@@ -60,7 +62,7 @@ def kill_trial(
     runner: subprocess.Popen[bytes] | None = None
     while store.has_work() or store.due_again():
         if runner is None or runner.poll() is not None:
-            runner, changed = start_runner(workspace, slots), _num_moves(store)
+            runner, changed = start_runner(workspace), _num_moves(store)
         if kills.total() < num_kills:
             role = chance.choice(_ROLES)
             if role != "runner":
@@ -78,10 +80,10 @@ def kill_trial(
     )
 
 
-def start_runner(workspace: Path, slots: int) -> subprocess.Popen[bytes]:
+def start_runner(workspace: Path) -> subprocess.Popen[bytes]:
     """Start a runner whose jobs are the substitute."""
     with (workspace / ".tunelab" / "runner.log").open("ab") as log:
-        command = [sys.executable, "-P", "-m", "jobs_trial.runner", str(workspace), str(slots)]
+        command = [sys.executable, "-P", "-m", "jobs_trial.runner", str(workspace)]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 

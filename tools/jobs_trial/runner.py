@@ -1,4 +1,4 @@
-"""A runner whose jobs are the substitute: `python -P -m jobs_trial.runner WORKSPACE SLOTS`."""
+"""A runner whose jobs are the substitute: `python -P -m jobs_trial.runner WORKSPACE`."""
 
 import sys
 from pathlib import Path
@@ -14,4 +14,4 @@ SUBSTITUTE = (sys.executable, "-I", "-S", worker.__file__)
 
 if __name__ == "__main__":
     folder = JobsFolder(workspace=Workspace(path=Path(sys.argv[1])))
-    run_jobs(folder, LocalJobs(folder, program=SUBSTITUTE), slots=int(sys.argv[2]))
+    run_jobs(folder, LocalJobs(folder, program=SUBSTITUTE))

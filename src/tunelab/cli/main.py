@@ -76,7 +76,7 @@ def _answered(arguments: list[str]) -> int:
         except ModuleNotFoundError as error:
             raise _missing_extra(error) from error
     except UserError as error:
-        from tunelab.cli.console import print_error
+        from tunelab.cli.plain_text import print_error
 
         print_error(error)
         return error.exit_code
@@ -96,6 +96,11 @@ def _dispatch(arguments: list[str]) -> int:
         from tunelab.errors import UserError, did_you_mean
 
         raise UserError(f'there is no command "{verb}"', remedy=f"{did_you_mean(verb, VERBS)} See tunelab --help.")
+    if verb == "jobs" and rest[:1] == ["list"]:  # asked again and again, and typer takes longer than the list
+        from tunelab.cli.jobs_list import quick_list
+
+        if quick_list(rest[1:]):
+            return 0
     return _call(verb, rest)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 from collections.abc import Sequence
@@ -79,6 +80,8 @@ def _refuse_name_of_model(run_id: str) -> None:
 
 
 def _same_line(recipe: Path | None, run_id: str, settings: Sequence[str]) -> str:
+    if os.environ.get("TUNELAB_JOB") == run_id:
+        return shlex.join(["jobs", "retry", run_id])
     words = ["train", *([str(recipe)] if recipe else []), "--run", run_id]
     return shlex.join([*words, *(word for each in settings for word in ("--set", each))])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tunelab.jobs.state import JobState
 
@@ -25,6 +25,14 @@ class JobSpec:
     """What a stopped attempt is given to save, before it is killed."""
     retries: int = 3
     """Attempts after the first one that are begun without being asked for."""
+    stall_timeout_s: float | None = None
+    """An attempt without an event for so long is ended, with exit code 75; None for no limit."""
+    gpus: int = 0
+    """How many it gets."""
+    gpu_bytes: int = 0
+    """Memory that it is expected to hold on each of them; 0 if that is not known: it has them to itself."""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Name of a variable that the worker gets -> the file that holds its value."""
     submitted: float
     """Unix time, for people to read: nothing is decided by it but the order of jobs of equal priority."""
 

@@ -11,10 +11,12 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
 from tunelab.jobs.database import Database
+from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec, Move
 from tunelab.jobs.job_folder import JobFolder, JobsFolder, pack, unpack
 from tunelab.jobs.state import MOVES, JobState, next_attempt
@@ -34,7 +36,7 @@ CREATE TABLE moves (
 CREATE INDEX moves_by_id ON moves (id);
 CREATE TABLE specs (id TEXT PRIMARY KEY, spec BLOB NOT NULL) STRICT
 """
-_JOB = tuple(each.name for each in fields(Job))
+JOB_FIELDS = tuple(each.name for each in fields(Job))
 _MOVE = tuple(each.name for each in fields(Move))
 _NAMED_AT_MOST = 1_000
 
@@ -90,6 +92,15 @@ class Store:
             _note(connection, Move(id=job.id, attempt=attempt, old=job.state, new=new, time=now, reason=reason))
         return self.get(job.id)
 
+    def explain(self, job: Job, reason: str) -> None:
+        """Say why a job is still where it was seen; nothing is moved, and nothing said if it is elsewhere by now."""
+        if reason != job.reason:
+            with self.database.writing() as connection:
+                connection.execute(
+                    "UPDATE jobs SET reason = ? WHERE id = ? AND attempt = ? AND state = ?",
+                    (reason, job.id, job.attempt, job.state),
+                )
+
     def allow(self, job: Job, max_attempt: int) -> None:
         """Let attempts up to this number begin by themselves."""
         with self.database.writing() as connection:
@@ -124,20 +135,22 @@ class Store:
         if reference and matches:
             names = listed(job.id for job in matches)
             raise RunError(f'"{reference}" is the beginning of {len(matches)} jobs', expected=f"one of {names}")
+        if reference and (elsewhere := host_of(self.folder, reference)):
+            host, job_id, state = elsewhere
+            raise RunError(f"job {job_id} is {state}, and one of {host}", remedy="Give this command there.")
         ids = [job.id for job in self.jobs(limit=_NAMED_AT_MOST)]
         remedy = did_you_mean(reference, ids) if ids else "Submit one with: tunelab jobs submit RECIPE"
         raise RunError(f'there is no job "{reference}"', where=str(self.folder.path), remedy=remedy)
 
-    def rows(self, states: Collection[JobState] = ()) -> list[dict[str, Any]]:
+    def rows(self, states: Collection[JobState] = (), *, limit: int = -1) -> list[dict[str, Any]]:
         """Return jobs as `jobs` does, as plain values."""
-        where, values = _where(states)
-        rows = self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {where} ORDER BY submitted DESC, id", *values)
-        return [dict(zip(_JOB, row, strict=True)) for row in rows]
+        query, values = listing(states, limit=limit)
+        return [dict(zip(JOB_FIELDS, row, strict=True)) for row in self.database.read(query, *values)]
 
     def jobs(self, states: Collection[JobState] = (), *, limit: int = -1) -> list[Job]:
         """Return jobs, the latest first; only those in some states if any are given."""
-        where, values = _where(states)
-        return self._select(f"{where} ORDER BY submitted DESC, id LIMIT ?", *values, limit)
+        query, values = listing(states, limit=limit)
+        return [_job(row) for row in self.database.read(query, *values)]
 
     def next_queued(self, limit: int) -> list[Job]:
         """Return the queued jobs that start next."""
@@ -175,7 +188,7 @@ class Store:
         return sorted({job.id for job in self.jobs()} - before)
 
     def _select(self, rest: str, *values: object) -> list[Job]:
-        return [_job(row) for row in self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {rest}", *values)]
+        return [_job(row) for row in self.database.read(f"SELECT {', '.join(JOB_FIELDS)} FROM jobs {rest}", *values)]
 
     def _take_in(self, connection: sqlite3.Connection) -> int:
         """Insert the jobs that have a folder and no row, and return how many."""
@@ -199,17 +212,24 @@ def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
     """
     attempt = folder.last_attempt()
     files = folder.attempt(attempt)
-    is_stopped = (files / "stop").exists()
+    is_stopped = _is_cancelled(files / "stop")
     if (files / "start.json").exists():
         return (JobState.CANCELLING if is_stopped else JobState.RUNNING), attempt
     return (JobState.CANCELLED if is_stopped else JobState.QUEUED), attempt
+
+
+def _is_cancelled(stop: Path) -> bool:
+    """Whether the attempt was to stop because a user asked, not because it stalled."""
+    with suppress(FileNotFoundError):
+        return stop.read_bytes() != b"stalled"
+    return False
 
 
 def _insert(connection: sqlite3.Connection, spec: JobSpec, state: JobState, *, attempt: int, reason: str) -> None:
     now = time.time()
     most = max(attempt, 1 + spec.retries)
     row = (spec.id, spec.key, state, attempt, most, spec.priority, spec.submitted, now, None, reason)
-    connection.execute(f"INSERT INTO jobs ({', '.join(_JOB)}) VALUES ({_marks(row)})", row)
+    connection.execute(f"INSERT INTO jobs ({', '.join(JOB_FIELDS)}) VALUES ({_marks(row)})", row)
     connection.execute("INSERT INTO specs (id, spec) VALUES (?, ?)", (spec.id, pack(spec)))
     _note(connection, Move(id=spec.id, attempt=attempt, old="", new=state, time=now, reason=reason))
 
@@ -220,12 +240,15 @@ def _note(connection: sqlite3.Connection, move: Move) -> None:
 
 
 def _job(row: Iterable[Any]) -> Job:
-    values = dict(zip(_JOB, row, strict=True))
+    values = dict(zip(JOB_FIELDS, row, strict=True))
     return Job(**values | {"state": JobState(values["state"])})
 
 
-def _where(states: Collection[JobState]) -> tuple[str, tuple[JobState, ...]]:
-    return (f"WHERE state IN ({_marks(states)})" if states else ""), tuple(states)
+def listing(states: Collection[JobState], *, limit: int) -> tuple[str, tuple[object, ...]]:
+    """Return the query for jobs in some states, or in any, the latest first, and its values."""
+    where = f"WHERE state IN ({_marks(states)})" if states else ""
+    query = f"SELECT {', '.join(JOB_FIELDS)} FROM jobs {where} ORDER BY submitted DESC, id LIMIT ?"
+    return query, (*states, limit)
 
 
 def _marks(values: Collection[object]) -> str:

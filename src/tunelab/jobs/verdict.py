@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from tunelab.errors import RunError
+from tunelab.errors import RunError, StorageError
 from tunelab.files import sha256_folder
 from tunelab.jobs.backend import Sighting
 from tunelab.jobs.job import Job
@@ -39,6 +39,8 @@ def verdict(job: Job, seen: Sighting, fault: str) -> Verdict:
     if job.state is JobState.CANCELLING:
         state = JobState.FAILED if seen.code in _USERS_FAULTS else JobState.CANCELLED
         return Verdict(state=state, reason=ended)
+    if seen.stalled:
+        return Verdict(state=JobState.FAILED, reason=f"no event for longer than its --stall-timeout; {ended}")
     if seen.timed_out:
         return Verdict(state=JobState.TIMED_OUT, reason=f"out of time; {ended}")
     if seen.code is None or seen.code in _ENDED_FROM_OUTSIDE:
@@ -47,7 +49,11 @@ def verdict(job: Job, seen: Sighting, fault: str) -> Verdict:
 
 
 def fault_of(run: Run) -> str:
-    """Return what keeps a run from being whole; empty if its manifest is there and every hash in it holds."""
+    """Return what keeps a run from being whole; empty if its manifest is there and every hash in it holds.
+
+    Raises:
+        StorageError: the disk refuses to read it.
+    """
     if not run.is_finished:
         return "its run has no manifest.json"
     try:
@@ -56,7 +62,11 @@ def fault_of(run: Run) -> str:
         return error.what
     if manifest.run_id != run.id:
         return f"its manifest is that of run {manifest.run_id}"
-    found = sha256_folder(run.adapter)
+    try:
+        found = sha256_folder(run.adapter)
+    except OSError as error:  # not the run's fault: it is looked at again
+        what = f"the adapter cannot be read ({error.strerror})"
+        raise StorageError(what, where=str(run.adapter), remedy="Run the same command again.") from error
     wrong = sorted(name for name in {*manifest.files, *found} if manifest.files.get(name) != found.get(name))
     if wrong or not manifest.files:
         return f"files of its adapter are not those of its manifest: {', '.join(wrong) or 'there are none'}"

@@ -1,11 +1,12 @@
-"""The manifest of a finished run: the hashes of what it was made of, and what whoever serves its adapter must know."""
+"""The manifest of a finished run: the hashes of what it was made of, and what whoever serves its adapter must know.
+
+msgspec is imported where it is used: it takes as long, and as much memory, as all else that a list of jobs imports.
+"""
 
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from tunelab.errors import RunError
 from tunelab.files import canonical_json, sha256_text, write_json
@@ -52,6 +53,8 @@ def read_manifest(file: Path) -> Manifest:
     Raises:
         RunError: it is damaged.
     """
+    import msgspec
+
     try:
         return msgspec.json.decode(file.read_bytes(), type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -61,4 +64,6 @@ def read_manifest(file: Path) -> Manifest:
 
 def write_manifest(file: Path, manifest: Manifest) -> None:
     """Write a manifest, atomically."""
+    import msgspec
+
     write_json(file, msgspec.to_builtins(manifest))

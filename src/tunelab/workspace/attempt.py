@@ -7,13 +7,9 @@ between machines; this file does.
 from __future__ import annotations
 
 import os
-import socket
-import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import msgspec
 
 from tunelab.errors import TRY_AGAIN, RunError
 from tunelab.files import write_json
@@ -56,9 +52,9 @@ def begin_attempt(file: Path) -> Attempt:
     attempt = Attempt(
         job=os.environ.get("TUNELAB_JOB", ""),
         attempt=before.attempt + 1 if before else 1,
-        host=socket.gethostname(),
+        host=os.uname().nodename,
         boot_id=_boot_id(),
-        nonce=uuid.uuid4().hex,
+        nonce=os.urandom(16).hex(),
     )
     write_json(file, asdict(attempt))
     return attempt
@@ -71,6 +67,8 @@ def _boot_id() -> str:
 
 
 def _read(file: Path) -> Attempt | None:
+    import msgspec
+
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.json.decode(file.read_bytes(), type=Attempt)
     return None
