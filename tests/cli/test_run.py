@@ -13,6 +13,7 @@ from stand_in import StandIn
 from tunelab.cli import job_log
 from tunelab.cli.job_log import exit_code
 from tunelab.cli.main import run as tunelab
+from tunelab.errors import StorageError
 from tunelab.jobs.job import Job
 from tunelab.jobs.state import JobState
 
@@ -110,6 +111,9 @@ def test_detached_it_returns_at_once_and_names_the_command_that_follows(
     assert "at work" not in out + err
     assert work.store().spec(job.id).timeout_s == 21_600
     assert tunelab(["jobs", "wait", job.id]) == 0
+    (entry,) = (work.path / "nano_v1" / "history" / "LoRA").iterdir()
+    out, _ = said(capsys, "--name", entry.name, "--timeout", "7h")
+    assert f"Note     job {job.id} keeps the --timeout that it was submitted with." in out
 
 
 @pytest.mark.parametrize(("how", "code"), [({"code": 1}, 1), ({"code": 2}, 2), ({"code_after": 2}, 2)])
@@ -182,6 +186,20 @@ def test_what_cannot_be_run_is_refused_in_one_message_and_leaves_no_history(
     assert words in err
     assert not (work.path / "nano_v1" / "history").exists()
     assert work.store().jobs() == []
+
+
+@pytest.mark.parametrize("error", [StorageError("the disk is full"), KeyboardInterrupt()])
+def test_a_submission_that_is_cut_short_leaves_no_history_and_the_same_line_is_right(
+    error: BaseException, work: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tunelab.cli.run.Store.add", refuse)
+        said(capsys, "--name", "a", code=130 if isinstance(error, KeyboardInterrupt) else 2)
+    assert not (work.path / "nano_v1" / "history").exists()
+    said(capsys, "--name", "a")
 
 
 def test_outside_a_workspace_the_command_that_makes_one_is_named(

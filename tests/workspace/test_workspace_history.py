@@ -46,7 +46,9 @@ def test_a_name_that_is_there_is_the_same_entry(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_came_to_nothing_leaves_nothing_and_one_that_was_there_stays(tmp_path: Path) -> None:
-    new_entry(tmp_path, "LoRA", "a").take_back()
+    entry = new_entry(tmp_path, "LoRA", "a")
+    entry.point_to("one")
+    entry.take_back()
     assert list(tmp_path.iterdir()) == []
     new_entry(tmp_path, "LoRA", "a").point_to("one")
     new_entry(tmp_path, "LoRA", "a").take_back()

@@ -14,7 +14,7 @@ from tunelab.cli.console import SET, named, this_command
 from tunelab.cli.job_log import JobLog, ended, exit_code, log_file_of, print_editor_link
 from tunelab.cli.job_places import HERE, refuse_other_places
 from tunelab.cli.jobs_here import bring_up_to_date
-from tunelab.errors import RunError, UserError
+from tunelab.errors import RunError
 from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.state import JobState
@@ -57,11 +57,7 @@ def command(
     workspace = workspace_around(Path.cwd())
     chosen = find_project(workspace, model).workflow(workflow)
     entry = new_entry(chosen.recipe_file.parent.parent, chosen.name, name)
-    try:
-        submission = _submitted(workspace, chosen, entry, overrides or (), timeout_s)
-    except UserError:
-        entry.take_back()
-        raise
+    submission = _submitted(workspace, chosen, entry, overrides or (), timeout_s)
     store, job = submission.store, submission.job
     print(f"Job {job.id} is {job.state}; in the history: {named(entry.path)}")
     print_editor_link(log_file_of(store, job))
@@ -89,18 +85,24 @@ def _submitted(
     from tunelab.jobs.local import LocalJobs
     from tunelab.jobs.submit import retry
 
-    store = Store(JobsFolder(workspace=workspace))
-    spec = _spec(store, workflow, entry, overrides, timeout_s)
-    LocalJobs(store.folder).plan(spec)
-    if elsewhere := host_of(store.folder, spec.id):
-        host, job_id, state = elsewhere
-        raise RunError(f"{entry.name} was run on {host}: job {job_id} is {state}", remedy="Give another --name.")
-    entry.point_to(spec.id)
-    job, is_new = store.add(spec)
+    try:
+        store = Store(JobsFolder(workspace=workspace))
+        spec = _spec(store, workflow, entry, overrides, timeout_s)
+        LocalJobs(store.folder).plan(spec)
+        if elsewhere := host_of(store.folder, spec.id):
+            host, job_id, state = elsewhere
+            raise RunError(f"{entry.name} was run on {host}: job {job_id} is {state}", remedy="Give another --name.")
+        entry.point_to(spec.id)
+        job, is_new = store.add(spec)
+    except BaseException:  # Ctrl+C, too: it is not a job yet
+        entry.take_back()
+        raise
     log = JobLog(store=store, job_id=job.id)
     if not is_new and job.state.is_end:
         log.skip()
         job = job if job.state is JobState.SUCCEEDED else retry(store, job)
+    if store.spec(job.id).timeout_s != spec.timeout_s:
+        print(f"Note     job {job.id} keeps the --timeout that it was submitted with.")
     bring_up_to_date(store)
     return _Submission(store=store, job=store.get(job.id), log_end=log.end)
 

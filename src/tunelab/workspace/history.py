@@ -45,9 +45,10 @@ class HistoryEntry:
         write_json(self.path / HISTORY_FILE, names)
 
     def take_back(self) -> None:
-        """Remove an entry that was made now and points nowhere, so that the same line can be given again."""
+        """Remove an entry that was made now, because nothing came of it."""
         if self.is_new:
             with suppress(OSError):
+                (self.path / HISTORY_FILE).unlink(missing_ok=True)
                 self.path.rmdir()
                 self.path.parent.rmdir()
                 self.path.parent.parent.rmdir()
