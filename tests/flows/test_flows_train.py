@@ -67,6 +67,7 @@ def test_a_run_leaves_recipe_events_checkpoints_adapter_plot_and_a_manifest_writ
         "loss.png",
         "manifest.json",
         "recipe.yaml",
+        "trainer_state.json",
     }
     assert run.plot_file.read_bytes().startswith(b"\x89PNG")
     model_folder = {"config.json", "generation_config.json", "model.safetensors"}

@@ -184,6 +184,10 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
         "conversations/test_conversations_field_map.py",
         "test_roles_mean_what_the_map_says_also_where_they_have_a_usual_meaning",
     ),
+    "evaluation.adapter_path": (
+        "flows/test_flows_take_adapter.py",
+        "test_an_adapter_is_taken_byte_by_byte_compared_with_its_base_and_nothing_is_trained",
+    ),
     "training.save_minutes": (
         "flows/test_flows_train_attempts.py",
         "test_a_checkpoint_is_saved_by_the_clock_too_without_effect_on_bytes",

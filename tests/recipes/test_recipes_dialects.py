@@ -183,11 +183,6 @@ def test_the_private_model_is_said_aloud_until_another_one_is_named(tmp_path: Pa
     assert not any("not public" in note for note in beside.notes)
 
 
-def test_a_file_that_asks_for_no_training_is_sent_to_compare(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"lora.yaml:36: skip_finetune .* tunelab compare RUN"):
-        _read(tmp_path, LORA.replace("skip_finetune: false", "skip_finetune: true"))
-
-
 def test_pain_23_an_unknown_key_of_a_flat_file_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r'lora.yaml:38: ModelLab has no key "finetune_train_seqlne". Did you mean'):
         _read(tmp_path, LORA + "finetune_train_seqlne: 3\n")

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunelab.cli.console import SET, harmless, named, plain_app, print_document, this_command
+from tunelab.cli.job_log import JobLog, ended, log_file_of, print_editor_link
+from tunelab.cli.job_places import HERE, refuse_other_places
 from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
 from tunelab.cli.jobs_list import list_jobs
-from tunelab.errors import RunError, UserError, counted, listed
+from tunelab.errors import RunError, counted, listed
 from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
-from tunelab.jobs.state import JobState
+from tunelab.jobs.state import BEGUN, JobState
 from tunelab.jobs.store import Store
 from tunelab.workspace import find_workspace
 
@@ -38,7 +40,7 @@ def submit_command(
     overrides: Annotated[list[str] | None, SET] = None,
     *,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="How the id begins. Default: the recipe's.")] = None,
-    to: Annotated[str, typer.Option("--to", metavar="PLACE", help="Where it runs: local, this machine.")] = "local",
+    to: Annotated[str, typer.Option("--to", metavar="PLACE", help="Where it runs: local, this machine.")] = HERE,
     priority: Annotated[int, typer.Option(metavar="P", help="The highest starts first.")] = 0,
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="Longest time of an attempt, such as 90s, 30m, 6h.")
@@ -77,8 +79,7 @@ def submit_command(
     from tunelab.jobs.submit import seconds_of, spec_of
     from tunelab.recipes import resolve_recipe
 
-    if to != "local":
-        raise UserError(f'"{to}" is no place that jobs can run at yet', where="--to", expected="local, this machine")
+    refuse_other_places(to, option="--to")
     folder = JobsFolder(workspace=find_workspace(Path.cwd()))
     timeout_s = seconds_of(timeout, where="--timeout") if timeout is not None else None
     stall_timeout_s = seconds_of(stall_timeout, where="--stall-timeout") if stall_timeout is not None else None
@@ -118,6 +119,7 @@ def submit_command(
             print(f"Note     it keeps what it was submitted with, and that is otherwise: {listed(other)}.")
     following = "retry" if job.state.is_end and job.state is not JobState.SUCCEEDED else "logs -f"
     print(f"Next     {this_command()} jobs {following} {job.id}")
+    print_editor_link(log_file_of(store, job))
 
 
 @command.command("list")
@@ -167,36 +169,37 @@ def logs_command(
     ID is a job's id, or the beginning of one.
     """
     store = store_here()
-    job = store.find(job_id)
+    log = JobLog(store=store, job_id=store.find(job_id).id, end=since)
     try:
-        since = _print_log(_local(store), job, since)
-        while follow and not job.state.is_end:
-            time.sleep(_LOOK_S)
-            bring_up_to_date(store)
-            job = store.get(job.id)
-            since = _print_log(_local(store), job, since)
+        if not follow:
+            log.print_news()
+            return
+        job = log.follow()
     except KeyboardInterrupt:
-        go_on = f"{this_command()} jobs logs -f {job.id} --since {since}"
+        go_on = f"{this_command()} jobs logs -f {log.job_id} --since {log.end}"
         raise KeyboardInterrupt(f"the job goes on. Its log from here: {go_on}") from None
-    if follow:
-        print(f"Job {job.id} {_ended(job)}.", file=sys.stderr)
+    print(f"Job {job.id} {ended(job)}.", file=sys.stderr)
 
 
 @command.command("cancel")
 def cancel_command(
-    job_id: Annotated[str, _ID],
+    job_id: Annotated[str | None, _ID] = None,
     now: Annotated[
         bool, typer.Option("--now", help="End it at once; what it did since its last save is lost.")
     ] = False,
 ) -> None:
     """Ask a job to save and stop.
 
-    ID is a job's id, or the beginning of one. A job that is cancelled can be begun again where it was saved: retry.
+    ID is a job's id, or the beginning of one; without it, the one that runs. A job that is cancelled can be begun again
+    where it was saved: retry.
     """
     from tunelab.jobs.submit import cancel
 
     store = store_here()
-    job = store.find(job_id)
+    job = store.find(job_id) if job_id is not None else _only_job(store)
+    if job is None:
+        print("No job runs here, and none is queued.")
+        return
     if job.state.is_end:
         print(f"Job {job.id} has ended already: {job.state}.")
         return
@@ -236,7 +239,7 @@ def wait_command(job_ids: Annotated[list[str], typer.Argument(metavar="ID...", h
         while not (job := store.get(job_id)).state.is_end:
             time.sleep(_LOOK_S)
             bring_up_to_date(store)
-        print(f"Job {job.id} {_ended(job)}.", flush=True)
+        print(f"Job {job.id} {ended(job)}.", flush=True)
         failed = failed or job.state is not JobState.SUCCEEDED
     if failed:
         raise typer.Exit(1)
@@ -311,21 +314,21 @@ def _otherwise(spec: JobSpec, known: JobSpec) -> list[str]:
     return [option for name, option in options.items() if getattr(spec, name) != getattr(known, name)]
 
 
+def _only_job(store: Store) -> Job | None:
+    """Return the job that runs, or else the one in the queue; None if there is none.
+
+    Raises:
+        RunError: there are several.
+    """
+    jobs = store.jobs(BEGUN) or store.jobs([JobState.QUEUED])
+    if len(jobs) > 1:
+        ids = listed(job.id for job in jobs)
+        remedy = f"Give one: {this_command()} jobs cancel ID"
+        raise RunError(f"{len(jobs)} jobs are {jobs[0].state}", expected=f"the id of one of them: {ids}", remedy=remedy)
+    return jobs[0] if jobs else None
+
+
 def _local(store: Store) -> LocalJobs:
     from tunelab.jobs.local import LocalJobs
 
     return LocalJobs(store.folder)
-
-
-def _print_log(local: LocalJobs, job: Job, since: int) -> int:
-    """Print what the log holds from a byte on and return where it ends."""
-    while (part := local.logs(job.id, since)).data:
-        if part.start > since:
-            print(f"Bytes {since:,} to {part.start:,} of the log are deleted.", file=sys.stderr)
-        print(harmless(part.data.decode(errors="replace")), end="", flush=True)
-        since = part.end
-    return since
-
-
-def _ended(job: Job) -> str:
-    return f"{job.state}{f': {reason_of(job)}' if job.reason else ''}".replace("_", " ")

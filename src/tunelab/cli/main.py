@@ -15,7 +15,8 @@ from tunelab.cli.standard_streams import BROKEN_PIPE, flush_output, prepare_stan
 
 TYPE_CHECKING = False  # typing itself takes a hundredth of a second
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
 VERBS = {
     "quickstart": "The whole story on the embedded model, in about two minutes on two CPU cores.",
@@ -26,6 +27,7 @@ VERBS = {
     "check": "Read data as training would, show what would be trained, say what is wrong.",
     "clean": "Write data anew without what spoils it; keep every rejected row with its reason.",
     "train": "Train an adapter from a recipe; resume an interrupted run.",
+    "run": "Run a workflow of a workspace's project as a job, and follow it to its end.",
     "jobs": "Runs that outlive the terminal: submit, follow, cancel, retry.",
     "compare": "Base model against tuned model on the same held-out rows.",
     "gate": "Thresholds that a compared run must pass; exit code 1 unless all of them do.",
@@ -40,6 +42,11 @@ _POSIX_MODULES = ("fcntl", "resource", "termios")
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    exit_with(run)
+
+
+def exit_with(run: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Exit with what a command line makes of the arguments of this process."""
     prepare_standard_streams()
     code = run(sys.argv[1:])
     code = flush_output() or code

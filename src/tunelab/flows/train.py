@@ -34,6 +34,8 @@ from tunelab.flows.training.preflight import announce, batching_that_fits, refus
 from tunelab.flows.training.requirements import raise_first, unmet_before_reading, unmet_by_rows
 from tunelab.flows.training.run_hashes import manifest_of, older_fingerprints
 from tunelab.flows.training.signals import Stopping, stop_on_signals
+from tunelab.flows.training.take_adapter import take_adapter
+from tunelab.flows.training.trainer_state import keep_trainer_state
 from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
@@ -44,6 +46,7 @@ from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.training.checkpoint import latest_checkpoint
+from tunelab.training.config import TrainingConfig
 from tunelab.training.held_out_loss import held_out_loss
 from tunelab.training.loop import Fit, fit
 from tunelab.training.sharding import shard
@@ -135,6 +138,12 @@ def _train_in(
 ) -> Trained:
     for note in resolved.notes:
         events.emit(Notice(code="recipe", text=note))
+    if (adapter_path := recipe.evaluation.adapter_path) is not None:
+        if world.is_first:
+            manifest = take_adapter(run, recipe, Path(adapter_path), events)
+            refuse_if_replaced()
+            run.write_manifest(manifest)
+        return Trained(run=run)
     fitted, reason = _train(recipe, resolved, run, events, world, stopping, refuse_if_replaced)
     if fitted.reason != "interrupted":
         return Trained(run=run, step=fitted.step)
@@ -215,12 +224,13 @@ def _train(
             resume_from=checkpoint,
             should_stop=stopping,
             before_saving=refuse_if_replaced,
+            after_saving=partial(keep_trainer_state, run, recipe.training, events) if world.is_first else lambda: None,
             world=world,
         )
         reason = stopping.agreed_reason(world)
     if fitted.reason != "interrupted" and world.is_first:
         refuse_if_replaced()
-        _finish(run, fitted, adapter, manifest, events, refuse_if_replaced)
+        _finish(run, recipe.training, fitted, adapter, manifest, events, refuse_if_replaced)
     return fitted, reason
 
 
@@ -281,6 +291,7 @@ def _first_day(run: Run) -> date:
 
 def _finish(
     run: Run,
+    config: TrainingConfig,
     fitted: Fit,
     adapter: Adapter,
     manifest: Manifest,
@@ -302,6 +313,7 @@ def _finish(
         )
     )
     write_loss_plot(EventIndex(run.events_file), run.plot_file, title=run.id)
+    keep_trainer_state(run, config, events)
     refuse_if_replaced()
     run.write_manifest(
         replace(manifest, steps=fitted.step, adapter_step=fitted.adapter_step, held_out_loss=fitted.best_loss)

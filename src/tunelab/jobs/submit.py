@@ -68,12 +68,13 @@ def spec_of(
     if recipe.training.output_dir:
         what = f"training.output_dir is {recipe.training.output_dir}, and a job makes a folder in runs"
         raise RunError(what, where=str(resolved.file or ""), remedy="Leave training.output_dir out.")
-    locate_data(recipe.data, base=resolved.base)  # files that are missing are named now, not in the night
+    if recipe.evaluation.adapter_path is None or recipe.evaluation.compare_file is None:
+        locate_data(recipe.data, base=resolved.base)  # files that are missing are named now, not in the night
     text = to_yaml(portable(recipe, folder=folder.job(name).path, workspace=folder.workspace.path))
     there = _gpus_to_use(resolved, gpus, gpus_there)
     gpu_bytes = gpu_bytes_of(resolved, max(each.memory_bytes for each in there)) if there and gpu_bytes_of else 0
     key = key or sha256_text(canonical_json([name, text]))
-    job_id = f"{name}-{sha256_text(key)[:_ID_DIGITS]}"
+    job_id = id_of(name, key)
     return JobSpec(
         id=job_id,
         key=key,
@@ -95,6 +96,11 @@ def _gpus_to_use(resolved: ResolvedRecipe, gpus: int | None, gpus_there: Callabl
 
     is_to_have_one = gpus if gpus is not None else expects_gpu(resolved.recipe.model.device_map)
     return gpus_there() if is_to_have_one else ()
+
+
+def id_of(name: str, key: str) -> str:
+    """Return the id of the job with this name and key, submitted or not."""
+    return f"{name}-{sha256_text(key)[:_ID_DIGITS]}"
 
 
 def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) -> Job:

@@ -22,8 +22,13 @@ PLACES = (
     "data.cleaning.tokenizer",
     "training.output_dir",
     "evaluation.compare_file",
+    "evaluation.adapter_path",
 )
 """Settings that name files, folders or models. What these hold is hashed elsewhere: data, rendering, base."""
+
+
+_DECISIVE = ("evaluation.adapter_path",)
+"""Of these, those that say by being named what is done at all."""
 
 
 def written_hash(text: str) -> str:
@@ -45,6 +50,7 @@ def differing(old: Recipe, new: Recipe, *, without: Collection[str] = PLACES) ->
     """Return in words each setting that `new` has otherwise: ``training.seed is 3, and was 2``; places do not count."""
     before, now = settings_of(old), settings_of(new)
     keys = [key for key in before | now if key not in without and before.get(key) != now.get(key)]
+    keys += [key for key in _DECISIVE if key not in keys and (before.get(key) is None) != (now.get(key) is None)]
     return [f"{key} is {json.dumps(now.get(key))}, and was {json.dumps(before.get(key))}" for key in keys]
 
 

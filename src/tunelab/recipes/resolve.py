@@ -21,7 +21,7 @@ from tunelab.recipes.overrides import from_command_line, from_dotenv, from_envir
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
 from tunelab.recipes.yaml_document import Faults, Layer, Note, read_document
 
-_FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
+_FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file", "evaluation.adapter_path")
 _DATA_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "data.cleaning.tokenizer")
 _NAMES = (*_FILE_SETTINGS, *_DATA_NAMES, "training.output_dir", "model.base_model")
 
@@ -77,7 +77,11 @@ class ResolvedRecipe:
 
 
 def resolve_recipe(
-    path: Path | None, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = os.environ
+    path: Path | None,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = os.environ,
+    run_folder: Path | None = None,
 ) -> ResolvedRecipe:
     """Return the recipe that a file, the environment and the command line make together.
 
@@ -86,13 +90,14 @@ def resolve_recipe(
         overrides: `section.key=value` texts; they win over everything.
         environment: variables; `LLM_<SECTION>__<KEY>` win over a `.env` file, and that over the recipe file.
             None reads neither.
+        run_folder: the folder of the run that it is resolved for, if that is known: ModelLab's `mount/<run_id>`.
 
     Raises:
         RecipeError: unknown keys, impossible values, a file that is no recipe; it names each place.
     """
     base = path.parent if path else Path()
     faults = Faults()
-    dialect, in_file, notes = _read_file(path, faults) if path else ("environment", {}, [])
+    dialect, in_file, notes = _read_file(path, faults, run_folder) if path else ("environment", {}, [])
     layer = dict(in_file)
     if environment is not None:
         for folder in dict.fromkeys((Path.cwd(), base.absolute())):
@@ -121,8 +126,8 @@ def _applies(note: Note, in_file: Layer, layer: Layer) -> bool:
     return layer.get(note.about) is in_file.get(note.about)
 
 
-def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
-    document = read_document(path)
+def _read_file(path: Path, faults: Faults, run_folder: Path | None) -> tuple[str, Layer, list[Note]]:
+    document = read_document(path, run_folder=run_folder)
     dialect, layer, notes = dialect_of(document.names).read(document, faults)
     return dialect, layer, [*notes, *enforce(document, dialect, layer, faults)]
 

@@ -93,6 +93,11 @@ class Run:
         return self.path / "loss.png"
 
     @property
+    def trainer_state_file(self) -> Path:
+        """The course of the training, for notebooks that read what transformers' Trainer leaves."""
+        return self.path / "trainer_state.json"
+
+    @property
     def manifest_file(self) -> Path:
         """Written last: its presence means that the run is whole."""
         return self.path / "manifest.json"

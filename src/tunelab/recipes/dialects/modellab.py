@@ -16,7 +16,7 @@ from typing import Any
 
 from tunelab.errors import RecipeError, did_you_mean
 from tunelab.files import read_small_file
-from tunelab.recipes.keys import kinds
+from tunelab.recipes.keys import kinds, shown
 from tunelab.recipes.yaml_document import Entry, Faults, Layer, Note, Setting, YamlDocument
 from tunelab.recipes.yaml_file import MAX_RECIPE_BYTES
 
@@ -89,7 +89,8 @@ _HANDLED_APART = ("model_path", "skip_finetune", "adapter_path", "trust_remote_c
 TITLES = {"lora": "ModelLab LoRA", "soft_prompt": "ModelLab soft prompt"}
 """Method -> the name of its dialect."""
 _PRIVATE_MODELS = ("Phi-3.6-mini-instruct", "Aion-1.1")
-_MOUNT = re.compile(r"/?mount/<[^<>/]+>/")
+_PLACEHOLDER = re.compile(r"/?mount/<[^<>/]+>/")
+_MOUNT = re.compile(r"/?mount/(?:<[^<>/]+>|(?P<run_id>[^<>/]+))/(?P<name>[^<>]+)")
 
 
 def speaks(names: frozenset[str]) -> bool:
@@ -108,7 +109,7 @@ def read(document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]
         if entry.key not in keys and entry.key not in _HANDLED_APART:
             remedy = did_you_mean(entry.key, [*keys, *_HANDLED_APART])
             faults.append(RecipeError(f'ModelLab has no key "{entry.key}"', where=entry.where, remedy=remedy))
-    _refuse_no_training(given)
+    skips = _skips_training(given)
 
     layer = {
         key.setting: Setting(value=default, source="ModelLab default")
@@ -118,35 +119,66 @@ def read(document: YamlDocument, faults: Faults) -> tuple[str, Layer, list[Note]
     for entry in entries:
         if entry.key not in keys or (entry.value is None and type(None) not in kinds(keys[entry.key].setting)):
             continue
-        value = _local(entry, path.parent) if entry.key in _PATHS else entry.value
+        value = _local(entry, document) if entry.key in _PATHS else entry.value
         if value is not None or entry.key not in _PATHS:
             layer[keys[entry.key].setting] = Setting(value=value, source=_source(entry))
     _choose_model(given, layer, path.parent)
+    if skips:
+        layer["evaluation.adapter_path"] = _adapter(given, document)
     disagreements = [] if soft_prompt else _disagreements(given)
-    notes = [*disagreements, *_oddities(given, layer, path.parent), *_unlisted(path.parent)]
+    notes = [*disagreements, *_oddities(given, layer, document), *_unlisted(path.parent)]
     return TITLES[method], layer, notes
 
 
-def _refuse_no_training(given: Mapping[str, Entry]) -> None:
+def _skips_training(given: Mapping[str, Entry]) -> bool:
     entry = given.get("skip_finetune")
-    if entry is not None and entry.value not in (False, None):
-        what = "skip_finetune compares an adapter without training one"
-        remedy = "Run tunelab compare RUN on the run that made the adapter, or set skip_finetune to false to train."
-        raise RecipeError(what, where=entry.where, remedy=remedy)
+    if entry is None or entry.value in (False, None):
+        return False
+    if entry.value is not True:
+        raise RecipeError(f"skip_finetune is {shown(entry.value)}", where=entry.where, expected="true or false")
+    return True
+
+
+def _adapter(given: Mapping[str, Entry], document: YamlDocument) -> Setting:
+    """Return the folder of the adapter that is compared in place of training one."""
+    entry = given.get("adapter_path")
+    value = _local(entry, document) if entry is not None else None
+    if entry is not None and isinstance(value, str) and value:
+        return Setting(value=value, source=_source(entry))
+    where = (entry or given["skip_finetune"]).where
+    what = "skip_finetune compares an adapter without training one, and adapter_path names none"
+    remedy = "Set adapter_path to an adapter's folder or to that of a run; or skip_finetune to false to train."
+    raise RecipeError(what, where=where, remedy=remedy)
 
 
 def _source(entry: Entry) -> str:
     return f"{entry.where} (ModelLab {entry.key})"
 
 
-def _local(entry: Entry, folder: Path) -> Any:
-    """Return a path of the container as a name next to the file; None if a placeholder is left in it."""
-    if not isinstance(entry.value, str) or os.path.exists(folder / entry.value):
+def _local(entry: Entry, document: YamlDocument) -> Any:
+    """Return a path of the container as one here; None if a placeholder is left in it.
+
+    What lies in `mount/<run_id>` is looked for in the run's folder, then next to the file.
+    """
+    if not isinstance(entry.value, str) or os.path.exists(document.path.parent / entry.value):
         return entry.value
-    name = _MOUNT.sub("", entry.value, count=1)
+    if entry.key != "save_dir" and (in_run := _in_run(entry.value, document.run_folder)):
+        return in_run
+    name = _PLACEHOLDER.sub("", entry.value, count=1)
     if "<" in name or (entry.key == "save_dir" and name != entry.value):
         return None
     return name
+
+
+def _in_run(value: str, run_folder: Path | None) -> str | None:
+    """Return a path in `mount/<run_id>` as one in the run's folder, or that of the run which it names, if it is there.
+
+    One that leads out of the folder is not followed.
+    """
+    if run_folder is None or (found := _MOUNT.fullmatch(value)) is None or ".." in Path(value).parts:
+        return None
+    path = (run_folder.with_name(found["run_id"]) if found["run_id"] else run_folder) / found["name"]
+    return str(path) if path.exists() else None
 
 
 def _choose_model(given: Mapping[str, Entry], layer: Layer, folder: Path) -> None:
@@ -165,7 +197,7 @@ def _disagreements(given: Mapping[str, Entry]) -> Iterator[Note]:
             yield Note(about=key.setting, text=f"{text}{key.lora} is used.")
 
 
-def _oddities(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Iterator[Note]:
+def _oddities(given: Mapping[str, Entry], layer: Layer, document: YamlDocument) -> Iterator[Note]:
     if entry := given.get("evaluation_strategy"):
         text = f"{entry.where}: evaluation_strategy is read as training.eval_strategy."
         yield Note(about="training.eval_strategy", text=text)
@@ -173,11 +205,14 @@ def _oddities(given: Mapping[str, Entry], layer: Layer, folder: Path) -> Iterato
     if (entry := given.get("model")) and model is not None and model.value in _PRIVATE_MODELS:
         text = f"{entry.where}: {model.value} is not public. Name a model you have: --set model.base_model=nano"
         yield Note(about="model.base_model", text=text)
-    if (entry := given.get("adapter_path")) and entry.value:
+    if (entry := given.get("adapter_path")) and entry.value and "evaluation.adapter_path" not in layer:
         yield Note(about="", text=f"{entry.where}: adapter_path is read only with skip_finetune, which is off.")
     if (entry := given.get("trust_remote_code")) and entry.value:
         yield Note(about="", text=f"{entry.where}: trust_remote_code is left out: code of a model is never run.")
-    if (entry := given.get("compare_file")) and entry.value and _local(entry, folder) is None:
+    if "evaluation.adapter_path" in layer and (entry := given.get("compare_enabled")) and entry.value is False:
+        text = f"{entry.where}: compare_enabled is false, and the adapter is compared all the same: nothing is trained."
+        yield Note(about="evaluation.adapter_path", text=text)
+    if (entry := given.get("compare_file")) and entry.value and _local(entry, document) is None:
         text = f"{entry.where}: compare_file is still a placeholder; held-out rows are compared."
         yield Note(about="evaluation.compare_file", text=text)
 
