@@ -37,6 +37,8 @@ def this_command() -> str:
     if shutil.which("tunelab"):
         return "tunelab"
     program = Path(sys.argv[0]).absolute()
+    if program.name == "modellab":  # which knows ModelLab's own lines alone
+        program = program.with_name("tunelab")
     return f"{named(Path(sys.executable))} -m tunelab" if program.name == "__main__.py" else named(program)
 
 
