@@ -1,5 +1,6 @@
 """The manifest of a finished run: the hashes of what it was made of, and what whoever serves its adapter must know."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -59,6 +60,6 @@ def read_manifest(file: Path) -> Manifest:
         raise RunError(f"the manifest is damaged ({error})", where=str(file), remedy=remedy) from error
 
 
-def write_manifest(file: Path, manifest: Manifest) -> None:
-    """Write a manifest, atomically."""
-    write_json(file, msgspec.to_builtins(manifest))
+def write_manifest(file: Path, manifest: Manifest, *, before: Callable[[], None] = lambda: None) -> None:
+    """Write a manifest, atomically; `before` is called right before it is in place."""
+    write_json(file, msgspec.to_builtins(manifest), before=before)
