@@ -47,6 +47,9 @@ def submit_command(
         str | None,
         typer.Option(metavar="KEY", help="The same key is the same job. Default: made of recipe and name."),
     ] = None,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Fork it from a process that has loaded torch: for many short jobs.")
+    ] = False,
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Submit a recipe as a job, and return at once.
@@ -61,7 +64,9 @@ def submit_command(
     folder = JobsFolder(workspace=find_workspace(Path.cwd()))
     timeout_s = seconds_of(timeout) if timeout is not None else None
     resolved = resolve_recipe(recipe, overrides=overrides or ())
-    spec = spec_of(resolved, folder, name=name, key=key, priority=priority, timeout_s=timeout_s, retries=retries)
+    spec = spec_of(
+        resolved, folder, name=name, key=key, priority=priority, timeout_s=timeout_s, retries=retries, warm=warm
+    )
     where = LocalJobs(folder).plan(spec)
     store = Store(folder)
     job, is_new = store.add(spec)

@@ -25,6 +25,8 @@ class JobSpec:
     """What a stopped attempt is given to save, before it is killed."""
     retries: int = 3
     """Attempts after the first one that are begun without being asked for."""
+    warm: bool = False
+    """Forked from a process that has loaded what a run loads, if that can be; else started as any other."""
     submitted: float
     """Unix time, for people to read: nothing is decided by it but the order of jobs of equal priority."""
 

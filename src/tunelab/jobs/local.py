@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tunelab.errors import UserError
+from tunelab.errors import StorageError, UserError
 from tunelab.files import storage_errors, write_file, write_json
 from tunelab.jobs import shepherd
 from tunelab.jobs.backend import JobAttempt, LogPart, Sighting, command_of
@@ -21,9 +21,12 @@ from tunelab.jobs.job import JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobFolder, JobsFolder, held
 from tunelab.jobs.marked_processes import MARK, end_processes
+from tunelab.jobs.warm_start import ensure_warm_server, warm_socket
 
 TUNELAB = (sys.executable, "-P", "-m", "tunelab")
 """The command line in this Python; -P: no module in the current folder is taken for one of its own."""
+WARM = (sys.executable, "-P", "-m", "tunelab.cli.warm_server")
+"""The process that forks warm jobs."""
 _LONGEST_LOG_PART = 1 << 20
 
 
@@ -33,11 +36,12 @@ class LocalJobs:
     Args:
         folder: the jobs' files.
         program: what is started; `train RECIPE --run ID` follows.
+        warm: what forks the workers of warm jobs, which do what `program` does.
     """
 
-    def __init__(self, folder: JobsFolder, *, program: Sequence[str] = TUNELAB) -> None:
-        self._folder, self._program = folder, program
-        self._shepherds: list[subprocess.Popen[bytes]] = []
+    def __init__(self, folder: JobsFolder, *, program: Sequence[str] = TUNELAB, warm: Sequence[str] = WARM) -> None:
+        self._folder, self._program, self._warm = folder, program, warm
+        self._children: list[subprocess.Popen[bytes]] = []
 
     def plan(self, spec: JobSpec) -> str:
         """Return where a job runs; a system without /proc and pidfd is refused."""
@@ -64,10 +68,11 @@ class LocalJobs:
                 "variables": {MARK: str(folder.path), "TUNELAB_JOB": attempt.spec.id, "PYTHONUNBUFFERED": "1"},
                 "timeout_s": attempt.spec.timeout_s,
                 "grace_s": attempt.spec.grace_s,
+                **(self._warm_start(attempt) if attempt.spec.warm else {}),
             }
             write_json(files / "start.json", start)
             with storage_errors(files), (files / "shepherd.txt").open("wb") as errors:
-                self._shepherds.append(_started(folder, attempt.number, lock, errors.fileno()))
+                self._children.append(_started(folder, attempt.number, lock, errors.fileno()))
 
     def find(self, attempt: JobAttempt) -> bool:
         """Return whether it was begun here."""
@@ -111,7 +116,19 @@ class LocalJobs:
         return folder, folder.attempt(attempt.number)
 
     def _reap(self) -> None:
-        self._shepherds = [each for each in self._shepherds if each.poll() is None]
+        self._children = [each for each in self._children if each.poll() is None]
+
+    def _warm_start(self, attempt: JobAttempt) -> dict[str, object]:
+        """Return what the shepherd of a warm job is given in addition; nothing if there can be no warm server."""
+        try:
+            server = ensure_warm_server(self._folder, self._warm)
+        except StorageError as error:
+            print(error, file=sys.stderr, flush=True)
+            return {}
+        if server is not None:
+            self._children.append(server)
+        arguments = command_of(attempt, (), self._folder.job(attempt.spec.id).recipe_file.name)
+        return {"warm": {"socket": str(warm_socket(self._folder)), "arguments": arguments}}
 
 
 def _started(folder: JobFolder, number: int, lock: int, errors: int) -> subprocess.Popen[bytes]:

@@ -55,7 +55,7 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     """Run the worker to its end and return what is to be known of it."""
     began = time.monotonic()
     try:
-        worker = _started(start)
+        worker = _warm_worker(start, files, log) or _started(start)
     except OSError as error:
         log.say(f"the command could not be started: {error}")
         return {"code": 127, "timed_out": False, "seconds": 0.0}
@@ -84,6 +84,23 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     code = worker.returncode if worker.returncode >= 0 else 128 - worker.returncode
     log.say(f"ended with {code}")
     return {"code": code, "timed_out": ending.timed_out, "seconds": round(time.monotonic() - began, 3)}
+
+
+def _warm_worker(start: dict[str, Any], files: str, log: Log) -> Any:
+    """Return a worker that the warm server of the workspace forked; None if it is to be started in the ordinary way."""
+    if "warm" not in start:
+        return None
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("warm_worker", os.path.join(os.path.dirname(__file__), "warm_worker.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(warm_worker := module_from_spec(spec))
+    try:
+        return warm_worker.WarmWorker.begun(start, os.path.join(files, "stop"))
+    except warm_worker.NotWarmError as error:
+        log.say(f"started in the ordinary way: {error}")
+        return None
 
 
 def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:

@@ -33,6 +33,7 @@ def spec_of(
     priority: int = 0,
     timeout_s: float | None = None,
     retries: int = 3,
+    warm: bool = False,
 ) -> JobSpec:
     """Return the job of a recipe, with a resolved copy of it: the file may be changed or deleted from now on.
 
@@ -64,6 +65,7 @@ def spec_of(
         priority=priority,
         timeout_s=timeout_s,
         retries=retries,
+        warm=warm,
         submitted=time.time(),
     )
 

@@ -44,7 +44,7 @@ class Processes(World):
     @classmethod
     @contextmanager
     def joined(cls, *, local_rank: int, local_size: int, master: str) -> Iterator[Self]:
-        """Yield the world that torchrun describes once all the others are there; `master` is the first one's machine."""
+        """Yield the world that torchrun describes once all are there; `master` is the machine of the first process."""
         if num_gpus := torch.cuda.device_count():
             _refuse_if_gpus_are_too_few(num_gpus, local_size)
             torch.cuda.set_device(local_rank)
