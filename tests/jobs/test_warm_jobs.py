@@ -1,4 +1,4 @@
-"""Warm jobs are forked from a server, and are in every other way like jobs that are started; if not, they are started."""
+"""Warm jobs are forked from a server and else like any job; whatever keeps one from it, it is started afresh."""
 
 from __future__ import annotations
 
@@ -117,7 +117,8 @@ def test_the_exit_code_of_a_warm_worker_is_that_of_its_job(store: Store) -> None
 def test_a_server_of_another_environment_or_of_none_that_works_does_not_keep_a_job_from_its_start(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running(store, "before", steps=1)
+    store.add(spec("before", warm=True))
+    run_until_done(store, local(store))
     monkeypatch.setenv("LANG", "pt_PT.UTF-8")
     store.add(spec("other", warm=True))
     run_until_done(store, local(store))

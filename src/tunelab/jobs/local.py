@@ -119,14 +119,12 @@ class LocalJobs:
         self._children = [each for each in self._children if each.poll() is None]
 
     def _warm_start(self, attempt: JobAttempt) -> dict[str, object]:
-        """Return what the shepherd of a warm job is given in addition; nothing if there can be no warm server."""
+        """Return what the shepherd of a warm job is given in addition; it does without a server that is not there."""
         try:
-            server = ensure_warm_server(self._folder, self._warm)
+            if (server := ensure_warm_server(self._folder, self._warm)) is not None:
+                self._children.append(server)
         except StorageError as error:
             print(error, file=sys.stderr, flush=True)
-            return {}
-        if server is not None:
-            self._children.append(server)
         arguments = command_of(attempt, (), self._folder.job(attempt.spec.id).recipe_file.name)
         return {"warm": {"socket": str(warm_socket(self._folder)), "arguments": arguments}}
 

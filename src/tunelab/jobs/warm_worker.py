@@ -98,6 +98,8 @@ def _connect(line: socket.socket, path: str) -> None:
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
     try:  # a socket's path is at most 107 bytes
         line.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+    except OSError as error:
+        raise OSError(f"the warm server cannot be reached ({error.strerror})") from error
     finally:
         os.close(folder)
 
