@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _LONGEST_WAIT_S = 120.0
 """For a server that is still loading."""
 _LOOK_S = 0.2
-_LAST_WORD_S = 5.0
+_LAST_WORD_S = 60.0
+"""For a server on a busy machine; one that has ended is noticed at once."""
 _MOST_BYTES = 4096
 
 
