@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobs_trial.kills import spec
 from jobs_trial.runner import SUBSTITUTE
-from jobs_trial.warm_server import WARM_SUBSTITUTE
+from jobs_trial.warm_substitute import WARM_SUBSTITUTE
 from tunelab.files import sha256_file, write_json
 from tunelab.jobs.backend import JobBackend
 from tunelab.jobs.in_process import InProcessWork

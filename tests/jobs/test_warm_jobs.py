@@ -18,7 +18,7 @@ import pytest
 from jobs_files import local, run_until, run_until_done, spec, store_in
 
 from jobs_trial.runner import SUBSTITUTE
-from jobs_trial.warm_server import WARM_SUBSTITUTE
+from jobs_trial.warm_substitute import WARM_SUBSTITUTE
 from tunelab.jobs import warm_server
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.marked_processes import MARK, marked_processes

@@ -121,7 +121,7 @@ def _server(workspace: Path) -> int | None:
         with suppress(OSError):
             words = Path("/proc", number, "cmdline").read_bytes().split(b"\0")
             is_fork = MARK.encode() in Path("/proc", number, "environ").read_bytes()
-            if b"jobs_trial.warm_server" in words and os.fsencode(workspace / ".tunelab") in words and not is_fork:
+            if b"jobs_trial.warm_substitute" in words and os.fsencode(workspace / ".tunelab") in words and not is_fork:
                 return int(number)
     return None
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from jobs_trial import worker
-from jobs_trial.warm_server import WARM_SUBSTITUTE
+from jobs_trial.warm_substitute import WARM_SUBSTITUTE
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.runner import run_jobs

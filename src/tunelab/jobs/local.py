@@ -25,7 +25,7 @@ from tunelab.jobs.warm_start import ensure_warm_server, warm_socket
 
 TUNELAB = (sys.executable, "-P", "-m", "tunelab")
 """The command line in this Python; -P: no module in the current folder is taken for one of its own."""
-WARM = (sys.executable, "-P", "-m", "tunelab.cli.warm_server")
+WARM = (sys.executable, "-P", "-m", "tunelab.cli.fork_jobs")
 """The process that forks warm jobs."""
 _LONGEST_LOG_PART = 1 << 20
 

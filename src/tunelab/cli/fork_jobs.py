@@ -1,4 +1,4 @@
-"""The warm server of a workspace's jobs: `python -P -m tunelab.cli.warm_server LISTENER LOCK FOLDER`.
+"""The warm server of a workspace's jobs: `python -P -m tunelab.cli.fork_jobs LISTENER LOCK FOLDER`.
 
 Its forks run the command line as `python -m tunelab` does: the same code, the same bytes.
 """

@@ -1,4 +1,4 @@
-"""A warm server whose forks are the substitute: `python -P -m jobs_trial.warm_server LISTENER LOCK FOLDER`."""
+"""A warm server whose forks are the substitute: `python -P -m jobs_trial.warm_substitute LISTENER LOCK FOLDER`."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import NoReturn
 from jobs_trial import worker
 from tunelab.jobs.warm_server import serve
 
-WARM_SUBSTITUTE = (sys.executable, "-P", "-m", "jobs_trial.warm_server")
+WARM_SUBSTITUTE = (sys.executable, "-P", "-m", "jobs_trial.warm_substitute")
 _IDLE_S = 3.0
 
 
