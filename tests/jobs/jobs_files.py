@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobs_trial.kills import spec
 from jobs_trial.runner import SUBSTITUTE
+from jobs_trial.warm_substitute import WARM_SUBSTITUTE
 from tunelab.files import sha256_file, write_json
 from tunelab.jobs.backend import JobBackend
 from tunelab.jobs.in_process import InProcessWork
@@ -36,7 +37,7 @@ def store_in(workspace: Path) -> Store:
 @cache  # a place that is dropped while its processes run is warned of
 def local(store: Store) -> LocalJobs:
     """The place that is this machine, with the substitute for `tunelab train`."""
-    return LocalJobs(store.folder, program=SUBSTITUTE)
+    return LocalJobs(store.folder, program=SUBSTITUTE, warm=WARM_SUBSTITUTE)
 
 
 def run_until(

@@ -109,7 +109,7 @@ def test_jobs_share_a_gpu_by_uuid_and_the_next_runner_knows_who_holds_what(store
     for name in ("job-1", "job-2", "cpu"):
         second.cancel(_attempt(store, second, name), now=True)
     run_until_done(store, second, slots=9)
-    for each in first._shepherds:
+    for each in first._children:
         each.wait()
     assert _visible(store, "small") == "GPU-b"
     assert store.get("small").state is JobState.SUCCEEDED

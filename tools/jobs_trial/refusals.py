@@ -145,7 +145,7 @@ def _faults(workspace: Path, step: str, done: subprocess.CompletedProcess[str]) 
 
 
 def _reap(place: LocalJobs) -> None:
-    for each in place._shepherds:
+    for each in place._children:
         each.wait()
 
 

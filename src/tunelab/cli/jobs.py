@@ -66,6 +66,9 @@ def submit_command(
         str | None,
         typer.Option(metavar="KEY", help="The same key is the same job. Default: made of recipe and name."),
     ] = None,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Fork it from a process that has loaded torch: for many short jobs.")
+    ] = False,
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Submit a recipe as a job, and return at once.
@@ -92,6 +95,7 @@ def submit_command(
         priority=priority,
         timeout_s=timeout_s,
         retries=retries,
+        warm=warm,
         stall_timeout_s=stall_timeout_s,
         gpus=gpus,
         secrets=secrets or (),

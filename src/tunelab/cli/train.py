@@ -57,11 +57,13 @@ def command(
             _refuse_name_of_model(run_id)
         if run_id is not None and resume:
             raise UserError("--run and --resume are both given", expected="one of them", remedy=_RUN_GOES_ON)
-        if run_id is not None and (run := workspace.named_run(run_id, resolved.anchored)).is_finished:
-            if world.is_first:
-                say(f"Run {run.id} is finished; nothing was done. Its adapter: {named(run.adapter)}")
-                _compare(resolved, run)
-            return
+        if run_id is not None:
+            run = workspace.named_run(run_id, resolved.anchored)
+            if world.gather(run.is_finished)[0][0]:  # as the first process sees it: a disk may show others the past
+                if world.is_first:
+                    say(f"Run {run.id} is finished; nothing was done. Its adapter: {named(run.adapter)}")
+                    _compare(resolved, run)
+                return
         from tunelab.flows.train import train  # brings torch: not before the recipe is known to be good
 
         with progress_line() if world.is_first else nullcontext(_silent) as listener:

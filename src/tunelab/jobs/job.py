@@ -33,6 +33,8 @@ class JobSpec:
     """Memory that it is expected to hold on each of them; 0 if that is not known: it has them to itself."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Name of a variable that the worker gets -> the file that holds its value."""
+    warm: bool = False
+    """Forked from a process that has loaded what a run loads, if that can be; else started as any other."""
     submitted: float
     """Unix time, for people to read: nothing is decided by it but the order of jobs of equal priority."""
 

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from tunelab.errors import UserError, counted
+from tunelab.errors import StorageError, UserError, counted
 from tunelab.files import storage_errors, write_file, write_json
 from tunelab.jobs import shepherd
 from tunelab.jobs.backend import JobAttempt, LogPart, Sighting, command_of
@@ -27,9 +27,12 @@ from tunelab.jobs.job_folder import JobFolder, JobsFolder, held
 from tunelab.jobs.job_secrets import forget_secrets
 from tunelab.jobs.marked_processes import MARK, end_processes
 from tunelab.jobs.slots import read_slots, threads_of_a_job
+from tunelab.jobs.warm_start import ensure_warm_server, warm_socket
 
 TUNELAB = (sys.executable, "-P", "-m", "tunelab")
 """The command line in this Python; -P: no module in the current folder is taken for one of its own."""
+WARM = (sys.executable, "-P", "-m", "tunelab.cli.fork_jobs")
+"""The process that forks warm jobs."""
 _LONGEST_LOG_PART = 1 << 20
 _LONGEST_STACK_S = 10
 _FIRST_GPU = "/dev/nvidia0"
@@ -42,6 +45,7 @@ class LocalJobs:
         folder: the jobs' files.
         program: what is started; `train RECIPE --run ID` follows.
         gpus: looks which there are; called when the first job that needs one is to start.
+        warm: what forks the workers of warm jobs, which do what `program` does.
     """
 
     def __init__(
@@ -50,11 +54,12 @@ class LocalJobs:
         *,
         program: Sequence[str] = TUNELAB,
         gpus: Callable[[], Sequence[Gpu]] = gpus_here,
+        warm: Sequence[str] = WARM,
     ) -> None:
-        self._folder, self._program, self._gpus = folder, program, cache(gpus)
+        self._folder, self._program, self._gpus, self._warm = folder, program, cache(gpus), warm
         self._held: dict[str, HeldGpus] = {}
         """GPUs of the jobs that run, by id: filled by `submit`, and by `state` for those that another runner began."""
-        self._shepherds: list[subprocess.Popen[bytes]] = []
+        self._children: list[subprocess.Popen[bytes]] = []
 
     def plan(self, spec: JobSpec) -> str:
         """Return where a job runs; a system without /proc and pidfd is refused, and GPUs that are not there."""
@@ -91,11 +96,12 @@ class LocalJobs:
                 "secrets": attempt.spec.secrets,
                 "timeout_s": attempt.spec.timeout_s,
                 "grace_s": attempt.spec.grace_s,
+                **(self._warm_start(attempt) if attempt.spec.warm else {}),
             }
             write_json(files / "start.json", start)
             self._held[attempt.spec.id] = held_gpus
             with storage_errors(files), (files / "shepherd.txt").open("wb") as errors:
-                self._shepherds.append(_started(folder, attempt.number, lock, errors.fileno()))
+                self._children.append(_started(folder, attempt.number, lock, errors.fileno()))
 
     def find(self, attempt: JobAttempt) -> bool:
         """Return whether it was begun here."""
@@ -189,7 +195,17 @@ class LocalJobs:
         return folder, folder.attempt(attempt.number)
 
     def _reap(self) -> None:
-        self._shepherds = [each for each in self._shepherds if each.poll() is None]
+        self._children = [each for each in self._children if each.poll() is None]
+
+    def _warm_start(self, attempt: JobAttempt) -> dict[str, object]:
+        """Return what the shepherd of a warm job is given in addition; it does without a server that is not there."""
+        try:
+            if (server := ensure_warm_server(self._folder, self._warm)) is not None:
+                self._children.append(server)
+        except StorageError as error:
+            print(error, file=sys.stderr, flush=True)
+        arguments = command_of(attempt, (), self._folder.job(attempt.spec.id).recipe_file.name)
+        return {"warm": {"socket": str(warm_socket(self._folder)), "arguments": arguments}}
 
 
 def _gpus_in_words(spec: JobSpec) -> str:

@@ -66,7 +66,7 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
         return {"code": _USERS_FAULT}
     log.hide(secrets)
     try:
-        worker = _started(start, secrets)
+        worker = _warm_worker(start, files, log) or _started(start, secrets)
     except OSError as error:
         log.say(f"the command could not be started: {error}")
         return {"code": 127 if error.errno in _NO_PROGRAM else _TRY_AGAIN}
@@ -114,6 +114,26 @@ def _secret(name: str, path: str) -> str:
     if not value or "\0" in value:
         raise ValueError(f"{path} holds no value for the secret {name}")
     return value
+
+
+def _warm_worker(start: dict[str, Any], files: str, log: Log) -> Any:
+    """Return a worker that the warm server of the workspace forked; None if it is to be started in the ordinary way."""
+    if "warm" not in start:
+        return None
+    if start.get("secrets"):
+        log.say("started in the ordinary way: its secrets are for its own process alone")
+        return None
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("warm_worker", os.path.join(os.path.dirname(__file__), "warm_worker.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(warm_worker := module_from_spec(spec))
+    try:
+        return warm_worker.WarmWorker.begun(start, os.path.join(files, "stop"))
+    except warm_worker.NotWarmError as error:
+        log.say(f"started in the ordinary way: {error}")
+        return None
 
 
 def _started(start: dict[str, Any], secrets: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -41,6 +41,7 @@ def spec_of(
     secrets: Sequence[str] = (),
     gpu_bytes_of: Callable[[ResolvedRecipe, int], int] | None = None,
     gpus_there: Callable[[], Sequence[Gpu]] = gpus_here,
+    warm: bool = False,
 ) -> JobSpec:
     """Return the job of a recipe, with a resolved copy of it: the file may be changed or deleted from now on.
 
@@ -86,6 +87,7 @@ def spec_of(
         gpus=min(len(there), 1) if gpus is None else gpus,
         gpu_bytes=gpu_bytes,
         secrets=secret_files(secrets, folder, job_id),
+        warm=warm,
         submitted=time.time(),
     )
 

@@ -3,6 +3,7 @@
 msgspec is imported where it is used: it takes as long, and as much memory, as all else that a list of jobs imports.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -62,8 +63,8 @@ def read_manifest(file: Path) -> Manifest:
         raise RunError(f"the manifest is damaged ({error})", where=str(file), remedy=remedy) from error
 
 
-def write_manifest(file: Path, manifest: Manifest) -> None:
-    """Write a manifest, atomically."""
+def write_manifest(file: Path, manifest: Manifest, *, before: Callable[[], None] = lambda: None) -> None:
+    """Write a manifest, atomically; `before` is called right before it is in place."""
     import msgspec
 
-    write_json(file, msgspec.to_builtins(manifest))
+    write_json(file, msgspec.to_builtins(manifest), before=before)

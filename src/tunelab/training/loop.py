@@ -73,7 +73,7 @@ def fit(
         score: held-out loss; None evaluates nothing.
         resume_from: the newest of `checkpoints`; None starts afresh.
         should_stop: called after each step; True in any process saves a checkpoint and ends with reason `interrupted`.
-        before_saving: called in the first process before it writes a checkpoint; what it raises ends the run.
+        before_saving: called in the first process right before a checkpoint is in place; what it raises ends the run.
         after_saving: called in every process after a checkpoint.
         world: the processes that run each step together; the outcome is that of one.
     """

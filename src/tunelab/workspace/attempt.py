@@ -39,7 +39,7 @@ class Attempt:
 
     def refuse_if_replaced(self, file: Path) -> None:
         """Raise a ReplacedError if `file` names another attempt by now."""
-        present = _read(file)
+        present = read_attempt(file)
         if present is None or present.nonce != self.nonce:
             by = f"attempt {present.attempt} on {present.host}" if present else "somebody who removed attempt.json"
             remedy = "Nothing more was written here. The other one goes on with the run."
@@ -48,7 +48,7 @@ class Attempt:
 
 def begin_attempt(file: Path) -> Attempt:
     """Write a new attempt to `file`, atomically, and return it."""
-    before = _read(file)
+    before = read_attempt(file)
     attempt = Attempt(
         job=os.environ.get("TUNELAB_JOB", ""),
         attempt=before.attempt + 1 if before else 1,
@@ -60,15 +60,16 @@ def begin_attempt(file: Path) -> Attempt:
     return attempt
 
 
-def _boot_id() -> str:
-    with suppress(OSError):
-        return _BOOT_ID.read_text().strip()
-    return ""
-
-
-def _read(file: Path) -> Attempt | None:
+def read_attempt(file: Path) -> Attempt | None:
+    """Return the attempt that a file names; None if it names none."""
     import msgspec
 
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.json.decode(file.read_bytes(), type=Attempt)
     return None
+
+
+def _boot_id() -> str:
+    with suppress(OSError):
+        return _BOOT_ID.read_text().strip()
+    return ""
