@@ -77,7 +77,7 @@ def start_command(
     """Begin a sweep, and go on until it has ended.
 
     RECIPE is a YAML file. First it is run as it is, with several seeds; then trial after trial with other values of
-    RECIPE is a YAML file. First it is run as it is, with several seeds; then trial after trial has other values of
+    what --over and --space name. Each run is a job. What was interrupted goes on with: tunelab sweep resume NAME.
     """
     from tunelab.jobs.submit import seconds_of
     from tunelab.recipes import resolve_recipe

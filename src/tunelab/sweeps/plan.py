@@ -61,9 +61,8 @@ class Plan:
     @property
     def space(self) -> Space:
         """What is searched."""
-        known: dict[str, Range | Choice] = {}
-        for each in (*self.ranges, *self.choices):
-            known[each.key] = each
+        every: list[Range | Choice] = [*self.ranges, *self.choices]
+        known = {each.key: each for each in every}
         return tuple(known[key] for key in self.order)
 
 
