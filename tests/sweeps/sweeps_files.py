@@ -19,10 +19,10 @@ from tunelab.jobs.slots import write_slots
 from tunelab.jobs.store import Store
 from tunelab.recipes import ResolvedRecipe, resolve_recipe
 from tunelab.sweeps.controller import Controller
-from tunelab.sweeps.plan import Plan, Sweep
+from tunelab.sweeps.noise import GroupLosses
 from tunelab.sweeps.space import read_space
+from tunelab.sweeps.sweep import Sweep, SweepPlan
 from tunelab.sweeps.trials import Trial
-from tunelab.sweeps.verdict import GroupLosses
 from tunelab.workspace import Run, Workspace
 
 OVER = ("training.learning_rate=1e-4..1e-1:log", "lora.r=4,8,16")
@@ -45,7 +45,7 @@ def sweep_in(
     (first, second), _ = read_space(OVER, resolved)
     JobsFolder(workspace=Workspace(path=folder)).make()
     sweep = Sweep(Workspace(path=folder), "small")
-    plan = Plan(
+    plan = SweepPlan(
         num_trials=num_trials,
         ranges=(first,),  # type: ignore[arg-type]
         choices=(second,),  # type: ignore[arg-type]

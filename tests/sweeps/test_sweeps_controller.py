@@ -21,7 +21,7 @@ from tunelab.jobs.submit import cancel, retry
 from tunelab.sweeps import controller as controller_module
 from tunelab.sweeps import trials as trials_module
 from tunelab.sweeps.controller import best_of, stop_runs, time_at_work
-from tunelab.sweeps.plan import Sweep
+from tunelab.sweeps.sweep import Sweep
 from tunelab.sweeps.trials import Trial, TrialState
 from tunelab.workspace import Workspace
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import settings_of
 from tunelab.sweeps.controller import best_of
 from tunelab.sweeps.importance import importance_of
-from tunelab.sweeps.plan import Sweep
 from tunelab.sweeps.result import Result, conclude, read_result
+from tunelab.sweeps.sweep import Sweep
 from tunelab.sweeps.trials import Trial, Trials
 from tunelab.workspace import Workspace
 
@@ -49,9 +48,9 @@ def result(sweep: Sweep) -> Result:
 @pytest.fixture
 def printed(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[pytest.CaptureFixture[str]]:
+) -> pytest.CaptureFixture[str]:
     monkeypatch.chdir(sweep.workspace.path)
-    yield capsys
+    return capsys
 
 
 def test_the_best_is_compared_with_the_recipe_on_rows_that_no_trial_saw(

@@ -19,8 +19,8 @@ from tunelab.recipes.keys import shown
 
 if TYPE_CHECKING:
     from tunelab.jobs.store import Store
-    from tunelab.sweeps.plan import Sweep
     from tunelab.sweeps.result import Result
+    from tunelab.sweeps.sweep import Sweep
     from tunelab.sweeps.trials import Trial
 
 _SHOWN = 20
@@ -81,8 +81,8 @@ def start_command(
     """
     from tunelab.jobs.submit import seconds_of
     from tunelab.recipes import resolve_recipe
-    from tunelab.sweeps.plan import new_sweep
     from tunelab.sweeps.prepare import Requested, prepare
+    from tunelab.sweeps.sweep import new_sweep
     from tunelab.workspace import find_workspace, name_of_run
 
     resolved = resolve_recipe(recipe, overrides=overrides or ())
@@ -253,9 +253,9 @@ def _rounded(value: object) -> object:
 
 
 def _show(sweep: Sweep, store: Store) -> None:
+    from tunelab.sweeps.noise import Noise
     from tunelab.sweeps.result import read_result
     from tunelab.sweeps.trials import BASE, Trials
-    from tunelab.sweeps.verdict import Noise
 
     trials = Trials(sweep, store).look()
     losses = tuple(t.loss for label, t in trials.items() if label.startswith(BASE) and t.loss is not None)
@@ -330,7 +330,7 @@ def _resume(sweep: Sweep) -> str:
 
 
 def _sweep(name: str) -> Sweep:
-    from tunelab.sweeps.plan import find_sweep
+    from tunelab.sweeps.sweep import find_sweep
     from tunelab.workspace import find_workspace
 
     return find_sweep(find_workspace(Path.cwd()), name)

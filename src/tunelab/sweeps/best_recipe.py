@@ -11,10 +11,10 @@ from tunelab.recipes import convert
 from tunelab.recipes.explain import defaults_of
 from tunelab.recipes.recipe import changed, settings_of
 from tunelab.sweeps.controller import best_of
-from tunelab.sweeps.plan import Sweep
+from tunelab.sweeps.noise import Noise
 from tunelab.sweeps.result import Result
+from tunelab.sweeps.sweep import Sweep
 from tunelab.sweeps.trials import BASE, Trial
-from tunelab.sweeps.verdict import Noise
 
 
 def best_recipe(sweep: Sweep, trials: Mapping[str, Trial], result: Result | None, *, folder: Path) -> str:

@@ -20,8 +20,8 @@ from tunelab.jobs.store import Store
 from tunelab.jobs.submit import cancel, retry
 from tunelab.recipes.recipe import settings_of
 from tunelab.sweeps.curve import hopeless
-from tunelab.sweeps.plan import Sweep
 from tunelab.sweeps.sampler import lies_in, propose
+from tunelab.sweeps.sweep import Sweep
 from tunelab.sweeps.trials import BASE, BEST, Trial, Trials, TrialState
 
 _LOOK_S = 0.3
@@ -112,11 +112,11 @@ class Controller:
         numbered = [trial for trial in trials.values() if trial.number is not None]
         for place, trial in enumerate(numbered):
             if not trial.reason and trial.state in judged:
-                verdict = hopeless(trial.curve, [other.curve for other in numbered[:place]])
-                if verdict is None:
+                pruning = hopeless(trial.curve, [other.curve for other in numbered[:place]])
+                if pruning is None:
                     continue
-                self.trials.prune(trial.label, share=verdict.share, reason=verdict.reason)
-                trial = replace(trial, reason=verdict.reason)
+                self.trials.prune(trial.label, share=pruning.share, reason=pruning.reason)
+                trial = replace(trial, reason=pruning.reason)
             if trial.state is TrialState.RUNNING and trial.reason and trial.job is not None:
                 stop_job(trial.job, self._store, self._backend)
 

@@ -43,15 +43,15 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Why a run is stopped early."""
+class Pruning:
+    """Why a run is stopped early, and where."""
 
     share: float
     """Of the run, at which it was compared."""
     reason: str
 
 
-def hopeless(own: Curve, others: Sequence[Curve]) -> Verdict | None:
+def hopeless(own: Curve, others: Sequence[Curve]) -> Pruning | None:
     """Return why a run is not worth its end, by asynchronous successive halving (ASHA); None if it goes on.
 
     Args:
@@ -63,5 +63,5 @@ def hopeless(own: Curve, others: Sequence[Curve]) -> Verdict | None:
         losses = sorted([loss, *(reached[rung][1] for each in others if rung in (reached := each.rungs()))])
         if len(losses) >= KEPT and loss > losses[len(losses) // KEPT - 1]:
             place = losses.index(loss) + 1
-            return Verdict(share=share, reason=f"{place}. of {len(losses)} at {share:.0%} of the run")
+            return Pruning(share=share, reason=f"{place}. of {len(losses)} at {share:.0%} of the run")
     return None

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from tunelab.errors import MissingExtraError
 from tunelab.files import write_file
 from tunelab.recipes.keys import shown
-from tunelab.sweeps.plan import Sweep
+from tunelab.sweeps.noise import Noise
 from tunelab.sweeps.space import Choice, Range
+from tunelab.sweeps.sweep import Sweep
 from tunelab.sweeps.trials import Trial
-from tunelab.sweeps.verdict import Noise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

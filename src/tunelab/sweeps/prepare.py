@@ -16,8 +16,8 @@ from tunelab.recipes import Recipe, ResolvedRecipe
 from tunelab.recipes.recipe import changed, settings_of
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.sweeps.curve import RUNGS
-from tunelab.sweeps.plan import Plan
 from tunelab.sweeps.space import Choice, Range, cut_warmup, num_points, read_space
+from tunelab.sweeps.sweep import SweepPlan
 
 RESERVED = 0.5
 """Share of the held-out rows that no trial sees."""
@@ -37,7 +37,7 @@ class Requested:
     num_seeds: int = 3
 
 
-def prepare(resolved: ResolvedRecipe, requested: Requested) -> Plan:
+def prepare(resolved: ResolvedRecipe, requested: Requested) -> SweepPlan:
     """Return the plan of a sweep over a recipe. Its data are read and rendered, as training will.
 
     Raises:
@@ -68,7 +68,7 @@ def prepare(resolved: ResolvedRecipe, requested: Requested) -> Plan:
         *_on_settings(resolved.recipe),
     ]
     first = recipe.training.seed
-    return Plan(
+    return SweepPlan(
         num_trials=num_trials,
         ranges=tuple(each for each in space if isinstance(each, Range)),
         choices=tuple(each for each in space if isinstance(each, Choice)),

@@ -16,10 +16,10 @@ import msgspec
 from tunelab.files import write_json
 from tunelab.sweeps.controller import best_of
 from tunelab.sweeps.importance import Importance, importance_of
+from tunelab.sweeps.noise import Comparison, GroupLosses, Noise, compared
 from tunelab.sweeps.picture import draw
-from tunelab.sweeps.plan import Sweep
+from tunelab.sweeps.sweep import Sweep
 from tunelab.sweeps.trials import BASE, BEST, Trial, Trials
-from tunelab.sweeps.verdict import Comparison, GroupLosses, Noise, compared
 from tunelab.workspace import Run
 
 Measure = Callable[[Sweep, Sequence[Run]], dict[str, GroupLosses]]
@@ -51,7 +51,7 @@ class Result:
             return f"Whether trial {self.best} beats the noise is not known: one seed shows none."
         if self.comparison.beats_noise:
             return f"Trial {self.best} beats the noise."
-        return f"Trial {self.best} cannot be told from noise."
+        return f"Trial {self.best} cannot be distinguished from noise."
 
 
 def conclude(sweep: Sweep, trials: Mapping[str, Trial], runs: Trials, *, measure: Measure) -> Result:

@@ -23,7 +23,7 @@ from tunelab.jobs.store import Store
 from tunelab.jobs.submit import spec_of
 from tunelab.recipes.recipe import changed
 from tunelab.sweeps.curve import Curve
-from tunelab.sweeps.plan import Sweep
+from tunelab.sweeps.sweep import Sweep
 from tunelab.workspace import Run
 
 BASE, BEST = "base-", "best-"

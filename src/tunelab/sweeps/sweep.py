@@ -32,7 +32,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SweepPlan:
     """What was decided before the first run."""
 
     num_trials: int
@@ -119,14 +119,14 @@ class Sweep:
         return self.path / "result.png"
 
     @cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> SweepPlan:
         """What was decided.
 
         Raises:
             RunError: the file is damaged.
         """
         try:
-            return msgspec.json.decode(self.plan_file.read_bytes(), type=Plan)
+            return msgspec.json.decode(self.plan_file.read_bytes(), type=SweepPlan)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             remedy = "Begin the sweep again under another name."
             raise RunError(f"the plan cannot be read ({error})", where=str(self.plan_file), remedy=remedy) from error
@@ -147,7 +147,7 @@ class Sweep:
             remedy = f"Go on with it: tunelab sweep resume {self.name}. Another one needs another --name."
             raise RunError(f'there is a sweep "{self.name}" already', where=str(self.path), remedy=remedy)
 
-    def begin(self, plan: Plan, recipe: Recipe) -> None:
+    def begin(self, plan: SweepPlan, recipe: Recipe) -> None:
         """Write the user's anchored recipe, then the plan.
 
         Raises:

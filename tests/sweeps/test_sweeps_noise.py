@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tunelab.sweeps.curve import Curve, hopeless
-from tunelab.sweeps.verdict import GroupLosses, Noise, compared
+from tunelab.sweeps.noise import GroupLosses, Noise, compared
 
 
 def runs(draws: np.random.Generator, *, mean: float, groups: np.ndarray, num_seeds: int) -> list[GroupLosses]:
@@ -90,9 +90,9 @@ def test_a_run_is_compared_where_it_first_comes_after_a_ninth_and_a_third() -> N
 def test_one_of_three_goes_on_and_none_stops_before_there_are_three() -> None:
     good, fair, bad = curve(3, 1.0, 1.0), curve(3, 2.0, 2.0), curve(3, 2.5, 2.5)
     assert hopeless(fair, [good]) is None
-    verdict = hopeless(bad, [good, fair])
-    assert verdict is not None
-    assert (verdict.share, verdict.reason) == (0.2, "3. of 3 at 20% of the run")
+    pruning = hopeless(bad, [good, fair])
+    assert pruning is not None
+    assert (pruning.share, pruning.reason) == (0.2, "3. of 3 at 20% of the run")
     assert hopeless(good, [fair, bad]) is None
     assert hopeless(fair, [good, bad]) is not None
     assert hopeless(curve(1.0), [good, fair, bad]) is None
