@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeps_files import Substitute, controller_of, run_until_done, summary, sweep_in
 
 from jobs_trial.kills import spec
+from sweeps_trial.kills import KilledError, kill_trial, run_with_kills, store_in, watched_moves
+from sweeps_trial.substitute import Substitute, controller_of, run_until_done, summary, sweep_in
 from tunelab.errors import RunError
 from tunelab.jobs.in_process import InProcessJobs
 from tunelab.jobs.job import Move
-from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.runner import Runner
-from tunelab.jobs.store import Store
 from tunelab.jobs.submit import cancel, retry
 from tunelab.sweeps import controller as controller_module
-from tunelab.sweeps import trials as trials_module
 from tunelab.sweeps.controller import best_of, stop_runs, time_at_work
 from tunelab.sweeps.sweep import Sweep
 from tunelab.sweeps.trials import Trial, TrialState
-from tunelab.workspace import Workspace
-
-
-def store_in(folder: Path) -> Store:
-    return Store(JobsFolder(workspace=Workspace(path=folder)))
 
 
 def swept(sweep: Sweep, **how: Any) -> tuple[dict[str, Trial], Substitute]:
@@ -72,96 +63,33 @@ def test_trials_do_not_depend_on_when_the_controller_looks(undisturbed: dict[str
     assert summary(slow) == summary(undisturbed)
 
 
-class _KilledError(BaseException):
-    """The controller died."""
-
-
-@pytest.fixture
-def moves(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[str], None]]:
-    """Calls the first item before and after each move of a controller."""
-    watch: list[Callable[[str], None]] = [lambda name: None]
-
-    def watched(module: Any, name: str) -> None:
-        original = getattr(module, name)
-
-        def move(*arguments: Any, **named: Any) -> Any:
-            of = next((each.key for each in arguments if hasattr(each, "key")), arguments[0])
-            watch[0](f"before {name} of {of}")
-            result = original(*arguments, **named)
-            watch[0](f"after {name} of {of}")
-            return result
-
-        monkeypatch.setattr(module, name, move)
-
-    watched(trials_module, "write_json")
-    watched(trials_module, "write_file")
-    watched(controller_module, "cancel")
-    watched(controller_module, "retry")
-    watched(Store, "add")
-    return watch
-
-
-def test_a_controller_that_is_killed_before_and_after_every_move_asks_no_trial_twice_and_loses_none(
-    undisturbed: dict[str, Trial], tmp_path: Path, moves: list[Callable[[str], None]]
+def test_a_controller_that_is_killed_before_and_after_every_move_runs_no_trial_twice_and_loses_none(
+    undisturbed: dict[str, Trial], tmp_path: Path
 ) -> None:
     sweep, store = sweep_in(tmp_path), store_in(tmp_path)
     pruned = [f"small-{int(label):03d}-" for label, t in undisturbed.items() if t.state is TrialState.PRUNED]
-    place = InProcessJobs(Substitute(store, holds=pruned))
     killed: list[str] = []
 
-    def kill_once(move: str) -> None:
+    def die_once(move: str) -> None:
         if move not in killed:
             killed.append(move)
-            raise _KilledError
+            raise KilledError
 
-    moves[0] = kill_once
-    while True:
-        controller = controller_of(sweep, store, place)
-        try:
-            controller.go_on()
-            run_until_done(controller)
-            break
-        except _KilledError:
-            pass
+    with watched_moves(die_once):
+        trials = run_with_kills(sweep, store, InProcessJobs(Substitute(store, holds=pruned)))
     assert len(killed) >= 4 * len(undisturbed)
     assert {move.partition(" of ")[0] for move in killed} >= {
         f"{when} {move}" for when in ("before", "after") for move in ("write_json", "add", "cancel")
     }
-    assert summary(controller.trials.look()) == summary(undisturbed)
+    assert summary(trials) == summary(undisturbed)
     assert len(store.jobs()) == len(undisturbed)
 
 
 @pytest.mark.slow
-def test_five_hundred_trials_survive_a_hundred_kills_at_random_moves(
-    tmp_path: Path, moves: list[Callable[[str], None]]
-) -> None:
-    chance = random.Random(1)
-    sweep, store = sweep_in(tmp_path, num_trials=500, parallel=4), store_in(tmp_path)
-    work = Substitute(store)
-    place = InProcessJobs(work)
-    killed: list[str] = []
-
-    def kill_sometimes(move: str) -> None:
-        if chance.random() < 0.04:
-            killed.append(move)
-            raise _KilledError
-
-    moves[0] = kill_sometimes
-    while True:
-        controller = controller_of(sweep, store, place)
-        try:
-            controller.go_on()
-            run_until_done(controller)
-            break
-        except _KilledError:
-            pass
-    trials = controller.trials.look()
-    numbered = [trial for trial in trials.values() if trial.number is not None]
-    assert len(killed) > 50
-    assert [trial.number for trial in numbered] == list(range(1, 501))
-    assert len({tuple(trial.settings.values()) for trial in numbered}) == 500
-    assert len(store.jobs()) == len(trials)
-    assert all(trial.state.is_end for trial in trials.values())
+def test_a_hundred_trials_survive_kills_at_random_moves(tmp_path: Path) -> None:
+    trial = kill_trial(tmp_path, num_trials=100, parallel=4, chance=0.1, seed=1)
+    assert trial.wrong == []
+    assert trial.num_kills > 30
 
 
 def test_several_runs_are_at_work_at_once_and_their_trials_differ(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from sweeps_files import Substitute, controller_of, measured, recipe_in, run_until_done, sweep_in
 
+from sweeps_trial.substitute import Substitute, controller_of, measured, recipe_in, run_until_done, sweep_in
 from tunelab.cli.main import run as tunelab
 from tunelab.jobs.in_process import InProcessJobs
 from tunelab.jobs.job_folder import JobsFolder

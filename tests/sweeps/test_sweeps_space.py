@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sweeps_files import recipe_in
 
+from sweeps_trial.substitute import recipe_in
 from tunelab.errors import RecipeError, UserError
 from tunelab.recipes import ResolvedRecipe
 from tunelab.sweeps.prepare import Requested, prepare

@@ -56,6 +56,8 @@ class Controller:
         self.trials = Trials(sweep, store)
         """Its runs."""
         self._shown: dict[str, TrialState] = {}
+        self._judged: set[str] = set()
+        """Of trials that have finished: nothing about them changes any more."""
 
     def run(self) -> dict[str, Trial]:
         """Go on until all runs have ended, or until the sweep is asked to stop; return the runs by label.
@@ -111,8 +113,10 @@ class Controller:
         judged = (TrialState.RUNNING, TrialState.FINISHED) if self._plan.parallel == 1 else (TrialState.RUNNING,)
         numbered = [trial for trial in trials.values() if trial.number is not None]
         for place, trial in enumerate(numbered):
-            if not trial.reason and trial.state in judged:
+            if not trial.reason and trial.state in judged and trial.label not in self._judged:
                 pruning = hopeless(trial.curve, [other.curve for other in numbered[:place]])
+                if trial.state is TrialState.FINISHED:
+                    self._judged.add(trial.label)
                 if pruning is None:
                     continue
                 self.trials.prune(trial.label, share=pruning.share, reason=pruning.reason)

@@ -1,7 +1,8 @@
-"""What tests of the sweeps share: a recipe with rows, a sweep of it, and a substitute for training."""
+"""A recipe with rows, a sweep of it, and a substitute for training that takes no time."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
@@ -9,7 +10,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from flows_files import rows, write_recipe, write_rows
 from tunelab.events import EvaluationDone, EventLog, RunFinished, RunStarted
 from tunelab.files import sha256_file, sha256_text, write_json
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
@@ -32,9 +32,12 @@ _PATIENCE_S = 120
 
 def recipe_in(folder: Path, *settings: str) -> ResolvedRecipe:
     """A recipe over the embedded model with 200 rows, a fifth of them held out."""
-    write_rows(folder / "train.jsonl", rows(200))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "train.jsonl").write_text("".join(f"{json.dumps(_row(number))}\n" for number in range(200)))
     text = "data: {train_files: train.jsonl, eval_fraction: 0.2}\ntraining: {eval_steps: 2, num_training_steps: 20}\n"
-    return resolve_recipe(write_recipe(folder, text), overrides=settings, environment={})
+    file = folder / "recipe.yaml"
+    file.write_text(text)
+    return resolve_recipe(file, overrides=settings, environment={})
 
 
 def sweep_in(
@@ -129,8 +132,13 @@ def measured(sweep: Sweep, runs: Sequence[Run]) -> dict[str, GroupLosses]:
 
 
 def summary(trials: dict[str, Trial]) -> dict[str, tuple[object, ...]]:
-    """What must not depend on when a controller was killed."""
+    """Return what must not depend on when a controller was killed."""
     return {label: (dict(t.settings), t.state, t.loss, t.reason) for label, t in trials.items()}
+
+
+def _row(number: int) -> dict[str, object]:
+    asked = {"role": "user", "content": f"row {number}: is the lamp in stock?"}
+    return {"messages": [asked, {"role": "assistant", "content": "Of course."}]}
 
 
 def _started(run_id: str) -> RunStarted:
