@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,12 @@ import pytest
 from sweeps_trial.substitute import Substitute, controller_of, measured, recipe_in, run_until_done, sweep_in
 from tunelab.cli.main import run as tunelab
 from tunelab.jobs.in_process import InProcessJobs
-from tunelab.jobs.job_folder import JobsFolder
+from tunelab.jobs.job_folder import JobsFolder, held
+from tunelab.jobs.slots import read_slots
 from tunelab.jobs.store import Store
 from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import settings_of
-from tunelab.sweeps.controller import best_of
+from tunelab.sweeps.controller import Controller, best_of
 from tunelab.sweeps.importance import importance_of
 from tunelab.sweeps.result import Result, conclude, read_result
 from tunelab.sweeps.sweep import Sweep
@@ -140,6 +143,64 @@ def test_figures_that_could_not_be_taken_are_no_verdict(tmp_path: Path) -> None:
     result = conclude(sweep, controller.trials.look(), controller.trials, measure=lambda sweep, runs: {})
     assert result.comparison is None
     assert "is not known" in result.sentence()
+
+
+def test_data_that_were_changed_while_the_sweep_went_on_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep, store = sweep_in(tmp_path, num_trials=3), Store(JobsFolder(workspace=Workspace(path=tmp_path)))
+    controller = controller_of(sweep, store, InProcessJobs(Substitute(store, changes="^  seed: 43$")))
+    run_until_done(controller)
+    result = conclude(sweep, controller.trials.look(), controller.trials, measure=measured)
+    assert result.other_data[0] == "base-2"
+    assert "base-1" not in result.other_data
+    monkeypatch.chdir(tmp_path)
+    assert tunelab(["sweep", "show", "small"]) == 0
+    assert "the data files were changed while the sweep went on; not comparable" in capsys.readouterr().out
+
+
+def test_an_interrupted_sweep_says_how_to_go_on_and_several_runs_at_once_get_their_slots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: Controller) -> None:
+        raise KeyboardInterrupt
+
+    sweep_in(tmp_path, parallel=2)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Controller, "run", interrupted)
+    assert tunelab(["sweep", "resume", "small"]) == 130
+    printed = capsys.readouterr()
+    assert "This workspace now runs 2 jobs at once" in printed.out
+    assert read_slots(JobsFolder(workspace=Workspace(path=tmp_path))) == 2
+    assert "the run at work goes on (to save and stop it: " in printed.err
+    assert "sweep resume small" in printed.err
+
+
+def test_a_sweep_has_one_controller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with held(sweep_in(tmp_path).lock_file):
+        assert tunelab(["sweep", "resume", "small"]) == 2
+    assert "another process runs this sweep" in capsys.readouterr().err
+
+
+PREPARES = """
+import sys
+from pathlib import Path
+from tunelab.recipes import resolve_recipe
+from tunelab.sweeps.prepare import Requested, prepare
+prepare(resolve_recipe(Path("recipe.yaml")), Requested(num_trials=2, over=["lora.r=4,8"]))
+from tunelab.cli import sweep
+from tunelab.sweeps import controller, result
+print(sorted({"torch", "transformers"} & set(sys.modules)))
+"""
+
+
+def test_a_controller_brings_no_torch(tmp_path: Path) -> None:
+    recipe_in(tmp_path)
+    done = subprocess.run([sys.executable, "-c", PREPARES], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 FAULTS = {

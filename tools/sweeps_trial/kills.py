@@ -79,7 +79,7 @@ class SweepTrial:
 def kill_trial(folder: Path, *, num_trials: int, parallel: int, chance: float, seed: int) -> SweepTrial:
     """Run a sweep of the substitute whose controller dies at each move with a chance."""
     sweep, store = sweep_in(folder, num_trials=num_trials, parallel=parallel), store_in(folder)
-    work, dice = Substitute(store), random.Random(seed)
+    work, dice = Substitute(store, step_s=0.005), random.Random(seed)
     num_kills = 0
 
     def die_sometimes(_: str) -> None:

@@ -82,11 +82,15 @@ class Substitute:
         store: of the jobs.
         step_s: seconds before each measurement.
         fails: a pattern of recipes that end with exit code 2.
+        changes: a pattern of recipes whose runs read other data.
         holds: how the job ids begin of runs that wait in the middle until they are asked to stop.
     """
 
-    def __init__(self, store: Store, *, step_s: float = 0.0, fails: str = "", holds: Collection[str] = ()) -> None:
-        self._store, self.step_s, self._fails, self._holds = store, step_s, fails, tuple(holds)
+    def __init__(
+        self, store: Store, *, step_s: float = 0.0, fails: str = "", changes: str = "", holds: Collection[str] = ()
+    ) -> None:
+        self._store, self.step_s, self._holds = store, step_s, tuple(holds)
+        self._fails, self._changes = fails, changes
         self.begun: Counter[str] = Counter()
 
     def __call__(self, work: InProcessWork) -> int:
@@ -104,7 +108,8 @@ class Substitute:
                     return 143
                 events.emit(EvaluationDone(step=step, eval_loss=loss, eval_tokens=9, best=True, duration_s=0))
             events.emit(_finished(loss))
-        _leave_adapter(run)
+        has_changed = self._changes and re.search(self._changes, work.attempt.spec.recipe, re.MULTILINE)
+        _leave_adapter(run, data="other" if has_changed else "same")
         return 0
 
 
@@ -165,7 +170,7 @@ def _finished(loss: float) -> RunFinished:
     )
 
 
-def _leave_adapter(run: Run) -> None:
+def _leave_adapter(run: Run, *, data: str) -> None:
     run.adapter.mkdir(exist_ok=True)
     weights = run.adapter / "adapter_model.safetensors"
     weights.write_text("weights")
@@ -173,6 +178,7 @@ def _leave_adapter(run: Run) -> None:
         "run_id": run.id,
         "base_model": "none",
         "template_sha256": "",
+        "data_sha256": data,
         "rendered_on": "2026-11-30",
         "files": {weights.name: sha256_file(weights)},
     }

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from tunelab.cli.console import SET, harmless, named, plain_app, print_document, print_table, say, this_command
-from tunelab.errors import RunError
+from tunelab.errors import RunError, listed
 from tunelab.recipes.keys import shown
 
 if TYPE_CHECKING:
@@ -281,6 +281,9 @@ def _say_result(sweep: Sweep, trials: Mapping[str, Trial], result: Result) -> No
     if result.importance is not None:
         shares = ", ".join(f"{key} {share:.0%}" for key, share in result.importance.shares.items())
         say(f"What matters ({result.importance.describe()}): {shares}")
+    if result.other_data:
+        of = listed(result.other_data)
+        say(f"Warning: the data files were changed while the sweep went on; not comparable with the first run: {of}.")
     if result.comparison is not None:
         say(result.comparison.describe())
     say(result.sentence())

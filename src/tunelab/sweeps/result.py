@@ -40,6 +40,8 @@ class Result:
     """On rows that no trial saw; None if there are too few, or nothing to compare."""
     importance: Importance | None
     """None of too few trials."""
+    other_data: tuple[str, ...] = ()
+    """Labels of runs that read other data than the first one: files were changed while the sweep went on."""
 
     def sentence(self) -> str:
         """Return whether the best trial beats the noise."""
@@ -63,6 +65,7 @@ def conclude(sweep: Sweep, trials: Mapping[str, Trial], runs: Trials, *, measure
         best_loss=best.loss if best else None,
         comparison=_comparison(sweep, trials, runs, best, measure) if best else None,
         importance=importance_of(sweep.plan.space, [each for each in trials.values() if each.number is not None]),
+        other_data=_other_data(sweep, trials, runs),
     )
     draw(sweep, trials, result.noise, best.label if best else None)
     write_json(sweep.result_file, asdict(result))
@@ -96,6 +99,15 @@ def measure_reserved(sweep: Sweep, runs: Sequence[Run]) -> dict[str, GroupLosses
 
 def _read(file: Path) -> dict[str, Any]:
     return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, tuple[float, float]]])
+
+
+def _other_data(sweep: Sweep, trials: Mapping[str, Trial], runs: Trials) -> tuple[str, ...]:
+    if any(each.key.startswith("data.") for each in sweep.plan.space):
+        return ()
+    finished = [trial for trial in trials.values() if trial.loss is not None]
+    hashes = {trial.label: runs.run_of(trial).read_manifest().data_sha256 for trial in finished}
+    first = next(iter(hashes.values()), "")
+    return tuple(label for label, each in hashes.items() if each != first)
 
 
 def _losses(trials: Mapping[str, Trial], kind: str) -> tuple[float, ...]:
