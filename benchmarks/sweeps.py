@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from sweeps_trial.kills import kill_trial
-from tunelab.sweeps.curve import Curve
+from tunelab.sweeps.curve import LossCurve
 from tunelab.sweeps.sampler import propose
 from tunelab.sweeps.space import Choice, Range
 from tunelab.sweeps.trials import Trial, TrialState
@@ -58,7 +58,7 @@ def main() -> None:
 
 def _proposal_s(count: int, seed: int) -> float:
     chance = random.Random(seed)
-    curve = Curve(points=tuple((share / 10, 1 - share / 20) for share in range(1, 11)))
+    curve = LossCurve(points=tuple((share / 10, 1 - share / 20) for share in range(1, 11)))
     trials = [
         Trial(
             label=str(number),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunelab.sweeps.curve import Curve, hopeless
+from tunelab.sweeps.curve import LossCurve, hopeless
 from tunelab.sweeps.noise import GroupLosses, Noise, compared
 
 
@@ -77,8 +77,8 @@ def test_noise_of_one_seed_is_unknown() -> None:
     assert Noise(losses=(1.0, 2.0)).describe() == "1.5000 (standard deviation 0.7071 over 2 seeds)"
 
 
-def curve(*losses: float, every: int = 10) -> Curve:
-    return Curve.of({(n + 1) * every: loss for n, loss in enumerate(losses)}, total_steps=100, keeps_best=True)
+def curve(*losses: float, every: int = 10) -> LossCurve:
+    return LossCurve.of({(n + 1) * every: loss for n, loss in enumerate(losses)}, total_steps=100, keeps_best=True)
 
 
 def test_a_run_is_compared_where_it_first_comes_after_a_ninth_and_a_third() -> None:
@@ -105,5 +105,5 @@ def test_a_run_that_was_stopped_counts_only_where_it_came() -> None:
 
 def test_a_run_is_judged_by_the_weights_that_it_would_keep() -> None:
     losses = {10: 2.0, 20: 1.0, 30: 3.0}
-    assert [loss for _, loss in Curve.of(losses, total_steps=30, keeps_best=True).points] == [2.0, 1.0, 1.0]
-    assert [loss for _, loss in Curve.of(losses, total_steps=30, keeps_best=False).points] == [2.0, 1.0, 3.0]
+    assert [loss for _, loss in LossCurve.of(losses, total_steps=30, keeps_best=True).points] == [2.0, 1.0, 1.0]
+    assert [loss for _, loss in LossCurve.of(losses, total_steps=30, keeps_best=False).points] == [2.0, 1.0, 3.0]

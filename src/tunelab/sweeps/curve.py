@@ -13,14 +13,14 @@ KEPT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
+class LossCurve:
     """Held-out loss by the share of the run that is done."""
 
     points: tuple[tuple[float, float], ...] = ()
     """(share, loss), ascending; the loss is that of the weights that would be kept there."""
 
     @classmethod
-    def of(cls, losses: Mapping[int, float], *, total_steps: int, keeps_best: bool) -> Curve:
+    def of(cls, losses: Mapping[int, float], *, total_steps: int, keeps_best: bool) -> LossCurve:
         """Return the curve of losses by step; with `keeps_best` each is the lowest up to there."""
         points, kept = [], float("inf")
         for step in sorted(losses):
@@ -28,9 +28,9 @@ class Curve:
             points.append((step / total_steps, kept))
         return cls(points=tuple(points))
 
-    def until(self, share: float) -> Curve:
+    def until(self, share: float) -> LossCurve:
         """Return its beginning, up to a share of the run."""
-        return Curve(points=tuple(point for point in self.points if point[0] <= share))
+        return LossCurve(points=tuple(point for point in self.points if point[0] <= share))
 
     def rungs(self) -> dict[int, tuple[float, float]]:
         """Return the point at each rung that it reached: the first one after it, if no further rung has the same."""
@@ -51,7 +51,7 @@ class Pruning:
     reason: str
 
 
-def hopeless(own: Curve, others: Sequence[Curve]) -> Pruning | None:
+def hopeless(own: LossCurve, others: Sequence[LossCurve]) -> Pruning | None:
     """Return why a run is not worth its end, by asynchronous successive halving (ASHA); None if it goes on.
 
     Args:

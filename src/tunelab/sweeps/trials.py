@@ -22,7 +22,7 @@ from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.submit import spec_of
 from tunelab.recipes.recipe import changed
-from tunelab.sweeps.curve import Curve
+from tunelab.sweeps.curve import LossCurve
 from tunelab.sweeps.sweep import Sweep
 from tunelab.workspace import Run
 
@@ -58,7 +58,7 @@ class Trial:
     """Dotted key -> value, where it differs from the recipe."""
     state: TrialState = TrialState.NEW
     job: Job | None = None
-    curve: Curve = field(default_factory=Curve)
+    curve: LossCurve = field(default_factory=LossCurve)
     """Held-out loss by the share of the run that is done; of a pruned one up to where it was pruned."""
     loss: float | None = None
     """Held-out loss of the adapter that it kept; None unless it is finished."""
@@ -163,7 +163,7 @@ class _Report:
         self._index, self._offset = index, 0
         self._losses: dict[int, float] = {}
         self._total_steps = 0
-        self.curve = Curve()
+        self.curve = LossCurve()
         self.loss: float | None = None
 
     def read(self, *, keeps_best: bool) -> None:
@@ -177,7 +177,7 @@ class _Report:
                 case RunFinished():
                     self.loss = self._losses.get(event.adapter_step)
         if events and self._total_steps:
-            self.curve = Curve.of(self._losses, total_steps=self._total_steps, keeps_best=keeps_best)
+            self.curve = LossCurve.of(self._losses, total_steps=self._total_steps, keeps_best=keeps_best)
 
 
 def _state_of(job: Job, *, is_due: bool) -> TrialState:
