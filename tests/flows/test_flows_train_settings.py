@@ -74,6 +74,8 @@ EFFECTS: dict[str, Effect] = {
     "data.train_samples": Effect(change="20", on="sequences"),
     "data.eval_samples": Effect(change="3", on="held_out"),
     "data.eval_fraction": Effect(change="0.5", on="held_out", given=("data.eval_files=[]",)),
+    "data.eval_reserved": Effect(change="0.5", on="held_out"),
+    "data.split_seed": Effect(change="7", on="sequences", given=("data.eval_files=[]", "data.eval_fraction=0.5")),
     "data.bad_rows": Effect(change="skip", on="refused", given=("data.train_files=broken.jsonl",)),
     "data.format": Effect(change="session", on="refused"),
     "data.system_prompt": Effect(change="Be brief.", on="sequences"),

@@ -28,6 +28,7 @@ VERBS = {
     "clean": "Write data anew without what spoils it; keep every rejected row with its reason.",
     "train": "Train an adapter from a recipe; resume an interrupted run.",
     "run": "Run a workflow of a workspace's project as a job, and follow it to its end.",
+    "sweep": "Try other values of a recipe's settings, and say whether the best beat the noise.",
     "jobs": "Runs that outlive the terminal: submit, follow, cancel, retry.",
     "compare": "Base model against tuned model on the same held-out rows.",
     "gate": "Thresholds that a compared run must pass; exit code 1 unless all of them do.",

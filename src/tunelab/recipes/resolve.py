@@ -17,9 +17,9 @@ from tunelab.errors import RecipeError, guess
 from tunelab.recipes.dialects import dialect_of
 from tunelab.recipes.forms.enforce import enforce
 from tunelab.recipes.keys import expected, kinds, shown
-from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
+from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment, read_setting
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
-from tunelab.recipes.yaml_document import Faults, Layer, Note, read_document
+from tunelab.recipes.yaml_document import Faults, Layer, Note, Setting, read_document
 
 _FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file", "evaluation.adapter_path")
 _DATA_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "data.cleaning.tokenizer")
@@ -120,6 +120,19 @@ def resolve_recipe(
         dialect=dialect,
         notes=(*(note.text for note in notes if _applies(note, in_file, layer)), *_remarks(recipe, layer, followed)),
     )
+
+
+def with_setting(resolved: ResolvedRecipe, dotted: str, text: str, *, where: str) -> Recipe:
+    """Return a resolved recipe with another value of one setting, written as after `--set`.
+
+    Raises:
+        RecipeError: the setting or the value is none; it names `where`.
+    """
+    values = settings_of(resolved.recipe).items()
+    layer = {key: Setting(value=value, source=resolved.sources[key]) for key, value in values}
+    layer[dotted] = read_setting(dotted, text, where)
+    _refuse_clashes(layer)
+    return _validated(layer, Faults())
 
 
 def _applies(note: Note, in_file: Layer, layer: Layer) -> bool:
