@@ -188,7 +188,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     ),
     "evaluation.adapter_path": (
         "flows/test_flows_take_adapter.py",
-        "test_an_adapter_is_taken_byte_by_byte_compared_with_its_base_and_nothing_is_trained",
+        "test_a_folder_of_peft_outside_any_run_is_taken_too",
     ),
     "training.save_minutes": (
         "flows/test_flows_train_attempts.py",

@@ -155,7 +155,14 @@ def test_a_flat_form_asks_for_no_value_that_the_setting_could_not_have() -> None
 def test_every_flat_key_of_the_tables_is_on_a_form_and_prose_speaks_of_flat_keys() -> None:
     shown = {key for groups in GROUPS.values() for _, keys in groups for key in keys.split()}
     assert shown == set(FLAT_FIELDS)
-    assert set(KEYS) - shown == {"model", "finetune_dataset", "save_dir", "compare_enabled", "eval_strategy"}
+    assert set(KEYS) - shown == {
+        "model",
+        "model_revision",
+        "finetune_dataset",
+        "save_dir",
+        "compare_enabled",
+        "eval_strategy",
+    }
     assert "null computes them from epochs" in _fields("lora")["num_training_steps"].info
 
 

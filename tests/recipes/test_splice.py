@@ -227,7 +227,11 @@ WORDS = st.one_of(
     st.sampled_from(["no", "a b", "x: y", "#", "'", '"', "", "é😀", "a\nb\n", "\t", " x "]), st.text(max_size=8)
 )
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-(10**6), 10**6), st.floats(allow_nan=False, allow_infinity=False), WORDS
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**6), 10**6),
+    st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False),
+    WORDS,
 )
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3))
 KEYS = st.sampled_from(["seed", "epochs", "lora_r", "a b", "é"])

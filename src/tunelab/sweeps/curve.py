@@ -63,5 +63,5 @@ def hopeless(own: LossCurve, others: Sequence[LossCurve]) -> Pruning | None:
         losses = sorted([loss, *(reached[rung][1] for each in others if rung in (reached := each.rungs()))])
         if len(losses) >= KEPT and loss > losses[len(losses) // KEPT - 1]:
             place = losses.index(loss) + 1
-            return Pruning(share=share, reason=f"{place}. of {len(losses)} at {share:.0%} of the run")
+            return Pruning(share=share, reason=f"place {place} of {len(losses)} at {share:.0%} of the run")
     return None

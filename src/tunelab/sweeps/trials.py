@@ -113,7 +113,7 @@ class Trials:
             return
         resolved = replace(self._sweep.resolved, recipe=recipe)
         name = f"{self._sweep.name}-{trial.label if trial.number is None else f'{trial.number:03d}'}"
-        self._store.add(spec_of(resolved, self._store.folder, name=name, key=self.key(trial.label)))
+        self._store.add(spec_of(resolved, self._store.folder, name=name, key=self.key(trial.label), warm=True))
 
     def prune(self, label: str, *, share: float, reason: str) -> None:
         """Note that a run is to be stopped early, at a share of it; stopping it is for others."""

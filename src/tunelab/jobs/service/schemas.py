@@ -53,8 +53,8 @@ class Submission(_Given, frozen=True, kw_only=True):
     key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     """The same key is the same job; made of recipe and name if left out."""
     priority: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)] = 0
-    timeout_s: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    stall_timeout_s: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    timeout_s: Annotated[float, Meta(ge=1e-3, le=1e9)] | None = None
+    stall_timeout_s: Annotated[float, Meta(ge=1e-3, le=1e9)] | None = None
     retries: Annotated[int, Meta(ge=0, le=1_000_000)] = 3
 
 
