@@ -92,7 +92,7 @@ def test_one_of_three_goes_on_and_none_stops_before_there_are_three() -> None:
     assert hopeless(fair, [good]) is None
     pruning = hopeless(bad, [good, fair])
     assert pruning is not None
-    assert (pruning.share, pruning.reason) == (0.2, "3. of 3 at 20% of the run")
+    assert (pruning.share, pruning.reason) == (0.2, "place 3 of 3 at 20% of the run")
     assert hopeless(good, [fair, bad]) is None
     assert hopeless(fair, [good, bad]) is not None
     assert hopeless(curve(1.0), [good, fair, bad]) is None
