@@ -80,7 +80,8 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     os.set_blocking(output, False)
     with suppress(OSError):  # the user's pipes hold all they may: a smaller one does, with more turns
         fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    ended = os.pidfd_open(worker.pid)
+    # a warm worker is its server's child, which may have ended and be reaped by now: its handle is from before it began
+    ended = worker.handle if hasattr(worker, "handle") else os.pidfd_open(worker.pid)
     watched = select.poll()
     watched.register(output, select.POLLIN)
     watched.register(ended, select.POLLIN)

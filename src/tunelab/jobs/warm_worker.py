@@ -36,7 +36,8 @@ class WarmWorker:
         self.pid, self.returncode = pid, 0
         self.stdout = open(output, "rb", buffering=0)  # noqa: SIM115 - open as long as the job runs
         self._line, self._life = line, life
-        self._handle = os.pidfd_open(pid)
+        self.handle = os.pidfd_open(pid)
+        """Readable once the worker has ended."""
 
     @classmethod
     def begun(cls, start: dict[str, Any], stop: str) -> Self:
@@ -75,7 +76,7 @@ class WarmWorker:
     def poll(self) -> int | None:
         """Return how it ended, as subprocess does; None if it has not."""
         watched = select.poll()
-        watched.register(self._handle, select.POLLIN)
+        watched.register(self.handle, select.POLLIN)
         if not watched.poll(0):
             return None
         if self._line.fileno() >= 0:
@@ -85,7 +86,7 @@ class WarmWorker:
 
     def send_signal(self, number: int) -> None:
         """Send a signal; the handle names no other process, even if the number does."""
-        signal.pidfd_send_signal(self._handle, number)
+        signal.pidfd_send_signal(self.handle, number)
 
 
 def first_environment() -> dict[str, str]:
