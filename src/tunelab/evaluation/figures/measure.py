@@ -135,8 +135,6 @@ def _of_resamples(value: float, values_B: Floats, num_groups: int) -> Interval |
         low, high = np.percentile(finite_B, [2.5, 97.5])
         method = f"{NUM_RESAMPLES:,} resamples of {num_groups:,} groups"
         return Interval(low=float(low), high=float(high), method=method)
-            low=float(low), high=float(high), method=f"{NUM_RESAMPLES:,} resamples of {num_groups:,} groups"
-        )
     error = float(finite_B.std()) * math.sqrt(num_groups / (num_groups - 1))
     spread = student_quantile(0.975, num_groups - 1) * error
     return Interval(low=value - spread, high=value + spread, method=f"Student's t over {num_groups} groups")
