@@ -61,6 +61,7 @@ def test_an_adapter_is_taken_byte_by_byte_compared_with_its_base_and_nothing_is_
 def test_a_folder_of_peft_outside_any_run_is_taken_too(task: Path, forker: Forker) -> None:
     (task / "runs" / "made" / "adapter").rename(task / "loose")
     (task / "loose" / "training_args.bin").write_bytes(b"a pickle")
+    (task / "loose" / "model.safetensors").write_bytes(b"weights of a whole model")
     given = ("--set", "evaluation.adapter_path=loose")
     assert forker.run("train", "take.yaml", "--run", "taken", *given, folder=task).code == 0
     run = Run(path=task / "runs" / "taken")

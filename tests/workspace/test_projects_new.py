@@ -187,3 +187,10 @@ def test_a_copy_that_dies_anywhere_leaves_no_workspace_or_a_whole_one(
 
 def test_projects_of_what_is_no_folder_are_none(tmp_path: Path) -> None:
     assert projects_of(Workspace(path=tmp_path / "gone")) == []
+
+
+@pytest.mark.parametrize("inner", ["a", "a/b", "a/b/c"])
+def test_a_workspace_around_one_that_lies_deeper_is_refused(tmp_path: Path, inner: str) -> None:
+    create_workspace(tmp_path / "outer" / inner)
+    with pytest.raises(WorkspaceError, match="a workspace inside it"):
+        create_workspace(tmp_path / "outer")

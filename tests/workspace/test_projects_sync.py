@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tunelab.errors import StorageError, WorkspaceError
-from tunelab.workspace import Workspace
-from tunelab.workspace.projects import Synced, create_workspace, sync_projects
+from tunelab.workspace import OWN_FOLDER, Workspace
+from tunelab.workspace.projects import Synced, add_model, create_workspace, read_catalogue, sync_projects
+from tunelab.workspace.projects.stored import LOCK, STORED
 from workspace.workspace_files import BICEP, LORA, Killed, began_as, contents, dying, workspace_with
 
 
@@ -137,6 +138,44 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     assert outcomes(sync_projects(workspace, update=True)) == {LORA.as_posix(): "kept"}
     assert file.is_symlink()
     assert elsewhere.read_bytes() == then
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    workspace = workspace_with(tmp_path / "ws", "lora")
+    folder, elsewhere = workspace.path / LORA.parent, tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    (elsewhere / LORA.name).unlink()
+    before = contents(elsewhere)
+    assert outcomes(sync_projects(workspace))[LORA.as_posix()] == "kept"
+    copied = create_workspace(tmp_path / "copy", workspace.path).workspace
+    add_model(copied, read_catalogue()["nano"], ["lora"])
+    assert contents(elsewhere) == before
+
+
+def test_a_link_that_leads_nowhere_stays_one(tmp_path: Path) -> None:
+    workspace = workspace_with(tmp_path / "ws", "lora")
+    (workspace.path / LORA).unlink()
+    (workspace.path / LORA).symlink_to(tmp_path / "later")
+    sync_projects(workspace)
+    add_model(workspace, read_catalogue()["nano"], ["lora"])
+    assert (workspace.path / LORA).is_symlink()
+
+
+@pytest.mark.parametrize("name", [OWN_FOLDER, LOCK, STORED])
+def test_links_in_what_tunelab_keeps_are_refused(tmp_path: Path, name: str) -> None:
+    workspace = workspace_with(tmp_path / "ws", "lora")
+    own, elsewhere = workspace.path / name, tmp_path / "elsewhere"
+    own.rename(elsewhere)
+    own.symlink_to(elsewhere)
+    if elsewhere.is_file():
+        elsewhere.write_text("precious")
+    before = contents(tmp_path)
+    with pytest.raises(WorkspaceError, match=f"{name}: this is a link"):
+        sync_projects(workspace)
+    with pytest.raises(WorkspaceError, match=f"{name}: this is a link"):
+        add_model(workspace, read_catalogue()["nano"], ["soft_prompt"])
+    assert contents(tmp_path) == before
 
 
 def test_check_says_what_would_be_done_and_changes_nothing(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from tunelab.adapters.peft_folder import CONFIG_FILE
+from tunelab.adapters.peft_folder import CONFIG_FILE, WEIGHTS_FILE
 from tunelab.errors import AdapterError
 from tunelab.events import EventLog, Notice, RunFinished
 from tunelab.files import new_folder, sha256_file
@@ -16,8 +16,8 @@ from tunelab.recipes import Recipe, written_hash
 from tunelab.registry import Manifest
 from tunelab.workspace import Run
 
-_KEPT = (".safetensors", ".json", ".jinja")
-"""Endings of the files that an adapter's folder is read by; no pickle is among them."""
+_KEPT = (".json", ".jinja")
+"""Endings of the files that an adapter's folder is read by, next to its weights; no pickle is among them."""
 
 
 def take_adapter(run: Run, recipe: Recipe, source: Path, events: EventLog) -> Manifest:
@@ -44,11 +44,12 @@ def take_adapter(run: Run, recipe: Recipe, source: Path, events: EventLog) -> Ma
     read_held_out(run, subject, Path(compare_file) if compare_file else None, events)
     text = f"nothing is trained: the adapter in {folder} is compared with its base"
     events.emit(Notice(code="adapter_taken", text=text))
+    kept = _weights_in(folder)
     with new_folder(run.adapter) as aside:
         for file in sorted(folder.iterdir()):
-            if file.suffix in _KEPT and file.is_file():
+            if file == kept or (file.suffix in _KEPT and file.is_file()):
                 shutil.copyfile(file, aside / file.name)
-    (weights,) = run.adapter.glob("*model.safetensors")
+    weights = run.adapter / kept.name
     step = manifest.adapter_step if manifest else 0
     events.emit(
         RunFinished(
@@ -65,10 +66,16 @@ def take_adapter(run: Run, recipe: Recipe, source: Path, events: EventLog) -> Ma
 
 def _adapter_in(source: Path) -> Path:
     folder = source if (source / CONFIG_FILE).is_file() else Run(path=source).adapter
-    if not any(folder.glob("*model.safetensors")):
+    if not _weights_in(folder).is_file():
         expected = "a folder with adapter_config.json and adapter_model.safetensors, or that of a run"
         raise AdapterError("there is no adapter here", where=str(source), expected=expected)
     return folder
+
+
+def _weights_in(folder: Path) -> Path:
+    """Return the adapter's weights; those of a whole model only if there are no others."""
+    own = folder / WEIGHTS_FILE
+    return own if own.is_file() else folder / "model.safetensors"
 
 
 def _manifest_of(run: Run, recipe: Recipe, subject: Subject, manifest: Manifest | None) -> Manifest:

@@ -12,7 +12,7 @@ from tunelab.errors import WorkspaceError, did_you_mean
 from tunelab.files import new_folder
 from tunelab.workspace.projects.catalogue import ModelEntry
 from tunelab.workspace.projects.project import PROJECT_FILE, Project, read_project
-from tunelab.workspace.projects.stored import read_whole, remember, replace_file, sweep, writing
+from tunelab.workspace.projects.stored import is_linked, read_whole, remember, replace_file, sweep, writing
 from tunelab.workspace.projects.template import project_text, template_files, workflow_of
 from tunelab.workspace.workspace import Workspace
 
@@ -52,9 +52,14 @@ def add_model(workspace: Workspace, entry: ModelEntry, methods: Sequence[str] = 
     folder = workspace.path / folder_of(entry)
     with writing(workspace):
         _refuse_other(folder, entry)
+        if is_linked(workspace, folder / PROJECT_FILE):
+            remedy = "Put the project itself there, or add the model where the link leads."
+            raise WorkspaceError("a link leads to this project", where=str(folder / PROJECT_FILE), remedy=remedy)
         sweep(folder)
         files = {folder / name: text for method in methods for name, text in template_files(entry, method).items()}
-        missing = {file: text for file, text in files.items() if read_whole(file) is None}
+        missing = {
+            file: text for file, text in files.items() if not is_linked(workspace, file) and read_whole(file) is None
+        }
         for file, text in missing.items():
             remember(workspace, file, text)
         is_new = not folder.exists()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePath
 
 from tunelab.errors import WorkspaceError
@@ -28,6 +30,9 @@ _FILES = {".gitignore": _GITIGNORE, MARKER: json.dumps({"version": "1.0.0"}, ind
 """What every workspace has; the last one makes a folder one."""
 _MARKERS = (MARKER, "model_lab.workspace.config")
 """What ModelLab marks its workspaces with: those of fine-tuning, and those of conversion."""
+
+_DEPTH = 3
+"""How deep in a folder another workspace is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +87,16 @@ def _refuse_place(folder: Path, named: Path) -> None:
     if os.path.lexists(folder) and not folder.is_dir():
         raise WorkspaceError("this is a file", where=str(named), expected="a folder, or a name that is free")
     outer = next((each for each in folder.parents if (each / MARKER).is_file()), None)
-    inner = next((each.parent for each in sorted(folder.glob(f"*/{MARKER}"))), None) if folder.is_dir() else None
+    inner = next((each.parent for each in _marked_in(folder)), None) if folder.is_dir() else None
     if outer or inner:
         what = f"there is a workspace {'around' if outer else 'inside'} it, {outer or inner}"
         remedy = "Choose a folder outside" + (", or add models to that one: tunelab add MODEL." if outer else ".")
         raise WorkspaceError(what, where=str(named), expected="no workspace inside another", remedy=remedy)
+
+
+def _marked_in(folder: Path) -> Iterator[Path]:
+    """Yield the markers of workspaces in a folder, down to _DEPTH folders below it."""
+    return chain.from_iterable(sorted(folder.glob(f"{'*/' * depth}{MARKER}")) for depth in range(1, _DEPTH + 1))
 
 
 def _from_folder(source: Path, folder: Path, named: Path) -> NewWorkspace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +36,30 @@ def workspace_around(start: Path) -> Workspace:
 
 
 def place_of_template(workspace: Workspace, file: Path) -> Path:
-    """Return where the template that a file of a project began as is kept."""
-    return workspace.path / STORED / file.relative_to(workspace.path)
+    """Return where the template that a file of a project began as is kept.
+
+    Raises:
+        WorkspaceError: a link leads there.
+    """
+    place = workspace.path / STORED / file.relative_to(workspace.path)
+    _refuse_link(workspace, place)
+    return place
+
+
+def is_linked(workspace: Workspace, file: Path) -> bool:
+    """Whether a file of a workspace, or a folder there that it lies in, is a link: what it names is yours."""
+    return _link_to(workspace, file) is not None
+
+
+def _link_to(workspace: Workspace, file: Path) -> Path | None:
+    inside = [each for each in file.parents if each.is_relative_to(workspace.path) and each != workspace.path]
+    return next((each for each in (*reversed(inside), file) if each.is_symlink()), None)
+
+
+def _refuse_link(workspace: Workspace, file: Path) -> None:
+    if link := _link_to(workspace, file):
+        remedy = f"Delete the link; what {OWN_FOLDER} holds is of this workspace alone."
+        raise WorkspaceError("this is a link", where=str(link), expected="a file or folder of its own", remedy=remedy)
 
 
 def template_then(workspace: Workspace, file: Path) -> bytes | None:
@@ -65,14 +88,22 @@ def read_whole(file: Path) -> bytes | None:
 
 @contextmanager
 def writing(workspace: Workspace) -> Iterator[None]:
-    """Hold the projects of a workspace for this process; another one that writes to them is waited for."""
+    """Hold the projects of a workspace for this process; another one that writes to them is waited for.
+
+    Raises:
+        WorkspaceError: the lock or its folder is a link.
+        StorageError: the folder cannot be written to.
+    """
     lock = workspace.path / LOCK
+    _refuse_link(workspace, lock)
     with storage_errors(lock):
         lock.parent.mkdir(mode=0o700, exist_ok=True)
-        file = lock.open("w")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
 
 
 def replace_file(file: Path, content: bytes | str) -> None:

@@ -16,7 +16,15 @@ from tunelab.recipes.yaml_file import parse
 from tunelab.workspace.projects.catalogue import METHODS, read_catalogue
 from tunelab.workspace.projects.merge import merge
 from tunelab.workspace.projects.project import Project, projects_of
-from tunelab.workspace.projects.stored import place_of_template, read_whole, remember, sweep, template_then, writing
+from tunelab.workspace.projects.stored import (
+    is_linked,
+    place_of_template,
+    read_whole,
+    remember,
+    sweep,
+    template_then,
+    writing,
+)
 from tunelab.workspace.projects.template import template_files
 from tunelab.workspace.workspace import Workspace
 
@@ -25,7 +33,7 @@ Outcome = Literal["same", "added", "updated", "merged", "conflict", "available",
 
 same: nothing to do; added: it was missing; updated: the template changed, and you did not; merged: both changed
 without overlap; conflict: both changed the same, and the merge lies next to yours; available: `update` would take the
-template's changes; kept: what it began as is not known, so that it counts as yours.
+template's changes; kept: what it began as is not known, or a link leads to it, so that it counts as yours.
 """
 
 
@@ -112,12 +120,12 @@ def _unknown_methods(project: Project) -> Iterator[str]:
 def _file(workspace: Workspace, file: Path, now: bytes, *, update: bool) -> FileSync:
     """Return what becomes of one file."""
     then, yours = template_then(workspace, file), read_whole(file)
-    name = file.relative_to(workspace.path)
-    if yours is None:
+    name, linked = file.relative_to(workspace.path), is_linked(workspace, file)
+    if yours is None and not linked:
         return FileSync(file=name, outcome="added", target=file, content=now, template=None if now == then else now)
-    if now in (yours, then):
+    if yours is not None and now in (yours, then):
         return FileSync(file=name, outcome="same", target=file, template=None if now == then else now)
-    if then is None or file.is_symlink():
+    if then is None or yours is None or linked:
         return FileSync(file=name, outcome="kept", target=file, template=now)
     merged = merge(then, yours, now)
     if merged.num_conflicts or not _parses(file, merged.content):
@@ -135,7 +143,8 @@ def _file(workspace: Workspace, file: Path, now: bytes, *, update: bool) -> File
 def _write(workspace: Workspace, each: FileSync) -> None:
     """Write a file, then what it is compared with: whatever comes between the two, the next sync finds it done."""
     for written in (each.target, place_of_template(workspace, workspace.path / each.file)):
-        sweep(written)
+        if not is_linked(workspace, written):
+            sweep(written)
     if each.content is not None:
         write_file(each.target, each.content)
     if each.template is not None:
