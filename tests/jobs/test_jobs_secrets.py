@@ -123,6 +123,7 @@ def test_a_file_of_the_users_own_is_read_and_neither_written_nor_deleted(store: 
         ("SHORT", "has 3 characters; expected 6 to 65,536"),
         ("A B", "is no name of a variable"),
         ("=x", "is no name of a variable"),
+        ("LD_PRELOAD=open", "decides what a process loads"),
         ("TOKEN=absent", "the secret TOKEN cannot be read"),
         ("TOKEN=open", "others may read the secret TOKEN, too"),
     ],
