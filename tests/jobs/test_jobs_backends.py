@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from jobs_files import finish_run, local, run_until, run_until_done, spec, store_in
 
-from tunelab.errors import StorageError
 from tunelab.jobs.backend import JobAttempt, JobBackend, Sighting
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
 from tunelab.jobs.runner import Runner
@@ -224,18 +223,32 @@ def test_a_job_whose_own_file_is_gone_has_it_again_from_the_database(store: Stor
     assert file.read_bytes() == before
 
 
-def test_an_adapter_that_cannot_be_read_is_looked_at_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["manifest", "adapter"])
+def test_a_run_that_cannot_be_read_is_looked_at_again_and_keeps_no_other_job_from_its_end(
+    name: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def work(work: InProcessWork) -> int:
         finish_run(store, work)
         return 0
 
-    def refused(_: Path) -> dict[str, str]:
+    def refused(*_: object) -> dict[str, str]:
         raise OSError(5, "Input/output error")
 
-    store.add(spec("job"))
-    place = InProcessJobs(work)
+    times = iter(range(0, 10_000, 2))
+    runner = Runner(store, InProcessJobs(work), clock=lambda: next(times))
+    store.add(spec("bad"))
     with monkeypatch.context() as patch:
-        patch.setattr("tunelab.jobs.verdict.sha256_folder", refused)
-        with pytest.raises(StorageError, match="the adapter cannot be read"):
-            run_until_done(store, place)
-    assert [job.state for job in run_until_done(store, place)] == [JobState.SUCCEEDED]
+        target = "verdict.sha256_folder" if name == "adapter" else "verdict.Run.read_manifest"
+        patch.setattr(f"tunelab.jobs.{target}", refused)
+        while "cannot be looked at" not in store.get("bad").reason:
+            assert runner.tick()
+        assert store.get("bad").reason == (
+            f"it cannot be looked at now: the {name} of its run cannot be read (Input/output error)"
+        )
+        patch.setattr("tunelab.jobs.runner.fault_of", lambda run: refused() if run.id == "bad" else "")
+        store.add(spec("good"))
+        while not store.get("good").state.is_end:
+            assert runner.tick()
+    while runner.tick():
+        time.sleep(0.001)
+    assert [job.state for job in store.jobs()] == [JobState.SUCCEEDED] * 2
