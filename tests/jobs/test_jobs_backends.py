@@ -131,6 +131,16 @@ def test_an_attempt_that_was_stopped_before_it_was_begun_is_not_begun(store: Sto
     place.cancel(attempt)
     place.submit(attempt)
     assert not place.find(attempt)
+    assert place.was_stopped(attempt)
+
+
+def test_a_job_whose_cancelling_command_was_killed_after_its_word_is_cancelled(store: Store, place: JobBackend) -> None:
+    store.add(spec("job"))
+    store.add(spec("next"))
+    place.cancel(JobAttempt(spec=spec("job"), number=1))
+    job, following = run_until_done(store, place, slots=1)
+    assert (job.state, following.state) == (JobState.CANCELLED, JobState.SUCCEEDED)
+    assert [move.new for move in store.moves("job")] == ["queued", "starting", "cancelling", "cancelled"]
 
 
 def test_the_runner_brings_each_job_to_its_end_by_what_the_place_says(store: Store, place: JobBackend) -> None:

@@ -280,3 +280,10 @@ def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
             yield descriptor
     finally:
         os.close(descriptor)
+
+
+def is_cancelled(stop: Path) -> bool:
+    """Whether the attempt was to stop because a user asked, not because it stalled."""
+    with suppress(FileNotFoundError):
+        return stop.read_bytes() != b"stalled"
+    return False

@@ -77,7 +77,7 @@ class Runner:
     def _settle(self, job: Job) -> None:
         attempt = self._attempt(job)
         if not self._backend.find(attempt):
-            self._settle_unknown(job)
+            self._settle_unknown(job, attempt)
             return
         seen = self._backend.state(attempt)
         if job.state is JobState.STARTING:
@@ -116,11 +116,14 @@ class Runner:
         if stack := self._backend.stack(attempt):
             write_file(self._store.folder.job(job.id).stack_file(job.attempt), stack)
 
-    def _settle_unknown(self, job: Job) -> None:
-        if job.state is JobState.STARTING:
+    def _settle_unknown(self, job: Job, attempt: JobAttempt) -> None:
+        if job.state is JobState.STARTING and self._backend.was_stopped(attempt):
+            self._store.move(job, JobState.CANCELLING, reason="asked to stop before it was begun")
+        elif job.state is JobState.STARTING:
             self._store.move(job, JobState.QUEUED, reason="the runner ended before it was begun")
         elif job.state is JobState.CANCELLING:
-            self._store.move(job, JobState.CANCELLED, reason="it was not begun")
+            if self._store.move(job, JobState.CANCELLED, reason="it was not begun") is not None:
+                self._backend.forget(attempt.spec)
         else:
             self._store.move(job, JobState.LOST, reason="the files of its attempt are gone")
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
@@ -20,7 +19,7 @@ from tunelab.files import storage_errors
 from tunelab.jobs.database import Database
 from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec, Move
-from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, pack, unpack
+from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, is_cancelled, pack, unpack
 from tunelab.jobs.state import MOVES, JobState, next_attempt
 
 _SCHEMA = """
@@ -241,17 +240,10 @@ def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
     """
     attempt = folder.last_attempt()
     files = folder.attempt(attempt)
-    is_stopped = _is_cancelled(files / "stop")
+    is_stopped = is_cancelled(files / "stop")
     if (files / "start.json").exists():
         return (JobState.CANCELLING if is_stopped else JobState.RUNNING), attempt
     return (JobState.CANCELLED if is_stopped else JobState.QUEUED), attempt
-
-
-def _is_cancelled(stop: Path) -> bool:
-    """Whether the attempt was to stop because a user asked, not because it stalled."""
-    with suppress(FileNotFoundError):
-        return stop.read_bytes() != b"stalled"
-    return False
 
 
 def _insert(connection: sqlite3.Connection, spec: JobSpec, state: JobState, *, attempt: int, reason: str) -> None:
