@@ -262,3 +262,31 @@ def test_a_run_that_cannot_be_read_is_looked_at_again_and_keeps_no_other_job_fro
     while runner.tick():
         time.sleep(0.001)
     assert [job.state for job in store.jobs()] == [JobState.SUCCEEDED] * 2
+
+
+def test_a_job_that_is_due_again_is_not_over_and_can_be_cancelled(store: Store, place: JobBackend) -> None:
+    store.add(replace(spec("job"), retries=1))
+    job = store.get("job")
+    for state in (JobState.STARTING, JobState.RUNNING, JobState.LOST):
+        job = store.move(job, state) or job
+    assert (job.state.is_end, job.is_over, store.due_again()) == (True, False, [job])
+    job = cancel(store, place, job)
+    assert (job.state, job.attempt, job.is_over) == (JobState.CANCELLED, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "is_over"),
+    [(JobState.FAILED, 75, False), (JobState.FAILED, 2, True), (JobState.TIMED_OUT, 9, False)],
+)
+def test_a_job_is_over_if_the_store_does_not_call_it_due(
+    state: JobState, code: int, is_over: bool, store: Store
+) -> None:
+    store.add(spec("job"))
+    job = store.get("job")
+    for each in (JobState.STARTING, JobState.RUNNING):
+        job = store.move(job, each) or job
+    job = store.move(job, state, code=code) or job
+    assert job.is_over is is_over
+    assert (job not in store.due_again()) is is_over
+    store.allow(job, 1)
+    assert store.get("job").is_over

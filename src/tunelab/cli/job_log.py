@@ -49,7 +49,7 @@ class JobLog:
         while True:
             job = self.store.get(self.job_id)
             self.print_news()  # after the look at the job: what it wrote before its end is there
-            if job.state.is_end:
+            if job.is_over:
                 return job
             time.sleep(_LOOK_S)
             bring_up_to_date(self.store)

@@ -204,7 +204,7 @@ def cancel_command(
     if job is None:
         print("No job runs here, and none is queued.")
         return
-    if job.state.is_end:
+    if job.is_over:
         print(f"Job {job.id} has ended already: {job.state}.")
         return
     job = cancel(store, _local(store), job, now=now)
@@ -240,7 +240,7 @@ def wait_command(job_ids: Annotated[list[str], typer.Argument(metavar="ID...", h
     ids = dict.fromkeys(store.find(job_id).id for job_id in job_ids)
     failed = False
     for job_id in ids:
-        while not (job := store.get(job_id)).state.is_end:
+        while not (job := store.get(job_id)).is_over:
             time.sleep(_LOOK_S)
             bring_up_to_date(store)
         print(f"Job {job.id} {ended(job)}.", flush=True)
