@@ -277,3 +277,14 @@ def test_a_job_that_reaches_out_of_its_folder_is_none(values: dict[str, object],
         folder.read_spec()
     assert store.adopt() == []
     store.close()
+
+
+def test_a_store_that_only_reads_sees_the_database_that_another_process_made_again(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add(spec("job"))
+    jobs_in(tmp_path).database.unlink()
+    again = store_in(tmp_path)
+    again.move(again.get("job"), JobState.STARTING)
+    assert store.get("job").state is JobState.STARTING
+    for each in (store, again):
+        each.close()
