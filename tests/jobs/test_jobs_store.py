@@ -288,3 +288,13 @@ def test_a_store_that_only_reads_sees_the_database_that_another_process_made_aga
     assert store.get("job").state is JobState.STARTING
     for each in (store, again):
         each.close()
+
+
+def test_a_job_whose_row_is_gone_is_said_to_be_gone(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add(spec("job"))
+    shutil.rmtree(store.folder.job("job").path)
+    store.folder.database.unlink()
+    with pytest.raises(RunError, match="there is no job job any more"):
+        store.get("job")
+    store.close()

@@ -111,9 +111,15 @@ class Store:
             connection.execute("UPDATE jobs SET max_attempt = ? WHERE id = ?", (max_attempt, job.id))
 
     def get(self, job_id: str) -> Job:
-        """Return a job by its id."""
-        (job,) = self._select("WHERE id = ?", job_id)
-        return job
+        """Return a job by its id.
+
+        Raises:
+            RunError: its row is gone.
+        """
+        if found := self._select("WHERE id = ?", job_id):
+            return found[0]
+        remedy = "Its folder was deleted; submit its recipe again if you miss it."
+        raise RunError(f"there is no job {job_id} any more", where=str(self.folder.path), remedy=remedy)
 
     def spec(self, job_id: str) -> JobSpec:
         """Return what is to be done, and see that its file is there, too."""
