@@ -37,3 +37,15 @@ def test_a_log_is_followed_beyond_an_attempt_that_is_begun_again(store: Store, m
     monkeypatch.setattr(job_log, "bring_up_to_date", next_attempt)
     job = JobLog(store=store, job_id="job").follow()
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
+
+
+def test_a_character_that_two_reads_cut_is_printed_whole(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    file = store.folder.job("job").path / "log-0"
+    log = JobLog(store=store, job_id="job")
+    data = "aé→b".encode() + b"\xc3"
+    for end in range(len(data) + 1):
+        file.write_bytes(data[:end])
+        log.print_news()
+    assert capsys.readouterr().out == "aé→b"
+    log.print_news(is_all=True)
+    assert capsys.readouterr().out == "\ufffd"

@@ -176,7 +176,7 @@ def logs_command(
     log = JobLog(store=store, job_id=store.find(job_id).id, end=since)
     try:
         if not follow:
-            log.print_news()
+            log.print_news(is_all=True)
             return
         job = log.follow()
     except KeyboardInterrupt:
