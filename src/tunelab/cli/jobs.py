@@ -107,7 +107,7 @@ def submit_command(
         what = f"this recipe was submitted on {host}: job {job_id} is {state}"
         raise RunError(what, remedy="--name NAME makes it another job.")
     store = Store(folder)
-    if (known := store.with_key(spec.key)) is None or known.state is not JobState.SUCCEEDED:
+    if (known := store.with_key(spec.key)) is None or not known.is_over:  # retry asks for them anew
         keep_secrets(spec)
     job, is_new = store.add(spec)
     bring_up_to_date(store)
