@@ -24,6 +24,7 @@ from tunelab.files import sha256_folder
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.local import WARM, LocalJobs
 from tunelab.jobs.runner import Runner
+from tunelab.jobs.slots import write_slots
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.submit import spec_of
@@ -86,7 +87,8 @@ def _round(store: Store, side: Side, kind: str, seeds: range, slots: int, settin
         side.names.append(spec.id)
     began, before = time.monotonic(), _processor_s()
     server = ensure_warm_server(store.folder, WARM) if is_warm else None
-    runner = Runner(store, LocalJobs(store.folder), slots=slots)
+    write_slots(store.folder, slots)
+    runner = Runner(store, LocalJobs(store.folder))
     while runner.tick():
         time.sleep(0.05)
     side.wall_s += time.monotonic() - began

@@ -94,9 +94,20 @@ def test_a_run_is_compared_with_another_on_the_same_rows(workspace, capsys):
     assert "did not answer 100 of the 100 rows" in capsys.readouterr().err
 
 
+def test_a_loss_of_other_rows_is_not_compared_and_the_reason_is_said(workspace, capsys):
+    make_run(workspace, "other", num_right=60, prompt="<someone>")
+    gates("{figure: loss, against: other, confident: false}", "{figure: loss, against: base, confident: false}")
+    code, found = verdicts(capsys)
+    assert (code, [each["verdict"] for each in found]) == (1, ["not decided", "passes"])
+    assert "other rows" in found[0]["reason"]
+    gates("{figure: loss, against: base}")
+    assert "all rows together" in verdicts(capsys)[1][0]["reason"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("gates:\n  - {figure: answer_tokens, against: base}\n", ["gates.yaml:2", "neither more nor less is better"]),
         ("gates:\n  - {figure: exact_mach, min: 1}\n", ["gates.yaml:2", "exact_mach", 'Did you mean "exact_match"?']),
         ("gates:\n  - {figure: bleu, minimum: 1}\n", ["gates.yaml:2", 'no key "minimum"']),
         ("gates:\n  - {figure: bleu, min: 2, max: 1}\n", ["gates.yaml:2", "nothing passes"]),

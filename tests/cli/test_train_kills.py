@@ -39,7 +39,8 @@ def assert_whole(run: Run, sha256: str) -> None:
     assert events[-1].adapter_sha256 == sha256
 
 
-# Out of about 127: in the folder, the attempt, the recipe, the first checkpoint, one that replaces another, the adapter, the plot, the manifest.
+# Out of about 135: in the folder, the attempt, the recipe, the first checkpoint, one that replaces another, the
+# adapter, the plot, the manifest.
 KILLS = {
     "lora": (2, 9, 14, 57, -14, -5, -1),
     **dict.fromkeys(("soft_prompt", "prefix_tuning", "qlora", "ia3", "full"), (40,)),

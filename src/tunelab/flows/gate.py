@@ -72,6 +72,9 @@ def _gate(written: Any, where: str) -> GateConfig:
     if gate.figure not in FIGURES:
         remedy = did_you_mean(gate.figure, FIGURES)
         raise RecipeError(f'there is no figure "{gate.figure}"', where=where, remedy=remedy)
+    if gate.against is not None and gate.figure in _OF_ANSWERS and not _OF_ANSWERS[gate.figure].better:
+        expected = "min or max: of this figure neither more nor less is better"
+        raise RecipeError(f"{gate.figure} is compared against {gate.against}", where=where, expected=expected)
     return gate
 
 
@@ -140,14 +143,22 @@ def _answered(answer: ScoredAnswer, reference: str) -> AnsweredRow:
 
 
 def _loss(gate: GateConfig, report: Report, workspace: Workspace) -> Evidence:
-    value = report.tuned.loss
+    value, note = report.tuned.loss, _NO_LOSS_BY_ROW
     if gate.against is not None and value is not None:
-        other = report.base if gate.against == BASE else _report_of(workspace.find_run(gate.against)).tuned
-        value = None if other.loss is None else value - other.loss
-    note = "" if value is not None else "no loss was measured"
-    return Evidence(
-        value=value, interval=None, num_rows=report.num_sequences, lower_is_better=True, note=note or _NO_LOSS_BY_ROW
-    )
+        other = report if gate.against == BASE else _report_of(workspace.find_run(gate.against))
+        before = other.base.loss if gate.against == BASE else other.tuned.loss
+        if _rows_of_loss(other) != _rows_of_loss(report):
+            before, note = None, f"the loss of {gate.against} is that of other rows"
+        value = None if before is None else value - before
+    if report.tuned.loss is None:
+        note = "no loss was measured"
+    return Evidence(value=value, interval=None, num_rows=report.num_sequences, lower_is_better=True, note=note)
+
+
+def _rows_of_loss(report: Report) -> tuple[object, ...]:
+    """Return what two reports must have in common for their losses to be of the same rows, as far as they tell."""
+    questions = {(row.question.prompt, row.question.reference) for row in report.rows}
+    return report.num_sequences, report.num_trained_tokens, questions
 
 
 def _report_of(run: Run) -> Report:
