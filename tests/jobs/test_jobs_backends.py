@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from jobs_files import finish_run, local, run_until, run_until_done, spec, store_in
 
-from tunelab.errors import StorageError
 from tunelab.jobs.backend import JobAttempt, JobBackend, Sighting
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
 from tunelab.jobs.runner import Runner
@@ -132,6 +131,16 @@ def test_an_attempt_that_was_stopped_before_it_was_begun_is_not_begun(store: Sto
     place.cancel(attempt)
     place.submit(attempt)
     assert not place.find(attempt)
+    assert place.was_stopped(attempt)
+
+
+def test_a_job_whose_cancelling_command_was_killed_after_its_word_is_cancelled(store: Store, place: JobBackend) -> None:
+    store.add(spec("job"))
+    store.add(spec("next"))
+    place.cancel(JobAttempt(spec=spec("job"), number=1))
+    job, following = run_until_done(store, place, slots=1)
+    assert (job.state, following.state) == (JobState.CANCELLED, JobState.SUCCEEDED)
+    assert [move.new for move in store.moves("job")] == ["queued", "starting", "cancelling", "cancelled"]
 
 
 def test_the_runner_brings_each_job_to_its_end_by_what_the_place_says(store: Store, place: JobBackend) -> None:
@@ -224,18 +233,60 @@ def test_a_job_whose_own_file_is_gone_has_it_again_from_the_database(store: Stor
     assert file.read_bytes() == before
 
 
-def test_an_adapter_that_cannot_be_read_is_looked_at_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["manifest", "adapter"])
+def test_a_run_that_cannot_be_read_is_looked_at_again_and_keeps_no_other_job_from_its_end(
+    name: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def work(work: InProcessWork) -> int:
         finish_run(store, work)
         return 0
 
-    def refused(_: Path) -> dict[str, str]:
+    def refused(*_: object) -> dict[str, str]:
         raise OSError(5, "Input/output error")
 
-    store.add(spec("job"))
-    place = InProcessJobs(work)
+    times = iter(range(0, 10_000, 2))
+    runner = Runner(store, InProcessJobs(work), clock=lambda: next(times))
+    store.add(spec("bad"))
     with monkeypatch.context() as patch:
-        patch.setattr("tunelab.jobs.verdict.sha256_folder", refused)
-        with pytest.raises(StorageError, match="the adapter cannot be read"):
-            run_until_done(store, place)
-    assert [job.state for job in run_until_done(store, place)] == [JobState.SUCCEEDED]
+        target = "verdict.sha256_folder" if name == "adapter" else "verdict.Run.read_manifest"
+        patch.setattr(f"tunelab.jobs.{target}", refused)
+        while "cannot be looked at" not in store.get("bad").reason:
+            assert runner.tick()
+        assert store.get("bad").reason == (
+            f"it cannot be looked at now: the {name} of its run cannot be read (Input/output error)"
+        )
+        patch.setattr("tunelab.jobs.runner.fault_of", lambda run: refused() if run.id == "bad" else "")
+        store.add(spec("good"))
+        while not store.get("good").state.is_end:
+            assert runner.tick()
+    while runner.tick():
+        time.sleep(0.001)
+    assert [job.state for job in store.jobs()] == [JobState.SUCCEEDED] * 2
+
+
+def test_a_job_that_is_due_again_is_not_over_and_can_be_cancelled(store: Store, place: JobBackend) -> None:
+    store.add(replace(spec("job"), retries=1))
+    job = store.get("job")
+    for state in (JobState.STARTING, JobState.RUNNING, JobState.LOST):
+        job = store.move(job, state) or job
+    assert (job.state.is_end, job.is_over, store.due_again()) == (True, False, [job])
+    job = cancel(store, place, job)
+    assert (job.state, job.attempt, job.is_over) == (JobState.CANCELLED, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "is_over"),
+    [(JobState.FAILED, 75, False), (JobState.FAILED, 2, True), (JobState.TIMED_OUT, 9, False)],
+)
+def test_a_job_is_over_if_the_store_does_not_call_it_due(
+    state: JobState, code: int, is_over: bool, store: Store
+) -> None:
+    store.add(spec("job"))
+    job = store.get("job")
+    for each in (JobState.STARTING, JobState.RUNNING):
+        job = store.move(job, each) or job
+    job = store.move(job, state, code=code) or job
+    assert job.is_over is is_over
+    assert (job not in store.due_again()) is is_over
+    store.allow(job, 1)
+    assert store.get("job").is_over

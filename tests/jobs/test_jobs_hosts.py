@@ -11,11 +11,13 @@ from types import SimpleNamespace
 import pytest
 from jobs_files import jobs_in, local, run_until_done, spec, store_in
 
+from tunelab.cli import jobs_list
 from tunelab.cli.main import run as tunelab
 from tunelab.errors import RunError
 from tunelab.jobs import disk, hosts, job_folder
 from tunelab.jobs.disk import is_memory, is_network_disk
 from tunelab.jobs.state import JobState
+from tunelab.jobs.store import JOB_FIELDS
 from tunelab.jobs.submit import cancel
 
 Become = Callable[[str], None]
@@ -130,3 +132,13 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     capsys.readouterr()
     assert tunelab(["jobs", *arguments]) == 0
     return capsys.readouterr().out
+
+
+def test_a_row_of_another_host_moves_no_cursor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = dict.fromkeys(JOB_FIELDS, 0) | {"id": "a\x1b[2Jb", "state": "queued\x1b[2J", "reason": "\x1b[H", "host": "h"}
+    monkeypatch.setattr(jobs_list, "store_here", lambda: store_in(tmp_path))
+    monkeypatch.setattr(jobs_list, "_rows", lambda *_, limit: ([row], 1))
+    jobs_list.list_jobs(None, as_json=False)
+    assert "\x1b" not in capsys.readouterr().out

@@ -123,6 +123,7 @@ def test_a_file_of_the_users_own_is_read_and_neither_written_nor_deleted(store: 
         ("SHORT", "has 3 characters; expected 6 to 65,536"),
         ("A B", "is no name of a variable"),
         ("=x", "is no name of a variable"),
+        ("LD_PRELOAD=open", "decides what a process loads"),
         ("TOKEN=absent", "the secret TOKEN cannot be read"),
         ("TOKEN=open", "others may read the secret TOKEN, too"),
     ],
@@ -179,3 +180,6 @@ def test_a_secret_that_is_given_by_command_is_in_no_file_and_noted_at_the_next_s
     assert tunelab(["jobs", "submit", "task.yaml", "--timeout", "5m"]) == 0
     assert "that is otherwise: --timeout, --secret." in capsys.readouterr().out
     assert os.listdir(kept.parent) == ["MY_TOKEN"]
+    assert tunelab(["jobs", "cancel"]) == 0
+    assert tunelab(["jobs", "submit", "task.yaml", "--secret", "MY_TOKEN"]) == 0
+    assert not kept.exists()  # it is cancelled, and stays so

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 import time
@@ -33,23 +34,26 @@ class JobLog:
     end: int = 0
     """The byte that is printed next."""
 
-    def print_news(self) -> None:
-        """Print what was written since."""
+    def print_news(self, *, is_all: bool = False) -> None:
+        """Print what was written since; a character that is not whole yet only if nothing follows (`is_all`)."""
         from tunelab.jobs.local import LocalJobs
 
         local = LocalJobs(self.store.folder)
         while (part := local.logs(self.job_id, self.end)).data:
             if part.start > self.end:
                 print(f"Bytes {self.end:,} to {part.start:,} of the log are deleted.", file=sys.stderr)
-            print(harmless(part.data.decode(errors="replace")), end="", flush=True)
-            self.end = part.end
+            text, num_bytes = codecs.utf_8_decode(part.data, "replace", is_all)
+            if not num_bytes:  # the rest of a character is not written yet
+                return
+            print(harmless(text), end="", flush=True)
+            self.end = part.start + num_bytes
 
     def follow(self) -> Job:
         """Print it until the job has ended, and return the job."""
         while True:
             job = self.store.get(self.job_id)
-            self.print_news()  # after the look at the job: what it wrote before its end is there
-            if job.state.is_end:
+            self.print_news(is_all=job.is_over)  # after the look at the job: what it wrote before its end is there
+            if job.is_over:
                 return job
             time.sleep(_LOOK_S)
             bring_up_to_date(self.store)

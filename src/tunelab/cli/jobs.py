@@ -107,7 +107,7 @@ def submit_command(
         what = f"this recipe was submitted on {host}: job {job_id} is {state}"
         raise RunError(what, remedy="--name NAME makes it another job.")
     store = Store(folder)
-    if (known := store.with_key(spec.key)) is None or known.state is not JobState.SUCCEEDED:
+    if (known := store.with_key(spec.key)) is None or not known.is_over:  # retry asks for them anew
         keep_secrets(spec)
     job, is_new = store.add(spec)
     bring_up_to_date(store)
@@ -176,7 +176,7 @@ def logs_command(
     log = JobLog(store=store, job_id=store.find(job_id).id, end=since)
     try:
         if not follow:
-            log.print_news()
+            log.print_news(is_all=True)
             return
         job = log.follow()
     except KeyboardInterrupt:
@@ -204,7 +204,7 @@ def cancel_command(
     if job is None:
         print("No job runs here, and none is queued.")
         return
-    if job.state.is_end:
+    if job.is_over:
         print(f"Job {job.id} has ended already: {job.state}.")
         return
     job = cancel(store, _local(store), job, now=now)
@@ -240,7 +240,7 @@ def wait_command(job_ids: Annotated[list[str], typer.Argument(metavar="ID...", h
     ids = dict.fromkeys(store.find(job_id).id for job_id in job_ids)
     failed = False
     for job_id in ids:
-        while not (job := store.get(job_id)).state.is_end:
+        while not (job := store.get(job_id)).is_over:
             time.sleep(_LOOK_S)
             bring_up_to_date(store)
         print(f"Job {job.id} {ended(job)}.", flush=True)

@@ -46,12 +46,13 @@ def list_jobs(state: JobState | None, *, as_json: bool) -> None:
     if not rows:
         print(f"There is no {f'{state} ' if state else ''}job in {named(store.folder.path)}.")
         return
+    rows = [{name: harmless(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
     columns = ("id", "host") if any(row["host"] != rows[0]["host"] for row in rows) else ("id",)
     widths = {column: max(len(row[column]) for row in rows) for column in columns}
     for row in rows:
         names = "  ".join(f"{row[column]:<{widths[column]}}" for column in columns)
         attempt = f"attempt {row['attempt']}" if row["attempt"] > 1 else ""
-        line = f"{names}  {row['state']:<10}  {when(row['submitted'])}  {attempt:<10}  {harmless(row['reason'])}"
+        line = f"{names}  {row['state']:<10}  {when(row['submitted'])}  {attempt:<10}  {row['reason']}"
         print(line.rstrip())
     if num_all > len(rows):
         print(f"… {counted(num_all - len(rows), 'older job')}; --json lists all.")

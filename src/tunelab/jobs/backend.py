@@ -85,6 +85,10 @@ class JobBackend(Protocol):
         """Ask an attempt to save and stop, or end it at once; whether it has begun or not."""
         ...
 
+    def was_stopped(self, attempt: JobAttempt) -> bool:
+        """Return whether `cancel` was called for an attempt."""
+        ...
+
     def end_stalled(self, attempt: JobAttempt) -> None:
         """Ask an attempt from which no event comes to save and stop; its exit code is 75 then, unless it is 0."""
         ...

@@ -75,6 +75,10 @@ class InProcessJobs:
             if (known := self._known.get(_name(attempt))) is not None:
                 known.stop.set()
 
+    def was_stopped(self, attempt: JobAttempt) -> bool:
+        """Return whether it was asked to stop."""
+        return _name(attempt) in self._stopped
+
     def end_stalled(self, attempt: JobAttempt) -> None:
         """Ask it to stop."""
         known = self._known[_name(attempt)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tunelab.errors import TRY_AGAIN
 from tunelab.jobs.state import JobState
 
 
@@ -58,6 +59,19 @@ class Job:
     """Exit code of the last attempt that ended; None if there is none."""
     reason: str
     """Why it is in this state, in words."""
+
+    @property
+    def is_due_again(self) -> bool:
+        """Whether its next attempt begins by itself: it was lost, out of time, or ended with `TRY_AGAIN`."""
+        ended_so = self.state in (JobState.LOST, JobState.TIMED_OUT) or (
+            self.state is JobState.FAILED and self.code == TRY_AGAIN
+        )
+        return ended_so and self.attempt < self.max_attempt
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and no other attempt begins by itself."""
+        return self.state.is_end and not self.is_due_again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The files of jobs: `.tunelab` in a workspace, a folder in it for each job, and one in that for each attempt.
 
 .tunelab/jobs.db                    where each job is
+.tunelab/origin                     machine, user and path for which all of it was made
 .tunelab/jobs.lock                  held while the database is written
 .tunelab/runner.lock                held by the runner
 .tunelab/slots                      how many jobs run at once
@@ -18,21 +19,26 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import NoneType
 
 from tunelab.errors import RunError
-from tunelab.files import storage_errors
+from tunelab.files import storage_errors, write_file
 from tunelab.jobs.disk import is_network_disk
 from tunelab.jobs.job import JobSpec
+from tunelab.jobs.job_secrets import may_be_secret
 from tunelab.workspace import OWN_FOLDER, Workspace
 
 HOSTS = "hosts"
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_MACHINE = ("/etc/machine-id", "/proc/sys/kernel/random/boot_id")
+"""What tells this machine from others, the first that says something: in a container often the second alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +95,12 @@ class JobFolder:
             RunError: the file is missing or damaged.
         """
         try:
-            return unpack(self.spec_file.read_bytes())
+            if self.path.is_symlink():
+                raise ValueError("its folder is a link")
+            spec = unpack(self.spec_file.read_bytes())
+            if spec.id != self.path.name:
+                raise ValueError(f"its id is {spec.id!r}, and its folder is {self.path.name}")
+            return spec
         except (OSError, ValueError, TypeError) as error:
             remedy = "Delete the folder, and submit the recipe again if you miss its job."
             raise RunError(f"the job cannot be read ({error})", where=str(self.spec_file), remedy=remedy) from error
@@ -121,7 +132,13 @@ def unpack(packed: bytes) -> JobSpec:
     for name, value in values.items():
         if name in known and not isinstance(value, known[name]):
             raise TypeError(f"{name} is {value!r}")
-    return JobSpec(**{name: value for name, value in values.items() if name in known})
+    spec = JobSpec(**{name: value for name, value in values.items() if name in known})
+    if not _ID.fullmatch(spec.id):
+        raise ValueError(f"{spec.id!r} is no id of a job")
+    for name, file in spec.secrets.items():
+        if not may_be_secret(name) or not isinstance(file, str) or not os.path.isabs(file):
+            raise ValueError(f"{name!r} with the file {file!r} is no secret")
+    return spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +204,30 @@ class JobsFolder:
                 raise RunError(what, where=str(path), expected=expected, remedy="Use a workspace of your own.")
         return self.home.exists()
 
+    @property
+    def origin_lock(self) -> Path:
+        """Held while a copied folder is taken in."""
+        return self.path / "origin.lock"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether what is in the folder was made on this machine, by this user, for this path: it is no copy."""
+        try:
+            return self._origin_file.read_text(encoding="utf-8") == self._origin()
+        except (OSError, ValueError):
+            return False
+
+    def sign(self) -> None:
+        """Note that what is in the folder from now on is made here."""
+        write_file(self._origin_file, self._origin())
+
+    @property
+    def _origin_file(self) -> Path:
+        return self.path / "origin"
+
+    def _origin(self) -> str:
+        return f"{_machine()} {os.geteuid()} {self.path.resolve()}\n"
+
     def make(self) -> None:
         """Make the folder, for this user alone.
 
@@ -197,6 +238,15 @@ class JobsFolder:
             with storage_errors(self.path):
                 self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@cache
+def _machine() -> str:
+    for file in _MACHINE:
+        with suppress(OSError):
+            if name := Path(file).read_text(encoding="utf-8").strip():
+                return name
+    return os.uname().nodename
 
 
 @cache  # asked with every look at a file
@@ -220,7 +270,7 @@ def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
     The lock goes with the descriptor and its copies: a process that inherits one holds it on.
     """
     with storage_errors(lock):
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -230,3 +280,10 @@ def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
             yield descriptor
     finally:
         os.close(descriptor)
+
+
+def is_cancelled(stop: Path) -> bool:
+    """Whether the attempt was to stop because a user asked, not because it stalled."""
+    with suppress(FileNotFoundError):
+        return stop.read_bytes() != b"stalled"
+    return False

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from tunelab.jobs.job_folder import JobsFolder
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOADS_CODE = re.compile(
+    r"(PYTHON|LD_|DYLD_|TUNELAB_|TORCH|TRITON|CUDA|NCCL|OMP_|GIT_|BASH_|GCONV_|OPENSSL_|XDG_).*"
+    r"|PATH|HOME|ENV|IFS|SHELL|TMPDIR|CC|CXX|HF_HOME|HF_MODULES_CACHE|TRANSFORMERS_CACHE",
+    re.IGNORECASE,
+)
+"""Variables that decide what a process loads or starts."""
 _OWN_FOLDER = "tunelab"
 SHARED_MEMORY = Path("/dev/shm")
 _FEWEST_CHARACTERS, _MOST_BYTES = 6, 65_536
@@ -49,8 +55,16 @@ def secret_files(
         name, is_file, file = each.partition("=")
         if not _NAME.fullmatch(name):
             raise UserError(f'"{name}" is no name of a variable', where=_WHERE, expected="NAME or NAME=FILE")
+        if not may_be_secret(name):
+            what = f"the variable {name} decides what a process loads, and cannot be a secret"
+            raise UserError(what, where=_WHERE, remedy="Give the value in a variable of another name.")
         files[name] = _given_file(name, Path(file)) if is_file else _memory_file(name, folder, job_id, environment)
     return files
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether this is the name of a variable, and of none that decides what a process loads."""
+    return _NAME.fullmatch(name) is not None and _LOADS_CODE.fullmatch(name) is None
 
 
 def keep_secrets(spec: JobSpec, environment: Mapping[str, str] = os.environ) -> None:

@@ -48,26 +48,36 @@ class Runner:
         self._store, self._backend, self._clock = store, backend, clock
         self._specs: dict[str, JobSpec] = {}
         """Of jobs that were begun: they are looked at several times a second."""
+        self._faulty_until: dict[str, float] = {}
+        """Time by the clock at which a job is looked at again whose files could not be read."""
         self._watches: dict[tuple[str, int], StallWatch] = {}
 
     def tick(self) -> bool:
         """Look at everything once, start what may start, and return whether anything is left to do."""
         self.settle()
-        num_begun = len(self._store.jobs(BEGUN))
+        num_begun = sum(job.id not in self._faulty_until for job in self._store.jobs(BEGUN))
         self._start_queued(read_slots(self._store.folder) - num_begun)
-        return num_begun > 0 or self._store.has_work()
+        return self._store.has_work()
 
     def settle(self) -> None:
         """Move every begun job to where it really is, and queue again what is due again."""
         for job in self._store.jobs(BEGUN):
-            self._settle(job)
+            if self._clock() < self._faulty_until.get(job.id, 0.0):
+                continue
+            try:
+                self._settle(job)
+                self._faulty_until.pop(job.id, None)
+            except (StorageError, OSError) as error:  # one job's files must not keep the others from theirs
+                self._faulty_until[job.id] = self._clock() + _AFTER_FAULT_S
+                what = error.what if isinstance(error, StorageError) else error.strerror
+                self._store.explain(self._store.get(job.id), f"it cannot be looked at now: {what}")
         for job in self._store.due_again():
             again(self._store, job, reason=f"attempt {job.attempt + 1} of {job.max_attempt}")
 
     def _settle(self, job: Job) -> None:
         attempt = self._attempt(job)
         if not self._backend.find(attempt):
-            self._settle_unknown(job)
+            self._settle_unknown(job, attempt)
             return
         seen = self._backend.state(attempt)
         if job.state is JobState.STARTING:
@@ -106,11 +116,14 @@ class Runner:
         if stack := self._backend.stack(attempt):
             write_file(self._store.folder.job(job.id).stack_file(job.attempt), stack)
 
-    def _settle_unknown(self, job: Job) -> None:
-        if job.state is JobState.STARTING:
+    def _settle_unknown(self, job: Job, attempt: JobAttempt) -> None:
+        if job.state is JobState.STARTING and self._backend.was_stopped(attempt):
+            self._store.move(job, JobState.CANCELLING, reason="asked to stop before it was begun")
+        elif job.state is JobState.STARTING:
             self._store.move(job, JobState.QUEUED, reason="the runner ended before it was begun")
         elif job.state is JobState.CANCELLING:
-            self._store.move(job, JobState.CANCELLED, reason="it was not begun")
+            if self._store.move(job, JobState.CANCELLED, reason="it was not begun") is not None:
+                self._backend.forget(attempt.spec)
         else:
             self._store.move(job, JobState.LOST, reason="the files of its attempt are gone")
 

@@ -6,19 +6,20 @@ other learns that it did not.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import fields, replace
 from typing import Any
 
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
+from tunelab.files import storage_errors
 from tunelab.jobs.database import Database
 from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec, Move
-from tunelab.jobs.job_folder import JobFolder, JobsFolder, pack, unpack
+from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, is_cancelled, pack, unpack
 from tunelab.jobs.state import MOVES, JobState, next_attempt
 
 _SCHEMA = """
@@ -51,7 +52,10 @@ class Store:
     def __init__(self, folder: JobsFolder) -> None:
         folder.make()
         self.folder = folder
-        self.database = Database(folder.database, lock=folder.write_lock, schema=_SCHEMA, fill=self._take_in)
+        self._is_copied = False
+        if not folder.is_own:
+            self._take_over()
+        self.database = self._opened()
 
     def close(self) -> None:
         """Let the file go."""
@@ -107,9 +111,15 @@ class Store:
             connection.execute("UPDATE jobs SET max_attempt = ? WHERE id = ?", (max_attempt, job.id))
 
     def get(self, job_id: str) -> Job:
-        """Return a job by its id."""
-        (job,) = self._select("WHERE id = ?", job_id)
-        return job
+        """Return a job by its id.
+
+        Raises:
+            RunError: its row is gone.
+        """
+        if found := self._select("WHERE id = ?", job_id):
+            return found[0]
+        remedy = "Its folder was deleted; submit its recipe again if you miss it."
+        raise RunError(f"there is no job {job_id} any more", where=str(self.folder.path), remedy=remedy)
 
     def spec(self, job_id: str) -> JobSpec:
         """Return what is to be done, and see that its file is there, too."""
@@ -187,6 +197,25 @@ class Store:
             self._take_in(connection)
         return sorted({job.id for job in self.jobs()} - before)
 
+    def _take_over(self) -> None:
+        """Make the jobs of a copied folder this machine's own: none of them begins before a person says so."""
+        database = self.folder.database
+        with held(self.folder.origin_lock, wait=True):
+            if self.folder.is_own:  # another process has done it meanwhile
+                return
+            with storage_errors(database):
+                database.with_name(f"{database.name}-journal").unlink(missing_ok=True)
+                if os.path.lexists(database):
+                    database.rename(database.with_name(f"{database.name}.copied"))
+            self._is_copied = True
+            self._opened().connection.close()
+            self._is_copied = False
+            self.folder.sign()
+
+    def _opened(self) -> Database:
+        folder = self.folder
+        return Database(folder.database, lock=folder.write_lock, schema=_SCHEMA, fill=self._take_in)
+
     def _select(self, rest: str, *values: object) -> list[Job]:
         return [_job(row) for row in self.database.read(f"SELECT {', '.join(JOB_FIELDS)} FROM jobs {rest}", *values)]
 
@@ -198,8 +227,13 @@ class Store:
             if folder.path.name in known:
                 continue
             with suppress(sqlite3.IntegrityError, RunError):  # a second folder of one key, or one that doctor names
+                spec = folder.read_spec()
                 state, attempt = state_on_disk(folder)
-                _insert(connection, folder.read_spec(), state, attempt=attempt, reason="found in its folder")
+                reason = "found in its folder"
+                if self._is_copied:
+                    reason = f"found in a copied workspace; tunelab jobs retry {spec.id} begins it"
+                    state, spec = (JobState.CANCELLED if state is JobState.QUEUED else state), replace(spec, retries=0)
+                _insert(connection, spec, state, attempt=attempt, reason=reason)
                 num_taken += 1
         return num_taken
 
@@ -212,17 +246,10 @@ def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
     """
     attempt = folder.last_attempt()
     files = folder.attempt(attempt)
-    is_stopped = _is_cancelled(files / "stop")
+    is_stopped = is_cancelled(files / "stop")
     if (files / "start.json").exists():
         return (JobState.CANCELLING if is_stopped else JobState.RUNNING), attempt
     return (JobState.CANCELLED if is_stopped else JobState.QUEUED), attempt
-
-
-def _is_cancelled(stop: Path) -> bool:
-    """Whether the attempt was to stop because a user asked, not because it stalled."""
-    with suppress(FileNotFoundError):
-        return stop.read_bytes() != b"stalled"
-    return False
 
 
 def _insert(connection: sqlite3.Connection, spec: JobSpec, state: JobState, *, attempt: int, reason: str) -> None:

@@ -108,9 +108,13 @@ def id_of(name: str, key: str) -> str:
 def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) -> Job:
     """Ask a job to save and stop, or end it at once, and return it; one that has ended stays as it is.
 
-    The word is left for the attempt first, then the job is moved: whatever dies in between, the attempt stops.
+    The word is left for the attempt first, then the job is moved: whatever dies in between, the attempt stops. An
+    attempt that is due is queued first, so that it is cancelled instead of begun.
     """
-    while not job.state.is_end:
+    while not job.is_over:
+        if job.is_due_again:
+            job = again(store, job, reason="to be cancelled, as asked") or store.get(job.id)
+            continue
         attempt = JobAttempt(spec=store.spec(job.id), number=job.attempt)
         backend.cancel(attempt, now=now)
         if job.state is JobState.CANCELLING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 from tunelab.errors import RunError, StorageError
 from tunelab.files import sha256_folder
@@ -60,14 +61,20 @@ def fault_of(run: Run) -> str:
         manifest = run.read_manifest()
     except RunError as error:
         return error.what
+    except OSError as error:
+        raise _unreadable("manifest", run.manifest_file, error) from error
     if manifest.run_id != run.id:
         return f"its manifest is that of run {manifest.run_id}"
     try:
         found = sha256_folder(run.adapter)
     except OSError as error:  # not the run's fault: it is looked at again
-        what = f"the adapter cannot be read ({error.strerror})"
-        raise StorageError(what, where=str(run.adapter), remedy="Run the same command again.") from error
+        raise _unreadable("adapter", run.adapter, error) from error
     wrong = sorted(name for name in {*manifest.files, *found} if manifest.files.get(name) != found.get(name))
     if wrong or not manifest.files:
         return f"files of its adapter are not those of its manifest: {', '.join(wrong) or 'there are none'}"
     return ""
+
+
+def _unreadable(what: str, place: Path, error: OSError) -> StorageError:
+    remedy = "Run the same command again."
+    return StorageError(f"the {what} of its run cannot be read ({error.strerror})", where=str(place), remedy=remedy)

@@ -23,7 +23,7 @@ from tunelab.jobs.service.schemas import (
     RefusedError,
     Submitted,
 )
-from tunelab.jobs.service.served_jobs import ServedJobs, is_over
+from tunelab.jobs.service.served_jobs import ServedJobs
 from tunelab.jobs.service.streams import JobStream, StreamReaders
 from tunelab.jobs.service.watch import ReadPart
 from tunelab.jobs.state import JobState
@@ -163,7 +163,7 @@ def _stream(call: Call, read: ReadPart) -> Reply:
     """Return a stream; nothing, which tells a reader to stay away, if it has all of a job that has ended."""
     with call.jobs.opened() as store:
         job = _named(store, call)
-        has_ended = is_over(store, job)
+        has_ended = job.is_over
     position = call.query.since
     if call.last_event_id is not None:
         if not _POSITION.fullmatch(call.last_event_id):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.runner import ensure_runner
@@ -44,11 +43,6 @@ class ServedJobs:
             self._runners = [pid for pid in self._runners if not _has_ended(pid)]
             if store.needs_runner() and (pid := ensure_runner(store)) is not None:
                 self._runners.append(pid)
-
-
-def is_over(store: Store, job: Job) -> bool:
-    """Return whether a job has ended, and no other attempt of it is due by itself."""
-    return job.state.is_end and all(each.id != job.id for each in store.due_again())
 
 
 def _has_ended(pid: int) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from tunelab.jobs.job import Job
-from tunelab.jobs.service.served_jobs import ServedJobs, is_over
+from tunelab.jobs.service.served_jobs import ServedJobs
 
 LOOK_S = 0.2
 
@@ -57,7 +57,7 @@ class Watch:
     def _look(self) -> Look:
         with self._jobs.opened() as store:
             job = store.get(self._job_id)
-            return Look(job=job, is_over=is_over(store, job))
+            return Look(job=job, is_over=job.is_over)
 
 
 class Watches:
