@@ -128,6 +128,7 @@ def test_the_exit_code_is_the_jobs(
     ("state", "code", "expected"),
     [
         (JobState.SUCCEEDED, 0, 0),
+        (JobState.SUCCEEDED, 137, 0),  # its run was whole before it was killed
         (JobState.SUCCEEDED, 2, 2),  # its run is whole, and the comparison that it was asked for failed
         (JobState.FAILED, 2, 2),
         (JobState.FAILED, 75, 75),

@@ -10,6 +10,7 @@ from jobs_files import spec, store_in
 
 from tunelab.cli import job_log
 from tunelab.cli.job_log import JobLog
+from tunelab.jobs.shepherd import log_file
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 
@@ -40,7 +41,7 @@ def test_a_log_is_followed_beyond_an_attempt_that_is_begun_again(store: Store, m
 
 
 def test_a_character_that_two_reads_cut_is_printed_whole(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    file = store.folder.job("job").path / "log-0"
+    file = Path(log_file(str(store.folder.job("job").path), 0))
     log = JobLog(store=store, job_id="job")
     data = "aé→b".encode() + b"\xc3"
     for end in range(len(data) + 1):

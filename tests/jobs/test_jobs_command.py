@@ -115,6 +115,7 @@ def test_another_name_or_key_is_another_job_and_the_same_key_is_not(
         (("submit", "task.yaml", "--name", "🙂"), "is no name for a job"),
         (("submit", "task.yaml", "--timeout", "soon"), "is no time"),
         (("submit", "task.yaml", "--timeout", "0"), "is no time"),
+        (("submit", "task.yaml", "--timeout", "9" * 400), "is no time"),
         (("submit", "task.yaml", "--stall-timeout", "1.5h"), "--stall-timeout"),
         (("submit", "task.yaml", "--to", "moon"), '"moon" is no place that jobs can run at yet; expected local'),
         (("submit", "task.yaml", "--set", "training.output_dir=out"), "Leave training.output_dir out"),

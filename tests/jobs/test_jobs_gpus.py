@@ -192,5 +192,19 @@ def test_a_signal_reaches_every_process_of_a_job() -> None:
         assert process.wait() == 128 + signal.SIGTERM
 
 
+def test_a_rank_that_ends_with_a_fault_takes_the_others_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "_PATIENCE_S", 0.3)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    programs = ("raise SystemExit(2)", "import time; time.sleep(600)", deaf)
+    command = [sys.executable, "-I", "-S", "-c"]
+    processes = [subprocess.Popen([*command, program], stdout=subprocess.PIPE) for program in programs]
+    assert processes[2].stdout is not None
+    processes[2].stdout.readline()
+    ranks._wait_for(processes)
+    assert [each.returncode for each in processes] == [2, -signal.SIGTERM, -signal.SIGKILL]
+    for each in processes:
+        each.communicate()
+
+
 def _ranks(number: int) -> list[str]:
     return [sys.executable, "-I", "-S", ranks.__file__, str(number), sys.executable, "-I", "-S", "-c", _RANKED]

@@ -17,6 +17,7 @@ from tunelab.jobs.service.application import application
 from tunelab.jobs.service.guard import HEADERS, MAX_BODY_BYTES, Guard
 from tunelab.jobs.service.operations import OPERATIONS
 from tunelab.jobs.service.served_jobs import ServedJobs
+from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 
 PATHS = sorted({each.path.format(id="job") for each in OPERATIONS} | {"/openapi.json", "/", "/no/such", "/jobs/"})
@@ -153,6 +154,36 @@ def _chunks_read(headers: dict[str, str]) -> int:
     asyncio.run(Guard(never, port=PORT, token=TOKEN)(scope, receive, send))
     assert answered[0]["status"] == 413
     return num_read
+
+
+def test_half_a_body_of_a_caller_who_is_gone_changes_nothing(jobs: ServedJobs) -> None:
+    add_job(jobs, "half")
+    came: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b"{}", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answered: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return came.pop(0)
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    headers = {"host": OWN_HOST, "authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/jobs/half/cancel",
+        "raw_path": b"/jobs/half/cancel",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    asyncio.run(application(jobs, port=PORT, token=TOKEN)(scope, receive, send))
+    assert answered == []
+    with jobs.opened() as store:
+        assert store.get("half").state is JobState.QUEUED
 
 
 def test_a_web_socket_is_closed(jobs: ServedJobs) -> None:

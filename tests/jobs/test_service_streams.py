@@ -274,5 +274,10 @@ def test_a_reader_that_has_all_of_a_lost_job_is_sent_away_only_if_no_attempt_is_
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_position_that_is_not_there_yet_is_refused(jobs: ServedJobs, kind: str) -> None:
     add_job(jobs, "job", *RUNNING)
-    answer = client_of(jobs).get(f"/jobs/job/{kind}?since=1000000")
-    assert (answer.status_code, answer.json()["error"]["remedy"]) == (422, "Begin again, at 0.")
+    run = jobs.folder.workspace.path / "runs" / "job"
+    run.mkdir(parents=True)
+    with EventLog(run / "events.jsonl") as log:
+        log.emit(Notice(code="first", text="text"))
+    for position in (1_000_000, *([3] if kind == "events" else [])):  # beyond the end; within an event
+        answer = client_of(jobs).get(f"/jobs/job/{kind}?since={position}")
+        assert (answer.status_code, answer.json()["error"]["remedy"]) == (422, "Begin again, at 0.")

@@ -80,7 +80,8 @@ def exit_code(job: Job, *, interrupted: bool = False) -> int:
         interrupted: whether this command was the one that stopped it, by Ctrl+C.
     """
     if job.state is JobState.SUCCEEDED:
-        return job.code or 0  # its run is whole, but a comparison that was asked for may have failed
+        # its run is whole, whatever ended its process after that; but a comparison that was asked for may have failed
+        return job.code if job.code in (1, 2) else 0
     if job.state is JobState.LOST:
         return TRY_AGAIN
     if job.state is JobState.CANCELLED:

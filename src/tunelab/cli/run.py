@@ -85,6 +85,7 @@ def _submitted(
     from tunelab.jobs.local import LocalJobs
     from tunelab.jobs.submit import retry
 
+    store = spec = None
     try:
         store = Store(JobsFolder(workspace=workspace))
         spec = _spec(store, workflow, entry, overrides, timeout_s)
@@ -94,8 +95,9 @@ def _submitted(
             raise RunError(f"{entry.name} was run on {host}: job {job_id} is {state}", remedy="Give another --name.")
         entry.point_to(spec.id)
         job, is_new = store.add(spec)
-    except BaseException:  # Ctrl+C, too: it is not a job yet
-        entry.take_back()
+    except BaseException:  # Ctrl+C, too
+        if store is None or spec is None or store.with_key(spec.key) is None:  # it is not a job yet
+            entry.take_back()
         raise
     log = JobLog(store=store, job_id=job.id)
     if not is_new and job.state.is_end:

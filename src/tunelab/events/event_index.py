@@ -72,6 +72,11 @@ class EventIndex:
                 if event is not None:
                     yield event, after
 
+    def begins_line(self, offset: int) -> bool:
+        """Return whether a line begins at a byte, or will once it is written: a place to ask for news from."""
+        with _open(self.path) as file:
+            return _begins_line(file, offset)
+
     def _opened(self) -> BinaryIO:
         """Return the open file, with all its whole lines taken in."""
         file = _open(self.path)

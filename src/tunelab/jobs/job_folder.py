@@ -211,11 +211,14 @@ class JobsFolder:
 
     @property
     def is_own(self) -> bool:
-        """Whether what is in the folder was made on this machine, by this user, for this path: it is no copy."""
-        try:
+        """Whether what is in the folder was made on this machine, by this user, for this path: it is no copy.
+
+        Raises:
+            StorageError: the disk does not say it now.
+        """
+        with storage_errors(self._origin_file), suppress(FileNotFoundError, ValueError):
             return self._origin_file.read_text(encoding="utf-8") == self._origin()
-        except (OSError, ValueError):
-            return False
+        return False
 
     def sign(self) -> None:
         """Note that what is in the folder from now on is made here."""
@@ -243,7 +246,9 @@ class JobsFolder:
 @cache
 def _machine() -> str:
     for file in _MACHINE:
-        with suppress(OSError):
+        with suppress(
+            FileNotFoundError, PermissionError
+        ):  # another error passes, and must not look like another machine
             if name := Path(file).read_text(encoding="utf-8").strip():
                 return name
     return os.uname().nodename

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
 from tunelab.errors import StorageError, UserError, counted
@@ -56,7 +55,8 @@ class LocalJobs:
         gpus: Callable[[], Sequence[Gpu]] = gpus_here,
         warm: Sequence[str] = WARM,
     ) -> None:
-        self._folder, self._program, self._gpus, self._warm = folder, program, cache(gpus), warm
+        self._folder, self._program, self._look_for_gpus, self._warm = folder, program, gpus, warm
+        self._found_gpus: Sequence[Gpu] = ()
         self._held: dict[str, HeldGpus] = {}
         """GPUs of the jobs that run, by id: filled by `submit`, and by `state` for those that another runner began."""
         self._children: list[subprocess.Popen[bytes]] = []
@@ -169,6 +169,12 @@ class LocalJobs:
 
     def fetch(self, attempt: JobAttempt) -> None:
         """Do nothing: the run is made in the workspace."""
+
+    def _gpus(self) -> Sequence[Gpu]:
+        """Return the GPUs there are; they are looked for until some are found, since a driver may answer late."""
+        if not self._found_gpus:
+            self._found_gpus = self._look_for_gpus()
+        return self._found_gpus
 
     def _gpus_for(self, spec: JobSpec) -> HeldGpus | None:
         others = [each for job_id, each in self._held.items() if job_id != spec.id]

@@ -3,7 +3,8 @@
     python -I -S ranks.py NUMBER COMMAND…
 
 What torchrun does for one machine, but for two things that a job leans on: the exit code is that of the command, and a
-signal reaches every process at once. The standard library alone, and no import of tunelab, as in the shepherd.
+signal reaches every process at once. If one ends with a fault, the others are given some seconds to end by themselves,
+then asked to, then killed. The standard library alone, and no import of tunelab, as in the shepherd.
 """
 
 from __future__ import annotations
@@ -14,23 +15,32 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 _PR_SET_PDEATHSIG = 1
 _ENDS_FOR_OTHERS = 75
 """The exit code of a process that lost another one: the other one's says more."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ASKS = (signal.SIGTERM, signal.SIGKILL)
+"""What the others of a process that ended with a fault are sent, one after the other."""
+_LOOK_S = 0.1
+_PATIENCE_S = 10.0
+"""What the others are given to notice that one is gone, and to end once they are asked to."""
 
 
 def main() -> int:
     """Run the processes to their end and return the exit code of all."""
     number, command = int(sys.argv[1]), sys.argv[2:]
     port = _free_port()
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(each, lambda received, _: _pass_on(processes, received))
     processes: list[subprocess.Popen[bytes]] = []
+    for each in _SIGNALS:
+        signal.signal(each, lambda received, _: _pass_on(processes, received))
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until all are there: one that came late would not hear of it
     libc, parent = ctypes.CDLL(None), os.getpid()
 
     def die_with_this_process() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if os.getppid() != parent:
             os._exit(1)
 
@@ -44,8 +54,21 @@ def main() -> int:
         }
         environment = os.environ | {name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
         processes.append(subprocess.Popen(command, env=environment, preexec_fn=die_with_this_process))
-    codes = [each.wait() for each in processes]
-    return _code_of([code if code >= 0 else 128 - code for code in codes])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    _wait_for(processes)
+    return _code_of([each.returncode if each.returncode >= 0 else 128 - each.returncode for each in processes])
+
+
+def _wait_for(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Return once all have ended; one that ends with a fault takes the others with it."""
+    asked, lost_at = 0, float("inf")
+    while None in (codes := [each.poll() for each in processes]):
+        if any(codes):
+            lost_at = min(lost_at, time.monotonic())
+        if asked < len(_ASKS) and time.monotonic() >= lost_at + (asked + 1) * _PATIENCE_S:
+            _pass_on(processes, _ASKS[asked])
+            asked += 1
+        time.sleep(_LOOK_S)
 
 
 def _pass_on(processes: list[subprocess.Popen[bytes]], number: int) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tunelab.recipes import ResolvedRecipe
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
-_TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", re.ASCII)
+_TIME = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?", re.ASCII)
 _ID_DIGITS = 12
 """Of the key's hash in a job's id: 48 bits."""
 

@@ -57,7 +57,10 @@ class Guard:
         if (refusal := self._refusal(scope["headers"])) is not None:
             await _refuse(send, *refusal)
             return
-        body = await _whole_body(receive)
+        try:
+            body = await _whole_body(receive)
+        except _CallerGoneError:
+            return  # with half a body nothing is done
         if body is None:
             await _refuse(send, *_TOO_LARGE)
             return
@@ -86,15 +89,21 @@ class Guard:
 _TOO_LARGE = (413, UserError("the body is too large", where="body", expected=f"at most {MAX_BODY_BYTES:,} bytes"))
 
 
+class _CallerGoneError(Exception):
+    """The caller left before all of the body was there."""
+
+
 async def _whole_body(receive: Receive) -> bytes | None:
     """Return the body; None once it is too large, the rest unread."""
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _CallerGoneError
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             return None
-        if not message.get("more_body", False):  # also once the caller is gone
+        if not message.get("more_body", False):
             return bytes(body)
 
 

@@ -6,6 +6,7 @@ Those that change something are called one at a time: files that are written asi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,7 +152,7 @@ def stream_log(call: Call) -> Reply:
 
 def stream_events(call: Call) -> Reply:
     """Stream the events of a job's run."""
-    return _stream(call, call.readers.events)
+    return _stream(call, call.readers.events, is_there=call.readers.has_event_at)
 
 
 def stream_moves(call: Call) -> Reply:
@@ -159,8 +160,14 @@ def stream_moves(call: Call) -> Reply:
     return _stream(call, call.readers.moves)
 
 
-def _stream(call: Call, read: ReadPart) -> Reply:
-    """Return a stream; nothing, which tells a reader to stay away, if it has all of a job that has ended."""
+def _stream(call: Call, read: ReadPart, *, is_there: Callable[[Job, int], bool] | None = None) -> Reply:
+    """Return a stream; nothing, which tells a reader to stay away, if it has all of a job that has ended.
+
+    Args:
+        call: the request.
+        read: gives a part of the stream.
+        is_there: whether the stream has a position; None asks for what comes before it.
+    """
     with call.jobs.opened() as store:
         job = _named(store, call)
         has_ended = job.is_over
@@ -170,8 +177,8 @@ def _stream(call: Call, read: ReadPart) -> Reply:
             what = "the id of the last message is none of this service"
             raise UserError(what, where="Last-Event-ID", expected="a number, as the messages have it")
         position = int(call.last_event_id)
-    if position and not read(job, position - 1)[0]:
-        raise UserError(f"the stream is shorter than {position}", where=job.id, remedy="Begin again, at 0.")
+    if position and not (is_there(job, position) if is_there else read(job, position - 1)[0]):
+        raise UserError(f"the stream has no position {position}", where=job.id, remedy="Begin again, at 0.")
     if call.last_event_id is not None and has_ended and not read(job, position)[0]:
         return Reply(content=None, status=204)
     return Reply(content=JobStream(job_id=job.id, read=read, position=position))

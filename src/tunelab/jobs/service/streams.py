@@ -62,6 +62,11 @@ class StreamReaders:
             position = end
         return b"".join(messages), position
 
+    def has_event_at(self, job: Job, position: int) -> bool:
+        """Return whether an event begins at a position, or will: from elsewhere, all of them would be sent again."""
+        run = Run(path=self._jobs.folder.workspace.path / "runs" / job.id)
+        return EventIndex(run.events_file).begins_line(position)
+
     def moves(self, job: Job, position: int) -> Part:
         """Return what the job went through after so many moves."""
         with self._jobs.opened() as store:
