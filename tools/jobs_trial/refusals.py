@@ -55,7 +55,7 @@ def refusals(folder: Path, step: str, error: str, *, every: int = 1) -> Refusals
     wrong = []
     for number, (call, count) in enumerate(calls[::every]):
         workspace = folder / f"{step}-{error}-{number}"
-        shutil.copytree(before, workspace)
+        _copy(before, workspace)
         inject = f"inject={call}:error={error}:when={count}"
         done = _traced(workspace, step, "-e", inject, "-o", os.devnull)
         wrong += [f"{step}, {call} {count}, {error}: {each}" for each in _faults(workspace, step, done)]
@@ -84,10 +84,16 @@ def _prepare(workspace: Path, step: str) -> None:
     store.close()
 
 
+def _copy(before: Path, workspace: Path) -> None:
+    """Make a workspace like another one, which does not count as a copy: its jobs may begin."""
+    shutil.copytree(before, workspace)
+    _store_folder(workspace).sign()
+
+
 def _calls(folder: Path, before: Path, step: str) -> list[tuple[str, int]]:
     """Return the calls of a step that touch the jobs' folder and may change it: name, and its how manieth it is."""
     workspace = folder / f"traced-{step}"
-    shutil.copytree(before, workspace)
+    _copy(before, workspace)
     trace = folder / "trace"
     _traced(workspace, step, "-y", "-o", str(trace))
     counts: Counter[str] = Counter()
