@@ -136,6 +136,16 @@ def test_what_cannot_be_a_job_is_refused_in_one_message_and_leaves_nothing(
     assert sorted(task.rglob("*")) == before
 
 
+@pytest.mark.parametrize("option", ["--priority", "--retries"])
+def test_numbers_that_no_database_takes_are_refused(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert tunelab(["jobs", "submit", "task.yaml", option, "9" * 20]) == 2
+    assert option in capsys.readouterr().err
+    assert not (tmp_path / ".tunelab").exists()
+
+
 def test_every_time_that_a_person_would_write_is_one() -> None:
     right = {"90": 90, "90s": 90, "30m": 1_800, "6h": 21_600, "1d12h": 129_600, "1h30m5s": 5_405}
     assert {each: seconds_of(each, where="--timeout") for each in right} == right

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,11 +21,13 @@ from jobs_trial.runner import SUBSTITUTE
 from tunelab.jobs import shepherd
 from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine
+from tunelab.jobs.in_process import InProcessJobs
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import held
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.marked_processes import marked_processes
+from tunelab.jobs.runner import run_jobs
 from tunelab.jobs.slots import read_slots, write_slots
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
@@ -280,3 +283,23 @@ def test_a_command_that_cannot_be_started_for_a_while_is_tried_again(
     log = shepherd.Log(str(tmp_path))
     assert shepherd._attempt({"command": ["x"], "cwd": "."}, str(tmp_path), log) == {"code": 75}
     log._file.close()
+
+
+def test_a_runner_whose_workspace_was_moved_away_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunelab.jobs.runner._AFTER_FAULT_S", 0.05)
+    store = store_in(tmp_path / "here")
+    store.add(spec("job"))
+    ended = threading.Event()
+
+    class Stuck(InProcessJobs):
+        """A place that begins nothing, since the workspace goes."""
+
+        def submit(self, attempt: JobAttempt) -> None:
+            (tmp_path / "here").rename(tmp_path / "there")
+
+    def be_the_runner() -> None:
+        run_jobs(store.folder, Stuck(lambda _: 0))
+        ended.set()
+
+    threading.Thread(target=be_the_runner, daemon=True).start()
+    assert ended.wait(timeout=60)

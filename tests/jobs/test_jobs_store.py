@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,16 @@ def test_a_database_that_is_gone_is_made_again_from_the_folders(tmp_path: Path) 
     assert store.database.rebuilt == "the file is missing"
     assert _after(store) == before
     store.close()
+
+
+def test_a_job_whose_numbers_no_database_takes_keeps_no_other_from_being_found(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add(spec("good"))
+    bad = replace(spec("bad"), priority=10**20)
+    store.folder.job("bad").write_spec(bad)
+    store.close()
+    store.folder.database.unlink()
+    assert [job.id for job in store_in(tmp_path).jobs()] == ["good"]
 
 
 def test_a_database_cut_at_any_place_is_made_again(tmp_path: Path) -> None:

@@ -41,12 +41,17 @@ def submit_command(
     *,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="How the id begins. Default: the recipe's.")] = None,
     to: Annotated[str, typer.Option("--to", metavar="PLACE", help="Where it runs: local, this machine.")] = HERE,
-    priority: Annotated[int, typer.Option(metavar="P", help="The highest starts first.")] = 0,
+    priority: Annotated[
+        int, typer.Option(min=-1_000_000, max=1_000_000, metavar="P", help="The highest starts first.")
+    ] = 0,
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="Longest time of an attempt, such as 90s, 30m, 6h.")
     ] = None,
     retries: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Further attempts if one is lost, out of time or ends with 75.")
+        int,
+        typer.Option(
+            min=0, max=10_000, metavar="N", help="Further attempts if one is lost, out of time or ends with 75."
+        ),
     ] = 3,
     stall_timeout: Annotated[
         str | None,

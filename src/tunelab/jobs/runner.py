@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tunelab.errors import StorageError, counted
@@ -204,7 +205,7 @@ def run_jobs(folder: JobsFolder, backend: JobBackend) -> None:
 
 def _work(store: Store, backend: JobBackend, lock: int) -> None:
     runner = Runner(store, backend)
-    while True:
+    while _is_in_place(store.folder, lock):
         try:
             if not runner.tick() and _has_left(store, lock):
                 return
@@ -212,6 +213,13 @@ def _work(store: Store, backend: JobBackend, lock: int) -> None:
             print(error, file=sys.stderr, flush=True)
             time.sleep(_AFTER_FAULT_S)
         time.sleep(_TICK_S)
+
+
+def _is_in_place(folder: JobsFolder, lock: int) -> bool:
+    """Return whether the folder is still where it was: a runner of one that was moved away leaves it to another."""
+    with suppress(OSError):
+        return os.path.samestat(os.stat(folder.runner_lock), os.fstat(lock))
+    return False
 
 
 def _has_left(store: Store, lock: int) -> bool:

@@ -226,7 +226,8 @@ class Store:
         for folder in self.folder.jobs():
             if folder.path.name in known:
                 continue
-            with suppress(sqlite3.IntegrityError, RunError):  # a second folder of one key, or one that doctor names
+            # a second folder of one key, numbers that no command lets in, or one that doctor names
+            with suppress(sqlite3.IntegrityError, OverflowError, RunError):
                 spec = folder.read_spec()
                 state, attempt = state_on_disk(folder)
                 reason = "found in its folder"
