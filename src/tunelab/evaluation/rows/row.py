@@ -47,8 +47,6 @@ class Item:
     """How the prompt was changed, e.g. ``typos``; empty for the row as it is."""
     variant_of: str = ""
     """The id of the item as it is."""
-    in_training: bool = False
-    """Whether the training rows hold the same prompt, so that memory may answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +72,5 @@ class EvaluatedRow:
     """Negative log-probability of the whole reference; None if it was not measured."""
     num_scored_tokens: int = 0
     """Tokens of the reference that `nats` is of, its end-of-turn token included."""
+    in_training: bool = False
+    """Whether the model's training rows hold the same prompt, so that memory may answer."""
