@@ -13,7 +13,7 @@ from tunelab.adapters.config import LoraConfig
 from tunelab.conversations import Message
 from tunelab.errors import AdapterError, ModelError, RunError
 from tunelab.files import sha256_file
-from tunelab.flows.subject import Subject, open_base, open_run, open_subject
+from tunelab.flows.subject import Subject, open_run, open_subject, parts_of_base
 from tunelab.flows.train import train
 from tunelab.generation.completion import Sampling
 from tunelab.models.base_hashes import hash_base
@@ -146,7 +146,7 @@ def test_a_base_model_answers_as_a_run_does_without_its_adapter(run: Run, base: 
 
 
 def test_an_embedded_base_model_opens_by_its_name() -> None:
-    subject = open_base("nano")
+    subject = parts_of_base("nano").open()
     assert subject.recipe.model.base_model == "nano"
     assert isinstance(subject.recipe.adapter, LoraConfig)
     assert answer(subject)

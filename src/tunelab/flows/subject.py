@@ -1,4 +1,4 @@
-"""What answers: a base model in memory, with an adapter on it or none, and the rendering of prompts for both."""
+"""What answers: a base model with an adapter on it or none, and the rendering of prompts for both."""
 
 import shlex
 from dataclasses import dataclass
@@ -42,25 +42,75 @@ class Subject:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectParts:
+    """What a subject is made of, found and checked, before its weights are in memory."""
+
+    recipe: Recipe
+    base: Path
+    """The folder that relative names of `recipe` start from."""
+    folder: Path
+    """Of the base model."""
+    adapter: Path | None
+    """A PEFT folder; None for the base model alone."""
+    renderer: Renderer
+    manifest: Manifest | None
+    """What is known of the training of the adapter."""
+
+    def open(self) -> Subject:
+        """Return base model and adapter in memory.
+
+        Raises:
+            ModelError, AdapterError: one of them cannot be loaded, or they do not fit.
+        """
+        model = load_model(self.folder, self.recipe.model, quantization=self.recipe.adapter.base_quantization)
+        name = self.recipe.model.base_model
+        return Subject(
+            recipe=self.recipe,
+            model=model,
+            adapter=load_adapter(model.network, self.adapter, base_model=name) if self.adapter else None,
+            renderer=self.renderer,
+            manifest=self.manifest,
+        )
+
+
 def open_subject(named: Run | str) -> Subject:
     """Return a run, the adapter in a folder, or a base model by its folder or name, ready to answer.
 
     Raises:
-        RunError, ModelError, AdapterError: as `open_run`, `open_adapter` and `open_base`.
+        RunError, ModelError, AdapterError: as `parts_of_run`, `parts_of_adapter`, `parts_of_base` and their `open`.
+    """
+    return parts_of(named).open()
+
+
+def parts_of(named: Run | str) -> SubjectParts:
+    """Return the parts of a run, of the adapter in a folder, or of a base model by its folder or name.
+
+    Raises:
+        RunError, ModelError, AdapterError: as `parts_of_run`, `parts_of_adapter` and `parts_of_base`.
     """
     if isinstance(named, Run):
-        return open_run(named)
+        return parts_of_run(named)
     folder = Path(named).expanduser()
-    return open_adapter(folder) if (folder / CONFIG_FILE).is_file() else open_base(named)
+    return parts_of_adapter(folder) if (folder / CONFIG_FILE).is_file() else parts_of_base(named)
 
 
 def open_run(run: Run) -> Subject:
     """Return the tuned model of a run.
 
     Raises:
+        RunError, ModelError, AdapterError: as `parts_of_run` and `SubjectParts.open`.
+    """
+    return parts_of_run(run).open()
+
+
+def parts_of_run(run: Run) -> SubjectParts:
+    """Return the parts of the tuned model of a run.
+
+    Raises:
         RunError: the run is unfinished or damaged, or its chat template is no longer the one it was trained with.
-        ModelError: the base model cannot be loaded, or is no longer the one it was trained on.
-        AdapterError: the adapter cannot be loaded.
+        ModelError: the base model is gone, or is no longer the one it was trained on.
+        AdapterError: the adapter is of another kind than the recipe's.
     """
     if not run.is_finished:
         go_on = f"Continue it with: tunelab train {shlex.quote(str(run.recipe_file))} --resume"
@@ -69,11 +119,11 @@ def open_run(run: Run) -> Subject:
     recipe = run.recipe
     refuse_another_kind(run.adapter, recipe)
     _refuse_gone_base(recipe.model.base_model, of="run")
-    return open_parts(recipe, base=run.path, adapter=run.adapter, manifest=run.read_manifest())
+    return find_parts(recipe, base=run.path, adapter=run.adapter, manifest=run.read_manifest())
 
 
-def open_adapter(folder: Path) -> Subject:
-    """Return the adapter in a PEFT folder over the base model that it names.
+def parts_of_adapter(folder: Path) -> SubjectParts:
+    """Return the parts of the adapter in a PEFT folder over the base model that it names.
 
     The folder of a run's adapter opens as its run. Next to a manifest alone, base model and rendering must be those of
     the manifest; without one, the base model's own chat template is taken, as for a base model.
@@ -85,7 +135,7 @@ def open_adapter(folder: Path) -> Subject:
     run = Run(path=folder.resolve().parent)
     of_run = run.is_finished and run.adapter == folder.resolve()
     if of_run and run.exists:
-        return open_run(run)
+        return parts_of_run(run)
     settings = read_peft_settings(folder)
     name = settings.get("base_model_name_or_path")
     if not isinstance(name, str) or not name:
@@ -94,20 +144,20 @@ def open_adapter(folder: Path) -> Subject:
     _refuse_gone_base(name, of="adapter")
     model = ModelConfig(base_model=name, revision=settings.get("revision"))
     manifest = run.read_manifest() if of_run else None
-    return open_parts(Recipe(model=model), base=Path.cwd(), adapter=folder, manifest=manifest)
+    return find_parts(Recipe(model=model), base=Path.cwd(), adapter=folder, manifest=manifest)
 
 
-def open_base(name: str) -> Subject:
-    """Return a base model: an embedded one by its name, or one in a folder.
+def parts_of_base(name: str) -> SubjectParts:
+    """Return the parts of a base model: an embedded one by its name, or one in a folder.
 
     Raises:
         ModelError: there is none of that name, or it cannot be loaded.
     """
-    return open_parts(Recipe(model=ModelConfig(base_model=name)), base=Path.cwd(), adapter=None, manifest=None)
+    return find_parts(Recipe(model=ModelConfig(base_model=name)), base=Path.cwd(), adapter=None, manifest=None)
 
 
-def open_parts(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifest | None) -> Subject:
-    """Return base model, adapter and renderer in memory; what differs from the manifest is refused before they are.
+def find_parts(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifest | None) -> SubjectParts:
+    """Return the parts of a subject; what differs from the manifest is refused.
 
     Args:
         recipe: base model and rendering are its.
@@ -116,21 +166,14 @@ def open_parts(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Ma
         manifest: what is known of the training of the adapter.
 
     Raises:
-        RunError, ModelError, AdapterError: as `open_run`.
+        RunError, ModelError, AdapterError: as `parts_of_run`.
     """
     folder = locate_model(recipe.model, base=base)
     renderer = load_renderer(folder, recipe.data, base=base, today=manifest.rendered_on if manifest else None)
     if manifest is not None:
         _refuse_another_template(base, manifest.template_sha256, renderer.template_hash)
         _refuse_another_base(folder, manifest)
-    model = load_model(folder, recipe.model, quantization=recipe.adapter.base_quantization)
-    return Subject(
-        recipe=recipe,
-        model=model,
-        adapter=load_adapter(model.network, adapter, base_model=recipe.model.base_model) if adapter else None,
-        renderer=renderer,
-        manifest=manifest,
-    )
+    return SubjectParts(recipe=recipe, base=base, folder=folder, adapter=adapter, renderer=renderer, manifest=manifest)
 
 
 def refuse_another_kind(adapter: Path, recipe: Recipe) -> None:

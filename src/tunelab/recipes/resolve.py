@@ -21,7 +21,13 @@ from tunelab.recipes.overrides import from_command_line, from_dotenv, from_envir
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
 from tunelab.recipes.yaml_document import Faults, Layer, Note, Setting, read_document
 
-_FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file", "evaluation.adapter_path")
+_FILE_SETTINGS = (
+    "data.tool_catalog",
+    "data.chat_template",
+    "evaluation.compare_file",
+    "evaluation.suite",
+    "evaluation.adapter_path",
+)
 _DATA_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "data.cleaning.tokenizer")
 _NAMES = (*_FILE_SETTINGS, *_DATA_NAMES, "training.output_dir", "model.base_model")
 

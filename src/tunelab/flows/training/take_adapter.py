@@ -9,7 +9,7 @@ from tunelab.errors import AdapterError
 from tunelab.events import EventLog, Notice, RunFinished
 from tunelab.files import new_folder, sha256_file
 from tunelab.flows.questions import read_held_out
-from tunelab.flows.subject import Subject, open_parts, refuse_another_kind
+from tunelab.flows.subject import Subject, find_parts, refuse_another_kind
 from tunelab.models.base_hashes import hash_base
 from tunelab.models.locate_model import locate_model
 from tunelab.recipes import Recipe, written_hash
@@ -39,7 +39,7 @@ def take_adapter(run: Run, recipe: Recipe, source: Path, events: EventLog) -> Ma
     refuse_another_kind(folder, recipe)
     trained_by = Run(path=folder.parent)
     manifest = trained_by.read_manifest() if trained_by.adapter == folder and trained_by.is_finished else None
-    subject = open_parts(recipe, base=run.path, adapter=folder, manifest=manifest)
+    subject = find_parts(recipe, base=run.path, adapter=folder, manifest=manifest).open()
     compare_file = recipe.evaluation.compare_file
     read_held_out(run, subject, Path(compare_file) if compare_file else None, events)
     text = f"nothing is trained: the adapter in {folder} is compared with its base"

@@ -1,0 +1,1 @@
+"""The suite of an evaluation: which rows are asked, and what is measured of the answers."""

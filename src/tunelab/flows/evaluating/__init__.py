@@ -1,0 +1,1 @@
+"""From a suite and a model to rows: what is asked, asking it, and keeping the answers."""
