@@ -50,6 +50,9 @@ class AnswerCache:
         self._kept: dict[str, Kept] = {}
         self._read()
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._kept
+
     def get(self, key: str) -> Kept | None:
         """Return what is kept, None if it was not asked yet."""
         return self._kept.get(key)
