@@ -23,14 +23,14 @@ def stock_answer(network: torch.nn.Module, prompt: np.ndarray, max_new_tokens: i
 
 
 def test_greedy_answers_are_those_of_transformers_whatever_the_batch(network, prompts):
-    wanted = [stock_answer(network, prompt) for prompt in prompts]
-    assert len({tuple(answer) for answer in wanted}) > 4
+    expected = [stock_answer(network, prompt) for prompt in prompts]
+    assert len({tuple(answer) for answer in expected}) > 4
     for batch_size in (1, 3, 8):
         answers = generate(network, None, prompts, sampling=GREEDY, stop_ids=[STOP], batch_size=batch_size)
-        assert [list(answer.token_ids) for answer in answers] == wanted
+        assert [list(answer.token_ids) for answer in answers] == expected
 
 
-def test_prompts_with_a_common_beginning_are_answered_as_if_each_stood_alone(network, prompts):
+def test_prompts_with_a_common_beginning_are_answered_as_if_each_came_alone(network, prompts):
     common = np.arange(3, 55, dtype=np.int32)
     longer = [np.concatenate([common, prompt]) for prompt in prompts]
     longer.append(common)  # a prompt that is itself the beginning of the others
@@ -105,8 +105,8 @@ def test_finished_rows_leave_the_batch(network, prompts):
 def test_sampling_gives_the_same_answers_for_a_seed_whatever_the_batch(network, prompts, temperature):
     def answers(seed: int, batch_size: int) -> list[tuple[int, ...]]:
         sampling = Sampling(max_new_tokens=16, temperature=temperature, seed=seed)
-        drawn = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP], batch_size=batch_size)
-        return [answer.token_ids for answer in drawn]
+        sampled = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP], batch_size=batch_size)
+        return [answer.token_ids for answer in sampled]
 
     before = hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest()
     assert answers(1, 8) == answers(1, 3) == answers(1, 1)
@@ -119,15 +119,15 @@ def test_sampled_tokens_follow_the_softmax_of_logits_over_temperature(network):
     temperature = 3.0
     with torch.inference_mode():
         logits = network(torch.tensor(prompt, dtype=torch.long)[None]).logits[0, -1]
-    wanted = (logits / temperature).softmax(0)
+    expected = (logits / temperature).softmax(0)
     sampling = Sampling(max_new_tokens=1, temperature=temperature)
     answers = generate(network, None, [prompt] * 2000, sampling=sampling, stop_ids=[], batch_size=500)
-    drawn = np.bincount([answer.token_ids[0] for answer in answers], minlength=61) / 2000
-    assert np.abs(drawn - wanted.numpy()).sum() / 2 < 0.1
-    assert np.abs(drawn - logits.softmax(0).numpy()).sum() / 2 > 0.2
+    sampled = np.bincount([answer.token_ids[0] for answer in answers], minlength=61) / 2000
+    assert np.abs(sampled - expected.numpy()).sum() / 2 < 0.1
+    assert np.abs(sampled - logits.softmax(0).numpy()).sum() / 2 > 0.2
 
 
-def test_virtual_tokens_stand_in_front_of_every_prompt(network, prompts, virtual):
+def test_virtual_tokens_come_in_front_of_every_prompt(network, prompts, virtual):
     def alone(prompt: np.ndarray) -> list[int]:
         embedded = torch.cat([virtual.vectors, network.get_input_embeddings()(torch.tensor(prompt))])[None]
         written: list[int] = []
@@ -139,10 +139,10 @@ def test_virtual_tokens_stand_in_front_of_every_prompt(network, prompts, virtual
             embedded = torch.cat([embedded, network.get_input_embeddings()(torch.tensor([[token]]))], dim=1)
         return written
 
-    wanted = [alone(prompt) for prompt in prompts]
+    expected = [alone(prompt) for prompt in prompts]
     for batch_size in (1, 3, 8):
         answers = generate(network, virtual, prompts, sampling=GREEDY, stop_ids=[STOP], batch_size=batch_size)
-        assert [list(answer.token_ids) for answer in answers] == wanted
+        assert [list(answer.token_ids) for answer in answers] == expected
     with virtual.disabled():
         base = generate(network, virtual, prompts, sampling=GREEDY, stop_ids=[STOP])
     assert [answer.token_ids for answer in base] == [

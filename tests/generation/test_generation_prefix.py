@@ -74,19 +74,19 @@ def test_pain_27_a_prefix_answers_as_stock_peft_does_whatever_the_batch(
         answer: list[int] = out[0, ids.shape[1] :].tolist()
         return answer[: answer.index(STOP)] if STOP in answer else answer
 
-    wanted = [stock_answer(prompt) for prompt in prompts]
-    assert len({tuple(answer) for answer in wanted}) > 4
+    expected = [stock_answer(prompt) for prompt in prompts]
+    assert len({tuple(answer) for answer in expected}) > 4
     for batch_size in (1, 3, 8):
         answers = generate(network, adapter, prompts, sampling=GREEDY, stop_ids=[STOP], batch_size=batch_size)
-        assert ids_of(answers) == wanted
-    assert list(stream(network, adapter, prompts[1], sampling=GREEDY, stop_ids=[STOP])) == wanted[1]
+        assert ids_of(answers) == expected
+    assert list(stream(network, adapter, prompts[1], sampling=GREEDY, stop_ids=[STOP])) == expected[1]
     with adapter.disabled():
         base = ids_of(generate(network, adapter, prompts, sampling=GREEDY, stop_ids=[STOP]))
-    assert base == ids_of(generate(network, None, prompts, sampling=GREEDY, stop_ids=[STOP])) != wanted
+    assert base == ids_of(generate(network, None, prompts, sampling=GREEDY, stop_ids=[STOP])) != expected
 
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2"])
-def test_a_beginning_that_all_prompts_share_stands_behind_the_prefix(shape: str, prompts: list[np.ndarray]) -> None:
+def test_a_beginning_that_all_prompts_share_comes_after_the_prefix(shape: str, prompts: list[np.ndarray]) -> None:
     network = lively_network(shape)
     adapter = moved_prefix(network)
     common = np.arange(3, 43, dtype=np.int32)
@@ -107,7 +107,7 @@ def test_a_beginning_that_all_prompts_share_stands_behind_the_prefix(shape: str,
 
 
 @pytest.mark.parametrize("shape", WINDOWED)
-def test_prompts_of_one_length_still_meet_in_a_batch_where_a_window_parts_the_others(shape: str) -> None:
+def test_prompts_of_one_length_still_meet_in_a_batch_when_a_window_separates_the_others(shape: str) -> None:
     network = lively_network(shape)
     adapter = moved_prefix(network)
     draw = np.random.default_rng(2)
@@ -138,7 +138,7 @@ def test_the_prefix_takes_positions_from_the_prompt(prompts: list[np.ndarray]) -
         assert len(generate(network, adapter, [too_long], sampling=GREEDY, stop_ids=[])[0].token_ids) == 12
 
 
-def test_a_half_precision_network_answers_behind_a_float32_prefix(prompts: list[np.ndarray]) -> None:
+def test_a_half_precision_network_answers_after_a_float32_prefix(prompts: list[np.ndarray]) -> None:
     network = lively_network("llama").to(torch.bfloat16)
     adapter = moved_prefix(network)
     assert {each.dtype for pair in adapter.prefix_keys_values() for each in pair} == {torch.float32}

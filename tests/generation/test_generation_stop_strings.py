@@ -22,8 +22,8 @@ FEW = st.text(alphabet="ab é", max_size=12)
 def test_pieces_joined_are_the_text_before_the_stop_string_however_it_is_cut(text, stop, cuts):
     ends = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
     pieces = [text[start:end] for start, end in pairwise(ends)]
-    wanted = before_stop(text, [stop])
-    assert "".join(until_stop(pieces, [stop])) == (text if wanted is None else wanted)
+    expected = before_stop(text, [stop])
+    assert "".join(until_stop(pieces, [stop])) == (text if expected is None else expected)
 
 
 @given(FEW, st.text(alphabet="é🙂", min_size=1, max_size=3), FEW)
@@ -33,22 +33,22 @@ def test_a_stop_string_is_found_across_the_bytes_of_its_characters(before, stop,
     assert "".join(until_stop(pieces, [stop])) == before_stop(before + stop + after, [stop])
 
 
-def test_nothing_that_could_begin_a_stop_string_is_told_early_and_the_rest_at_once():
-    told = until_stop(["he", "l", "lo w", "x", "loser"], ["low", "world"])
-    assert list(told) == ["he", "llo ", "wx", "loser"]
+def test_nothing_that_could_begin_a_stop_string_is_said_early_and_the_rest_at_once():
+    said = until_stop(["he", "l", "lo w", "x", "loser"], ["low", "world"])
+    assert list(said) == ["he", "llo ", "wx", "loser"]
     assert list(until_stop(["he", "llo", " w", "orld", "!"], ["world"])) == ["he", "llo", " "]
 
 
-def test_no_token_is_asked_for_after_a_stop_string():
-    asked = []
+def test_no_token_is_taken_after_a_stop_string():
+    taken = []
 
     def pieces():
         for piece in ("a", "END", "b"):
-            asked.append(piece)
+            taken.append(piece)
             yield piece
 
     assert list(until_stop(pieces(), ["END"])) == ["a"]
-    assert asked == ["a", "END"]
+    assert taken == ["a", "END"]
 
 
 class Letters:
