@@ -6,8 +6,10 @@ import torch
 from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 from tunelab.errors import ModelError
+from tunelab.generation.batches import along_trie, by_length
 from tunelab.generation.completion import Sampling
 from tunelab.generation.generate import generate, stream
+from tunelab.generation.trie import can_share
 
 STOP = 2
 GREEDY = Sampling(max_new_tokens=24)
@@ -36,21 +38,6 @@ def test_prompts_with_a_common_beginning_are_answered_as_if_each_came_alone(netw
     longer.append(common)  # a prompt that is itself the beginning of the others
     answers = generate(network, None, longer, sampling=GREEDY, stop_ids=[STOP])
     assert [list(answer.token_ids) for answer in answers] == [stock_answer(network, prompt) for prompt in longer]
-
-
-def test_a_common_beginning_is_run_once(network, prompts):
-    common = np.arange(3, 55, dtype=np.int32)
-    num_run = []
-    hook = network.model.register_forward_pre_hook(
-        lambda module, args, kwargs: num_run.append(kwargs["input_ids"].numel()), with_kwargs=True
-    )
-    try:
-        longer = [np.concatenate([common, prompt]) for prompt in prompts]
-        generate(network, None, longer, sampling=Sampling(max_new_tokens=1), stop_ids=[])
-    finally:
-        hook.remove()
-    assert num_run[0] == len(common)
-    assert sum(num_run) == len(common) + len(prompts) * max(len(prompt) for prompt in prompts)
 
 
 def test_sliding_windows_are_answered_as_by_transformers(prompts):
@@ -89,6 +76,7 @@ def test_pain_03_an_answer_says_whether_it_ended_by_itself(network, prompts):
 
 def test_finished_rows_leave_the_batch(network, prompts):
     batch_sizes = []
+    assert can_share(network)
     hook = network.model.register_forward_pre_hook(
         lambda module, args, kwargs: batch_sizes.append(len(kwargs["input_ids"])), with_kwargs=True
     )
@@ -96,9 +84,10 @@ def test_finished_rows_leave_the_batch(network, prompts):
         answers = generate(network, None, prompts, sampling=GREEDY, stop_ids=[STOP])
     finally:
         hook.remove()
-    # One pass writes a token or a stop token of each row in it.
-    assert sum(batch_sizes) == sum(len(answer.token_ids) + answer.stopped for answer in answers)
-    assert min(batch_sizes) < len(prompts)
+    # One pass writes a token or a stop token of each row in it; the first one reads all prompts as one row.
+    assert batch_sizes[0] == 1
+    assert len(prompts) + sum(batch_sizes[1:]) == sum(len(answer.token_ids) + answer.stopped for answer in answers)
+    assert min(batch_sizes[1:]) < len(prompts)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.0])
@@ -193,22 +182,14 @@ def test_an_answer_ends_where_the_positions_end(network):
     assert not answer.stopped
 
 
-def test_pain_18_the_longest_prompts_are_run_first(network, prompts):
-    lengths = []
-    hook = network.model.register_forward_pre_hook(
-        lambda module, args, kwargs: lengths.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+def test_pain_18_what_takes_the_most_memory_runs_first(prompts):
+    assert [len(prompts[row]) for row in sum(by_length(prompts, most_rows=2, mixed=True), [])] == sorted(
+        map(len, prompts), reverse=True
     )
-    seen = []
-    try:
-        sampling = Sampling(max_new_tokens=1)
-        generate(
-            network, None, prompts, sampling=sampling, stop_ids=[], batch_size=2,
-            on_progress=lambda done, total: seen.append((done, total)),
-        )  # fmt: skip
-    finally:
-        hook.remove()
-    assert lengths == [40, 23, 9, 4]
-    assert seen == [(done, 8) for done in range(1, 9)]
+    batches = along_trie(prompts, most_rows=2, passes=1)
+    taken = [len(batch) * max(len(prompts[row]) for row in batch) for batch in batches]
+    assert len(batches) > 3
+    assert taken[0] == max(taken) > min(taken)
 
 
 def test_a_network_that_computes_nan_is_an_error_not_an_answer(prompts, network):
