@@ -183,9 +183,8 @@ def test_an_answer_ends_where_the_positions_end(network):
 
 
 def test_pain_18_what_takes_the_most_memory_runs_first(prompts):
-    assert [len(prompts[row]) for row in sum(by_length(prompts, most_rows=2, mixed=True), [])] == sorted(
-        map(len, prompts), reverse=True
-    )
+    longest_first = [row for batch in by_length(prompts, most_rows=2, mixed=True) for row in batch]
+    assert [len(prompts[row]) for row in longest_first] == sorted(map(len, prompts), reverse=True)
     batches = along_trie(prompts, most_rows=2, passes=1)
     taken = [len(batch) * max(len(prompts[row]) for row in batch) for batch in batches]
     assert len(batches) > 3

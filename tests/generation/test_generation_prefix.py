@@ -7,12 +7,8 @@ import numpy as np
 import peft
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma3TextConfig, PreTrainedModel
 
-from networks import _SIZES, FAMILIES
-from tunelab.adapters.adapter import Adapter
-from tunelab.adapters.attach import attach
-from tunelab.adapters.config import PrefixTuningConfig
+from lively_networks import SHAPES, lively_network, moved_prefix
 from tunelab.errors import ModelError
 from tunelab.generation.completion import Completion, Sampling
 from tunelab.generation.decode import decode
@@ -22,34 +18,7 @@ from tunelab.generation.trie import can_share
 
 STOP = 2
 GREEDY = Sampling(max_new_tokens=12)
-SHAPES = {
-    **FAMILIES,
-    "windowed and full layers": Gemma3TextConfig(
-        **_SIZES, head_dim=12, sliding_window=4, layer_types=["sliding_attention", "full_attention"]
-    ),
-}
 WINDOWED = ("mistral", "gemma3", "windowed and full layers")
-
-
-def lively_network(shape: str) -> PreTrainedModel:
-    """Return a random network whose answers differ from prompt to prompt."""
-    torch.manual_seed(0)
-    network = AutoModelForCausalLM.from_config(SHAPES[shape])
-    generator = torch.Generator().manual_seed(1)
-    for weight in network.parameters():
-        if weight.ndim > 1:
-            weight.data = torch.randn(weight.shape, generator=generator) * 0.4
-    network.tie_weights()
-    return network.requires_grad_(False).eval()  # type: ignore[no-any-return]
-
-
-def moved_prefix(network: PreTrainedModel, *, positions: int = 6) -> Adapter:
-    config = PrefixTuningConfig(number_of_virtual_tokens=positions)
-    adapter = attach(network, config, init_ids=np.array([], dtype=np.int32), base_model="tiny", seed=3)
-    generator = torch.Generator().manual_seed(1)
-    for weight in adapter.named_parameters().values():
-        weight.data += torch.randn(weight.shape, generator=generator)
-    return adapter
 
 
 def ids_of(answers: list[Completion]) -> list[list[int]]:

@@ -64,9 +64,11 @@ Scored = Iterator[tuple[list[int], NDArray[np.float64], int]]
 def _refuse_if_too_long(
     network: PreTrainedModel, adapter: Adapter | None, prompts: Sequence[TokenIds], choices: Sequence[TokenIds]
 ) -> None:
+    if not choices:
+        raise ModelError("there is nothing to choose from", expected="at least one choice")
     if empty := [place for place, choice in enumerate(choices, start=1) if len(choice) == 0]:
         raise ModelError(f"choice {empty[0]} holds no token", expected="at least one token to score")
-    longest = max(map(len, choices), default=0)
+    longest = max(map(len, choices))
     for prompt, room in zip(prompts, positions_left(network, adapter, prompts), strict=True):
         if longest > room:
             raise ModelError(
