@@ -43,7 +43,11 @@ class FakeAdapter:
     num_prefix_positions = 0
 
     def __init__(self, vectors: torch.Tensor) -> None:
-        self.vectors, self.num_virtual_tokens = vectors, len(vectors)
+        self.vectors = vectors
+
+    @property
+    def num_virtual_tokens(self) -> int:
+        return len(self.vectors)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         return {}

@@ -6,8 +6,10 @@ import torch
 from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 from tunelab.errors import ModelError
+from tunelab.generation.batches import along_trie, by_length
 from tunelab.generation.completion import Sampling
 from tunelab.generation.generate import generate, stream
+from tunelab.generation.trie import can_share
 
 STOP = 2
 GREEDY = Sampling(max_new_tokens=24)
@@ -23,34 +25,19 @@ def stock_answer(network: torch.nn.Module, prompt: np.ndarray, max_new_tokens: i
 
 
 def test_greedy_answers_are_those_of_transformers_whatever_the_batch(network, prompts):
-    wanted = [stock_answer(network, prompt) for prompt in prompts]
-    assert len({tuple(answer) for answer in wanted}) > 4
+    expected = [stock_answer(network, prompt) for prompt in prompts]
+    assert len({tuple(answer) for answer in expected}) > 4
     for batch_size in (1, 3, 8):
         answers = generate(network, None, prompts, sampling=GREEDY, stop_ids=[STOP], batch_size=batch_size)
-        assert [list(answer.token_ids) for answer in answers] == wanted
+        assert [list(answer.token_ids) for answer in answers] == expected
 
 
-def test_prompts_with_a_common_beginning_are_answered_as_if_each_stood_alone(network, prompts):
+def test_prompts_with_a_common_beginning_are_answered_as_if_each_came_alone(network, prompts):
     common = np.arange(3, 55, dtype=np.int32)
     longer = [np.concatenate([common, prompt]) for prompt in prompts]
     longer.append(common)  # a prompt that is itself the beginning of the others
     answers = generate(network, None, longer, sampling=GREEDY, stop_ids=[STOP])
     assert [list(answer.token_ids) for answer in answers] == [stock_answer(network, prompt) for prompt in longer]
-
-
-def test_a_common_beginning_is_run_once(network, prompts):
-    common = np.arange(3, 55, dtype=np.int32)
-    num_run = []
-    hook = network.model.register_forward_pre_hook(
-        lambda module, args, kwargs: num_run.append(kwargs["input_ids"].numel()), with_kwargs=True
-    )
-    try:
-        longer = [np.concatenate([common, prompt]) for prompt in prompts]
-        generate(network, None, longer, sampling=Sampling(max_new_tokens=1), stop_ids=[])
-    finally:
-        hook.remove()
-    assert num_run[0] == len(common)
-    assert sum(num_run) == len(common) + len(prompts) * max(len(prompt) for prompt in prompts)
 
 
 def test_sliding_windows_are_answered_as_by_transformers(prompts):
@@ -89,6 +76,7 @@ def test_pain_03_an_answer_says_whether_it_ended_by_itself(network, prompts):
 
 def test_finished_rows_leave_the_batch(network, prompts):
     batch_sizes = []
+    assert can_share(network)
     hook = network.model.register_forward_pre_hook(
         lambda module, args, kwargs: batch_sizes.append(len(kwargs["input_ids"])), with_kwargs=True
     )
@@ -96,17 +84,18 @@ def test_finished_rows_leave_the_batch(network, prompts):
         answers = generate(network, None, prompts, sampling=GREEDY, stop_ids=[STOP])
     finally:
         hook.remove()
-    # One pass writes a token or a stop token of each row in it.
-    assert sum(batch_sizes) == sum(len(answer.token_ids) + answer.stopped for answer in answers)
-    assert min(batch_sizes) < len(prompts)
+    # One pass writes a token or a stop token of each row in it; the first one reads all prompts as one row.
+    assert batch_sizes[0] == 1
+    assert len(prompts) + sum(batch_sizes[1:]) == sum(len(answer.token_ids) + answer.stopped for answer in answers)
+    assert min(batch_sizes[1:]) < len(prompts)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.0])
 def test_sampling_gives_the_same_answers_for_a_seed_whatever_the_batch(network, prompts, temperature):
     def answers(seed: int, batch_size: int) -> list[tuple[int, ...]]:
         sampling = Sampling(max_new_tokens=16, temperature=temperature, seed=seed)
-        drawn = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP], batch_size=batch_size)
-        return [answer.token_ids for answer in drawn]
+        sampled = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP], batch_size=batch_size)
+        return [answer.token_ids for answer in sampled]
 
     before = hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest()
     assert answers(1, 8) == answers(1, 3) == answers(1, 1)
@@ -119,15 +108,15 @@ def test_sampled_tokens_follow_the_softmax_of_logits_over_temperature(network):
     temperature = 3.0
     with torch.inference_mode():
         logits = network(torch.tensor(prompt, dtype=torch.long)[None]).logits[0, -1]
-    wanted = (logits / temperature).softmax(0)
+    expected = (logits / temperature).softmax(0)
     sampling = Sampling(max_new_tokens=1, temperature=temperature)
     answers = generate(network, None, [prompt] * 2000, sampling=sampling, stop_ids=[], batch_size=500)
-    drawn = np.bincount([answer.token_ids[0] for answer in answers], minlength=61) / 2000
-    assert np.abs(drawn - wanted.numpy()).sum() / 2 < 0.1
-    assert np.abs(drawn - logits.softmax(0).numpy()).sum() / 2 > 0.2
+    sampled = np.bincount([answer.token_ids[0] for answer in answers], minlength=61) / 2000
+    assert np.abs(sampled - expected.numpy()).sum() / 2 < 0.1
+    assert np.abs(sampled - logits.softmax(0).numpy()).sum() / 2 > 0.2
 
 
-def test_virtual_tokens_stand_in_front_of_every_prompt(network, prompts, virtual):
+def test_virtual_tokens_come_in_front_of_every_prompt(network, prompts, virtual):
     def alone(prompt: np.ndarray) -> list[int]:
         embedded = torch.cat([virtual.vectors, network.get_input_embeddings()(torch.tensor(prompt))])[None]
         written: list[int] = []
@@ -139,10 +128,10 @@ def test_virtual_tokens_stand_in_front_of_every_prompt(network, prompts, virtual
             embedded = torch.cat([embedded, network.get_input_embeddings()(torch.tensor([[token]]))], dim=1)
         return written
 
-    wanted = [alone(prompt) for prompt in prompts]
+    expected = [alone(prompt) for prompt in prompts]
     for batch_size in (1, 3, 8):
         answers = generate(network, virtual, prompts, sampling=GREEDY, stop_ids=[STOP], batch_size=batch_size)
-        assert [list(answer.token_ids) for answer in answers] == wanted
+        assert [list(answer.token_ids) for answer in answers] == expected
     with virtual.disabled():
         base = generate(network, virtual, prompts, sampling=GREEDY, stop_ids=[STOP])
     assert [answer.token_ids for answer in base] == [
@@ -193,22 +182,13 @@ def test_an_answer_ends_where_the_positions_end(network):
     assert not answer.stopped
 
 
-def test_pain_18_the_longest_prompts_are_run_first(network, prompts):
-    lengths = []
-    hook = network.model.register_forward_pre_hook(
-        lambda module, args, kwargs: lengths.append(kwargs["input_ids"].shape[1]), with_kwargs=True
-    )
-    seen = []
-    try:
-        sampling = Sampling(max_new_tokens=1)
-        generate(
-            network, None, prompts, sampling=sampling, stop_ids=[], batch_size=2,
-            on_progress=lambda done, total: seen.append((done, total)),
-        )  # fmt: skip
-    finally:
-        hook.remove()
-    assert lengths == [40, 23, 9, 4]
-    assert seen == [(done, 8) for done in range(1, 9)]
+def test_pain_18_what_takes_the_most_memory_runs_first(prompts):
+    longest_first = [row for batch in by_length(prompts, most_rows=2, mixed=True) for row in batch]
+    assert [len(prompts[row]) for row in longest_first] == sorted(map(len, prompts), reverse=True)
+    batches = along_trie(prompts, most_rows=2, passes=1)
+    taken = [len(batch) * max(len(prompts[row]) for row in batch) for batch in batches]
+    assert len(batches) > 3
+    assert taken[0] == max(taken) > min(taken)
 
 
 def test_a_network_that_computes_nan_is_an_error_not_an_answer(prompts, network):

@@ -46,7 +46,7 @@ def talk(network, virtual):
     return make
 
 
-def test_a_reply_is_told_with_everything_that_was_said(talk):
+def test_a_reply_is_given_everything_that_was_said(talk):
     renderer = Letters()
     chat = talk(renderer=renderer)
     first = "".join(chat.reply("hi"))

@@ -31,9 +31,9 @@ def test_pain_27_a_soft_prompt_answers_as_stock_peft_does(network, prompts, with
         answer = out[0, ids.shape[1] :].tolist()
         return answer[: answer.index(STOP)] if STOP in answer else answer
 
-    wanted = [stock(prompt) for prompt in prompts]
+    expected = [stock(prompt) for prompt in prompts]
     sampling = Sampling(max_new_tokens=20)
     answers = generate(network, with_virtual_tokens(vectors), prompts, sampling=sampling, stop_ids=[STOP], batch_size=3)
-    assert [list(answer.token_ids) for answer in answers] == wanted
+    assert [list(answer.token_ids) for answer in answers] == expected
     base_answers = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP])
     assert [answer.token_ids for answer in base_answers] != [answer.token_ids for answer in answers]

@@ -7,47 +7,18 @@ import numpy as np
 import peft
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma3TextConfig, PreTrainedModel
 
-from networks import _SIZES, FAMILIES
-from tunelab.adapters.adapter import Adapter
-from tunelab.adapters.attach import attach
-from tunelab.adapters.config import PrefixTuningConfig
+from lively_networks import SHAPES, lively_network, moved_prefix
 from tunelab.errors import ModelError
 from tunelab.generation.completion import Completion, Sampling
 from tunelab.generation.decode import decode
 from tunelab.generation.generate import generate, stream
+from tunelab.generation.rows import RowReader
+from tunelab.generation.trie import can_share
 
 STOP = 2
 GREEDY = Sampling(max_new_tokens=12)
-SHAPES = {
-    **FAMILIES,
-    "windowed and full layers": Gemma3TextConfig(
-        **_SIZES, head_dim=12, sliding_window=4, layer_types=["sliding_attention", "full_attention"]
-    ),
-}
 WINDOWED = ("mistral", "gemma3", "windowed and full layers")
-
-
-def lively_network(shape: str) -> PreTrainedModel:
-    """Return a random network whose answers differ from prompt to prompt."""
-    torch.manual_seed(0)
-    network = AutoModelForCausalLM.from_config(SHAPES[shape])
-    generator = torch.Generator().manual_seed(1)
-    for weight in network.parameters():
-        if weight.ndim > 1:
-            weight.data = torch.randn(weight.shape, generator=generator) * 0.4
-    network.tie_weights()
-    return network.requires_grad_(False).eval()  # type: ignore[no-any-return]
-
-
-def moved_prefix(network: PreTrainedModel, *, positions: int = 6) -> Adapter:
-    config = PrefixTuningConfig(number_of_virtual_tokens=positions)
-    adapter = attach(network, config, init_ids=np.array([], dtype=np.int32), base_model="tiny", seed=3)
-    generator = torch.Generator().manual_seed(1)
-    for weight in adapter.named_parameters().values():
-        weight.data += torch.randn(weight.shape, generator=generator)
-    return adapter
 
 
 def ids_of(answers: list[Completion]) -> list[list[int]]:
@@ -74,19 +45,19 @@ def test_pain_27_a_prefix_answers_as_stock_peft_does_whatever_the_batch(
         answer: list[int] = out[0, ids.shape[1] :].tolist()
         return answer[: answer.index(STOP)] if STOP in answer else answer
 
-    wanted = [stock_answer(prompt) for prompt in prompts]
-    assert len({tuple(answer) for answer in wanted}) > 4
+    expected = [stock_answer(prompt) for prompt in prompts]
+    assert len({tuple(answer) for answer in expected}) > 4
     for batch_size in (1, 3, 8):
         answers = generate(network, adapter, prompts, sampling=GREEDY, stop_ids=[STOP], batch_size=batch_size)
-        assert ids_of(answers) == wanted
-    assert list(stream(network, adapter, prompts[1], sampling=GREEDY, stop_ids=[STOP])) == wanted[1]
+        assert ids_of(answers) == expected
+    assert list(stream(network, adapter, prompts[1], sampling=GREEDY, stop_ids=[STOP])) == expected[1]
     with adapter.disabled():
         base = ids_of(generate(network, adapter, prompts, sampling=GREEDY, stop_ids=[STOP]))
-    assert base == ids_of(generate(network, None, prompts, sampling=GREEDY, stop_ids=[STOP])) != wanted
+    assert base == ids_of(generate(network, None, prompts, sampling=GREEDY, stop_ids=[STOP])) != expected
 
 
 @pytest.mark.parametrize("shape", ["llama", "gpt2"])
-def test_a_beginning_that_all_prompts_share_stands_behind_the_prefix(shape: str, prompts: list[np.ndarray]) -> None:
+def test_a_beginning_that_all_prompts_share_comes_after_the_prefix(shape: str, prompts: list[np.ndarray]) -> None:
     network = lively_network(shape)
     adapter = moved_prefix(network)
     common = np.arange(3, 43, dtype=np.int32)
@@ -95,19 +66,12 @@ def test_a_beginning_that_all_prompts_share_stands_behind_the_prefix(shape: str,
         ids_of(generate(network, adapter, [prompt], sampling=GREEDY, stop_ids=[STOP], batch_size=1))[0]
         for prompt in longer
     ]
-    num_run: list[int] = []
-    hook = network.register_forward_pre_hook(
-        lambda module, args, kwargs: num_run.append(kwargs["input_ids"].numel()), with_kwargs=True
-    )
-    try:
-        assert ids_of(generate(network, adapter, longer, sampling=GREEDY, stop_ids=[STOP])) == alone
-    finally:
-        hook.remove()
-    assert num_run[0] == len(common)
+    assert can_share(network)
+    assert ids_of(generate(network, adapter, longer, sampling=GREEDY, stop_ids=[STOP])) == alone
 
 
 @pytest.mark.parametrize("shape", WINDOWED)
-def test_prompts_of_one_length_still_meet_in_a_batch_where_a_window_parts_the_others(shape: str) -> None:
+def test_prompts_of_one_length_still_meet_in_a_batch_when_a_window_separates_the_others(shape: str) -> None:
     network = lively_network(shape)
     adapter = moved_prefix(network)
     draw = np.random.default_rng(2)
@@ -133,12 +97,12 @@ def test_the_prefix_takes_positions_from_the_prompt(prompts: list[np.ndarray]) -
     fits, too_long = np.full(107, 5, dtype=np.int32), np.full(108, 5, dtype=np.int32)
     assert len(generate(network, adapter, [fits], sampling=GREEDY, stop_ids=[])[0].token_ids) == 1
     with pytest.raises(ModelError, match="at most 107 tokens"):
-        list(decode(network, adapter, [too_long], indices=[0], sampling=GREEDY, stop_ids=[]))
+        list(decode(RowReader(network, adapter), [too_long], indices=[0], sampling=GREEDY, stop_ids=[]))
     with adapter.disabled():
         assert len(generate(network, adapter, [too_long], sampling=GREEDY, stop_ids=[])[0].token_ids) == 12
 
 
-def test_a_half_precision_network_answers_behind_a_float32_prefix(prompts: list[np.ndarray]) -> None:
+def test_a_half_precision_network_answers_after_a_float32_prefix(prompts: list[np.ndarray]) -> None:
     network = lively_network("llama").to(torch.bfloat16)
     adapter = moved_prefix(network)
     assert {each.dtype for pair in adapter.prefix_keys_values() for each in pair} == {torch.float32}

@@ -36,11 +36,11 @@ def test_greedy_answers_are_those_of_transformers_one_row_at_a_time(family: str)
     network = lively(family)
     draw = np.random.default_rng(5)
     prompts = [draw.integers(3, 50, size=size).astype(np.int32) for size in (4, 9, 2, 9, 13, 4)]
-    wanted = [stock_answer(network, prompt) for prompt in prompts]
-    assert len({tuple(answer) for answer in wanted}) > 3
+    expected = [stock_answer(network, prompt) for prompt in prompts]
+    assert len({tuple(answer) for answer in expected}) > 3
     answers = generate(network, None, prompts, sampling=GREEDY, stop_ids=[])
-    assert [list(answer.token_ids) for answer in answers] == wanted
-    assert list(stream(network, None, prompts[0], sampling=GREEDY, stop_ids=[])) == wanted[0]
+    assert [list(answer.token_ids) for answer in answers] == expected
+    assert list(stream(network, None, prompts[0], sampling=GREEDY, stop_ids=[])) == expected[0]
 
 
 @pytest.mark.parametrize("family", ["mamba2", "qwen3_next", "bamba", "lfm2", "rwkv"])
@@ -48,9 +48,9 @@ def test_a_row_that_ends_early_leaves_the_states_of_the_others_alone(family: str
     network = lively(family)
     draw = np.random.default_rng(6)
     prompts = [draw.integers(3, 50, size=7).astype(np.int32) for _ in range(4)]
-    wanted = [stock_answer(network, prompt) for prompt in prompts]
-    stop = wanted[1][2]
-    cut = [answer[: answer.index(stop)] if stop in answer else answer for answer in wanted]
+    expected = [stock_answer(network, prompt) for prompt in prompts]
+    stop = expected[1][2]
+    cut = [answer[: answer.index(stop)] if stop in answer else answer for answer in expected]
     answers = generate(network, None, prompts, sampling=GREEDY, stop_ids=[stop])
     assert [list(answer.token_ids) for answer in answers] == cut
 
@@ -68,7 +68,7 @@ def test_a_state_that_is_kept_in_no_common_cache_is_computed_again(family: str) 
 
 
 @pytest.mark.parametrize("family", ["mamba", "qwen3_next", "jamba"])
-def test_virtual_tokens_stand_before_the_prompt(family: str, with_virtual_tokens) -> None:  # type: ignore[no-untyped-def]
+def test_virtual_tokens_come_before_the_prompt(family: str, with_virtual_tokens) -> None:  # type: ignore[no-untyped-def]
     network = lively(family)
     words = torch.tensor([5, 9, 11])
     adapter = with_virtual_tokens(network.get_input_embeddings()(words))

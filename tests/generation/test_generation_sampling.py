@@ -1,4 +1,4 @@
-"""What settings of sampling leave to be drawn is what transformers leaves."""
+"""What settings of sampling leave to be sampled is what transformers leaves."""
 
 from dataclasses import replace
 
@@ -34,14 +34,14 @@ def stock_logits(network: torch.nn.Module, prompt: np.ndarray, **settings: float
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "+".join(settings))
 def test_a_setting_draws_from_the_tokens_that_transformers_leaves_as_often(network, settings):
     prompt = np.arange(3, 45, dtype=np.int32)  # what it holds is penalized
-    wanted = stock_logits(network, prompt, **HOT, **settings).softmax(0).numpy()
+    expected = stock_logits(network, prompt, **HOT, **settings).softmax(0).numpy()
     plain = stock_logits(network, prompt, **HOT).softmax(0).numpy()
     sampling = Sampling(max_new_tokens=1, **HOT, **settings)
     answers = generate(network, None, [prompt] * 2000, sampling=sampling, stop_ids=[], batch_size=500)
-    drawn = np.bincount([answer.token_ids[0] for answer in answers], minlength=61) / 2000
-    assert drawn[wanted == 0].sum() == 0
-    assert np.abs(drawn - wanted).sum() / 2 < 0.1
-    assert np.abs(plain - wanted).sum() / 2 > 0.15
+    sampled = np.bincount([answer.token_ids[0] for answer in answers], minlength=61) / 2000
+    assert sampled[expected == 0].sum() == 0
+    assert np.abs(sampled - expected).sum() / 2 < 0.1
+    assert np.abs(plain - expected).sum() / 2 > 0.15
 
 
 def test_a_repetition_penalty_changes_greedy_answers_as_in_transformers_whatever_the_batch(network, prompts):
@@ -54,29 +54,29 @@ def test_a_repetition_penalty_changes_greedy_answers_as_in_transformers_whatever
         answer = out[0, ids.shape[1] :].tolist()
         return answer[: answer.index(STOP)] if STOP in answer else answer
 
-    wanted = [stock(prompt) for prompt in prompts]
+    expected = [stock(prompt) for prompt in prompts]
     sampling = Sampling(max_new_tokens=24, repetition_penalty=1.5)
     for batch_size in (1, 3, 8):
         answers = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP], batch_size=batch_size)
-        assert [list(answer.token_ids) for answer in answers] == wanted
+        assert [list(answer.token_ids) for answer in answers] == expected
     plain = generate(network, None, prompts, sampling=replace(sampling, repetition_penalty=1.0), stop_ids=[STOP])
-    assert [list(answer.token_ids) for answer in plain] != wanted
+    assert [list(answer.token_ids) for answer in plain] != expected
 
 
 def test_one_token_left_is_the_greedy_answer(network, prompts):
     greedy = generate(network, None, prompts, sampling=Sampling(max_new_tokens=12), stop_ids=[STOP])
     for settings in ({"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}):
         sampling = Sampling(max_new_tokens=12, temperature=2.0, **settings)
-        drawn = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP])
-        assert [each.token_ids for each in drawn] == [each.token_ids for each in greedy]
+        sampled = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP])
+        assert [each.token_ids for each in sampled] == [each.token_ids for each in greedy]
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "+".join(settings))
 def test_a_seed_gives_the_same_answers_whatever_the_batch_with_every_setting(network, prompts, settings):
     def answers(seed: int, batch_size: int) -> list[tuple[int, ...]]:
         sampling = Sampling(max_new_tokens=16, seed=seed, **HOT, **settings)
-        drawn = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP], batch_size=batch_size)
-        return [answer.token_ids for answer in drawn]
+        sampled = generate(network, None, prompts, sampling=sampling, stop_ids=[STOP], batch_size=batch_size)
+        return [answer.token_ids for answer in sampled]
 
     assert answers(1, 8) == answers(1, 3) == answers(1, 1)
     assert answers(1, 8) != answers(2, 8)

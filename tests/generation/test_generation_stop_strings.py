@@ -13,6 +13,7 @@ from tunelab.generation.completion import Sampling
 from tunelab.generation.responder import Responder
 from tunelab.generation.stop_strings import before_stop, until_stop
 from tunelab.generation.text_pieces import text_pieces
+from tunelab.generation.trie import can_share
 
 FEW = st.text(alphabet="ab é", max_size=12)
 
@@ -22,8 +23,8 @@ FEW = st.text(alphabet="ab é", max_size=12)
 def test_pieces_joined_are_the_text_before_the_stop_string_however_it_is_cut(text, stop, cuts):
     ends = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
     pieces = [text[start:end] for start, end in pairwise(ends)]
-    wanted = before_stop(text, [stop])
-    assert "".join(until_stop(pieces, [stop])) == (text if wanted is None else wanted)
+    expected = before_stop(text, [stop])
+    assert "".join(until_stop(pieces, [stop])) == (text if expected is None else expected)
 
 
 @given(FEW, st.text(alphabet="é🙂", min_size=1, max_size=3), FEW)
@@ -33,22 +34,22 @@ def test_a_stop_string_is_found_across_the_bytes_of_its_characters(before, stop,
     assert "".join(until_stop(pieces, [stop])) == before_stop(before + stop + after, [stop])
 
 
-def test_nothing_that_could_begin_a_stop_string_is_told_early_and_the_rest_at_once():
-    told = until_stop(["he", "l", "lo w", "x", "loser"], ["low", "world"])
-    assert list(told) == ["he", "llo ", "wx", "loser"]
+def test_nothing_that_could_begin_a_stop_string_is_said_early_and_the_rest_at_once():
+    said = until_stop(["he", "l", "lo w", "x", "loser"], ["low", "world"])
+    assert list(said) == ["he", "llo ", "wx", "loser"]
     assert list(until_stop(["he", "llo", " w", "orld", "!"], ["world"])) == ["he", "llo", " "]
 
 
-def test_no_token_is_asked_for_after_a_stop_string():
-    asked = []
+def test_no_token_is_taken_after_a_stop_string():
+    taken = []
 
     def pieces():
         for piece in ("a", "END", "b"):
-            asked.append(piece)
+            taken.append(piece)
             yield piece
 
     assert list(until_stop(pieces(), ["END"])) == ["a"]
-    assert asked == ["a", "END"]
+    assert taken == ["a", "END"]
 
 
 class Letters:
@@ -87,6 +88,7 @@ def test_an_answer_ends_before_its_first_stop_string_and_writes_no_token_after_i
 
 def test_a_row_that_met_a_stop_string_leaves_the_batch(responder, network, prompts):
     batch_sizes = []
+    assert can_share(network)
     hook = network.model.register_forward_pre_hook(
         lambda module, args, kwargs: batch_sizes.append(len(kwargs["input_ids"])), with_kwargs=True
     )
@@ -96,11 +98,11 @@ def test_a_row_that_met_a_stop_string_leaves_the_batch(responder, network, promp
         answers = responder(stop).answers(prompts)
     finally:
         hook.remove()
-    # One pass writes a token of each row in it, or finds a stop token.
+    # One pass writes a token of each row in it, or finds a stop token; the first one reads all prompts as one row.
     ids = [each.completion.token_ids for each in answers]
     by_token = [each.completion.stopped and stop not in Letters().decode(each.completion.token_ids) for each in answers]
     assert answers[0].text == ""
-    assert sum(batch_sizes) == sum(map(len, ids)) + sum(by_token)
+    assert len(prompts) - 1 + sum(batch_sizes) == sum(map(len, ids)) + sum(by_token)
     assert sum(by_token) > 0
 
 

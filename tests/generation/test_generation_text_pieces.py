@@ -36,12 +36,12 @@ def test_bytes_left_over_at_the_end_are_not_swallowed():
 
 
 def test_pieces_arrive_before_the_stream_ends():
-    asked = []
+    taken = []
 
     def slow():
         for token in BYTES.encode("abc").ids:
-            asked.append(token)
+            taken.append(token)
             yield token
 
     assert next(text_pieces(slow(), BYTES.decode)) == "a"
-    assert len(asked) == 1
+    assert len(taken) == 1

@@ -83,7 +83,7 @@ def paths_of(sequences: Sequence[Rendered], *, num_virtual_tokens: int = 0, shar
         )
         for each in sequences
     ]
-    return sorted(found, key=lambda path: _sort_key(path.ids)) if share else found
+    return sorted(found, key=lambda path: sort_key(path.ids)) if share else found
 
 
 def build_forest(paths: Sequence[Path], *, share: bool = True, root_length: int = 0) -> Forest:
@@ -112,6 +112,20 @@ def build_forest(paths: Sequence[Path], *, share: bool = True, root_length: int 
     return trunk.forest(root_length=root_length, num_real_tokens=sum(path.sequence.num_tokens for path in paths))
 
 
+def build_trie(paths: Sequence[Indices], *, root_length: int = 0) -> tuple[Forest, list[Indices]]:
+    """Return the forest of sorted paths of ids, in which nothing is trained, and the nodes of each path below the root.
+
+    The first `root_length` tokens, which all of them share, are left out.
+    """
+    trunk = _Trunk(sum(map(len, paths)), max(map(len, paths)))
+    nodes = []
+    for ids in paths:
+        own = ids[root_length:]
+        trunk.add(own, len(own), share=True)
+        nodes.append(trunk.path[: len(own)].copy())
+    return trunk.forest(root_length=root_length, num_real_tokens=sum(map(len, paths))), nodes
+
+
 def overlaps(paths: Sequence[Path], *, share: bool = True) -> list[int]:
     """Return how many first ids each path but the first shares with the one before it; none when `share` is off."""
     return [common_prefix(one.ids, other.ids) if share else 0 for one, other in pairwise(paths)]
@@ -122,7 +136,7 @@ def count_nodes(paths: Sequence[Path], shared: Sequence[int]) -> int:
     return sum(len(path.ids) for path in paths) - sum(shared)
 
 
-def _sort_key(ids: Indices) -> bytes:
+def sort_key(ids: Indices) -> bytes:
     """Return the key that sorts paths so that those that share most are neighbours."""
     # Big-endian bytes of the shifted ids compare as the id sequences do: prefixes first, equal prefixes side by side.
     return (ids.view(np.uint32) + np.uint32(2**31)).astype(">u4").tobytes()

@@ -1,6 +1,9 @@
-"""How answers are sampled, and what came of one prompt. Imports no torch."""
+"""How answers are sampled, and what came of the prompts. Imports no torch."""
 
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +47,13 @@ class Response:
     text: str
     """Without special tokens, and without what follows a stop string."""
     completion: Completion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChoiceScores:
+    """How likely some given answers are after each prompt."""
+
+    log_probs_PC: NDArray[np.float64]
+    """(prompts, choices), in nats: the sum over all tokens of a choice."""
+    num_tokens_run: int
+    """Tokens that ran through the network for it, those that prompts and choices share once."""

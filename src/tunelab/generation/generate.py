@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
+from tunelab.generation.batches import along_trie, by_length
 from tunelab.generation.completion import Completion, Sampling
-from tunelab.generation.decode import decode, may_differ_in_length, positions_left
+from tunelab.generation.decode import Reader, decode, positions_left
+from tunelab.generation.rows import RowReader, may_differ_in_length
+from tunelab.generation.trie import Trie, can_share
 from tunelab.rendering.rendered import TokenIds
 
 
@@ -19,7 +21,7 @@ def generate(
     *,
     sampling: Sampling,
     stop_ids: Sequence[int],
-    batch_size: int = 16,
+    batch_size: int = 24,
     is_over: Callable[[Sequence[int]], bool] = lambda token_ids: False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Completion]:
@@ -29,8 +31,9 @@ def generate(
         network: the base model, on any device, with `adapter` attached to it; it is left as it was.
         adapter: what is attached, for its virtual tokens or prefix; None for a network without one.
         stop_ids: tokens that end an answer.
-        batch_size: prompts that run together; similar lengths meet (equal ones, if a state is carried along the
-            row), and the longest run first, so that memory fails early or never.
+        batch_size: prompts that are answered together, at most. Those that share most meet, and what they share
+            runs once. In a network that cannot share, similar lengths meet (equal ones, if a state is carried along
+            the row). What takes the most memory comes first.
         is_over: called with the tokens of an answer after each of them; True ends it.
         on_progress: called with (answers done, answers in all) after each finished answer.
 
@@ -38,16 +41,14 @@ def generate(
         ModelError: a prompt is empty or longer than the model's positions, or the network computes NaN.
     """
     positions_left(network, adapter, prompts)  # all of them, before the first is run
-    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+    reader, batches = _plan(network, adapter, prompts, sampling, batch_size)
     completions: dict[int, Completion] = {}
-    mixed = may_differ_in_length(network, adapter, prompts, sampling)
-    alike = [order] if mixed else [list(each) for _, each in groupby(order, key=lambda index: len(prompts[index]))]
-    for indices in (group[at : at + batch_size] for group in alike for at in range(0, len(group), batch_size)):
+    for indices in batches:
         written: list[list[int]] = [[] for _ in indices]
         started = time.perf_counter()
         batch = [prompts[index] for index in indices]
         done: set[int] = set()
-        tokens = decode(network, adapter, batch, indices=indices, sampling=sampling, stop_ids=stop_ids, done=done)
+        tokens = decode(reader, batch, indices=indices, sampling=sampling, stop_ids=stop_ids, done=done)
         for row, token, last in tokens:
             if token is not None:
                 written[row].append(token)
@@ -63,6 +64,21 @@ def generate(
     return [completions[index] for index in range(len(prompts))]
 
 
+def _plan(
+    network: PreTrainedModel,
+    adapter: Adapter | None,
+    prompts: Sequence[TokenIds],
+    sampling: Sampling,
+    batch_size: int,
+) -> tuple[Reader, list[list[int]]]:
+    """Return who runs the prompts, and which of them together."""
+    if len(prompts) > 1 and can_share(network):
+        passes = sampling.max_new_tokens
+        return Trie(network, adapter), along_trie(prompts, most_rows=batch_size, passes=passes)
+    mixed = may_differ_in_length(network, adapter, prompts, sampling)
+    return RowReader(network, adapter), by_length(prompts, most_rows=batch_size, mixed=mixed)
+
+
 def stream(
     network: PreTrainedModel,
     adapter: Adapter | None,
@@ -76,6 +92,7 @@ def stream(
     Raises:
         ModelError: as `generate`.
     """
-    for _, token, _ in decode(network, adapter, [prompt_ids], indices=[0], sampling=sampling, stop_ids=stop_ids):
+    reader = RowReader(network, adapter)
+    for _, token, _ in decode(reader, [prompt_ids], indices=[0], sampling=sampling, stop_ids=stop_ids):
         if token is not None:
             yield token

@@ -44,11 +44,7 @@ class NextToken:
             ModelError: a logit is NaN.
         """
         with torch.inference_mode():
-            if logits_BN.amax(dim=-1).isnan().any():
-                remedy = (
-                    "Try model.torch_dtype: float32; if it stays, the adapter has diverged and must be trained again."
-                )
-                raise ModelError("the network computes NaN instead of logits", remedy=remedy)
+            refuse_nan(logits_BN)
             if self.processors:
                 logits_BN = self.processors(self._seen(rows).to(logits_BN.device), logits_BN.double())
             tokens_B = logits_BN.argmax(dim=-1) if self.is_greedy else self._sample(logits_BN.double(), rows)
@@ -71,6 +67,13 @@ class NextToken:
             return torch.empty(len(rows), 0, dtype=torch.long)
         seen_BS = pad_sequence([self.seen[row] for row in rows], batch_first=True, padding_value=-1)
         return torch.where(seen_BS < 0, seen_BS[:, :1], seen_BS)
+
+
+def refuse_nan(logits_BN: torch.Tensor) -> None:
+    """Raise a ModelError if a logit is NaN."""
+    if logits_BN.amax(dim=-1).isnan().any():
+        remedy = "Try model.torch_dtype: float32; if it stays, the adapter has diverged and must be trained again."
+        raise ModelError("the network computes NaN instead of logits", remedy=remedy)
 
 
 def _processors(sampling: Sampling) -> LogitsProcessorList:

@@ -85,7 +85,10 @@ def _attend(
     softcap: float | None = None,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """Return (1, N, H, D) outputs of (1, H, N, D) queries over (1, G, N, D) keys and values."""
+    """Return (1, N, H, D) outputs of (1, H, N, D) queries over (1, G, N, D) keys and values.
+
+    Keys and values out of a cache, (1, G, R + N, D), begin with those of the root.
+    """
     if softcap is not None:
         raise ModelError("this model caps its attention logits, which the forest does not compute yet")
     # Under autocast the rotation leaves queries and keys in full precision.
@@ -96,6 +99,9 @@ def _attend(
     root = layout.root.get(layer)
     if root is not None:
         root = (root[0].to(key.dtype), root[1].to(value.dtype))
+    elif num_cached := key.shape[2] - query.shape[2]:
+        root = (key[:, :, :num_cached], value[:, :, :num_cached])
+        key, value = key[:, :, num_cached:], value[:, :, num_cached:]
     window = sliding_window if sliding_window is not None and layout.longest_path > sliding_window else None
     if query.device.type == "cuda":
         spans = layout.spans_S

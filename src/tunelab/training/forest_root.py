@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
+from tunelab.adapters.embedding import embed
 from tunelab.models.attention import ForestLayout, KeysValues, last_layer
 from tunelab.models.flash_forest import Segment
-from tunelab.training.embedding import embed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ import torch
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
+from tunelab.adapters.embedding import embed
 from tunelab.batching.forest import Forest
 from tunelab.models.attention import IMPLEMENTATION, ForestLayout, last_layer
 from tunelab.models.flash_forest import Segment
-from tunelab.training.embedding import embed
 from tunelab.training.forest_root import Root
 from tunelab.training.head_loss import trained_loss
 from tunelab.training.padded_loss import rows_loss

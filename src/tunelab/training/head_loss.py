@@ -16,14 +16,11 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from tunelab.batching.forest import Forest
-from tunelab.errors import ModelError
+from tunelab.models.head_inputs import Places, head_inputs
 from tunelab.models.logit_chunk import chunk_tokens
-from tunelab.models.logit_rule import logit_rule
 
 _LOSS_SCALE = 1024.0
 """Multiplies the loss of a chunk during its backward pass, so that float16 holds the gradients of rare words."""
-Places = tuple[torch.Tensor, torch.Tensor]
-"""Row and column, in the network's input, of each node whose output predicts a trained one."""
 LossOf = Callable[[slice, torch.Tensor], torch.Tensor]
 """Returns the summed loss of some of the trained nodes, given their hidden states."""
 
@@ -37,31 +34,17 @@ def trained_loss(network: PreTrainedModel, forest: Forest, places_M: Places, **i
     Raises:
         ModelError: the network does not say which layer is its head.
     """
-    rule, head = logit_rule(network), network.get_output_embeddings()
-    if head is None:
-        raise ModelError("this model does not say which layer is its head", where=network.config.model_type)
-    kept: list[torch.Tensor] = []
-
-    def keep(_: torch.nn.Module, head_inputs: tuple[Any, ...]) -> tuple[torch.Tensor]:
-        hidden_MH = head_inputs[0][places_M]
-        kept.append(hidden_MH)
-        return (hidden_MH[None, : 0 if rule else len(hidden_MH)],)
-
-    hook = head.register_forward_pre_hook(keep)
-    try:
-        logits_MV = network(**inputs, use_cache=False).logits[0]
-    finally:
-        hook.remove()
-    targets_M = torch.from_numpy(forest.targets_M).long().to(logits_MV.device)
-    weights_M = torch.from_numpy(forest.weights_M).to(logits_MV.device)
-    if rule is None:
-        return _weighted_loss(logits_MV, targets_M, weights_M)
+    found = head_inputs(network, places_M, use_cache=False, **inputs)
+    targets_M = torch.from_numpy(forest.targets_M).long().to(found.states.device)
+    weights_M = torch.from_numpy(forest.weights_M).to(found.states.device)
+    if found.rule is None:
+        return _weighted_loss(found.states, targets_M, weights_M)
 
     def loss_of(chunk: slice, hidden_CH: torch.Tensor) -> torch.Tensor:
-        return _weighted_loss(rule.logits(head(hidden_CH[None])[0]), targets_M[chunk], weights_M[chunk])
+        return _weighted_loss(found.logits(hidden_CH), targets_M[chunk], weights_M[chunk])
 
     heaviest = float(forest.weights_M.max(initial=1))
-    return _summed(head, loss_of, kept[0], vocabulary=logits_MV.shape[-1], heaviest=heaviest)
+    return _summed(found.head, loss_of, found.states, vocabulary=found.vocabulary, heaviest=heaviest)
 
 
 def _weighted_loss(logits_CV: torch.Tensor, targets_C: torch.Tensor, weights_C: torch.Tensor) -> torch.Tensor:

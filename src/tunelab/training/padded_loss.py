@@ -7,9 +7,9 @@ import torch
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
+from tunelab.adapters.embedding import embed
 from tunelab.batching.forest import Forest
 from tunelab.errors import AdapterError
-from tunelab.training.embedding import embed
 from tunelab.training.head_loss import trained_loss
 
 
