@@ -80,7 +80,7 @@ def _line(content: Any, path: list[Any]) -> int:
     line = content.lc.line
     for part in path:
         try:
-            line = content.lc.key(part)[0] if isinstance(content, Mapping) else content.lc.item(part)[0]
+            line = (content.lc.item if isinstance(part, int) else content.lc.key)(part)[0]
             content = content[part]
         except (AttributeError, KeyError, IndexError, TypeError):
             break

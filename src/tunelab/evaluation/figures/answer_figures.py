@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ import numpy as np
 from tunelab.errors import MissingExtraError
 from tunelab.evaluation.figures.figure import Figure, Floats, mean_figure, ratio
 from tunelab.evaluation.figures.rouge import rouge_l
+from tunelab.evaluation.rows.row import Answer, EvaluatedRow
 
 if TYPE_CHECKING:
     from sacrebleu.metrics import BLEU
@@ -27,17 +27,6 @@ NORMALISATION = "Unicode NFKC, case folded, white space as one blank, punctuatio
 _CHRF_ORDERS = 6
 _CHRF_BETA = 2
 _BLEU_ORDERS = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweredRow:
-    """An answer and its reference."""
-
-    answer: str
-    reference: str
-    stopped: bool
-    """True if the model ended by itself."""
-    num_tokens: int
 
 
 def normalised(text: str) -> str:
@@ -106,13 +95,42 @@ def bleu_signature() -> str:
     return str(_bleu().get_signature())
 
 
-ANSWERS: Sequence[Figure[AnsweredRow]] = (
+def of_texts(measured: Callable[[str, str], float | None]) -> Callable[[EvaluatedRow], float | None]:
+    """Return the function of a row that is one of its answer and its reference; None without an answer."""
+    return lambda row: None if row.answer is None else measured(row.answer.text, row.item.reference)
+
+
+def is_exact(answer: str, reference: str) -> bool:
+    """Return whether two texts are the same, white space at the ends aside."""
+    return answer.strip() == reference.strip()
+
+
+def is_normalised_match(answer: str, reference: str) -> bool:
+    """Return whether two texts are the same by the rule that `NORMALISATION` states."""
+    return normalised(answer) == normalised(reference)
+
+
+def _of_answer(measured: Callable[[Answer], float]) -> Callable[[EvaluatedRow], float | None]:
+    return lambda row: None if row.answer is None else measured(row.answer)
+
+
+def _counts(counted: Callable[[str, str], tuple[float, ...]], size: int) -> Callable[[EvaluatedRow], tuple[float, ...]]:
+    return lambda row: (0.0,) * size if row.answer is None else counted(row.answer.text, row.item.reference)
+
+
+def _row_chrf(answer: str, reference: str) -> float:
+    if is_exact(answer, reference):
+        return 100.0  # also of texts too short to hold a run
+    return float(chrf_value(np.array(chrf_counts(answer, reference))))
+
+
+ANSWERS: Sequence[Figure[EvaluatedRow]] = (
     mean_figure(
         "exact_match",
         title="Exact match",
         meaning="answers equal to the reference, white space at the ends aside",
         better="higher",
-        of=lambda row: float(row.answer.strip() == row.reference.strip()),
+        of=of_texts(is_exact),
         is_share=True,
     ),
     mean_figure(
@@ -120,7 +138,7 @@ ANSWERS: Sequence[Figure[AnsweredRow]] = (
         title="Match, normalised",
         meaning=f"answers equal to the reference after: {NORMALISATION}",
         better="higher",
-        of=lambda row: float(normalised(row.answer) == normalised(row.reference)),
+        of=of_texts(is_normalised_match),
         is_share=True,
     ),
     Figure(
@@ -128,15 +146,22 @@ ANSWERS: Sequence[Figure[AnsweredRow]] = (
         title="chrF",
         meaning="runs of 1 to 6 characters shared with the reference, of all answers together, 0 to 100",
         better="higher",
-        summands=lambda row: chrf_counts(row.answer, row.reference),
+        summands=_counts(chrf_counts, 3 * _CHRF_ORDERS),
         value=chrf_value,
+    ),
+    mean_figure(
+        "mean_chrf",
+        title="chrF, mean",
+        meaning="the same of each answer, mean over rows",
+        better="higher",
+        of=of_texts(_row_chrf),
     ),
     Figure(
         name="bleu",
         title="BLEU",
         meaning="runs of 1 to 4 words shared with the reference, of all answers together, 0 to 100",
         better="higher",
-        summands=lambda row: bleu_counts(row.answer, row.reference),
+        summands=_counts(bleu_counts, 2 * _BLEU_ORDERS + 2),
         value=bleu_value,
     ),
     mean_figure(
@@ -144,14 +169,14 @@ ANSWERS: Sequence[Figure[AnsweredRow]] = (
         title="ROUGE-L",
         meaning="longest common series of words, F1 against the reference, mean over rows, 0 to 1",
         better="higher",
-        of=lambda row: rouge_l(row.answer, row.reference),
+        of=of_texts(rouge_l),
     ),
     Figure(
         name="length_ratio",
         title="Length ratio",
         meaning="characters of all answers over those of all references",
         better="",
-        summands=lambda row: (float(len(row.answer)), float(len(row.reference))),
+        summands=_counts(lambda answer, reference: (float(len(answer)), float(len(reference))), 2),
         value=lambda sums: ratio(sums[..., 0], sums[..., 1]),
     ),
     mean_figure(
@@ -159,7 +184,7 @@ ANSWERS: Sequence[Figure[AnsweredRow]] = (
         title="Stopped by itself",
         meaning="answers that ended before the token limit",
         better="higher",
-        of=lambda row: float(row.stopped),
+        of=_of_answer(lambda answer: answer.stopped),
         is_share=True,
     ),
     mean_figure(
@@ -167,7 +192,7 @@ ANSWERS: Sequence[Figure[AnsweredRow]] = (
         title="Answer length",
         meaning="mean tokens per answer",
         better="",
-        of=lambda row: float(row.num_tokens),
+        of=_of_answer(lambda answer: answer.num_tokens),
     ),
 )
 """Every figure of written answers, in the order of a report."""

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
+from tunelab.conversations.conversation import ToolCall
+from tunelab.evaluation.figures.answer_figures import of_texts
 from tunelab.evaluation.figures.figure import Figure, mean_figure, ratio
+from tunelab.evaluation.rows.row import EvaluatedRow
 
 _MISSING = object()
-
-
-@dataclass(frozen=True, kw_only=True)
-class JsonRow:
-    """An answer and its reference, which is JSON."""
-
-    answer: str
-    reference: str
-    schema_faults: int | None = None
-    """How often the answer breaks the schema; None without a schema."""
-
-    @cached_property
-    def fields(self) -> tuple[dict[str, object] | None, dict[str, object]]:
-        """The leaves of answer and reference by path; None for an answer that is no JSON."""
-        expected = dict(leaves(json.loads(self.reference)))
-        try:
-            return dict(leaves(json.loads(self.answer, parse_constant=_refuse))), expected
-        except (ValueError, RecursionError):
-            return None, expected
 
 
 def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
@@ -50,38 +32,85 @@ def equal_leaves(first: object, second: object) -> bool:
     return first == second
 
 
-def _right_fields(row: JsonRow) -> tuple[float, float]:
-    answered, expected = row.fields
-    own = answered or {}
+def fields_of(text: str) -> dict[str, object] | None:
+    """Return the leaves of a JSON text by path; None if it is no JSON and nothing else."""
+    try:
+        return dict(leaves(json.loads(text, parse_constant=_refuse)))
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_equal_json(answer: str, reference: str) -> bool:
+    """Return whether two texts are the same JSON value, whatever the order of keys."""
+    own, expected = fields_of(answer), fields_of(reference)
+    if own is None or expected is None or own.keys() != expected.keys():
+        return False
+    return all(equal_leaves(own[path], value) for path, value in expected.items())
+
+
+def json_figures(schema: Mapping[str, object] | None = None) -> Sequence[Figure[EvaluatedRow]]:
+    """Return every figure of JSON answers, in the order of a report; of a schema if there is one."""
+    by_schema = [] if schema is None else [_schema_figure(schema)]
+    return (*_JSON, *by_schema)
+
+
+def _schema_figure(schema: Mapping[str, object]) -> Figure[EvaluatedRow]:
+    from tunelab.checks.tool_schema import Arguments
+
+    arguments = Arguments(schema)
+
+    def keeps_schema(answer: str, _: str) -> float | None:
+        try:
+            value = json.loads(answer, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return 0.0
+        if arguments.fault:
+            return None
+        return float(isinstance(value, dict) and not arguments.wrong_with(ToolCall(name="", arguments=value)))
+
+    return mean_figure(
+        "schema_valid",
+        title="By the schema",
+        meaning="answers that are JSON and keep the schema",
+        better="higher",
+        of=of_texts(keeps_schema),
+        is_share=True,
+    )
+
+
+def _right_fields(row: EvaluatedRow) -> tuple[float, float]:
+    expected = fields_of(row.item.reference)
+    if row.answer is None or expected is None:
+        return 0.0, 0.0
+    own = fields_of(row.answer.text) or {}
     right = sum(equal_leaves(own.get(path, _MISSING), value) for path, value in expected.items())
     return float(right), float(len(expected))
 
 
-def _num_keys(row: JsonRow, *, extra: bool) -> float | None:
-    answered, expected = row.fields
-    if answered is None:
-        return None
-    surplus = answered.keys() - expected.keys() if extra else expected.keys() - answered.keys()
-    return float(len(surplus))
+def _num_extra(answer: str, reference: str) -> float | None:
+    own, expected = fields_of(answer), fields_of(reference)
+    return None if own is None or expected is None else float(len(own.keys() - expected.keys()))
 
 
-JSON_ANSWERS: Sequence[Figure[JsonRow]] = (
+def _num_missing(answer: str, reference: str) -> float | None:
+    return _num_extra(reference, answer)
+
+
+_JSON: Sequence[Figure[EvaluatedRow]] = (
+    mean_figure(
+        "json_equal",
+        title="JSON equal",
+        meaning="answers that are the reference's JSON value, whatever the order of keys",
+        better="higher",
+        of=of_texts(is_equal_json),
+        is_share=True,
+    ),
     mean_figure(
         "json_valid",
         title="Valid JSON",
         meaning="answers that are JSON and nothing else",
         better="higher",
-        of=lambda row: float(row.fields[0] is not None),
-        is_share=True,
-    ),
-    mean_figure(
-        "schema_valid",
-        title="By the schema",
-        meaning="answers that are JSON and keep the schema",
-        better="higher",
-        of=lambda row: (
-            None if row.schema_faults is None else float(row.fields[0] is not None and not row.schema_faults)
-        ),
+        of=of_texts(lambda answer, _: fields_of(answer) is not None),
         is_share=True,
     ),
     Figure(
@@ -97,17 +126,16 @@ JSON_ANSWERS: Sequence[Figure[JsonRow]] = (
         title="Extra fields",
         meaning="fields that the reference does not have, mean over valid answers",
         better="lower",
-        of=lambda row: _num_keys(row, extra=True),
+        of=of_texts(_num_extra),
     ),
     mean_figure(
         "missing_keys",
         title="Missing fields",
         meaning="fields of the reference that are not there, mean over valid answers",
         better="lower",
-        of=lambda row: _num_keys(row, extra=False),
+        of=of_texts(_num_missing),
     ),
 )
-"""Every figure of JSON answers, in the order of a report."""
 
 
 def _refuse(constant: str) -> object:

@@ -81,14 +81,18 @@ def _samples(figures: Sequence[Figure[Row]], rows: Sequence[Row], groups: Sequen
     if not rows:
         nothing = np.empty((0, 0))
         return [_sample(figure, nothing, np.empty(0), num_groups=0) for figure in figures]
-    tables = [np.array([figure.summands(row) for row in rows], dtype=np.float64) for figure in figures]
-    sums_GF = group_sums(np.hstack(tables), groups)
-    ends = np.cumsum([table.shape[1] for table in tables])[:-1]
+    # figures that are made of the same summands share them
+    tables = {
+        summands: np.array([summands(row) for row in rows], dtype=np.float64)
+        for summands in dict.fromkeys(figure.summands for figure in figures)
+    }
+    sums_GF = group_sums(np.hstack(list(tables.values())), groups)
+    ends = np.cumsum([table.shape[1] for table in tables.values()])[:-1]
     sums_BF = resampled_sums(sums_GF, seed=seed) if len(sums_GF) >= FEWEST_GROUPS else np.empty((0, sums_GF.shape[1]))
-    parts = np.split(sums_BF, ends, axis=1)
+    parts = dict(zip(tables, np.split(sums_BF, ends, axis=1), strict=True))
     return [
-        _sample(figure, table, figure.value(part), num_groups=len(sums_GF))
-        for figure, table, part in zip(figures, tables, parts, strict=True)
+        _sample(figure, tables[figure.summands], figure.value(parts[figure.summands]), num_groups=len(sums_GF))
+        for figure in figures
     ]
 
 

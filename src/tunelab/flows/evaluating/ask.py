@@ -1,15 +1,18 @@
-"""Asking a model, of two sorts: the answer to a prompt, and the log-probability of a completion after one.
+"""Asking a model, of two sorts: the answer to a prompt, and the log-probabilities of completions after one.
 
-What was asked before comes from the cache. Answers are kept as their batch is ready; the batches are those of all
-prompts together, whichever of them are kept already, so that a killed evaluation ends with the same answers.
+What was asked before comes from the cache. Prompts are asked in parts, each of which is kept as soon as it is whole.
+The parts are those of all prompts together, whichever of them are kept: so a killed evaluation ends with the same
+figures to the last bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
+from tunelab.batching.forest import common_prefix, sort_key
 from tunelab.evaluation.rows.answer_cache import AnswerCache, answer_key, completion_key
 from tunelab.evaluation.rows.row import Answer
 from tunelab.flows.evaluating.model import Model
@@ -18,6 +21,9 @@ from tunelab.rendering.rendered import TokenIds
 
 OnDone = Callable[[int, int], None]
 """Called with how much is done, and how much there is in all."""
+_FEWEST_PROMPTS = 24
+_REPEATED_SHARE = 16
+"""A part ends once it holds so many times the tokens that the next one must run again."""
 
 
 def ask_answers(
@@ -44,24 +50,25 @@ def ask_answers(
         StorageError: an answer cannot be kept.
     """
     keys = [answer_key(prompt, sampling, repeat=repeat) for prompt in prompts]
-    kept = [cache.get(key) for key in keys]
-    num_done = len(prompts) - kept.count(None)
-    if num_done < len(prompts):
-        on_done(num_done, len(prompts))
-        responder = model.responder(sampling)
-        for batch in responder.answer_batches(prompts, is_done=lambda index: keys[index] in cache):
-            cache.add(
-                {
-                    keys[index]: Answer(
-                        text=response.text,
-                        num_tokens=len(response.completion.token_ids),
-                        stopped=response.completion.stopped,
-                    )
-                    for index, response in batch
-                }
-            )
-            num_done = sum(key in cache for key in keys)
-            on_done(num_done, len(prompts))
+    for part in _parts(prompts, keys):
+        if all(keys[index] in cache for index in part):
+            continue
+        done_before = sum(key in cache for key in keys)
+        responses = model.responder(sampling).answers(
+            [prompts[index] for index in part],
+            on_progress=lambda done, _, before=done_before: on_done(before + done, len(prompts)),  # type: ignore[misc]
+        )
+        cache.add(
+            {
+                keys[index]: Answer(
+                    text=response.text,
+                    num_tokens=len(response.completion.token_ids),
+                    stopped=response.completion.stopped,
+                )
+                for index, response in zip(part, responses, strict=True)
+            }
+        )
+    on_done(len(prompts), len(prompts))
     return [_answer(cache, key) for key in keys]
 
 
@@ -86,27 +93,42 @@ def ask_log_probs(
         ModelError: a prompt with its completions does not fit, or the network computes NaN.
         StorageError: a figure cannot be kept.
     """
-    keys = [
-        [completion_key(prompt, completion) for completion in some]
-        for prompt, some in zip(prompts, completions, strict=True)
-    ]
-    missing = [row for row, some in enumerate(keys) if any(key not in cache for key in some)]
-    if missing:
-        responder = model.responder(Sampling())
-        on_done(len(prompts) - len(missing), len(prompts))
-        num_done = len(prompts) - len(missing)
-        asked = responder.log_prob_batches([prompts[row] for row in missing], [completions[row] for row in missing])
-        for batch in asked:
-            cache.add(
-                {
-                    key: float(log_prob)
-                    for index, log_probs in batch
-                    for key, log_prob in zip(keys[missing[index]], log_probs, strict=True)
-                }
-            )
-            num_done += len(batch)
-            on_done(num_done, len(prompts))
+    keys = [[completion_key(prompt, each) for each in some] for prompt, some in zip(prompts, completions, strict=True)]
+    for part in _parts(prompts, ["".join(some) for some in keys]):
+        if all(key in cache for index in part for key in keys[index]):
+            continue
+        scores = model.responder(Sampling()).completion_scores(
+            [prompts[index] for index in part], [completions[index] for index in part]
+        )
+        cache.add(
+            {
+                key: float(log_prob)
+                for index, log_probs in zip(part, scores.log_probs, strict=True)
+                for key, log_prob in zip(keys[index], log_probs, strict=True)
+            }
+        )
+        on_done(sum(some[-1] in cache for some in keys), len(prompts))
     return [tuple(_log_prob(cache, key) for key in some) for some in keys]
+
+
+def _parts(prompts: Sequence[TokenIds], keys: Sequence[str]) -> list[list[int]]:
+    """Return parts of the indices of different prompts, in the order of their ids.
+
+    A part is large enough that the little which the next one shares with it costs little to run again.
+    """
+    different = list({key: index for index, key in reversed(list(enumerate(keys)))}.values())
+    order = sorted(different, key=lambda index: sort_key(np.asarray(prompts[index], dtype=np.int32)))
+    if not order:
+        return []
+    parts, num_tokens = [[order[0]]], len(prompts[order[0]])
+    for before, index in pairwise(order):
+        shared = common_prefix(prompts[before], prompts[index])
+        if len(parts[-1]) >= _FEWEST_PROMPTS and num_tokens >= _REPEATED_SHARE * shared:
+            parts.append([])
+            num_tokens = 0
+        num_tokens += len(prompts[index]) - (shared if parts[-1] else 0)
+        parts[-1].append(index)
+    return parts
 
 
 def as_continuation(prompt_ids: TokenIds, completion_ids: TokenIds) -> tuple[TokenIds, TokenIds]:

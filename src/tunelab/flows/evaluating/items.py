@@ -19,6 +19,7 @@ from tunelab.evaluation.rows.row import ExpectedCall, Item
 from tunelab.evaluation.rows.store import TaskRecord
 from tunelab.evaluation.suite.find_task import find_kinds, find_labels
 from tunelab.files import canonical_json
+from tunelab.flows.evaluating.slice_fields import found_fields
 from tunelab.flows.evaluating.task_rows import SuiteRows, TaskRows
 from tunelab.rendering.rendered import Rendered, TokenIds
 from tunelab.rendering.renderer import Renderer
@@ -225,23 +226,28 @@ def _item(
     seen: Counter[str],
 ) -> Item:
     turn = sequence.turn
-    reference = renderer.decode(sequence.completion_ids.tolist(), skip_special_tokens=True)
-    asked = conversation.messages[turn - 1].content if turn > 0 else None
     message = conversation.messages[turn] if turn >= 0 else None
+    reference = renderer.decode(sequence.completion_ids.tolist(), skip_special_tokens=True)
+    asked = (conversation.messages[turn - 1].content if turn > 0 else None) or ""
     made = message.tool_calls if message else ()
     calls = tuple(ExpectedCall(name=call.name, arguments=call.arguments) for call in made)
+    offered = calls if conversation.tools and message else None
+    label = _label(message.content or "", record.labels) if message else None
+    found = found_fields(
+        conversation, turn, asked=asked, num_prompt_tokens=len(sequence.prompt_ids), label=label, calls=offered
+    )
     return Item(
         id=_item_id(record.name, conversation, turn, seen),
         task=record.name,
         origin=str(sequence.origin),
         group=sequence.group,
-        asked=asked or "",
+        asked=asked,
         prompt=renderer.decode(sequence.prompt_ids.tolist(), skip_special_tokens=False),
         reference=reference,
         num_prompt_tokens=len(sequence.prompt_ids),
-        label=_label(message.content or "", record.labels) if message else None,
-        calls=calls if conversation.tools and message else None,
-        fields=fields,
+        label=label,
+        calls=offered,
+        fields={**found, **fields},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunelab.conversations import Conversation
@@ -15,6 +15,7 @@ from tunelab.evaluation.suite.config import SuiteConfig, TaskConfig
 from tunelab.events import EventLog, Notice
 from tunelab.flows.compare_rows import read_compare_file
 from tunelab.flows.subject import SubjectParts
+from tunelab.rendering.bulk.render_all import render_all
 from tunelab.rendering.rendered import Rendered
 
 
@@ -37,11 +38,27 @@ class SuiteRows:
     training: Sequence[Conversation] = ()
     trained_prompts: Collection[bytes] = frozenset()
     """As `prompt_keys` gives them; empty if the training rows cannot be read."""
+    template_sha256: str = ""
+    """Of the renderer that wrote the sequences."""
 
     @property
     def description(self) -> str:
         """Where the rows come from, in words."""
         return "; ".join(task.description for task in self.tasks)
+
+    def rendered_for(self, parts: SubjectParts) -> SuiteRows:
+        """Return the same rows as another model's renderer writes them.
+
+        Raises:
+            DataError: its template refuses a row.
+        """
+        data = parts.recipe.data
+        tasks = []
+        for task in self.tasks:
+            length, too_long = data.eval_max_length, data.on_too_long
+            rendered = render_all(task.conversations, parts.renderer, max_length=length, on_too_long=too_long)
+            tasks.append(replace(task, sequences=rendered.sequences))
+        return replace(self, tasks=tuple(tasks), template_sha256=parts.renderer.template_hash)
 
 
 def read_suite_rows(suite: SuiteConfig, parts: SubjectParts, events: EventLog) -> SuiteRows:
@@ -61,6 +78,7 @@ def read_suite_rows(suite: SuiteConfig, parts: SubjectParts, events: EventLog) -
         tasks=tuple(_rows(task, data, parts) for task in suite.tasks),
         training=data.train if data else (),
         trained_prompts=frozenset(key for row in data.train for key in prompt_keys(row)) if data else frozenset(),
+        template_sha256=parts.renderer.template_hash,
     )
 
 

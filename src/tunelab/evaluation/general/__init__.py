@@ -1,0 +1,1 @@
+"""Prompts that have nothing to do with any task, by which forgetting is measured."""

@@ -1,0 +1,236 @@
+"""From the stored rows of two models to a report: no model runs, and nothing is measured twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tunelab.errors import RunError
+from tunelab.evaluation.calibration import calibration_of, confusion_of
+from tunelab.evaluation.figures.figure import Figure, ratio
+from tunelab.evaluation.figures.figures_of import figures_of, first_figure, rightness
+from tunelab.evaluation.figures.likelihood_figures import LIKELIHOOD
+from tunelab.evaluation.figures.measure import FigureChange, compare_figures, measure
+from tunelab.evaluation.reports.report import (
+    ComparedRow,
+    GeneralChange,
+    LeftOut,
+    Outcome,
+    Report,
+    SliceChange,
+    TaskReport,
+    Verdict,
+)
+from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.store import Evaluation, TaskRecord
+from tunelab.evaluation.statistics.several import benjamini_hochberg, holm
+
+_LEVEL = 0.05
+_MOST_VALUES = 40
+"""A field with more values is no slice: an id, a text."""
+_OF_A_CLASS = "f1:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two models."""
+
+    evaluation: Evaluation
+    rows: Sequence[EvaluatedRow]
+
+
+def build_report(before: Side, after: Side, *, command: str = "") -> tuple[Report, list[ComparedRow]]:
+    """Return the report of two models over the same items, and its rows, those that broke first.
+
+    Raises:
+        RunError: they were evaluated by other suites.
+        MissingExtraError: sacrebleu is not installed.
+    """
+    _refuse_others(before.evaluation, after.evaluation)
+    first, second = _joined(before, after)
+    seed = after.evaluation.seed
+    tasks, compared = [], []
+    for record in after.evaluation.tasks:
+        places = [place for place, row in enumerate(second) if row.item.task == record.name]
+        own = [first[place] for place in places], [second[place] for place in places]
+        tasks.append(_task(record, *own, seed=seed))
+        compared += _compared(record, *own)
+    report = Report(
+        suite=after.evaluation.suite,
+        data=after.evaluation.data,
+        before=before.evaluation.model,
+        after=after.evaluation.model,
+        sampling=after.evaluation.sampling,
+        tasks=tuple(tasks),
+        general=_general(before.evaluation, after.evaluation, seed=seed),
+        noise_floor=after.evaluation.noise_floor,
+        left_out=_left_out(before.evaluation, after.evaluation),
+        num_in_training=sum(row.in_training for row in second if row.answer is not None),
+        num_cut=sum(row.answer is not None and not row.answer.stopped for row in second),
+        command=command,
+    )
+    order: Mapping[Outcome, int] = {"broken": 0, "wrong": 1, "fixed": 2, "right": 3}
+    return report, sorted(compared, key=lambda row: order[row.outcome])
+
+
+def _refuse_others(before: Evaluation, after: Evaluation) -> None:
+    names = f"{before.model.name} and {after.model.name}"
+    if before.suite != after.suite:
+        remedy = f"Evaluate both by one suite: tunelab evaluate {after.model.name} --against {before.model.name}"
+        what = f"{names} were evaluated by different suites ({before.suite}, {after.suite})"
+        raise RunError(what, expected="the same rows, asked in the same way", remedy=remedy)
+    same_base = before.model.base_model == after.model.base_model
+    if same_base and before.model.template_sha256 != after.model.template_sha256:
+        raise RunError(
+            f"{names} were asked with different chat templates of the same base model",
+            expected="one template, so that only the weights differ",
+            remedy="Evaluate both again with the template that is served.",
+        )
+
+
+def _joined(before: Side, after: Side) -> tuple[list[EvaluatedRow], list[EvaluatedRow]]:
+    """Return the rows of the items that both models were asked, in the order of the later one's."""
+    of_id = {row.item.id: row for row in before.rows}
+    both = [row for row in after.rows if row.item.id in of_id]
+    return [of_id[row.item.id] for row in both], both
+
+
+def _task(
+    record: TaskRecord, before: Sequence[EvaluatedRow], after: Sequence[EvaluatedRow], *, seed: int
+) -> TaskReport:
+    figures = figures_of(record.kinds, labels=record.labels, schema=record.json_schema)
+    changes = _changes(figures, before, after, seed=seed)
+    first = first_figure(record.kinds)
+    judged = next(figure for figure in figures if figure.name == first)
+    sides = {"before": before, "after": after}
+    calibrations = {name: calibration_of(rows, record.labels, seed=seed) for name, rows in sides.items()}
+    confusions = {name: confusion_of(rows, record.labels) for name, rows in sides.items()} if record.labels else {}
+    return TaskReport(
+        name=record.name,
+        kinds=record.kinds,
+        num_rows=len(answered := [row for row in after if row.answer is not None]),
+        num_groups=len({row.item.group for row in answered}),
+        labels=record.labels,
+        first_figure=first,
+        figures=tuple(changes),
+        verdicts=_verdicts(figures, changes),
+        slices=_slices(judged, before, after, seed=seed),
+        calibration={name: each for name, each in calibrations.items() if each is not None},
+        confusion={name: each for name, each in confusions.items() if each is not None},
+    )
+
+
+def _changes(
+    figures: Sequence[Figure[EvaluatedRow]],
+    before: Sequence[EvaluatedRow],
+    after: Sequence[EvaluatedRow],
+    *,
+    seed: int,
+) -> list[FigureChange]:
+    """Return how figures changed: of answers over the rows that both answered, of likelihood over those both scored."""
+    found: dict[str, FigureChange] = {}
+    likelihood = [figure for figure in figures if figure in LIKELIHOOD]
+    answers = [figure for figure in figures if figure not in LIKELIHOOD]
+    answered = [row.answer is not None and other.answer is not None for row, other in zip(before, after, strict=True)]
+    scored = [row.nats is not None and other.nats is not None for row, other in zip(before, after, strict=True)]
+    for some, counts in ((answers, answered), (likelihood, scored)):
+        own, other = ([row for row, is_one in zip(rows, counts, strict=True) if is_one] for rows in (before, after))
+        groups = [row.item.group for row in own]
+        found |= {change.name: change for change in compare_figures(some, own, other, groups, seed=seed)}
+    return [found[figure.name] for figure in figures]
+
+
+def _verdicts(figures: Sequence[Figure[EvaluatedRow]], changes: Sequence[FigureChange]) -> dict[str, Verdict]:
+    """Return what is shown of each figure, so that all verdicts are right together in 95 of 100 cases."""
+    judged = [
+        (figure, change)
+        for figure, change in zip(figures, changes, strict=True)
+        if figure.better and change.p is not None and not figure.name.startswith(_OF_A_CLASS)
+    ]
+    adjusted = holm([change.p or 0.0 for _, change in judged])
+    verdicts: dict[str, Verdict] = {
+        figure.name: "not shown" for figure in figures if figure.better and not figure.name.startswith(_OF_A_CLASS)
+    }
+    for (figure, change), p in zip(judged, adjusted, strict=True):
+        if p <= _LEVEL and change.value:
+            verdicts[figure.name] = "better" if (change.value > 0) == (figure.better == "higher") else "worse"
+    return verdicts
+
+
+def _slices(
+    figure: Figure[EvaluatedRow], before: Sequence[EvaluatedRow], after: Sequence[EvaluatedRow], *, seed: int
+) -> tuple[SliceChange, ...]:
+    """Return the figure that a task is judged by on the rows of each value of each field."""
+    found = []
+    for name in dict.fromkeys(name for row in after for name in row.item.fields):
+        values = dict.fromkeys(row.item.fields[name] for row in after if name in row.item.fields)
+        if not 2 <= len(values) <= _MOST_VALUES:
+            continue
+        for value in values:
+            places = [place for place, row in enumerate(after) if row.item.fields.get(name) == value]
+            own = [before[place] for place in places], [after[place] for place in places]
+            (change,) = _changes([figure], *own, seed=seed)
+            if change.after.num_rows:
+                found.append((name, value, change))
+    judged = [place for place, (_, _, change) in enumerate(found) if change.p is not None]
+    adjusted = dict(zip(judged, benjamini_hochberg([found[place][2].p or 0.0 for place in judged]), strict=True))
+    return tuple(
+        SliceChange(slice_field=name, value=value, change=change, is_worth_a_look=adjusted.get(place, 1.0) <= _LEVEL)
+        for place, (name, value, change) in enumerate(found)
+    )
+
+
+def _compared(record: TaskRecord, before: Sequence[EvaluatedRow], after: Sequence[EvaluatedRow]) -> list[ComparedRow]:
+    is_right = rightness(record.kinds, record.labels)
+    outcomes: Mapping[tuple[bool, bool], Outcome] = {
+        (False, True): "fixed",
+        (True, False): "broken",
+        (True, True): "right",
+        (False, False): "wrong",
+    }
+    rows = []
+    for own, other in zip(before, after, strict=True):
+        was, is_now = is_right(own), is_right(other)
+        if was is not None and is_now is not None and not other.item.variant:
+            rows.append(ComparedRow(item=other.item, before=own, after=other, outcome=outcomes[was, is_now]))
+    return rows
+
+
+def _general(before: Evaluation, after: Evaluation, *, seed: int) -> tuple[GeneralChange, ...]:
+    """Return what general texts cost, of those that both models were measured on."""
+    changes = []
+    own = {each.name: each for each in before.general}
+    for later in after.general:
+        earlier = own.get(later.name)
+        if earlier is None or earlier.texts != later.texts:
+            continue
+        pairs = list(zip(earlier.nats, later.nats, later.num_tokens, strict=True))
+        figures: list[Figure[tuple[float, float, int]]] = [
+            Figure(
+                name="general_loss_increase",
+                title="General text",
+                meaning="nats a token more than before",
+                better="lower",
+                summands=lambda pair: (pair[1] - pair[0], float(pair[2])),
+                value=lambda sums: ratio(sums[..., 0], sums[..., 1]),
+            )
+        ]
+        (measured,) = measure(figures, pairs, list(later.texts), seed=seed)
+        tokens = sum(later.num_tokens)
+        changes.append(
+            GeneralChange(
+                name=later.name,
+                num_texts=len(pairs),
+                before=float(np.sum(earlier.nats)) / tokens,
+                after=float(np.sum(later.nats)) / tokens,
+                increase=measured.value or 0.0,
+                interval=measured.interval,
+            )
+        )
+    return tuple(changes)
+
+
+def _left_out(before: Evaluation, after: Evaluation) -> tuple[LeftOut, ...]:
+    return tuple(dict.fromkeys((*after.left_out, *before.left_out)))
