@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tunelab.cli.main import run as tunelab
 from tunelab.evaluation.comparison import compare
 from tunelab.evaluation.report import ComparisonSetting
 from tunelab.evaluation.samples import HeldOutLoss, Question, SampledAnswer, Side
+
+from tunelab.cli.main import run as tunelab
 
 ROWS = 100
 

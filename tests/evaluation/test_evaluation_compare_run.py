@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from tunelab.evaluation.report import read_report
 
 from tunelab.errors import AdapterError, DataError, ModelError, RunError
-from tunelab.evaluation.report import read_report
 from tunelab.events import EventLog, Planned, Progress
 from tunelab.files import sha256_folder
 from tunelab.flows.chat import open_chat

@@ -7,13 +7,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-
-from tunelab.errors import RunError
 from tunelab.evaluation.comparison import compare
 from tunelab.evaluation.report import ComparisonSetting, Report, read_report
 from tunelab.evaluation.report_html import mark_differences, to_html
 from tunelab.evaluation.report_words import headline, how_sure, totals_table
 from tunelab.evaluation.samples import HeldOutLoss, Question, SampledAnswer, Side, UnaskedRows
+
+from tunelab.errors import RunError
 
 SETTING = ComparisonSetting(
     run="taxonomy-1",

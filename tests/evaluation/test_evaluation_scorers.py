@@ -5,11 +5,11 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tunelab.evaluation.comparison import mean
+from tunelab.evaluation.scorers import chrf, exact_match, perplexity
 
 from tunelab.errors import MissingExtraError
 from tunelab.evaluation import scorers
-from tunelab.evaluation.comparison import mean
-from tunelab.evaluation.scorers import chrf, exact_match, perplexity
 
 
 def test_no_data_is_no_result_and_never_zero():

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 import torch
+from tunelab.evaluation.report import Report
 
 from train_task import row, rows, write_lines, write_task
 from tunelab.cli.main import run as tunelab
 from tunelab.errors import UserError
-from tunelab.evaluation.report import Report
 from tunelab.events import AnyEvent, Found, Notice
 from tunelab.flows import train as flow
 from tunelab.flows.compare import compare_run

@@ -1,116 +1,152 @@
-"""Base against tuned: the same held-out rows, one model in memory, its adapter switched off and on."""
+"""Compare: from two models to a report. What is stored of them is read; what is not is evaluated first."""
+
+from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.errors import StorageError
-from tunelab.evaluation.comparison import compare
-from tunelab.evaluation.report import ComparisonSetting, Report
-from tunelab.evaluation.report_html import to_html
-from tunelab.evaluation.samples import HeldOutLoss, SampledAnswer, Side
-from tunelab.events import SILENT, EventLog, Notice, Planned, Progress
+import msgspec
+
+from tunelab.errors import RunError, StorageError, UserError
+from tunelab.evaluation.reports.build import Side, build_report
+from tunelab.evaluation.reports.page import to_html
+from tunelab.evaluation.reports.report import ComparedRow, Report
+from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder
+from tunelab.events import SILENT, EventLog
 from tunelab.files import write_file
-from tunelab.flows.questions import choose_questions, read_held_out
-from tunelab.flows.subject import open_run
-from tunelab.flows.training.plan import held_out_batches
-from tunelab.generation.responder import Responder
-from tunelab.recipes import Recipe
-from tunelab.rendering.rendered import Rendered, TokenIds
-from tunelab.training.held_out_loss import held_out_loss
-from tunelab.workspace import Run
+from tunelab.workspace import Run, Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A report with its rows."""
+
+    report: Report
+    rows: Sequence[ComparedRow]
 
 
 def compare_run(
     run: Run,
     *,
+    workspace: Workspace | None = None,
     file: Path | None = None,
     seed: int | None = None,
     events: EventLog = SILENT,
     **settings: object,
-) -> Report:
-    """Compare base and tuned model, write report.json and report.html into the run, and return the report.
+) -> Compared:
+    """Compare a run with its base, write report.json, rows.jsonl and report.html into the run, and return the report.
 
     Args:
+        run: a finished one.
+        workspace: where evaluations are kept; None takes that around the run.
         file: rows to compare on instead of the held-out ones.
-        seed: of sampled answers; None takes the recipe's.
-        events: of how far reading, rendering and the answers of both sides have come.
+        seed: of sampled answers and resamples; None takes the recipe's.
+        events: of how far reading, rendering and the answers of both models have come.
         settings: other ones of `evaluation` than the recipe's, e.g. ``temperature=0.7``; None changes nothing.
 
     Raises:
         StorageError: the run's folder cannot be written to.
-        UserError: the run cannot be opened (`open_run`) or its rows cannot be read.
+        UserError: the run cannot be opened (`parts_of_run`) or its rows cannot be read.
     """
+    from tunelab.flows.evaluating.evaluate import evaluate, plan_evaluation
+    from tunelab.flows.evaluating.model import base_of, tuned_model
+    from tunelab.flows.evaluating.suite import suite_of
+    from tunelab.flows.subject import parts_of_run
+    from tunelab.workspace import find_workspace
+
     _refuse_unwritable(run.path)
-    subject = open_run(run)
-    recipe = subject.recipe
-    evaluation = recipe.evaluation.changed(**settings)
-    sampling = evaluation.sampling(seed=recipe.training.seed if seed is None else seed)
-    for remark in evaluation.remarks():
-        events.emit(Notice(code="evaluation", text=remark))
-    compare_file = file or (Path(evaluation.compare_file) if evaluation.compare_file else None)
-    held_out = read_held_out(run, subject, compare_file, events)
-    tuned, base = (subject.responder(sampling, tuned=tuned) for tuned in (True, False))
-    chosen = choose_questions(
-        held_out, subject.renderer, num_examples=evaluation.num_examples, longest_prompt=tuned.longest_prompt
-    )
-    amounts = {"answers": 2 * len(chosen.prompts), "sequences": 2 * len(held_out.sequences)}
-    events.emit(Planned(stage="comparing", amounts=amounts))
-    ask = partial(_side, recipe=recipe, sequences=held_out.sequences, prompts=chosen.prompts)
-    setting = ComparisonSetting(
-        run=run.id,
-        base_model=recipe.model.base_model,
-        adapter=recipe.adapter.describe(),
-        data=held_out.description,
-        **asdict(sampling),
-    )
-    report = compare(
-        ask(base, on_progress=_reports(events, "base")),
-        ask(tuned, on_progress=_reports(events, "tuned")),
-        chosen.questions,
-        setting=setting,
-        left_out=chosen.left_out,
-    )
-    write_file(run.report_file, report.to_json())
-    write_file(run.html_report_file, to_html(report))
-    return report
+    workspace = workspace or find_workspace(run.path.parent)
+    parts = parts_of_run(run)
+    recipe = parts.recipe
+    changed = {"compare_file": str(file) if file else None, **settings}
+    suite = suite_of(recipe.evaluation.changed(**changed), seed=recipe.training.seed if seed is None else seed)
+    model = tuned_model(run.id, parts)
+    plan = plan_evaluation(model, suite, events=events)
+    base, tuned = evaluate(plan, [base_of(model), model], workspace, events=events)
+    compared = compare_evaluations(base, tuned, workspace)
+    write_report(compared, run)
+    return compared
+
+
+def compare_models(before: str, after: str, workspace: Workspace) -> Compared:
+    """Return the report of two models by name from what is stored of them; no model runs.
+
+    Raises:
+        RunError: one of them was not evaluated, or not by the same suite.
+    """
+    folder = EvaluationFolder(workspace=workspace.path)
+    own, other = (_evaluations_of(name, folder, workspace) for name in (before, after))
+    pairs = [(first, second) for second in reversed(other) for first in reversed(own) if first.suite == second.suite]
+    if pairs:
+        return compare_evaluations(*pairs[0], workspace)
+    if own and other:
+        return compare_evaluations(own[-1], other[-1], workspace)  # which says how they differ
+    name = after if own else before
+    remedy = f"Evaluate it first: tunelab evaluate {name}"
+    raise RunError(f"{name} was not evaluated yet", where=str(workspace.path), remedy=remedy)
+
+
+def compare_evaluations(before: Evaluation, after: Evaluation, workspace: Workspace) -> Compared:
+    """Return the report of two stored evaluations.
+
+    Raises:
+        RunError: they are damaged, or of different suites.
+    """
+    folder = EvaluationFolder(workspace=workspace.path)
+    sides = []
+    for each in (before, after):
+        evaluation, rows = folder.read(each.suite, each.model)
+        sides.append(Side(evaluation=evaluation, rows=rows))
+    command = f"tunelab evaluate {after.model.name} --against {before.model.name}"
+    report, rows_ = build_report(*sides, command=command)
+    return Compared(report=report, rows=rows_)
+
+
+def write_report(compared: Compared, run: Run) -> None:
+    """Write a report, its rows and its page into a run.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    write_file(run.report_file, report_json(compared.report))
+    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in compared.rows)
+    write_file(run.path / "rows.jsonl", lines.decode())
+    write_file(run.html_report_file, to_html(compared.report, compared.rows))
+
+
+def report_json(report: Report) -> str:
+    """Return the indented JSON of a report; the same report gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+def read_report(run: Run) -> Report:
+    """Return the report that was written into a run.
+
+    Raises:
+        RunError: there is none, or it is damaged or of an older tunelab.
+    """
+    remedy = f"Make it with: tunelab compare {run.id}"
+    if not run.report_file.is_file():
+        raise RunError("this run has no report yet", where=str(run.path), expected="report.json", remedy=remedy)
+    try:
+        return msgspec.json.decode(run.report_file.read_bytes(), type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"this is no report ({error})", where=str(run.report_file), remedy=remedy) from error
+
+
+def _evaluations_of(name: str, folder: EvaluationFolder, workspace: Workspace) -> list[Evaluation]:
+    found = folder.evaluations_of(name)
+    if found:
+        return found
+    try:
+        return folder.evaluations_of(workspace.find_run(name).id)
+    except UserError:
+        return []
 
 
 def _refuse_unwritable(folder: Path) -> None:
     if not os.access(folder, os.W_OK):
         remedy = "Make it writable, or copy the run's folder to a place that is."
         raise StorageError("report.json cannot be written here", where=str(folder), remedy=remedy)
-
-
-def _side(
-    responder: Responder,
-    *,
-    recipe: Recipe,
-    sequences: Sequence[Rendered],
-    prompts: Sequence[TokenIds],
-    on_progress: Callable[[int, int], None],
-) -> Side:
-    answers = [
-        SampledAnswer(
-            text=response.text,
-            stopped=response.completion.stopped,
-            num_tokens=len(response.completion.token_ids),
-        )
-        for response in responder.answers(prompts, on_progress=on_progress)
-    ]
-    return Side(answers=answers, loss=_loss(responder, recipe, sequences))
-
-
-def _loss(responder: Responder, recipe: Recipe, sequences: Sequence[Rendered]) -> HeldOutLoss:
-    batches = held_out_batches(recipe, sequences)
-    share = recipe.batching.share_prefixes
-    assert responder.adapter is not None  # a run has one
-    with responder.switched():
-        loss, num_tokens = held_out_loss(responder.network, responder.adapter, sequences, batches, share=share)
-    return HeldOutLoss(mean=loss if num_tokens else None, num_sequences=len(sequences), num_trained_tokens=num_tokens)
-
-
-def _reports(events: EventLog, side: str) -> Callable[[int, int], None]:
-    return lambda done, total: events.emit(Progress(stage=side, done=done, total=total, unit="answers"))
