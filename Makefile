@@ -15,7 +15,7 @@ INPUTS ?= 1000000
 ROUNDS ?= 3
 TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup events clean-table clean-chats
 
-.PHONY: help quickstart test test-real test-slow check docs-reference site pictures base-model sample-tasks proof-kills proof-jobs proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
+.PHONY: help quickstart test test-real test-slow check docs-reference site pictures base-model sample-tasks proof-kills proof-jobs proof-sweeps proof-warm proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
 help:
 	@echo "make quickstart   install into .venv, then train, measure and compare on the embedded model"
@@ -26,6 +26,8 @@ help:
 	@echo "make docs-reference  write docs/reference anew: settings, commands and findings, as the code has them"
 	@echo "make proof-kills  kill training at 36 random instants and compare each adapter (a few minutes)"
 	@echo "make proof-jobs   kill runner, shepherds and workers 1,000 times over 200 jobs; what jobs cost (some minutes)"
+	@echo "make proof-warm   50 short runs forked from a process that has loaded torch, against fresh ones (some minutes)"
+	@echo "make proof-sweeps  kill the controller of a sweep of 500 substitute trials at random moves (some minutes)"
 	@echo "make proof-rendering  compare made-up texts in every chat template of trl with transformers (some minutes)"
 	@echo "make proof-fuzz   feed every reader with broken inputs, a million in all (half an hour on one idle core)"
 	@echo "make bench        measure against TRL and LLaMA-Factory: DATA=FOLDER, some hours (see docs/dev/benchmarks.md)"
@@ -74,6 +76,12 @@ proof-kills: .venv/train-installed
 
 proof-jobs: .venv/train-installed
 	PYTHONPATH=tools $(BIN)/python benchmarks/jobs.py
+
+proof-warm: .venv/dev-installed
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/warm_trials.py --rounds 2
+
+proof-sweeps: .venv/dev-installed
+	OMP_NUM_THREADS=1 PYTHONPATH=tools $(BIN)/python benchmarks/sweeps.py
 
 proof-rendering: .venv/dev-installed
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -m slow tests/rendering

@@ -7,13 +7,13 @@ TunelabError
     ├── ModelError          a base model or its tokenizer
     ├── AdapterError        an adapter that does not fit
     ├── RunError            a run folder: locked, unfinished, not found
+    ├── WorkspaceError      a workspace, a project in it, a model of the catalogue
     ├── StorageError        disk full, permission refused
     └── MissingExtraError   an optional dependency is not installed
 Anything else that escapes is a bug of tunelab and keeps its traceback.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import PurePath
 
@@ -81,6 +81,10 @@ class RunError(UserError):
     """A run folder is in use, unfinished or missing."""
 
 
+class WorkspaceError(UserError):
+    """A workspace, a project in it or an entry of the catalogue is not what it should be."""
+
+
 class StorageError(UserError):
     """The disk refused a write."""
 
@@ -105,12 +109,16 @@ def guess(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean "x"?`` for the nearest known name; empty if none is near or it is a whole text."""
     if len(name) > _MAX_NAME_CHARS:
         return ""
+    from difflib import get_close_matches
+
     nearest = get_close_matches(name, sorted(islice(known, _MAX_NAMES)), n=1)
     return f'Did you mean "{nearest[0]}"?' if nearest else ""
 
 
 def guess_file(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean "x"?`` for the nearest file; what comes after the first dot makes no name alike."""
+    from difflib import get_close_matches
+
     stems = {PurePath(each).name.partition(".")[0]: each for each in sorted(known, reverse=True)}
     nearest = get_close_matches(PurePath(name).name.partition(".")[0], stems, n=1, cutoff=0.7)
     return f'Did you mean "{stems[nearest[0]]}"?' if nearest else ""

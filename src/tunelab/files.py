@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,29 +16,38 @@ LFS_POINTER = b"version https://git-lfs"
 """What a pointer of Git LFS begins with, which lies where a file should that was not fetched."""
 
 
-def write_file(path: Path, content: bytes | str) -> None:
-    """Write a file aside, fsync it and rename it into place, so that a reader sees the old file or the new one."""
+def write_file(
+    path: Path, content: bytes | str, *, private: bool = False, before: Callable[[], None] = lambda: None
+) -> None:
+    """Write a file aside, fsync it and rename it into place, so that a reader sees the old file or the new one.
+
+    A `private` one can be read by this user alone, from its first byte on. `before` is called right before the
+    renaming; what it raises leaves the old file.
+    """
     data = content.encode() if isinstance(content, str) else content
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with aside.open("wb") as file:
+            aside.unlink(missing_ok=True)
+            with open(aside, "wb", opener=_opened_privately if private else None) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            before()
             aside.replace(path)
-        except OSError:
+        except BaseException:
             aside.unlink(missing_ok=True)
             raise
         _fsync(path.parent)
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, *, before: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield an empty folder next to `path`; on leaving, fsync its files and rename it to `path`.
 
-    A crash at any instant leaves either no `path` or a whole one. An existing `path` is replaced.
+    A crash at any instant leaves either no `path` or a whole one. An existing `path` is replaced. `before` is called
+    right before the renaming; what it raises leaves `path` as it was.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with storage_errors(path):
@@ -48,6 +57,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield aside
             for path_inside in (*sorted(aside.rglob("*")), aside):
                 _fsync(path_inside)
+            before()
             if path.exists():
                 outgoing = path.with_name(f".{path.name}.{os.getpid()}.old")
                 path.rename(outgoing)
@@ -143,9 +153,9 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"writing failed: {error.strerror or error}", where=str(path), remedy=remedy) from error
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as indented UTF-8 JSON, atomically. NaN and infinity are refused."""
-    write_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, value: object, *, before: Callable[[], None] = lambda: None) -> None:
+    """Write `value` as indented UTF-8 JSON, as `write_file` does. NaN and infinity are refused."""
+    write_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", before=before)
 
 
 def canonical_json(value: object) -> str:
@@ -168,6 +178,10 @@ def sha256_folder(folder: Path) -> dict[str, str]:
     """Return relative path -> SHA-256 for every file below `folder`, sorted by path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+
+
+def _opened_privately(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def _fsync(path: Path) -> None:

@@ -230,11 +230,6 @@ def _no_assistant(folder: Path) -> None:
 
 
 BLOCKING: dict[str, tuple[tuple[str, ...], Callable[[Path], object]]] = {
-    "warmup_longer_than_run": (
-        ("training.lr_scheduler_type=linear_with_warmup", "training.num_warmup_steps=12"),
-        lambda _: None,
-    ),
-    "save_steps_not_multiple": (("training.save_steps=3",), lambda _: None),
     "train_eval_overlap": ((), _overlap),
     "too_few_rows": (("data.train_samples=4",), lambda _: None),
     "no_assistant_turn": ((), _no_assistant),

@@ -14,14 +14,19 @@ from tunelab.recipes import resolve_recipe
 from tunelab.rendering.load_renderer import load_renderer
 
 
-def gathered(folder: Path, *settings: str, events: EventLog = SILENT) -> Dataset:
+def gathered(folder: Path, *settings: str, events: EventLog = SILENT, reserved: bool = False) -> Dataset:
     resolved = resolve_recipe(
         write_recipe(folder, "data:\n  train_files: train.jsonl\n"), overrides=settings, environment={}
     )
     recipe = resolved.anchored
     renderer = load_renderer(locate_model(recipe.model, base=resolved.base), recipe.data, base=resolved.base)
     return gather(
-        resolved.anchored.data, base=resolved.base, seed=resolved.recipe.training.seed, renderer=renderer, events=events
+        resolved.anchored.data,
+        base=resolved.base,
+        seed=resolved.recipe.training.seed,
+        renderer=renderer,
+        events=events,
+        reserved=reserved,
     )
 
 
@@ -38,6 +43,32 @@ def test_a_share_is_held_out_by_seed_and_no_row_is_lost(tmp_path: Path) -> None:
     assert sorted(lines(first.train) + lines(first.held_out)) == list(range(1, 41))
     assert lines(first.held_out) == lines(again.held_out) != lines(other.held_out)
     assert "10 rows of 40 held out" in first.notes
+
+
+@pytest.mark.parametrize("eval_files", ["[]", "test.jsonl"])
+def test_reserved_rows_are_held_out_and_measured_by_no_run(tmp_path: Path, eval_files: str) -> None:
+    sessions = [each | {"session_id": str(place // 3)} for place, each in enumerate(rows(60))]
+    write_rows(tmp_path / "train.jsonl", sessions)
+    write_rows(tmp_path / "test.jsonl", [each | {"session_id": f"t{each['session_id']}"} for each in sessions])
+    settings = (f"data.eval_files={eval_files}", "data.eval_fraction=0.4")
+    every, found = gathered(tmp_path, *settings), gathered(tmp_path, *settings, "data.eval_reserved=0.5")
+    kept = gathered(tmp_path, *settings, "data.eval_reserved=0.5", reserved=True)
+    assert lines(found.train) == lines(kept.train) == lines(every.train)
+    assert sorted(lines(found.held_out) + lines(kept.held_out)) == lines(every.held_out)
+    assert not {item.session_id for item in found.held_out} & {item.session_id for item in kept.held_out}
+    assert abs(len(kept.held_out) - len(every.held_out) / 2) <= 3
+    assert f"{len(kept.held_out)} of {len(every.held_out)} held-out rows reserved for a last figure" in found.notes
+
+
+def test_runs_of_several_seeds_have_the_same_rows_if_the_split_has_a_seed_of_its_own(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", rows(60))
+    settings = ("data.eval_fraction=0.4", "data.eval_reserved=0.5", "data.train_samples=20", "data.eval_samples=8")
+    first, second = (
+        gathered(tmp_path, *settings, "data.split_seed=1", f"training.seed={seed}", reserved=True) for seed in (2, 3)
+    )
+    assert (lines(first.train), lines(first.held_out)) == (lines(second.train), lines(second.held_out))
+    as_seed = gathered(tmp_path, *settings, "training.seed=1", reserved=True)
+    assert (lines(first.train), lines(first.held_out)) == (lines(as_seed.train), lines(as_seed.held_out))
 
 
 def test_a_row_that_stands_twice_stands_on_one_side(tmp_path: Path) -> None:

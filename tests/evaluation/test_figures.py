@@ -82,13 +82,10 @@ def test_normalised_texts(text, plain):
 
 
 def test_every_figure_of_answers_is_measured():
-    rows = [
-        AnsweredRow(answer=f"answer {n}", reference=f"Answer {n}", stopped=n > 2, num_tokens=2, num_reference_tokens=4)
-        for n in range(12)
-    ]
+    rows = [AnsweredRow(answer=f"answer {n}", reference=f"Answer {n}", stopped=n > 2, num_tokens=2) for n in range(12)]
     values = {each.name: each for each in measure(ANSWERS, rows, [str(row) for row in range(12)], seed=0)}
     assert (values["exact_match"].value, values["normalised_match"].value) == (0, 1)
-    assert (values["length_ratio"].value, values["stopped"].value) == (0.5, 0.75)
+    assert (values["length_ratio"].value, values["stopped"].value) == (1, 0.75)
     assert all(each.interval is not None for each in values.values())
 
 

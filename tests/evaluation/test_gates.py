@@ -10,6 +10,7 @@ from tunelab.evaluation.gates.config import GateConfig
 from tunelab.evaluation.gates.judge import Evidence, judge
 from tunelab.evaluation.statistics.calibration import calibration_error
 from tunelab.evaluation.statistics.gaps import gap
+from tunelab.evaluation.statistics.groups import mean_interval
 from tunelab.evaluation.statistics.interval import Interval
 from tunelab.evaluation.statistics.proportions import wilson_interval
 
@@ -43,6 +44,14 @@ def test_a_confident_gate_passes_fails_or_is_not_decided():
     assert (
         one(GateConfig(figure="accuracy", min=0.9, confident=False), share(93, 100), confident=True).outcome == "passes"
     )
+
+
+@pytest.mark.parametrize(("right", "rows", "threshold"), [(18, 20, 0.98), (37, 40, 0.99), (9, 10, 0.99), (20, 20, 0.8)])
+def test_a_single_gate_is_decided_by_its_interval_alone_however_lopsided(right, rows, threshold):
+    evidence = share(right, rows)
+    verdict = one(GateConfig(figure="accuracy", min=threshold, confident=True), evidence)
+    assert verdict.outcome == ("passes" if evidence.interval.low >= threshold else "fails")
+    assert verdict.rows_needed is None
 
 
 def test_what_was_not_measured_is_not_decided_and_never_passes():
@@ -97,6 +106,8 @@ def test_of_twenty_gates_one_that_fails_barely_is_luck():
         ({"min": 0.9, "against": "base"}, "take one of the two"),
         ({"min": 0.9, "margin": 0.1}, "no other model"),
         ({"min": 0.9, "treshold": 1}, "treshold"),
+        ({"min": True}, "number"),
+        ({"min": "0.9"}, "number"),
     ],
 )
 def test_a_gate_that_cannot_be_meant_is_refused(wrong, words):
@@ -105,8 +116,7 @@ def test_a_gate_that_cannot_be_meant_is_refused(wrong, words):
 
 
 def test_a_gate_in_words():
-    gate = GateConfig(figure="accuracy", slice={"label": "critical"}, min=0.95)
-    assert gate.describe() == "accuracy (label critical) at least 0.95"
+    assert GateConfig(figure="f1", min=0.9, max=0.95).describe() == "f1 at least 0.9 and at most 0.95"
     assert GateConfig(figure="f1", against="base", margin=0.01).describe() == "f1 not worse than base by more than 0.01"
 
 
@@ -118,6 +128,18 @@ def test_figures_of_two_models_come_from_the_same_resamples():
     assert change.value == pytest.approx(0.25)
     assert (change.interval.low, change.interval.high) == (pytest.approx(0.25), pytest.approx(0.25))
     assert change.before.interval.high - change.before.interval.low > 0.05
+
+
+@pytest.mark.parametrize("num_groups", [10, 20, 40])
+def test_the_interval_of_a_figure_is_that_of_a_mean_if_it_is_one(num_groups):
+    draws, mean = np.random.default_rng(0), mean_figure("mean", title="", meaning="", better="higher", of=float)
+    groups = [str(row // 5) for row in range(5 * num_groups)]
+    rows = np.repeat(draws.normal(size=num_groups), 5) + draws.normal(size=5 * num_groups)
+    (measured,) = measure([mean], rows.tolist(), groups, seed=1)
+    expected = mean_interval(rows.tolist(), groups, seed=1)
+    assert measured.interval.method == expected.method
+    assert measured.interval.low == pytest.approx(expected.low, abs=0.02)
+    assert measured.interval.high == pytest.approx(expected.high, abs=0.02)
 
 
 def test_rows_without_a_number_are_not_measured():
@@ -158,7 +180,7 @@ def unchanged_models_that_fail(num_models: int, *, seed: int) -> int:
     gates = [
         GateConfig(figure="accuracy", against="production"),
         GateConfig(figure="ece", max=0.05),
-        GateConfig(figure="bias_gap", by="language", max=0.05),
+        GateConfig(figure="bias_gap", max=0.05),
     ]
     draws = np.random.default_rng(seed)
     return sum(

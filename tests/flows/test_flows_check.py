@@ -234,9 +234,10 @@ def test_a_recipe_is_checked_with_the_run_it_plans(file: Path) -> None:
     assert calm.planned is not None
     assert calm.planned.total_steps == 10
     hasty = checked(recipe, "training.lr_scheduler_type=linear_with_warmup", "training.num_warmup_steps=400")
-    assert hasty.findings.blocking.codes() == ("warmup_longer_than_run",)
+    assert "warmup_longer_than_run" in hasty.findings.codes()
+    assert hasty.findings.blocking.codes() == ()
     odd = checked(recipe, "training.eval_steps=4", "training.save_steps=6")
-    assert odd.findings.blocking.codes() == ("save_steps_not_multiple",)
+    assert "save_steps_not_multiple" in odd.findings.codes()
 
 
 @pytest.mark.parametrize(("on_too_long", "code", "kept"), [("drop", "too_long", 12), ("cut", "answer_cut", 13)])

@@ -17,7 +17,7 @@ from tunelab.flows.subject import Subject, open_base, open_run, open_subject
 from tunelab.flows.train import train
 from tunelab.generation.completion import Sampling
 from tunelab.models.base_hashes import hash_base
-from tunelab.recipes import recipe_hash, resolve_recipe
+from tunelab.recipes import resolve_recipe, to_yaml, written_hash
 from tunelab.workspace import Run, Workspace
 
 Trains = Callable[..., Run]
@@ -60,7 +60,7 @@ def flip_a_bit(file: Path) -> None:
 def test_a_run_is_on_record_with_the_hashes_of_all_it_was_made_of(run: Run, trains: Trains, base: Path) -> None:
     manifest = run.read_manifest()
     assert manifest.base_files == {name: sha256_file(base / name) for name in ("config.json", "model.safetensors")}
-    assert manifest.recipe_sha256 == recipe_hash(run.recipe)
+    assert manifest.recipe_sha256 == written_hash(to_yaml(run.recipe))
     assert manifest.template_sha256 == open_run(run).renderer.template_hash
     assert manifest.files == {file.name: sha256_file(file) for file in run.adapter.iterdir()}
     assert len(manifest.data_sha256) == 64

@@ -31,7 +31,7 @@ from tunelab.flows.train import Trained, train
 from tunelab.flows.training import preflight
 from tunelab.models.load_model import load_model
 from tunelab.models.locate_model import locate_model
-from tunelab.recipes import recipe_hash, resolve_recipe
+from tunelab.recipes import resolve_recipe, to_yaml, written_hash
 from tunelab.rendering.load_renderer import load_renderer
 from tunelab.workspace import Run, Workspace
 
@@ -67,6 +67,7 @@ def test_a_run_leaves_recipe_events_checkpoints_adapter_plot_and_a_manifest_writ
         "loss.png",
         "manifest.json",
         "recipe.yaml",
+        "trainer_state.json",
     }
     assert run.plot_file.read_bytes().startswith(b"\x89PNG")
     model_folder = {"config.json", "generation_config.json", "model.safetensors"}
@@ -78,7 +79,9 @@ def test_a_run_leaves_recipe_events_checkpoints_adapter_plot_and_a_manifest_writ
     assert all(path.stat().st_mtime_ns <= last for path in run.path.rglob("*") if path.is_file())
     assert read_events(run.events_file) == [event for event in told if not isinstance(event, Progress)]
     resolved = resolve_recipe(run.recipe_file, environment={})
-    assert recipe_hash(resolved.anchored) == recipe_hash(resolve_recipe(file, environment={}).anchored)
+    assert written_hash(to_yaml(resolved.anchored)) == written_hash(
+        to_yaml(resolve_recipe(file, environment={}).anchored)
+    )
     manifest = json.loads(run.manifest_file.read_text())
     assert manifest["files"] == {path.name: sha256_file(path) for path in sorted(run.adapter.iterdir())}
     assert (manifest["run_id"], manifest["steps"]) == (run.id, 12)

@@ -1,21 +1,25 @@
 """A run belongs to its newest attempt, may be stopped from a thread, and saves by the clock without other bytes."""
 
+import itertools
 import json
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from train_task import adapter_sha256, only_run, tree, write_task
-from tunelab.errors import TRY_AGAIN
+from tunelab.adapters.layer_adapter import LayerAdapter
+from tunelab.cli.main import run as tunelab
+from tunelab.errors import TRY_AGAIN, DataError
 from tunelab.events import AnyEvent, CheckpointSaved, Listener, Notice, StepDone, read_events
 from tunelab.flows.train import Trained, train
 from tunelab.flows.training.signals import Stopping
 from tunelab.recipes import resolve_recipe
 from tunelab.training.save_clock import SaveClock
+from tunelab.training.world import World
 from tunelab.workspace import Run, Workspace
 from tunelab.workspace.attempt import Attempt, ReplacedError, begin_attempt
 
@@ -56,30 +60,128 @@ def test_a_run_says_which_attempt_it_belongs_to(
     assert begin_attempt(run.path / "attempt.json").attempt == 2
 
 
-@pytest.mark.parametrize("save", [1, 3, 7])  # before the first checkpoint, a later one, the manifest's
-def test_an_attempt_that_was_replaced_writes_nothing_more_and_ends_with_75(
-    save: int, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, straight: str
-) -> None:
-    run, asked, checked = Run(path=tmp_path / "runs" / "one"), 0, Attempt.refuse_if_replaced
+def replaced_at(check: int, run: Run, patch: pytest.MonkeyPatch) -> dict[str, tuple[bytes, int]]:
+    """Let another attempt begin right before a check, as on a machine that no lock reaches; return the folder then."""
+    checked, number, seen = Attempt.refuse_if_replaced, itertools.count(1), {}
 
-    def replaced_at(attempt: Attempt, file: Path) -> None:
-        nonlocal asked
-        asked += 1
-        if asked == save:
-            begin_attempt(file)  # as another machine does, which this one's lock does not reach
+    def refuse(attempt: Attempt, file: Path) -> None:
+        if next(number) == check:
+            begin_attempt(file)
+            seen.update(settled(run))
         checked(attempt, file)
 
+    patch.setattr(Attempt, "refuse_if_replaced", refuse)
+    return seen
+
+
+def settled(run: Run) -> dict[str, tuple[bytes, int]]:
+    """Return the files of a run without what is still written aside."""
+    return {name: found for name, found in tree(run.path).items() if found[1] and ".tmp" not in name}
+
+
+@pytest.fixture(scope="module")
+def num_checks(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> int:
+    """How often an undisturbed run looks whether it was replaced."""
+    folder, number, checked = tmp_path_factory.mktemp("checks"), itertools.count(), Attempt.refuse_if_replaced
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Attempt, "refuse_if_replaced", lambda *given: (next(number), checked(*given)))
+        trained(folder, tiny_model)
+    return next(number)
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.97, 1])  # before it began, at a step, while its adapter is put in place
+def test_an_attempt_that_was_replaced_writes_nothing_more_and_ends_with_75(
+    share: float, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, straight: str, num_checks: int
+) -> None:
+    run = Run(path=tmp_path / "runs" / "one")
+    assert num_checks > 30
     with monkeypatch.context() as patch:
-        patch.setattr(Attempt, "refuse_if_replaced", replaced_at)
+        seen = replaced_at(max(1, round(share * num_checks)), run, patch)
         with pytest.raises(ReplacedError, match="taken over by attempt 2 on") as caught:
             trained(tmp_path, tiny_model)
     assert caught.value.exit_code == TRY_AGAIN
+    assert "recipe.yaml" in seen
+    assert settled(run) == seen
     assert not run.is_finished
-    saved = sorted(path.name for path in run.checkpoints.iterdir()) if run.checkpoints.exists() else []
-    assert saved == [f"step-{2 * number:08d}" for number in range(1, 7)][: save - 1][-2:]
-    assert run.adapter.exists() is False
     assert trained(tmp_path, tiny_model).step == 12  # the other attempt, or the next one
     assert adapter_sha256(run) == straight
+
+
+def test_an_adapter_that_was_written_meanwhile_is_not_put_in_place(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, save = Run(path=tmp_path / "runs" / "one"), LayerAdapter.save
+
+    def saved_late(adapter: LayerAdapter, folder: Path) -> None:
+        save(adapter, folder)
+        begin_attempt(run.path / "attempt.json")
+
+    monkeypatch.setattr(LayerAdapter, "save", saved_late)
+    with pytest.raises(ReplacedError):
+        trained(tmp_path, tiny_model)
+    assert not run.adapter.exists()
+
+
+def test_a_run_that_another_attempt_has_begun_is_not_taken_back_by_one_that_could_not_begin(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(path=tmp_path / "runs" / "one")
+
+    def refused(*_: object, **__: object) -> None:
+        begin_attempt(run.path / "attempt.json")
+        raise DataError("a bad row")
+
+    monkeypatch.setattr("tunelab.flows.train.gather", refused)
+    with pytest.raises(ReplacedError) as caught:
+        trained(tmp_path, tiny_model)
+    assert isinstance(caught.value.__context__, DataError)
+    assert run.exists
+    assert (run.path / "attempt.json").is_file()
+    monkeypatch.setattr("tunelab.workspace.run.begin_attempt", refused)
+    with pytest.raises(DataError):
+        trained(tmp_path, tiny_model)
+    assert run.exists
+
+
+class Second(World):
+    """The second of two processes, which is told what the first one saw."""
+
+    rank, size = 1, 2
+
+    def __init__(self, path: Path, *, sees_end: bool) -> None:
+        self.path, self.sees_end = path, sees_end
+
+    def tell(self, text: str) -> str:
+        return str(self.path)
+
+    def gather(self, *values: float) -> list[tuple[float, ...]]:
+        return [(float(self.sees_end),), values]
+
+
+def test_whether_a_run_is_finished_is_what_the_first_process_sees(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TrainedHereError(Exception):
+        pass
+
+    def trains(*_: object) -> None:
+        raise TrainedHereError
+
+    run = trained(tmp_path, tiny_model).run
+    monkeypatch.setattr("tunelab.flows.train._train_in", trains)
+    with pytest.raises(TrainedHereError):
+        trained(tmp_path, tiny_model, world=Second(run.path, sees_end=False))
+    run.manifest_file.unlink()  # not there yet, on this one's disk
+    assert trained(tmp_path, tiny_model, world=Second(run.path, sees_end=True)).was_finished
+    monkeypatch.chdir(tmp_path)
+    for sees_end in (True, False):
+        second = Second(run.path, sees_end=sees_end)
+        monkeypatch.setattr("tunelab.cli.train.join_world", lambda second=second: nullcontext(second))
+        if sees_end:
+            assert tunelab(["train", "task.yaml", "--run", "one"]) == 0
+        else:
+            with pytest.raises(TrainedHereError):
+                tunelab(["train", "task.yaml", "--run", "one"])
 
 
 def test_a_run_that_another_process_finishes_just_now_is_left_as_it_is(

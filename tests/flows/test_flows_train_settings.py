@@ -74,6 +74,8 @@ EFFECTS: dict[str, Effect] = {
     "data.train_samples": Effect(change="20", on="sequences"),
     "data.eval_samples": Effect(change="3", on="held_out"),
     "data.eval_fraction": Effect(change="0.5", on="held_out", given=("data.eval_files=[]",)),
+    "data.eval_reserved": Effect(change="0.5", on="held_out"),
+    "data.split_seed": Effect(change="7", on="sequences", given=("data.eval_files=[]", "data.eval_fraction=0.5")),
     "data.bad_rows": Effect(change="skip", on="refused", given=("data.train_files=broken.jsonl",)),
     "data.format": Effect(change="session", on="refused"),
     "data.system_prompt": Effect(change="Be brief.", on="sequences"),
@@ -183,6 +185,10 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "data.role_map": (
         "conversations/test_conversations_field_map.py",
         "test_roles_mean_what_the_map_says_also_where_they_have_a_usual_meaning",
+    ),
+    "evaluation.adapter_path": (
+        "flows/test_flows_take_adapter.py",
+        "test_a_folder_of_peft_outside_any_run_is_taken_too",
     ),
     "training.save_minutes": (
         "flows/test_flows_train_attempts.py",

@@ -16,6 +16,7 @@ from tiny_model import save_tiny_model
 from tunelab.adapters.kinds import KINDS
 from tunelab.cli.main import VERBS
 from tunelab.conversations import ConversationConfig, read_conversations
+from tunelab.flows.gate import read_gates
 from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import FIELDS, SECTIONS
 from tunelab.sources import SourceConfig, locate_data, read_rows
@@ -109,12 +110,12 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
-def test_every_recipe_on_a_page_is_one(page: Path, tmp_path: Path) -> None:
+def test_every_recipe_and_file_of_gates_on_a_page_is_one(page: Path, tmp_path: Path) -> None:
     for number, body in enumerate(blocks(page, "yaml")):
-        assert YAML(typ="safe", pure=True).load(body)
-        recipe = tmp_path / f"recipe_{number}.yaml"
-        recipe.write_text(body, encoding="utf-8")
-        assert resolve_recipe(recipe, environment={}).recipe
+        content = YAML(typ="safe", pure=True).load(body)
+        file = tmp_path / f"file_{number}.yaml"
+        file.write_text(body, encoding="utf-8")
+        assert read_gates(file) if "gates" in content else resolve_recipe(file, environment={}).recipe
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)

@@ -22,7 +22,19 @@ from tunelab.settings import SettingMarks, kinds_of, marks_of, meaning_of
 from tunelab.sources.config import SourceConfig
 
 SOURCE = Path(tunelab.__file__).parent
-HEAVY = ("torch", "transformers", "peft", "accelerate", "matplotlib", "numpy", "tokenizers", "jinja2", "polars")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "matplotlib",
+    "numpy",
+    "tokenizers",
+    "jinja2",
+    "polars",
+    "starlette",
+    "uvicorn",
+)
 
 PROBE = """
 import sys
@@ -42,7 +54,10 @@ print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
         ["clean", "--help"],
         ["train", "--help"],
         ["jobs", "--help"],
+        ["sweep", "--help"],
+        ["sweep", "start", "--help"],
         ["jobs", "list", "--help"],
+        ["models"],
         ["recipe", "explain", "{recipe}"],
     ],
 )
@@ -64,11 +79,19 @@ def test_help_names_every_verb_and_each_verb_has_its_file(capsys: pytest.Capture
         assert (SOURCE / "cli" / f"{verb}.py").is_file()
 
 
-JOBS = ("submit", "list", "show", "logs", "cancel", "retry", "wait", "doctor")
+SWEEP = ("start", "resume", "show", "stop", "best")
+JOBS = ("submit", "list", "show", "logs", "cancel", "retry", "wait", "doctor", "serve")
 
 
 @pytest.mark.parametrize(
-    "words", [*([verb] for verb in VERBS), ["recipe", "explain"], *(["jobs", verb] for verb in JOBS)], ids=" ".join
+    "words",
+    [
+        *([verb] for verb in VERBS),
+        ["recipe", "explain"],
+        *(["jobs", verb] for verb in JOBS),
+        *(["sweep", verb] for verb in SWEEP),
+    ],
+    ids=" ".join,
 )
 def test_help_has_two_names_and_no_word_of_a_programmer(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*words, "--help"]) == run([*words, "-h"]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobs_trial.kills import spec
 from jobs_trial.runner import SUBSTITUTE
+from jobs_trial.warm_substitute import WARM_SUBSTITUTE
 from tunelab.files import sha256_file, write_json
 from tunelab.jobs.backend import JobBackend
 from tunelab.jobs.in_process import InProcessWork
@@ -16,6 +17,7 @@ from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.runner import Runner
+from tunelab.jobs.slots import write_slots
 from tunelab.jobs.store import Store
 from tunelab.workspace import Workspace
 
@@ -35,14 +37,15 @@ def store_in(workspace: Path) -> Store:
 @cache  # a place that is dropped while its processes run is warned of
 def local(store: Store) -> LocalJobs:
     """The place that is this machine, with the substitute for `tunelab train`."""
-    return LocalJobs(store.folder, program=SUBSTITUTE)
+    return LocalJobs(store.folder, program=SUBSTITUTE, warm=WARM_SUBSTITUTE)
 
 
 def run_until(
     store: Store, backend: JobBackend, is_so: Callable[[], bool], *, slots: int = 4, ticks: bool = True
 ) -> None:
     """Be the runner until something is so; without `ticks`, only wait for it."""
-    runner = Runner(store, backend, slots=slots)
+    write_slots(store.folder, slots)
+    runner = Runner(store, backend)
     last = time.monotonic() + _PATIENCE_S
     while not is_so():
         if ticks:

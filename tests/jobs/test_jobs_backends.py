@@ -14,6 +14,7 @@ from jobs_files import finish_run, local, run_until, run_until_done, spec, store
 from tunelab.jobs.backend import JobAttempt, JobBackend, Sighting
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
 from tunelab.jobs.runner import Runner
+from tunelab.jobs.slots import write_slots
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.submit import cancel, retry
@@ -118,16 +119,32 @@ def test_an_attempt_is_asked_to_save_and_stop(store: Store, place: JobBackend) -
     assert (seen.code, seen.timed_out) == (143, False)
 
 
+def test_an_attempt_from_which_no_event_comes_ends_with_75(store: Store, place: JobBackend) -> None:
+    attempt = begun(store, place, steps=100_000, step_s=0.01)
+    place.end_stalled(attempt)
+    assert ended(place, attempt) == Sighting(is_running=False, code=75, stalled=True)
+
+
 def test_an_attempt_that_was_stopped_before_it_was_begun_is_not_begun(store: Store, place: JobBackend) -> None:
     attempt = JobAttempt(spec=spec("job"), number=1)
     store.folder.job("job").write_spec(attempt.spec)
     place.cancel(attempt)
     place.submit(attempt)
     assert not place.find(attempt)
+    assert place.was_stopped(attempt)
+
+
+def test_a_job_whose_cancelling_command_was_killed_after_its_word_is_cancelled(store: Store, place: JobBackend) -> None:
+    store.add(spec("job"))
+    store.add(spec("next"))
+    place.cancel(JobAttempt(spec=spec("job"), number=1))
+    job, following = run_until_done(store, place, slots=1)
+    assert (job.state, following.state) == (JobState.CANCELLED, JobState.SUCCEEDED)
+    assert [move.new for move in store.moves("job")] == ["queued", "starting", "cancelling", "cancelled"]
 
 
 def test_the_runner_brings_each_job_to_its_end_by_what_the_place_says(store: Store, place: JobBackend) -> None:
-    wanted = {
+    expected = {
         "clean": ({}, JobState.SUCCEEDED, 1),
         "fault": ({"codes": [2]}, JobState.FAILED, 1),
         "bug": ({"codes": [1, 1]}, JobState.FAILED, 1),
@@ -137,11 +154,11 @@ def test_the_runner_brings_each_job_to_its_end_by_what_the_place_says(store: Sto
         "worn": ({"codes": [75] * 9}, JobState.FAILED, 3),
         "lost": ({"codes": [137] * 9}, JobState.LOST, 3),
     }
-    for name, (recipe, _, _) in wanted.items():
+    for name, (recipe, _, _) in expected.items():
         store.add(replace(spec(name, **recipe), retries=2))
     jobs = run_until_done(store, place)
     assert {job.id: (job.state, job.attempt) for job in jobs} == {
-        name: (state, attempt) for name, (_, state, attempt) in wanted.items()
+        name: (state, attempt) for name, (_, state, attempt) in expected.items()
     }
     assert store.get("nothing").reason == "ended with exit code 0, and its run has no manifest.json"
     assert [move.new for move in store.moves("clean")] == ["queued", "starting", "running", "succeeded"]
@@ -172,7 +189,8 @@ def test_a_job_in_the_queue_is_cancelled_at_once_and_never_begun(store: Store, p
 def test_no_more_jobs_run_at_once_than_there_are_slots(store: Store, place: JobBackend) -> None:
     for number in range(5):
         store.add(spec(f"job-{number}", steps=10, step_s=0.01))
-    runner = Runner(store, place, slots=2)
+    write_slots(store.folder, 2)
+    runner = Runner(store, place)
     most = 0
     while runner.tick():
         most = max(most, sum(count for state, count in store.counts().items() if state in ("starting", "running")))
@@ -213,3 +231,62 @@ def test_a_job_whose_own_file_is_gone_has_it_again_from_the_database(store: Stor
     (job,) = run_until_done(store, place)
     assert job.state is JobState.SUCCEEDED
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["manifest", "adapter"])
+def test_a_run_that_cannot_be_read_is_looked_at_again_and_keeps_no_other_job_from_its_end(
+    name: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(work: InProcessWork) -> int:
+        finish_run(store, work)
+        return 0
+
+    def refused(*_: object) -> dict[str, str]:
+        raise OSError(5, "Input/output error")
+
+    times = iter(range(0, 10_000, 2))
+    runner = Runner(store, InProcessJobs(work), clock=lambda: next(times))
+    store.add(spec("bad"))
+    with monkeypatch.context() as patch:
+        target = "verdict.sha256_folder" if name == "adapter" else "verdict.Run.read_manifest"
+        patch.setattr(f"tunelab.jobs.{target}", refused)
+        while "cannot be looked at" not in store.get("bad").reason:
+            assert runner.tick()
+        assert store.get("bad").reason == (
+            f"it cannot be looked at now: the {name} of its run cannot be read (Input/output error)"
+        )
+        patch.setattr("tunelab.jobs.runner.fault_of", lambda run: refused() if run.id == "bad" else "")
+        store.add(spec("good"))
+        while not store.get("good").state.is_end:
+            assert runner.tick()
+    while runner.tick():
+        time.sleep(0.001)
+    assert [job.state for job in store.jobs()] == [JobState.SUCCEEDED] * 2
+
+
+def test_a_job_that_is_due_again_is_not_over_and_can_be_cancelled(store: Store, place: JobBackend) -> None:
+    store.add(replace(spec("job"), retries=1))
+    job = store.get("job")
+    for state in (JobState.STARTING, JobState.RUNNING, JobState.LOST):
+        job = store.move(job, state) or job
+    assert (job.state.is_end, job.is_over, store.due_again()) == (True, False, [job])
+    job = cancel(store, place, job)
+    assert (job.state, job.attempt, job.is_over) == (JobState.CANCELLED, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "is_over"),
+    [(JobState.FAILED, 75, False), (JobState.FAILED, 2, True), (JobState.TIMED_OUT, 9, False)],
+)
+def test_a_job_is_over_if_the_store_does_not_call_it_due(
+    state: JobState, code: int, is_over: bool, store: Store
+) -> None:
+    store.add(spec("job"))
+    job = store.get("job")
+    for each in (JobState.STARTING, JobState.RUNNING):
+        job = store.move(job, each) or job
+    job = store.move(job, state, code=code) or job
+    assert job.is_over is is_over
+    assert (job not in store.due_again()) is is_over
+    store.allow(job, 1)
+    assert store.get("job").is_over

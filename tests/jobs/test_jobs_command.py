@@ -15,6 +15,7 @@ from jobs_files import jobs_in, local, spec, store_in
 
 from train_task import write_task
 from tunelab.cli.main import run as tunelab
+from tunelab.cli.train import _same_line
 from tunelab.errors import UserError
 from tunelab.jobs.job_folder import held
 from tunelab.jobs.state import JobState
@@ -92,7 +93,7 @@ def test_a_fault_of_the_user_fails_once_and_wait_ends_with_1(task: Path, capsys:
 def test_another_name_or_key_is_another_job_and_the_same_key_is_not(
     task: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunelab.cli.jobs._bring_up_to_date", lambda store: None)  # none of them is begun
+    monkeypatch.setattr("tunelab.jobs.store.Store.needs_runner", lambda _: False)  # none of them is begun
     lines = [[], ["--name", "other"], ["--key", "k"], ["--set", "training.seed=9"], ["--key", "k", "--set", "lora.r=4"]]
     ids = [json.loads(said(capsys, "submit", "task.yaml", "--json", *line))["id"] for line in lines]
     assert len(set(ids)) == 4
@@ -114,6 +115,9 @@ def test_another_name_or_key_is_another_job_and_the_same_key_is_not(
         (("submit", "task.yaml", "--name", "🙂"), "is no name for a job"),
         (("submit", "task.yaml", "--timeout", "soon"), "is no time"),
         (("submit", "task.yaml", "--timeout", "0"), "is no time"),
+        (("submit", "task.yaml", "--timeout", "9" * 400), "is no time"),
+        (("submit", "task.yaml", "--stall-timeout", "1.5h"), "--stall-timeout"),
+        (("submit", "task.yaml", "--to", "moon"), '"moon" is no place that jobs can run at yet; expected local'),
         (("submit", "task.yaml", "--set", "training.output_dir=out"), "Leave training.output_dir out"),
         (("submit", "task.yaml", "--set", "data.train_files=gone.jsonl"), "gone.jsonl"),
         (("submit", "task.yaml", "--set", "lora.rr=1"), "lora.rr"),
@@ -132,12 +136,22 @@ def test_what_cannot_be_a_job_is_refused_in_one_message_and_leaves_nothing(
     assert sorted(task.rglob("*")) == before
 
 
+@pytest.mark.parametrize("option", ["--priority", "--retries"])
+def test_numbers_that_no_database_takes_are_refused(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert tunelab(["jobs", "submit", "task.yaml", option, "9" * 20]) == 2
+    assert option in capsys.readouterr().err
+    assert not (tmp_path / ".tunelab").exists()
+
+
 def test_every_time_that_a_person_would_write_is_one() -> None:
     right = {"90": 90, "90s": 90, "30m": 1_800, "6h": 21_600, "1d12h": 129_600, "1h30m5s": 5_405}
-    assert {each: seconds_of(each) for each in right} == right
+    assert {each: seconds_of(each, where="--timeout") for each in right} == right
     for each in ("", "h", "-5", "1.5h", "6 hours", "5m1h", "٣"):
         with pytest.raises(UserError, match="is no time"):
-            seconds_of(each)
+            seconds_of(each, where="--timeout")
 
 
 def test_the_next_command_says_the_truth_after_the_machine_went_down(
@@ -163,7 +177,7 @@ def test_a_job_that_is_cancelled_in_the_queue_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tunelab.cli.jobs._bring_up_to_date", lambda store: None)
+    monkeypatch.setattr("tunelab.jobs.store.Store.needs_runner", lambda _: False)
     store_in(tmp_path).add(spec("job"))
     assert said(capsys, "cancel", "job") == "Job job is cancelled.\n"
     assert said(capsys, "cancel", "job") == "Job job has ended already: cancelled.\n"
@@ -186,7 +200,17 @@ def test_listing_jobs_brings_nothing_heavy(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     store.add(spec("job"))
     cancel(store, local(store), store.get("job"))
-    heavy = ("torch", "transformers", "numpy", "polars", "rich.console", "tunelab.recipes", "tunelab.rendering")
+    heavy = (
+        "torch",
+        "transformers",
+        "numpy",
+        "polars",
+        "rich.console",
+        "tunelab.recipes",
+        "tunelab.rendering",
+        "starlette",
+        "uvicorn",
+    )
     program = (
         "import sys; from tunelab.cli.main import run; code = run(sys.argv[1:]); "
         f"print(code, sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)"
@@ -195,3 +219,9 @@ def test_listing_jobs_brings_nothing_heavy(tmp_path: Path) -> None:
         command = [sys.executable, "-c", program, "jobs", *line]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.stderr.strip() in ("0 []", "1 []"), line
+
+
+def test_a_run_that_was_stopped_in_a_job_goes_on_by_a_retry_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _same_line(Path("recipe.yaml"), "job", ["lora.r=4"]) == "train recipe.yaml --run job --set lora.r=4"
+    monkeypatch.setenv("TUNELAB_JOB", "job")
+    assert _same_line(Path("recipe.yaml"), "job", []) == "jobs retry job"

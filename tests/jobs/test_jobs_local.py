@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,12 +17,18 @@ from pathlib import Path
 import pytest
 from jobs_files import local, run_until, run_until_done, spec, store_in
 
+from jobs_trial.runner import SUBSTITUTE
 from tunelab.jobs import shepherd
+from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine
+from tunelab.jobs.in_process import InProcessJobs
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import held
+from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.marked_processes import marked_processes
+from tunelab.jobs.runner import run_jobs
+from tunelab.jobs.slots import read_slots, write_slots
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.submit import cancel
@@ -88,7 +96,9 @@ def test_a_worker_that_is_out_of_time_saves_and_goes_on_in_the_next_attempt(stor
 
 
 def test_a_worker_that_ignores_sigterm_is_killed_after_its_grace(store: Store) -> None:
-    job = done(store, replace(spec("job", ignores=True, **LONG), timeout_s=0.1, grace_s=0.3, retries=0))
+    store.add(replace(spec("job", ignores=True, **LONG), timeout_s=0.5, grace_s=0.3, retries=0))
+    deaf = ["/bin/sh", "-c", 'trap "" TERM; exec "$0" "$@"', *SUBSTITUTE]  # deaf before Python has started
+    (job,) = run_until_done(store, LocalJobs(store.folder, program=deaf))
     assert (job.state, job.code) == (JobState.TIMED_OUT, 137)
     assert "out of time: asked to save and stop" in log(store)
     assert "killed" in log(store)
@@ -138,8 +148,6 @@ def test_the_shepherd_ignores_a_shutdowns_signal_and_the_worker_does_not(store: 
 
 
 def test_a_command_that_cannot_be_started_fails_and_says_why(store: Store) -> None:
-    from tunelab.jobs.local import LocalJobs
-
     store.add(spec("job"))
     (job,) = run_until_done(store, LocalJobs(store.folder, program=["/no/such/python"]))
     assert (job.state, job.code) == (JobState.FAILED, 127)
@@ -241,3 +249,57 @@ def test_doctor_says_what_it_found_and_did(store: Store) -> None:
 def _is_free(lock: Path) -> bool:
     with held(lock) as descriptor:
         return descriptor is not None
+
+
+def test_more_jobs_at_once_count_at_once_and_share_the_cores(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(12))
+    assert read_slots(store.folder) == 1
+    assert "OMP_NUM_THREADS" not in _start(store, "alone")
+    write_slots(store.folder, 4)
+    assert _start(store, "shares")["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert "OMP_NUM_THREADS" not in _start(store, "chosen")
+    store.folder.slots_file.write_text("many")
+    assert read_slots(store.folder) == 1
+
+
+def _start(store: Store, name: str) -> dict[str, str]:
+    given = spec(name)
+    store.folder.job(name).write_spec(given)
+    local(store).submit(JobAttempt(spec=given, number=1))
+    run_until(store, local(store), lambda: _is_free(store.folder.job(name).lock_file), ticks=False)
+    variables: dict[str, str] = json.loads((store.folder.job(name).attempt(1) / "start.json").read_text())["variables"]
+    return variables
+
+
+def test_a_command_that_cannot_be_started_for_a_while_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(shepherd, "_started", refused)
+    log = shepherd.Log(str(tmp_path))
+    assert shepherd._attempt({"command": ["x"], "cwd": "."}, str(tmp_path), log) == {"code": 75}
+    log._file.close()
+
+
+def test_a_runner_whose_workspace_was_moved_away_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunelab.jobs.runner._AFTER_FAULT_S", 0.05)
+    store = store_in(tmp_path / "here")
+    store.add(spec("job"))
+    ended = threading.Event()
+
+    class Stuck(InProcessJobs):
+        """A place that begins nothing, since the workspace goes."""
+
+        def submit(self, attempt: JobAttempt) -> None:
+            (tmp_path / "here").rename(tmp_path / "there")
+
+    def be_the_runner() -> None:
+        run_jobs(store.folder, Stuck(lambda _: 0))
+        ended.set()
+
+    threading.Thread(target=be_the_runner, daemon=True).start()
+    assert ended.wait(timeout=60)

@@ -1,17 +1,21 @@
 """The database: written by many at once, each change once; made again from the folders if it is cut or gone."""
 
+import json
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from jobs_files import jobs_in, local, run_until, run_until_done, spec, store_in
 
 from tunelab.errors import RunError, StorageError
+from tunelab.files import write_json
 from tunelab.jobs.doctor import examine_database
-from tunelab.jobs.job_folder import held
+from tunelab.jobs.job_folder import held, pack
 from tunelab.jobs.runner import Runner
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
@@ -98,6 +102,16 @@ def test_a_database_that_is_gone_is_made_again_from_the_folders(tmp_path: Path) 
     assert store.database.rebuilt == "the file is missing"
     assert _after(store) == before
     store.close()
+
+
+def test_a_job_whose_numbers_no_database_takes_keeps_no_other_from_being_found(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add(spec("good"))
+    bad = replace(spec("bad"), priority=10**20)
+    store.folder.job("bad").write_spec(bad)
+    store.close()
+    store.folder.database.unlink()
+    assert [job.id for job in store_in(tmp_path).jobs()] == ["good"]
 
 
 def test_a_database_cut_at_any_place_is_made_again(tmp_path: Path) -> None:
@@ -226,4 +240,72 @@ def test_the_settings_of_the_file_are_those_that_survive_a_power_cut(tmp_path: P
     connection: sqlite3.Connection = store.database.connection
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    store.close()
+
+
+def _copied(workspace: Path, to: Path) -> Store:
+    shutil.copytree(workspace / ".tunelab", to / ".tunelab")
+    return store_in(to)
+
+
+@pytest.mark.parametrize("has_database", [True, False])
+def test_no_job_of_a_copied_workspace_begins_before_a_person_says_so(has_database: bool, tmp_path: Path) -> None:
+    store = store_in(tmp_path / "one")
+    for name in ("waits", "begun"):
+        store.add(spec(name))
+    write_json(store.folder.job("begun").attempt(1) / "start.json", {})
+    store.move(store.get("begun"), JobState.STARTING)
+    if not has_database:
+        store.folder.database.unlink()
+    copy = _copied(tmp_path / "one", tmp_path / "two")
+    states = [(job.id, job.state) for job in run_until_done(copy, local(copy))]
+    assert states == [("begun", JobState.LOST), ("waits", JobState.CANCELLED)]
+    assert copy.get("waits").reason == "found in a copied workspace; tunelab jobs retry waits begins it"
+    for each in ("waits", "begun"):
+        retry(copy, copy.get(each))
+    assert {job.state for job in run_until_done(copy, local(copy))} == {JobState.SUCCEEDED}
+    for each in (store, copy):
+        each.close()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"id": "../../outside"},
+        {"id": "another"},
+        {"secrets": {"PYTHONPATH": "/p"}},
+        {"secrets": {"LD_PRELOAD": "/p"}},
+        {"secrets": {"A B": "/p"}},
+        {"secrets": {"TOKEN": "p"}},
+        {"secrets": {"TOKEN": 3}},
+    ],
+)
+def test_a_job_that_reaches_out_of_its_folder_is_none(values: dict[str, object], tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    folder = store.folder.job("job")
+    write_json(folder.spec_file, {**json.loads(pack(spec("job"))), **values})
+    with pytest.raises(RunError, match="the job cannot be read"):
+        folder.read_spec()
+    assert store.adopt() == []
+    store.close()
+
+
+def test_a_store_that_only_reads_sees_the_database_that_another_process_made_again(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add(spec("job"))
+    jobs_in(tmp_path).database.unlink()
+    again = store_in(tmp_path)
+    again.move(again.get("job"), JobState.STARTING)
+    assert store.get("job").state is JobState.STARTING
+    for each in (store, again):
+        each.close()
+
+
+def test_a_job_whose_row_is_gone_is_said_to_be_gone(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add(spec("job"))
+    shutil.rmtree(store.folder.job("job").path)
+    store.folder.database.unlink()
+    with pytest.raises(RunError, match="there is no job job any more"):
+        store.get("job")
     store.close()

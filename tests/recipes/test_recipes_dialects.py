@@ -142,7 +142,7 @@ def test_a_soft_prompt_yaml_trains_a_soft_prompt_and_its_low_rate_is_said_aloud(
     assert resolved.recipe.training.learning_rate == 3e-5
     assert resolved.recipe.training.eval_steps == 8
     assert resolved.recipe.data.train_samples is None
-    assert any("3e-05 is outside" in note for note in resolved.notes)
+    assert any("3e-05 is below 0.0001 (ModelLab's own form), and is used" in note for note in resolved.notes)
 
 
 def test_missing_keys_take_the_documents_defaults_and_say_where_the_template_differs(tmp_path: Path) -> None:
@@ -181,11 +181,6 @@ def test_the_private_model_is_said_aloud_until_another_one_is_named(tmp_path: Pa
     beside = _read(tmp_path, LORA)
     assert beside.recipe.model.base_model == "model"
     assert not any("not public" in note for note in beside.notes)
-
-
-def test_a_file_that_asks_for_no_training_is_sent_to_compare(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"lora.yaml:36: skip_finetune .* tunelab compare RUN"):
-        _read(tmp_path, LORA.replace("skip_finetune: false", "skip_finetune: true"))
 
 
 def test_pain_23_an_unknown_key_of_a_flat_file_is_refused_with_the_nearest(tmp_path: Path) -> None:

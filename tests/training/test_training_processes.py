@@ -48,6 +48,8 @@ class Case:
     """Settings of the two processes alone."""
     stop_at: int | None = None
     no_memory_in: str | None = None
+    in_a_group: bool = False
+    """The process group is there before tunelab is called."""
     is_slow: bool = False
     """True for a case that `make test-slow` runs, and `make test` does not."""
 
@@ -59,6 +61,7 @@ class Case:
 
 CASES = {
     "lora": Case(settings=(STILL,)),
+    "in_a_group": Case(settings=(STILL,), in_a_group=True),
     "by_layer": Case(settings=(STILL, "lora.rank_pattern={q_proj: 3}", WHOLE, "lora.loraplus_lr_ratio=8")),
     "soft_prompt": Case(is_slow=True, adapter="soft_prompt"),
     "prefix_tuning": Case(adapter="prefix_tuning"),
@@ -141,7 +144,7 @@ def _run_all(folder: Path, *, model: Path, cases: Mapping[str, Case]) -> None:
                 ruled = [{"messages": [{"role": "system", "content": LONG}, *each["messages"]]} for each in rows(24)]  # type: ignore[misc]
                 write_lines(file.parent / "train.jsonl", ruled)
         arguments = ("task.yaml", *_set(case, *case.of_two))
-        disturbed = {"stop_at": case.stop_at, "no_memory_in": case.no_memory_in}
+        disturbed = {"stop_at": case.stop_at, "no_memory_in": case.no_memory_in, "in_a_group": case.in_a_group}
         commands.append(_command(name, file.parent, *arguments, **disturbed))
         if name == "lora":
             commands.append(_command("apart", file.parent, "task.yaml", of_last=["train", "missing_here.yaml"]))

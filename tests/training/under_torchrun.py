@@ -3,7 +3,7 @@
 Given a folder with `commands.json`, a list of {"name", "folder", "arguments"}, each process leaves `<name>.<rank>.json`
 for every command: exit code, and what was printed on which stream. The last process, and no other, gets a SIGTERM in
 optimizer step "stop_at", has no memory at the place "no_memory_in", once and in the midst of a step, and is given the
-arguments "of_last", where these are there.
+arguments "of_last", where these are there. "in_a_group" makes the process group before, as Ray Train does.
 """
 
 import contextlib
@@ -44,7 +44,12 @@ def main(folder: Path) -> None:
             _terminated_at(stop_at),
             _NO_MEMORY[command.get("no_memory_in") if is_last else None](),
         ):
+            if command.get("in_a_group"):
+                store, _, size = next(meets("env://"))
+                dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
             code = run(arguments)
+        if command.get("in_a_group"):
+            dist.barrier()  # it is there, and works
         if dist.is_initialized():  # a process that is refused ends, and with it what it had joined; this one goes on
             dist.destroy_process_group()
         left = {"code": code, "out": out.getvalue(), "err": err.getvalue()}

@@ -18,12 +18,14 @@ from pathlib import Path
 from jobs_trial.worker import right_state
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
-from tunelab.jobs.marked_processes import marked_processes
+from tunelab.jobs.marked_processes import MARK, marked_processes
+from tunelab.jobs.slots import write_slots
 from tunelab.jobs.state import MOVES, JobState
 from tunelab.jobs.store import Store
 from tunelab.workspace import Workspace
 
 _ROLES = ("runner", "shepherd", "worker")
+_WARM_ROLES = (*_ROLES, "server")
 _KILLED_AT_ITS_START = 0.05
 """The chance that a runner is killed before it has moved a job: if all were, none would ever begin."""
 
@@ -40,30 +42,41 @@ class KillTrial:
     """Each thing that must not be."""
 
 
-def spec(job_id: str, **recipe: object) -> JobSpec:
+def spec(job_id: str, *, warm: bool = False, **recipe: object) -> JobSpec:
     """Return a job of the substitute."""
-    text = json.dumps({"steps": 4, **recipe})
-    return JobSpec(id=job_id, key=f"key of {job_id}", recipe=text, retries=10_000, grace_s=5.0, submitted=time.time())
+    text, key = json.dumps({"steps": 4, **recipe}), f"key of {job_id}"
+    return JobSpec(id=job_id, key=key, recipe=text, retries=10_000, grace_s=5.0, warm=warm, submitted=time.time())
 
 
 def kill_trial(
-    workspace: Path, *, num_jobs: int, num_kills: int, slots: int, seed: int, steps: int = 60, step_s: float = 0.005
+    workspace: Path,
+    *,
+    num_jobs: int,
+    num_kills: int,
+    slots: int,
+    seed: int,
+    steps: int = 60,
+    step_s: float = 0.005,
+    warm: bool = False,
 ) -> KillTrial:
     """Submit jobs, kill at random instants until so many are killed or all is done, then let the rest end."""
     chance = random.Random(seed)
     folder = JobsFolder(workspace=Workspace(path=workspace))
     store = Store(folder)
+    write_slots(folder, slots)
     for number in range(num_jobs):
-        store.add(spec(f"job-{number:04d}", steps=steps, step_s=step_s, daemon=True))
+        store.add(spec(f"job-{number:04d}", steps=steps, step_s=step_s, daemon=True, warm=warm))
     kills: Counter[str] = Counter()
     began = time.monotonic()
     runner: subprocess.Popen[bytes] | None = None
     while store.has_work() or store.due_again():
         if runner is None or runner.poll() is not None:
-            runner, changed = start_runner(workspace, slots), _num_moves(store)
+            runner, changed = start_runner(workspace), _num_moves(store)
         if kills.total() < num_kills:
-            role = chance.choice(_ROLES)
-            if role != "runner":
+            role = chance.choice(_WARM_ROLES if warm else _ROLES)
+            if role == "server":
+                kills[role] += _kill(_server(workspace))
+            elif role != "runner":
                 kills[role] += _kill(_one_of(store, role, chance))
             elif _num_moves(store) > changed or chance.random() < _KILLED_AT_ITS_START:
                 kills[role] += _kill(runner.pid)
@@ -78,10 +91,10 @@ def kill_trial(
     )
 
 
-def start_runner(workspace: Path, slots: int) -> subprocess.Popen[bytes]:
+def start_runner(workspace: Path) -> subprocess.Popen[bytes]:
     """Start a runner whose jobs are the substitute."""
     with (workspace / ".tunelab" / "runner.log").open("ab") as log:
-        command = [sys.executable, "-P", "-m", "jobs_trial.runner", str(workspace), str(slots)]
+        command = [sys.executable, "-P", "-m", "jobs_trial.runner", str(workspace)]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
@@ -101,6 +114,17 @@ def _one_of(store: Store, role: str, chance: random.Random) -> int | None:
         pid = int(pids["shepherd" if role == "shepherd" else "pid"])
         place = os.readlink(f"/proc/{pid}/cwd")  # else the number is another process's by now
         return pid if place == str(folder.path) else None
+    return None
+
+
+def _server(workspace: Path) -> int | None:
+    """Return the number of the warm server, which has the folder of the jobs as its last argument."""
+    for number in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):
+            words = Path("/proc", number, "cmdline").read_bytes().split(b"\0")
+            is_fork = MARK.encode() in Path("/proc", number, "environ").read_bytes()
+            if b"jobs_trial.warm_substitute" in words and os.fsencode(workspace / ".tunelab") in words and not is_fork:
+                return int(number)
     return None
 
 

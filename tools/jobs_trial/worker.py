@@ -6,8 +6,9 @@ finished; one process at a time; a manifest written last; saved and ended with 1
     steps, step_s   how many steps, and the seconds of each
     codes           exit codes of the first attempts, in place of work
     ignores         SIGTERM is ignored
-    daemon          a daemon is left behind, by setsid and a double fork
+    daemon          a daemon is left, by setsid and a double fork
     prints          a text printed at the start; `closes`: standard output is closed then
+    says            variables whose values are printed
     sleeps_s        seconds asleep before the first step, deaf to SIGTERM as a long step is
 """
 
@@ -25,7 +26,8 @@ from typing import Any
 def main() -> int:
     """Do the run's work, or what is left of it, and return the exit code."""
     recipe = json.loads(Path(sys.argv[2]).read_text())
-    run = Path.cwd().parents[2] / "runs" / sys.argv[4]
+    workspace = next(each for each in Path.cwd().parents if (each / ".tunelab").is_dir())
+    run = workspace / "runs" / sys.argv[4]
     run.mkdir(parents=True, exist_ok=True)
     lock = os.open(run / ".lock", os.O_RDWR | os.O_CREAT)
     try:
@@ -43,6 +45,8 @@ def main() -> int:
         signal.signal(signal.SIGTERM, deaf)
     if recipe.get("daemon"):
         _leave_a_daemon()
+    for name in recipe.get("says", ()):
+        print(f"its token is {os.environ[name]}")
     print(recipe.get("prints", "at work"), flush=True)
     if recipe.get("closes"):
         os.close(1)

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunelab.cli.console import SET, harmless, named, plain_app, print_document, this_command
-from tunelab.errors import RunError, counted
-from tunelab.jobs.job import Job
+from tunelab.cli.job_log import JobLog, ended, log_file_of, print_editor_link
+from tunelab.cli.job_places import HERE, refuse_other_places
+from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
+from tunelab.cli.jobs_list import list_jobs
+from tunelab.errors import RunError, counted, listed
+from tunelab.jobs.hosts import host_of
+from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
-from tunelab.jobs.state import JobState
+from tunelab.jobs.state import BEGUN, JobState
 from tunelab.jobs.store import Store
 from tunelab.workspace import find_workspace
 
@@ -26,7 +31,6 @@ command = plain_app(help="Runs that outlive the terminal: submit, follow, cancel
 
 _ID = typer.Argument(metavar="ID", hidden=True)
 _JSON = typer.Option("--json", help="Print JSON instead.")
-_LISTED = 50
 _LOOK_S = 0.2
 
 
@@ -36,17 +40,40 @@ def submit_command(
     overrides: Annotated[list[str] | None, SET] = None,
     *,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="How the id begins. Default: the recipe's.")] = None,
-    priority: Annotated[int, typer.Option(metavar="P", help="The highest starts first.")] = 0,
+    to: Annotated[str, typer.Option("--to", metavar="PLACE", help="Where it runs: local, this machine.")] = HERE,
+    priority: Annotated[
+        int, typer.Option(min=-1_000_000, max=1_000_000, metavar="P", help="The highest starts first.")
+    ] = 0,
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="Longest time of an attempt, such as 90s, 30m, 6h.")
     ] = None,
     retries: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Further attempts if one is lost, out of time or ends with 75.")
+        int,
+        typer.Option(
+            min=0, max=10_000, metavar="N", help="Further attempts if one is lost, out of time or ends with 75."
+        ),
     ] = 3,
+    stall_timeout: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="End an attempt with 75 if its run has no event for so long, such as 30m."),
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="GPUs, each with a process. Default: 1 if there is one to use."),
+    ] = None,
+    secrets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret", metavar="NAME[=FILE]", help="A variable that it gets, its value in no file or log. Repeatable."
+        ),
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(metavar="KEY", help="The same key is the same job. Default: made of recipe and name."),
     ] = None,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Fork it from a process that has loaded torch: for many short jobs.")
+    ] = False,
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Submit a recipe as a job, and return at once.
@@ -54,18 +81,41 @@ def submit_command(
     RECIPE is a YAML file; the job holds a resolved copy of it, its run has the id of the job. The same recipe under the
     same name is the same job: submitting it twice does no harm.
     """
+    from tunelab.flows.training.gpu_memory import expected_gpu_bytes
+    from tunelab.jobs.job_secrets import keep_secrets
     from tunelab.jobs.local import LocalJobs
     from tunelab.jobs.submit import seconds_of, spec_of
     from tunelab.recipes import resolve_recipe
 
+    refuse_other_places(to, option="--to")
     folder = JobsFolder(workspace=find_workspace(Path.cwd()))
-    timeout_s = seconds_of(timeout) if timeout is not None else None
+    timeout_s = seconds_of(timeout, where="--timeout") if timeout is not None else None
+    stall_timeout_s = seconds_of(stall_timeout, where="--stall-timeout") if stall_timeout is not None else None
     resolved = resolve_recipe(recipe, overrides=overrides or ())
-    spec = spec_of(resolved, folder, name=name, key=key, priority=priority, timeout_s=timeout_s, retries=retries)
+    spec = spec_of(
+        resolved,
+        folder,
+        name=name,
+        key=key,
+        priority=priority,
+        timeout_s=timeout_s,
+        retries=retries,
+        warm=warm,
+        stall_timeout_s=stall_timeout_s,
+        gpus=gpus,
+        secrets=secrets or (),
+        gpu_bytes_of=expected_gpu_bytes,
+    )
     where = LocalJobs(folder).plan(spec)
+    if elsewhere := host_of(folder, spec.id):
+        host, job_id, state = elsewhere
+        what = f"this recipe was submitted on {host}: job {job_id} is {state}"
+        raise RunError(what, remedy="--name NAME makes it another job.")
     store = Store(folder)
+    if (known := store.with_key(spec.key)) is None or not known.is_over:  # retry asks for them anew
+        keep_secrets(spec)
     job, is_new = store.add(spec)
-    _bring_up_to_date(store)
+    bring_up_to_date(store)
     if as_json:
         print_document(json.dumps({"is_new": is_new, **asdict(store.get(job.id))}))
         return
@@ -74,8 +124,11 @@ def submit_command(
     else:
         job = store.get(job.id)
         print(f"This recipe was submitted before: job {job.id} is {job.state}. --name NAME makes it another job.")
+        if other := _otherwise(spec, store.spec(job.id)):
+            print(f"Note     it keeps what it was submitted with, and that is otherwise: {listed(other)}.")
     following = "retry" if job.state.is_end and job.state is not JobState.SUCCEEDED else "logs -f"
     print(f"Next     {this_command()} jobs {following} {job.id}")
+    print_editor_link(log_file_of(store, job))
 
 
 @command.command("list")
@@ -84,23 +137,7 @@ def list_command(
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """List the jobs of this workspace, the latest first."""
-    store = _store()
-    states = [state] if state is not None else []
-    if as_json:
-        print_document(json.dumps(store.rows(states)))
-        return
-    jobs = store.jobs(states, limit=_LISTED)
-    if not jobs:
-        print(f"There is no {f'{state} ' if state else ''}job in {named(store.folder.path)}.")
-        return
-    width = max(len(job.id) for job in jobs)
-    for job in jobs:
-        attempt = f"attempt {job.attempt}" if job.attempt > 1 else ""
-        print(f"{job.id:<{width}}  {job.state:<10}  {_when(job.submitted)}  {attempt:<10}  {_reason(job)}".rstrip())
-    counts = store.counts()
-    total = counts.get(state, 0) if state is not None else sum(counts.values())
-    if total > len(jobs):
-        print(f"… {counted(total - len(jobs), 'older job')}; --json lists all.")
+    list_jobs(state, as_json=as_json)
 
 
 @command.command("show")
@@ -109,7 +146,7 @@ def show_command(job_id: Annotated[str, _ID], as_json: Annotated[bool, _JSON] = 
 
     ID is a job's id, or the beginning of one.
     """
-    store = _store()
+    store = store_here()
     job = store.find(job_id)
     run = store.folder.workspace.path / "runs" / job.id
     recipe = store.folder.job(job.id).recipe_file
@@ -118,13 +155,15 @@ def show_command(job_id: Annotated[str, _ID], as_json: Annotated[bool, _JSON] = 
         document = {**asdict(job), "run": str(run), "moves": [asdict(move) for move in moves]}
         print_document(json.dumps(document))
         return
-    print(f"Job      {job.id}\nState    {job.state}{f' ({_reason(job)})' if job.reason else ''}")
+    print(f"Job      {job.id}\nState    {job.state}{f' ({reason_of(job)})' if job.reason else ''}")
     print(f"Attempt  {job.attempt} of up to {job.max_attempt}\nRun      {named(run)}")
     if recipe.exists():  # else it has not begun
         print(f"By hand  {this_command()} train {named(recipe)} --run {job.id}")
+    if (stack := store.folder.job(job.id).stack_file(job.attempt)).exists():
+        print(f"Stack    where it stalled, by py-spy:\n{harmless(stack.read_text())}")
     for move in moves:
         change = f"{move.old} → {move.new}" if move.old else move.new
-        print(f"  {_when(move.time)}  attempt {move.attempt}  {change}  {harmless(move.reason)}".rstrip())
+        print(f"  {when(move.time)}  attempt {move.attempt}  {change}  {harmless(move.reason)}".rstrip())
 
 
 @command.command("logs")
@@ -138,42 +177,43 @@ def logs_command(
 
     ID is a job's id, or the beginning of one.
     """
-    store = _store()
-    job = store.find(job_id)
+    store = store_here()
+    log = JobLog(store=store, job_id=store.find(job_id).id, end=since)
     try:
-        since = _print_log(_local(store), job, since)
-        while follow and not job.state.is_end:
-            time.sleep(_LOOK_S)
-            _bring_up_to_date(store)
-            job = store.get(job.id)
-            since = _print_log(_local(store), job, since)
+        if not follow:
+            log.print_news(is_all=True)
+            return
+        job = log.follow()
     except KeyboardInterrupt:
-        go_on = f"{this_command()} jobs logs -f {job.id} --since {since}"
+        go_on = f"{this_command()} jobs logs -f {log.job_id} --since {log.end}"
         raise KeyboardInterrupt(f"the job goes on. Its log from here: {go_on}") from None
-    if follow:
-        print(f"Job {job.id} {_ended(job)}.", file=sys.stderr)
+    print(f"Job {job.id} {ended(job)}.", file=sys.stderr)
 
 
 @command.command("cancel")
 def cancel_command(
-    job_id: Annotated[str, _ID],
+    job_id: Annotated[str | None, _ID] = None,
     now: Annotated[
         bool, typer.Option("--now", help="End it at once; what it did since its last save is lost.")
     ] = False,
 ) -> None:
     """Ask a job to save and stop.
 
-    ID is a job's id, or the beginning of one. A job that is cancelled can be begun again where it was saved: retry.
+    ID is a job's id, or the beginning of one; without it, the one that runs. A job that is cancelled can be begun again
+    where it was saved: retry.
     """
     from tunelab.jobs.submit import cancel
 
-    store = _store()
-    job = store.find(job_id)
-    if job.state.is_end:
+    store = store_here()
+    job = store.find(job_id) if job_id is not None else _only_job(store)
+    if job is None:
+        print("No job runs here, and none is queued.")
+        return
+    if job.is_over:
         print(f"Job {job.id} has ended already: {job.state}.")
         return
     job = cancel(store, _local(store), job, now=now)
-    _bring_up_to_date(store)
+    bring_up_to_date(store)
     if job.state is JobState.CANCELLING:
         doing = "is ended" if now else "saves and stops"
         print(f"Job {job.id} {doing}. It is over when this returns: {this_command()} jobs wait {job.id}")
@@ -189,9 +229,9 @@ def retry_command(job_id: Annotated[str, _ID]) -> None:
     """
     from tunelab.jobs.submit import retry
 
-    store = _store()
+    store = store_here()
     job = retry(store, store.find(job_id))
-    _bring_up_to_date(store)
+    bring_up_to_date(store)
     print(f"Job {job.id} is queued again: attempt {job.attempt}.")
 
 
@@ -201,17 +241,34 @@ def wait_command(job_ids: Annotated[list[str], typer.Argument(metavar="ID...", h
 
     ID is a job's id, or the beginning of one. The exit code is 1 if one of them did not succeed.
     """
-    store = _store()
+    store = store_here()
     ids = dict.fromkeys(store.find(job_id).id for job_id in job_ids)
     failed = False
     for job_id in ids:
-        while not (job := store.get(job_id)).state.is_end:
+        while not (job := store.get(job_id)).is_over:
             time.sleep(_LOOK_S)
-            _bring_up_to_date(store)
-        print(f"Job {job.id} {_ended(job)}.", flush=True)
+            bring_up_to_date(store)
+        print(f"Job {job.id} {ended(job)}.", flush=True)
         failed = failed or job.state is not JobState.SUCCEEDED
     if failed:
         raise typer.Exit(1)
+
+
+@command.command("slots")
+def slots_command(
+    slots: Annotated[int | None, typer.Argument(metavar="N", min=1, max=1_000, hidden=True)] = None,
+) -> None:
+    """Show how many jobs run at once, or let N run at once.
+
+    It counts at once and stays. Each job computes with its share of the cores, unless OMP_NUM_THREADS is set.
+    """
+    from tunelab.jobs.slots import read_slots, write_slots
+
+    folder = JobsFolder(workspace=find_workspace(Path.cwd()))
+    if slots is not None:
+        write_slots(folder, slots)
+        bring_up_to_date(Store(folder))
+    print(f"{counted(read_slots(folder), 'job')} at a time.")
 
 
 @command.command("doctor")
@@ -222,7 +279,7 @@ def doctor_command(as_json: Annotated[bool, _JSON] = False) -> None:
     """
     from tunelab.jobs.doctor import examine
 
-    findings = examine(_store(looks=False))
+    findings = examine(store_here(looks=False))
     if as_json:
         print_document(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -233,51 +290,54 @@ def doctor_command(as_json: Annotated[bool, _JSON] = False) -> None:
         raise typer.Exit(1)
 
 
-def _store(*, looks: bool = True) -> Store:
-    """Return the jobs around the current folder, brought up to date if `looks`."""
+@command.command("serve")
+def serve_command(
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, metavar="PORT", help="Default: 12432, or the next that is free. 0: any."),
+    ] = None,
+) -> None:
+    """Offer the jobs of this workspace over HTTP, to programs of this machine, until Ctrl+C.
+
+    They need the token that lies in .tunelab/service.json as long as the service runs. /openapi.json describes it.
+    """
+    from tunelab.jobs.service.http_server import serve
+    from tunelab.jobs.service.service_file import service_file
+
     folder = JobsFolder(workspace=find_workspace(Path.cwd()))
-    if not folder.exists:
-        remedy = "Submit one with: tunelab jobs submit RECIPE; or go to the folder where you did."
-        raise RunError("there are no jobs here", where=str(folder.workspace.path), remedy=remedy)
-    store = Store(folder)
-    if store.database.rebuilt:
-        why = f"the database of the jobs was not usable ({store.database.rebuilt})"
-        print(f"Note: {why} and has been made again from their folders.", file=sys.stderr)
-    if looks:
-        _bring_up_to_date(store)
-    return store
+
+    def say_address(address: str) -> None:
+        print(f"Address  {address}\nToken    in {named(service_file(folder))}, as long as the service runs")
+        print("Ctrl+C ends the service; jobs go on.", flush=True)
+
+    try:
+        serve(folder, port=port, say_address=say_address)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the service has ended; jobs go on") from None
 
 
-def _bring_up_to_date(store: Store) -> None:
-    if store.needs_runner():
-        from tunelab.jobs.runner import ensure_runner
+def _otherwise(spec: JobSpec, known: JobSpec) -> list[str]:
+    """Return the options whose values a job that was submitted before does not have."""
+    options = {"priority": "--priority", "timeout_s": "--timeout", "stall_timeout_s": "--stall-timeout"}
+    options |= {"retries": "--retries", "gpus": "--gpus", "secrets": "--secret"}
+    return [option for name, option in options.items() if getattr(spec, name) != getattr(known, name)]
 
-        ensure_runner(store)
+
+def _only_job(store: Store) -> Job | None:
+    """Return the job that runs, or else the one in the queue; None if there is none.
+
+    Raises:
+        RunError: there are several.
+    """
+    jobs = store.jobs(BEGUN) or store.jobs([JobState.QUEUED])
+    if len(jobs) > 1:
+        ids = listed(job.id for job in jobs)
+        remedy = f"Give one: {this_command()} jobs cancel ID"
+        raise RunError(f"{len(jobs)} jobs are {jobs[0].state}", expected=f"the id of one of them: {ids}", remedy=remedy)
+    return jobs[0] if jobs else None
 
 
 def _local(store: Store) -> LocalJobs:
     from tunelab.jobs.local import LocalJobs
 
     return LocalJobs(store.folder)
-
-
-def _print_log(local: LocalJobs, job: Job, since: int) -> int:
-    """Print what the log holds from a byte on and return where it ends."""
-    while (part := local.logs(job.id, since)).data:
-        if part.start > since:
-            print(f"Bytes {since:,} to {part.start:,} of the log are deleted.", file=sys.stderr)
-        print(harmless(part.data.decode(errors="replace")), end="", flush=True)
-        since = part.end
-    return since
-
-
-def _ended(job: Job) -> str:
-    return f"{job.state}{f': {_reason(job)}' if job.reason else ''}".replace("_", " ")
-
-
-def _reason(job: Job) -> str:
-    return harmless(job.reason)
-
-
-def _when(unix_time: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_time))

@@ -15,15 +15,23 @@ from tunelab.cli.standard_streams import BROKEN_PIPE, flush_output, prepare_stan
 
 TYPE_CHECKING = False  # typing itself takes a hundredth of a second
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
 VERBS = {
     "quickstart": "The whole story on the embedded model, in about two minutes on two CPU cores.",
+    "new": "Make a workspace: a folder of projects, with their runs and jobs.",
+    "models": "The models that can be added to a workspace, or those that were.",
+    "add": "Add a model to the workspace, with a recipe for each method.",
+    "sync": "Bring projects up to date with their templates; never over your changes.",
     "check": "Read data as training would, show what would be trained, say what is wrong.",
     "clean": "Write data anew without what spoils it; keep every rejected row with its reason.",
     "train": "Train an adapter from a recipe; resume an interrupted run.",
+    "run": "Run a workflow of a workspace's project as a job, and follow it to its end.",
+    "sweep": "Try other values of a recipe's settings, and say whether the best beat the noise.",
     "jobs": "Runs that outlive the terminal: submit, follow, cancel, retry.",
     "compare": "Base model against tuned model on the same held-out rows.",
+    "gate": "Thresholds that a compared run must pass; exit code 1 unless all of them do.",
     "chat": "Talk to a tuned model, or to a base model.",
     "recipe": "Explain a recipe: each value and where it came from; convert those of other tools.",
 }
@@ -35,6 +43,11 @@ _POSIX_MODULES = ("fcntl", "resource", "termios")
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    exit_with(run)
+
+
+def exit_with(run: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Exit with what a command line makes of the arguments of this process."""
     prepare_standard_streams()
     code = run(sys.argv[1:])
     code = flush_output() or code
@@ -71,7 +84,7 @@ def _answered(arguments: list[str]) -> int:
         except ModuleNotFoundError as error:
             raise _missing_extra(error) from error
     except UserError as error:
-        from tunelab.cli.console import print_error
+        from tunelab.cli.plain_text import print_error
 
         print_error(error)
         return error.exit_code
@@ -91,6 +104,11 @@ def _dispatch(arguments: list[str]) -> int:
         from tunelab.errors import UserError, did_you_mean
 
         raise UserError(f'there is no command "{verb}"', remedy=f"{did_you_mean(verb, VERBS)} See tunelab --help.")
+    if verb == "jobs" and rest[:1] == ["list"]:  # asked again and again, and typer takes longer than the list
+        from tunelab.cli.jobs_list import quick_list
+
+        if quick_list(rest[1:]):
+            return 0
     return _call(verb, rest)
 
 

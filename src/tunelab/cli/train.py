@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 from collections.abc import Sequence
@@ -49,16 +50,20 @@ def command(
     """
     settings = [*(overrides or ()), *(["data.bad_rows=skip"] if skip_bad_rows else [])]
     with join_world() as world:
-        resolved, workspace = resolve_recipe(recipe, overrides=settings), find_workspace(Path.cwd())
+        workspace = find_workspace(Path.cwd())
+        run_folder = workspace.runs_folder / run_id if run_id is not None else None
+        resolved = resolve_recipe(recipe, overrides=settings, run_folder=run_folder)
         if run_id is not None:
             _refuse_name_of_model(run_id)
         if run_id is not None and resume:
             raise UserError("--run and --resume are both given", expected="one of them", remedy=_RUN_GOES_ON)
-        if run_id is not None and (run := workspace.named_run(run_id, resolved.anchored)).is_finished:
-            if world.is_first:
-                say(f"Run {run.id} is finished; nothing was done. Its adapter: {named(run.adapter)}")
-                _compare(resolved, run)
-            return
+        if run_id is not None:
+            run = workspace.named_run(run_id, resolved.anchored)
+            if world.gather(run.is_finished)[0][0]:  # as the first process sees it: a disk may show others the past
+                if world.is_first:
+                    say(f"Run {run.id} is finished; nothing was done. Its adapter: {named(run.adapter)}")
+                    _compare(resolved, run)
+                return
         from tunelab.flows.train import train  # brings torch: not before the recipe is known to be good
 
         with progress_line() if world.is_first else nullcontext(_silent) as listener:
@@ -66,7 +71,7 @@ def command(
     if not world.is_first:
         raise typer.Exit(_exit_code(trained))
     end_of(trained, again=None if run_id is None else _same_line(recipe, run_id, settings))
-    if not (trained.was_finished or resolved.recipe.evaluation.compare):
+    if not (trained.was_finished or resolved.recipe.evaluation.compares):
         say(f"Next     {this_command()} compare {shlex.quote(named(trained.run.path))}")
     _compare(resolved, trained.run)
 
@@ -79,6 +84,8 @@ def _refuse_name_of_model(run_id: str) -> None:
 
 
 def _same_line(recipe: Path | None, run_id: str, settings: Sequence[str]) -> str:
+    if os.environ.get("TUNELAB_JOB") == run_id:
+        return shlex.join(["jobs", "retry", run_id])
     words = ["train", *([str(recipe)] if recipe else []), "--run", run_id]
     return shlex.join([*words, *(word for each in settings for word in ("--set", each))])
 
@@ -98,19 +105,21 @@ def end_of(trained: Trained, *, again: str | None = None) -> None:
         say(f"This run is finished; nothing was done. Its adapter: {named(run.adapter)}")
         say("To train longer, start a new run: raise training.num_train_epochs and leave --resume out.")
         return
-    from tunelab.events.loss_plot import terminal_plot
-
     index = EventIndex(run.events_file)
-    say(terminal_plot(index))
+    if trained.step:
+        from tunelab.events.loss_plot import terminal_plot
+
+        say(terminal_plot(index))
     (finished,) = [event for event in index.events() if isinstance(event, RunFinished)][-1:]
     say()
     say(f"Adapter  {named(run.adapter)}  ({_size(finished.adapter_bytes)}, {_kept(finished)})")
-    say(f"Plot     {named(run.plot_file)}")
+    if trained.step:
+        say(f"Plot     {named(run.plot_file)}")
 
 
 def _compare(resolved: ResolvedRecipe, run: Run) -> None:
     """Compare a finished run with its base if the recipe asks for it, unless that was done before it was killed."""
-    if resolved.recipe.evaluation.compare and not run.html_report_file.is_file():
+    if resolved.recipe.evaluation.compares and not run.html_report_file.is_file():
         from tunelab.cli.compare import compare_and_print
 
         compare_and_print(run, show=3)
@@ -130,6 +139,8 @@ def _size(size_bytes: int) -> str:
 
 
 def _kept(finished: RunFinished) -> str:
+    if finished.reason == "adapter_taken":
+        return "taken from evaluation.adapter_path; nothing was trained"
     if finished.best_eval_loss is None:
         return f"the weights of step {finished.adapter_step}"
     best = f"held-out loss {finished.best_eval_loss:.4f}"

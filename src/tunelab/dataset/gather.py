@@ -38,21 +38,24 @@ def gather(
     events: EventLog = SILENT,
     look: Look | None = None,
     rejected: Path | None = None,
+    reserved: bool = False,
 ) -> Dataset:
     """Return the training and held-out data; what was rendered before comes from the user's cache folder.
 
     Args:
         data: its names lead to files from any folder, as in `ResolvedRecipe.anchored`.
         base: the recipe's folder.
-        seed: of the split and of the samples.
+        seed: of the split and of the samples, unless `data.split_seed` is.
         renderer: makes the token ids.
         events: where progress, what will be rendered and the first bad rows and turns that are left out are reported.
         look: given the conversations as they are read.
         rejected: where the rows are written that `data.cleaning` rejects; None counts and names them.
+        reserved: take the held-out rows that `data.eval_reserved` keeps from every run instead of the others.
 
     Raises:
         DataError: files that are missing, empty or of no known shape; a bad row where they are refused.
     """
+    seed = seed if data.split_seed is None else data.split_seed
     bad_rows, bad_turns = (_LeftOut(code, data, events) for code in LEFT_OUT)
     files = locate_data(data, base=base)
     notes = [*files.notes]
@@ -93,6 +96,10 @@ def gather(
     if not files.eval:
         held_out_found, left_out = _unseen(held_out_found, train)
         notes += left_out
+    if data.eval_reserved:
+        for_runs, kept = split_conversations(held_out_found, fraction=data.eval_reserved, seed=seed)
+        notes.append(f"{len(kept):,} of {counted(len(held_out_found), 'held-out row')} reserved for a last figure")
+        held_out_found = kept if reserved else for_runs
     held_out = sample(held_out_found, data.eval_samples, seed)
     notes += _sampled(len(held_out), len(held_out_found), "held-out")
     events.emit(Planned(stage="rendering", amounts={"rows": len(train) + len(held_out)}))

@@ -19,6 +19,8 @@ class EvaluationConfig(BaseModel):
     """Compare base and tuned model when training ends, as `tunelab compare` does."""
     compare_file: str | None = None
     """Rows to compare on, e.g. {query, response} lines; null takes the held-out rows."""
+    adapter_path: str | None = None
+    """Compare the adapter in this folder (of PEFT, or of a run) and train nothing; null trains one."""
     num_examples: int = Field(100, ge=1, json_schema_extra=marks(unit="rows", flag="--num-examples N"))
     """At most this many rows are answered."""
     max_new_tokens: int = Field(
@@ -39,6 +41,11 @@ class EvaluationConfig(BaseModel):
         (), json_schema_extra=marks(flag="--stop TEXT")
     )
     """An answer ends before the first of these texts."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether a comparison is made when training ends, or in its place."""
+        return self.compare or self.adapter_path is not None
 
     def remarks(self) -> Iterator[str]:
         """Yield what is to be said of settings that have no effect."""

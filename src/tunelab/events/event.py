@@ -131,7 +131,7 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
     """The step whose weights were kept (the best one, or the last)."""
     best_eval_loss: float | None
     reason: str
-    """steps_done or early_stopping."""
+    """steps_done, early_stopping, or adapter_taken if nothing was trained."""
     adapter_sha256: str
     adapter_bytes: int
 

@@ -65,6 +65,18 @@ class EventIndex:
                 events += [] if event is None else [event]
         return events, end
 
+    def news_one_by_one(self, offset: int = 0) -> Iterator[tuple[AnyEvent, int]]:
+        """Yield the same events, each with the offset to ask from after it, and read no further than is asked for."""
+        with _open(self.path) as file:
+            for _, after, event in _whole_lines(file, offset if _begins_line(file, offset) else 0):
+                if event is not None:
+                    yield event, after
+
+    def begins_line(self, offset: int) -> bool:
+        """Return whether a line begins at a byte, or will once it is written: a place to ask for news from."""
+        with _open(self.path) as file:
+            return _begins_line(file, offset)
+
     def _opened(self) -> BinaryIO:
         """Return the open file, with all its whole lines taken in."""
         file = _open(self.path)

@@ -32,6 +32,8 @@ class EventLog:
     the next event all the same, one that is slow or hangs misses events once `max_pending` are pending. The first fault
     of each is an event, too. At the end, all listeners together have `patience_s` to take what is pending; what one has
     missed is counted then.
+
+    `before_writing` is called before each line; what it raises, `emit` does, and the line is not written.
     """
 
     def __init__(
@@ -39,10 +41,11 @@ class EventLog:
         path: Path | None,
         listeners: Iterable[Listener] = (),
         *,
+        before_writing: Callable[[], None] = lambda: None,
         max_pending: int = _MAX_PENDING,
         patience_s: float = _PATIENCE_S,
     ) -> None:
-        self.path = path
+        self.path, self._before_writing = path, before_writing
         self._deliveries = [_Delivery(listener, max_pending) for listener in listeners]
         self._patience_s = patience_s
         self._one_at_a_time = RLock()
@@ -84,6 +87,7 @@ class EventLog:
         """Append a line; a torn last line of an earlier process is closed first."""
         if self.path is None:
             return
+        self._before_writing()
         with storage_errors(self.path), self.path.open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)

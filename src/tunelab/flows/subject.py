@@ -67,9 +67,9 @@ def open_run(run: Run) -> Subject:
         remedy = go_on if run.state == "unfinished" else "Wait until it ends."
         raise RunError(f"this run is {run.state}", where=str(run.path), expected="a finished one", remedy=remedy)
     recipe = run.recipe
-    _refuse_another_kind(run, recipe)
+    refuse_another_kind(run.adapter, recipe)
     _refuse_gone_base(recipe.model.base_model, of="run")
-    return _open(recipe, base=run.path, adapter=run.adapter, manifest=run.read_manifest())
+    return open_parts(recipe, base=run.path, adapter=run.adapter, manifest=run.read_manifest())
 
 
 def open_adapter(folder: Path) -> Subject:
@@ -94,7 +94,7 @@ def open_adapter(folder: Path) -> Subject:
     _refuse_gone_base(name, of="adapter")
     model = ModelConfig(base_model=name, revision=settings.get("revision"))
     manifest = run.read_manifest() if of_run else None
-    return _open(Recipe(model=model), base=Path.cwd(), adapter=folder, manifest=manifest)
+    return open_parts(Recipe(model=model), base=Path.cwd(), adapter=folder, manifest=manifest)
 
 
 def open_base(name: str) -> Subject:
@@ -103,11 +103,21 @@ def open_base(name: str) -> Subject:
     Raises:
         ModelError: there is none of that name, or it cannot be loaded.
     """
-    return _open(Recipe(model=ModelConfig(base_model=name)), base=Path.cwd(), adapter=None, manifest=None)
+    return open_parts(Recipe(model=ModelConfig(base_model=name)), base=Path.cwd(), adapter=None, manifest=None)
 
 
-def _open(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifest | None) -> Subject:
-    """Return base model, adapter and renderer in memory; what differs from the manifest is refused before they are."""
+def open_parts(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifest | None) -> Subject:
+    """Return base model, adapter and renderer in memory; what differs from the manifest is refused before they are.
+
+    Args:
+        recipe: base model and rendering are its.
+        base: the folder that its relative names start from.
+        adapter: a PEFT folder; None for the base model alone.
+        manifest: what is known of the training of the adapter.
+
+    Raises:
+        RunError, ModelError, AdapterError: as `open_run`.
+    """
     folder = locate_model(recipe.model, base=base)
     renderer = load_renderer(folder, recipe.data, base=base, today=manifest.rendered_on if manifest else None)
     if manifest is not None:
@@ -123,22 +133,23 @@ def _open(recipe: Recipe, *, base: Path, adapter: Path | None, manifest: Manifes
     )
 
 
+def refuse_another_kind(adapter: Path, recipe: Recipe) -> None:
+    """Raise an AdapterError if the adapter in a folder is of another kind than that of a recipe."""
+    of_recipe = kind_of(recipe.adapter).peft_type
+    present = type_in(adapter)
+    if present != of_recipe:
+        raise AdapterError(
+            f"the adapter is of kind {present}, and the recipe is of kind {of_recipe}",
+            where=str(adapter),
+            remedy="Put the run's own adapter back, or train again; or take the recipe of the adapter's method.",
+        )
+
+
 def _refuse_gone_base(name: str, *, of: str) -> None:
     path = Path(name)
     if (path.is_absolute() or name.startswith("..")) and not path.exists():
         remedy = "Put it back there (a link to it will do), or train again on a base model that you have."
         raise ModelError(f"the base model of this {of} is gone", where=name, remedy=remedy)
-
-
-def _refuse_another_kind(run: Run, recipe: Recipe) -> None:
-    trained = kind_of(recipe.adapter).peft_type
-    present = type_in(run.adapter)
-    if present != trained:
-        raise AdapterError(
-            f"the adapter is of kind {present}, and this run trained one of kind {trained}",
-            where=str(run.adapter),
-            remedy="Put the run's own adapter back, or train again.",
-        )
 
 
 def _refuse_another_template(path: Path, trained: str, present: str) -> None:

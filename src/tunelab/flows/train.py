@@ -34,6 +34,8 @@ from tunelab.flows.training.preflight import announce, batching_that_fits, refus
 from tunelab.flows.training.requirements import raise_first, unmet_before_reading, unmet_by_rows
 from tunelab.flows.training.run_hashes import manifest_of, older_fingerprints
 from tunelab.flows.training.signals import Stopping, stop_on_signals
+from tunelab.flows.training.take_adapter import take_adapter
+from tunelab.flows.training.trainer_state import keep_trainer_state
 from tunelab.models.config import choose_precision
 from tunelab.models.load_model import load_model
 from tunelab.models.loaded_model import LoadedModel
@@ -44,6 +46,7 @@ from tunelab.rendering.load_renderer import load_renderer
 from tunelab.rendering.rendered import Rendered
 from tunelab.rendering.renderer import Renderer
 from tunelab.training.checkpoint import latest_checkpoint
+from tunelab.training.config import TrainingConfig
 from tunelab.training.held_out_loss import held_out_loss
 from tunelab.training.loop import Fit, fit
 from tunelab.training.sharding import shard
@@ -93,8 +96,8 @@ def train(
     """
     recipe, stopping = resolved.anchored, stopping or Stopping()
     if not world.is_first:
-        run = Run(path=Path(world.tell("")))
-        if run.is_finished:
+        run, is_finished = _told_run(world)
+        if is_finished:
             return Trained(run=run, was_finished=True)
         return _train_in(run, recipe, resolved, SILENT, world, stopping, lambda: None)
     output_dir = Path(recipe.training.output_dir) if recipe.training.output_dir else None
@@ -105,23 +108,39 @@ def train(
     with run.locked():
         if run.state == "finished":  # by the process that held it until now
             return _left_as_it_is(run, world)
+        attempt = None
         try:
+            attempt = run.begin_attempt()
+            refuse_if_replaced = partial(run.refuse_if_replaced, attempt)
             run.write_recipe(recipe, workspace=workspace.path)
-            refuse_if_replaced = run.begin_attempt()
-            world.tell(str(run.path))
-            with EventLog(run.events_file, listeners) as events:
+            _tell_run(world, run, is_finished=False)
+            with EventLog(run.events_file, listeners, before_writing=refuse_if_replaced) as events:
                 return _train_in(run, recipe, resolved, events, world, stopping, refuse_if_replaced)
         except BaseException as error:
+            if attempt is not None:
+                run.refuse_if_replaced(attempt)  # what went wrong may be the other one's doing
             if not resume and not _has_begun(run):
-                run.take_back(keep_folder=had_folder)
+                run.take_back(attempt, keep_folder=had_folder)
             elif isinstance(error, StorageError):
                 raise _with_the_way_on(error, run) from error
             raise
 
 
 def _left_as_it_is(run: Run, world: World) -> Trained:
-    world.tell(str(run.path))
+    _tell_run(world, run, is_finished=True)
     return Trained(run=run, was_finished=True)
+
+
+def _tell_run(world: World, run: Run, *, is_finished: bool) -> None:
+    """Let all processes know the run and what the first one saw of it: a disk may show them different things."""
+    world.tell(str(run.path))
+    world.gather(is_finished)
+
+
+def _told_run(world: World) -> tuple[Run, bool]:
+    """Return the run that the first process trains, and whether that found it finished."""
+    path = world.tell("")
+    return Run(path=Path(path)), bool(world.gather(False)[0][0])
 
 
 def _train_in(
@@ -135,6 +154,11 @@ def _train_in(
 ) -> Trained:
     for note in resolved.notes:
         events.emit(Notice(code="recipe", text=note))
+    if (adapter_path := recipe.evaluation.adapter_path) is not None:
+        if world.is_first:
+            manifest = take_adapter(run, recipe, Path(adapter_path), events)
+            run.write_manifest(manifest, before=refuse_if_replaced)
+        return Trained(run=run)
     fitted, reason = _train(recipe, resolved, run, events, world, stopping, refuse_if_replaced)
     if fitted.reason != "interrupted":
         return Trained(run=run, step=fitted.step)
@@ -215,12 +239,12 @@ def _train(
             resume_from=checkpoint,
             should_stop=stopping,
             before_saving=refuse_if_replaced,
+            after_saving=partial(keep_trainer_state, run, recipe.training, events) if world.is_first else lambda: None,
             world=world,
         )
         reason = stopping.agreed_reason(world)
     if fitted.reason != "interrupted" and world.is_first:
-        refuse_if_replaced()
-        _finish(run, fitted, adapter, manifest, events, refuse_if_replaced)
+        _finish(run, recipe.training, fitted, adapter, manifest, events, refuse_if_replaced)
     return fitted, reason
 
 
@@ -281,6 +305,7 @@ def _first_day(run: Run) -> date:
 
 def _finish(
     run: Run,
+    config: TrainingConfig,
     fitted: Fit,
     adapter: Adapter,
     manifest: Manifest,
@@ -288,7 +313,7 @@ def _finish(
     refuse_if_replaced: Callable[[], None],
 ) -> None:
     """Put the adapter in place; the manifest comes last."""
-    with new_folder(run.adapter) as folder:
+    with new_folder(run.adapter, before=refuse_if_replaced) as folder:
         adapter.save(folder)
     (weights,) = run.adapter.glob("*model.safetensors")
     events.emit(
@@ -302,7 +327,8 @@ def _finish(
         )
     )
     write_loss_plot(EventIndex(run.events_file), run.plot_file, title=run.id)
-    refuse_if_replaced()
+    keep_trainer_state(run, config, events)
     run.write_manifest(
-        replace(manifest, steps=fitted.step, adapter_step=fitted.adapter_step, held_out_loss=fitted.best_loss)
+        replace(manifest, steps=fitted.step, adapter_step=fitted.adapter_step, held_out_loss=fitted.best_loss),
+        before=refuse_if_replaced,
     )

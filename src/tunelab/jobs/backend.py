@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tunelab.jobs import ranks
 from tunelab.jobs.job import JobSpec
 
 
@@ -27,6 +29,8 @@ class Sighting:
     code: int | None = None
     """The exit code, 128 + n after signal n; None while it runs, and if it is gone without one."""
     timed_out: bool = False
+    stalled: bool = False
+    """Whether it was ended because no event came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,10 @@ class JobBackend(Protocol):
         """
         ...
 
+    def has_room(self, spec: JobSpec) -> bool:
+        """Return whether there is room for a job now, next to those that run."""
+        ...
+
     def submit(self, attempt: JobAttempt) -> None:
         """Begin an attempt, unless it is known here: after a lost answer it is simply called again.
 
@@ -77,11 +85,32 @@ class JobBackend(Protocol):
         """Ask an attempt to save and stop, or end it at once; whether it has begun or not."""
         ...
 
+    def was_stopped(self, attempt: JobAttempt) -> bool:
+        """Return whether `cancel` was called for an attempt."""
+        ...
+
+    def end_stalled(self, attempt: JobAttempt) -> None:
+        """Ask an attempt from which no event comes to save and stop; its exit code is 75 then, unless it is 0."""
+        ...
+
+    def stack(self, attempt: JobAttempt) -> str:
+        """Return where the attempt is in its code; empty if the place cannot say."""
+        ...
+
+    def forget(self, spec: JobSpec) -> None:
+        """Let go of what is kept for a job that will not begin again by itself, such as its secrets."""
+        ...
+
     def fetch(self, attempt: JobAttempt) -> None:
         """Bring home what an attempt made; nothing to do if it was made here."""
         ...
 
 
 def command_of(attempt: JobAttempt, program: Sequence[str], recipe: str) -> list[str]:
-    """Return the command of an attempt: the same line for every one, and right to give by hand."""
-    return [*program, "train", recipe, "--run", attempt.spec.id]
+    """Return the command of an attempt: the same line for every one; a process for each GPU."""
+    command = [*program, "train", recipe, "--run", attempt.spec.id]
+    return (
+        command
+        if attempt.spec.gpus < 2
+        else [sys.executable, "-I", "-S", ranks.__file__, str(attempt.spec.gpus), *command]
+    )

@@ -112,6 +112,9 @@ class Database:
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with held(self._lock, wait=True):
+            if not self.is_current:
+                self.connection.close()
+                self._open_or_make()
             return self.connection.execute(query, values).fetchall()
 
     def _opened(self) -> sqlite3.Connection:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tunelab.errors import TRY_AGAIN
 from tunelab.jobs.backend import JobAttempt, LogPart, Sighting
 from tunelab.jobs.job import JobSpec
 
@@ -18,6 +19,8 @@ class InProcessWork:
     stop: threading.Event
     """Set when the attempt is to save and stop."""
     log: Callable[[bytes], None]
+    stalled: bool = False
+    """Whether it is to stop because no event came."""
     sighting: Sighting = field(default_factory=lambda: Sighting(is_running=True))
 
 
@@ -38,6 +41,10 @@ class InProcessJobs:
     def plan(self, spec: JobSpec) -> str:
         """Return that a job is a thread."""
         return f"in a thread of this process, in up to {1 + spec.retries} attempts"
+
+    def has_room(self, spec: JobSpec) -> bool:
+        """Return true: a thread needs none."""
+        return True
 
     def submit(self, attempt: JobAttempt) -> None:
         """Begin the attempt's thread, unless it was begun or stopped before."""
@@ -68,6 +75,23 @@ class InProcessJobs:
             if (known := self._known.get(_name(attempt))) is not None:
                 known.stop.set()
 
+    def was_stopped(self, attempt: JobAttempt) -> bool:
+        """Return whether it was asked to stop."""
+        return _name(attempt) in self._stopped
+
+    def end_stalled(self, attempt: JobAttempt) -> None:
+        """Ask it to stop."""
+        known = self._known[_name(attempt)]
+        known.stalled = True
+        known.stop.set()
+
+    def stack(self, attempt: JobAttempt) -> str:
+        """Return nothing: a thread of this process is looked at with its own tools."""
+        return ""
+
+    def forget(self, spec: JobSpec) -> None:
+        """Do nothing: a thread has the secrets of its process."""
+
     def fetch(self, attempt: JobAttempt) -> None:
         """Do nothing: what it made is here."""
 
@@ -77,7 +101,8 @@ class InProcessJobs:
         except Exception as error:
             work.log(f"{error!r}\n".encode())
             code = 1
-        work.sighting = Sighting(is_running=False, code=code)
+        code = TRY_AGAIN if work.stalled and code != 0 else code
+        work.sighting = Sighting(is_running=False, code=code, stalled=work.stalled)
 
 
 def _name(attempt: JobAttempt) -> tuple[str, int]:

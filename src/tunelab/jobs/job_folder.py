@@ -1,31 +1,44 @@
 """The files of jobs: `.tunelab` in a workspace, a folder in it for each job, and one in that for each attempt.
 
 .tunelab/jobs.db                    where each job is
+.tunelab/origin                     machine, user and path for which all of it was made
 .tunelab/jobs.lock                  held while the database is written
 .tunelab/runner.lock                held by the runner
+.tunelab/slots                      how many jobs run at once
 .tunelab/job/ID/job.json            what is to be done; enough to make the database again
 .tunelab/job/ID/recipe.yaml         the resolved recipe, written anew at each start
 .tunelab/job/ID/lock                held by the shepherd: the attempt lives as long as it is
 .tunelab/job/ID/log-OFFSET          the log from that byte on
-.tunelab/job/ID/attempt-N/          start.json, began.json, stop, exit.json
+.tunelab/job/ID/attempt-N/          start.json, began.json, stop, exit.json; stack.txt if it stalled
+
+On a network disk all of it lies in .tunelab/hosts/HOST: each machine has its own, and no lock is shared by two.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
-
-import msgspec
+from types import NoneType
 
 from tunelab.errors import RunError
-from tunelab.files import storage_errors
+from tunelab.files import storage_errors, write_file
+from tunelab.jobs.disk import is_network_disk
 from tunelab.jobs.job import JobSpec
+from tunelab.jobs.job_secrets import may_be_secret
 from tunelab.workspace import OWN_FOLDER, Workspace
+
+HOSTS = "hosts"
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_MACHINE = ("/etc/machine-id", "/proc/sys/kernel/random/boot_id")
+"""What tells this machine from others, the first that says something: in a container often the second alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +66,10 @@ class JobFolder:
         """Return the folder of an attempt."""
         return self.path / f"attempt-{number}"
 
+    def stack_file(self, number: int) -> Path:
+        """Return where the stack of an attempt lies that stalled, if it was taken."""
+        return self.attempt(number) / "stack.txt"
+
     def last_attempt(self) -> int:
         """Return the greatest number of an attempt that has a folder; 1 if none has."""
         numbers = (each.name.removeprefix("attempt-") for each in self.path.glob("attempt-*"))
@@ -78,20 +95,50 @@ class JobFolder:
             RunError: the file is missing or damaged.
         """
         try:
-            return unpack(self.spec_file.read_bytes())
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            if self.path.is_symlink():
+                raise ValueError("its folder is a link")
+            spec = unpack(self.spec_file.read_bytes())
+            if spec.id != self.path.name:
+                raise ValueError(f"its id is {spec.id!r}, and its folder is {self.path.name}")
+            return spec
+        except (OSError, ValueError, TypeError) as error:
             remedy = "Delete the folder, and submit the recipe again if you miss its job."
             raise RunError(f"the job cannot be read ({error})", where=str(self.spec_file), remedy=remedy) from error
 
 
 def pack(spec: JobSpec) -> bytes:
     """Return what is to be done as JSON, for people to read, too."""
-    return msgspec.json.format(msgspec.json.encode(spec)) + b"\n"
+    return json.dumps(asdict(spec), indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "float | None": (float, int, NoneType),
+    "bool": (bool,),
+    "dict[str, str]": (dict,),
+}
 
 
 def unpack(packed: bytes) -> JobSpec:
-    """Return what `pack` was given."""
-    return msgspec.json.decode(packed, type=JobSpec)
+    """Return what `pack` was given.
+
+    Raises:
+        ValueError, TypeError: it is damaged.
+    """
+    values = json.loads(packed)
+    known = {each.name: _TYPES[str(each.type)] for each in fields(JobSpec)}
+    for name, value in values.items():
+        if name in known and not isinstance(value, known[name]):
+            raise TypeError(f"{name} is {value!r}")
+    spec = JobSpec(**{name: value for name, value in values.items() if name in known})
+    if not _ID.fullmatch(spec.id):
+        raise ValueError(f"{spec.id!r} is no id of a job")
+    for name, file in spec.secrets.items():
+        if not may_be_secret(name) or not isinstance(file, str) or not os.path.isabs(file):
+            raise ValueError(f"{name!r} with the file {file!r} is no secret")
+    return spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +148,14 @@ class JobsFolder:
     workspace: Workspace
 
     @property
-    def path(self) -> Path:
-        """The folder itself."""
+    def home(self) -> Path:
+        """What tunelab has in the workspace."""
         return self.workspace.path / OWN_FOLDER
+
+    @property
+    def path(self) -> Path:
+        """The folder itself: `home`, on a network disk a part of it for this machine."""
+        return _own_part(self.home)
 
     @property
     def database(self) -> Path:
@@ -121,6 +173,11 @@ class JobsFolder:
         return self.path / "runner.lock"
 
     @property
+    def slots_file(self) -> Path:
+        """How many jobs run at once."""
+        return self.path / "slots"
+
+    @property
     def runner_log(self) -> Path:
         """What the runner had to say."""
         return self.path / "runner.log"
@@ -135,20 +192,44 @@ class JobsFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether there were ever jobs here; files of another user are refused.
+        """Whether there were ever jobs here, of any machine; files of another user are refused.
 
         Raises:
             RunError: the folder is a link, or another user's: what it names would be run in this user's name.
         """
-        try:
-            found = self.path.lstat()
-        except FileNotFoundError:
-            return False
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            what = "this is a link" if stat.S_ISLNK(found.st_mode) else "this belongs to another user"
-            expected = "a folder of your own: jobs are run in your name"
-            raise RunError(what, where=str(self.path), expected=expected, remedy="Use a workspace of your own.")
-        return True
+        for path in dict.fromkeys((self.home, self.path)):
+            if not is_of_this_user(path) and os.path.lexists(path):
+                what = "this is a link" if path.is_symlink() else "this belongs to another user"
+                expected = "a folder of your own: jobs are run in your name"
+                raise RunError(what, where=str(path), expected=expected, remedy="Use a workspace of your own.")
+        return self.home.exists()
+
+    @property
+    def origin_lock(self) -> Path:
+        """Held while a copied folder is taken in."""
+        return self.path / "origin.lock"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether what is in the folder was made on this machine, by this user, for this path: it is no copy.
+
+        Raises:
+            StorageError: the disk does not say it now.
+        """
+        with storage_errors(self._origin_file), suppress(FileNotFoundError, ValueError):
+            return self._origin_file.read_text(encoding="utf-8") == self._origin()
+        return False
+
+    def sign(self) -> None:
+        """Note that what is in the folder from now on is made here."""
+        write_file(self._origin_file, self._origin())
+
+    @property
+    def _origin_file(self) -> Path:
+        return self.path / "origin"
+
+    def _origin(self) -> str:
+        return f"{_machine()} {os.geteuid()} {self.path.resolve()}\n"
 
     def make(self) -> None:
         """Make the folder, for this user alone.
@@ -156,9 +237,35 @@ class JobsFolder:
         Raises:
             StorageError: it cannot be made.
         """
-        if not self.exists:
+        if not self.exists or not self.path.exists():
             with storage_errors(self.path):
+                self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@cache
+def _machine() -> str:
+    for file in _MACHINE:
+        with suppress(
+            FileNotFoundError, PermissionError
+        ):  # another error passes, and must not look like another machine
+            if name := Path(file).read_text(encoding="utf-8").strip():
+                return name
+    return os.uname().nodename
+
+
+@cache  # asked with every look at a file
+def _own_part(home: Path) -> Path:
+    return home / HOSTS / os.uname().nodename if is_network_disk(home) else home
+
+
+def is_of_this_user(folder: Path) -> bool:
+    """Whether this is a folder of the user's own, and no link to one."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 @contextmanager
@@ -168,7 +275,7 @@ def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
     The lock goes with the descriptor and its copies: a process that inherits one holds it on.
     """
     with storage_errors(lock):
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -178,3 +285,10 @@ def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
             yield descriptor
     finally:
         os.close(descriptor)
+
+
+def is_cancelled(stop: Path) -> bool:
+    """Whether the attempt was to stop because a user asked, not because it stalled."""
+    with suppress(FileNotFoundError):
+        return stop.read_bytes() != b"stalled"
+    return False

@@ -14,6 +14,7 @@ It reads `start.json`, writes `began.json` and `exit.json`, and looks for the fi
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -36,6 +37,10 @@ _TICK_S = 0.2
 _PIPE_BYTES = 1 << 20
 _MOST_LAST_READS = 16
 _LONGEST_EXIT_WAIT_S = 60
+_USERS_FAULT = 2
+_TRY_AGAIN = 75
+"""The exit code of an attempt that stalled, or could not be started for a while, as without memory."""
+_NO_PROGRAM = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.E2BIG)
 
 
 def main() -> None:
@@ -55,10 +60,16 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     """Run the worker to its end and return what is to be known of it."""
     began = time.monotonic()
     try:
-        worker = _started(start)
+        secrets = {name: _secret(name, path) for name, path in start.get("secrets", {}).items()}
+    except (OSError, ValueError) as error:
+        log.say(f"{error}. Set it, and begin the job again: tunelab jobs retry {os.path.basename(start['cwd'])}")
+        return {"code": _USERS_FAULT}
+    log.hide(secrets)
+    try:
+        worker = _warm_worker(start, files, log) or _started(start, secrets)
     except OSError as error:
         log.say(f"the command could not be started: {error}")
-        return {"code": 127, "timed_out": False, "seconds": 0.0}
+        return {"code": 127 if error.errno in _NO_PROGRAM else _TRY_AGAIN}
     with suppress(OSError):  # for people to read: a full disk keeps no job from running
         _write_json(os.path.join(files, "began.json"), {"pid": worker.pid, "shepherd": os.getpid()})
     ending = Ending(
@@ -69,7 +80,8 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     os.set_blocking(output, False)
     with suppress(OSError):  # the user's pipes hold all they may: a smaller one does, with more turns
         fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    ended = os.pidfd_open(worker.pid)
+    # a warm worker is its server's child, which may have ended and be reaped by now: its handle is from before it began
+    ended = worker.handle if hasattr(worker, "handle") else os.pidfd_open(worker.pid)
     watched = select.poll()
     watched.register(output, select.POLLIN)
     watched.register(ended, select.POLLIN)
@@ -81,12 +93,51 @@ def _attempt(start: dict[str, Any], files: str, log: Log) -> dict[str, object]:
     for _ in range(_MOST_LAST_READS):  # of what is there already: a daemon that it left may hold the pipe open
         if not log.copy(output):
             break
+    log.flush()
     code = worker.returncode if worker.returncode >= 0 else 128 - worker.returncode
     log.say(f"ended with {code}")
-    return {"code": code, "timed_out": ending.timed_out, "seconds": round(time.monotonic() - began, 3)}
+    if ending.stalled and code != 0:
+        code = _TRY_AGAIN
+    seconds = round(time.monotonic() - began, 3)
+    return {"code": code, "timed_out": ending.timed_out, "stalled": ending.stalled, "seconds": seconds}
 
 
-def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _secret(name: str, path: str) -> str:
+    """Return the value of a secret, from a file that only this user may read."""
+    try:
+        with open(path, encoding="utf-8", opener=lambda file, flags: os.open(file, flags | os.O_NOFOLLOW)) as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                raise ValueError("others may read it")
+            value = file.read().strip()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the secret {name} cannot be read from {path} ({error})") from None
+    if not value or "\0" in value:
+        raise ValueError(f"{path} holds no value for the secret {name}")
+    return value
+
+
+def _warm_worker(start: dict[str, Any], files: str, log: Log) -> Any:
+    """Return a worker that the warm server of the workspace forked; None if it is to be started in the ordinary way."""
+    if "warm" not in start:
+        return None
+    if start.get("secrets"):
+        log.say("started in the ordinary way: its secrets are for its own process alone")
+        return None
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("warm_worker", os.path.join(os.path.dirname(__file__), "warm_worker.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(warm_worker := module_from_spec(spec))
+    try:
+        return warm_worker.WarmWorker.begun(start, os.path.join(files, "stop"))
+    except warm_worker.NotWarmError as error:
+        log.say(f"started in the ordinary way: {error}")
+        return None
+
+
+def _started(start: dict[str, Any], secrets: dict[str, str]) -> subprocess.Popen[bytes]:
     libc, parent = ctypes.CDLL(None), os.getpid()
 
     def die_with_the_shepherd() -> None:
@@ -97,7 +148,7 @@ def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         start["command"],
         cwd=start["cwd"],
-        env=os.environ | start["variables"],
+        env=os.environ | start["variables"] | secrets,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -108,12 +159,15 @@ def _started(start: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 class Ending:
-    """Whether the worker is to end: asked by the file `stop`, which holds `save` or `now`, or out of time."""
+    """Whether the worker is to end: asked by the file `stop`, or out of time.
+
+    The file holds `save` or `now`, or `stalled` from whoever watches the run's events.
+    """
 
     def __init__(
         self, worker: subprocess.Popen[bytes], log: Log, *, timeout_s: float | None, grace_s: float, stop: str
     ) -> None:
-        self.timed_out = False
+        self.timed_out = self.stalled = False
         self._worker, self._log, self._grace_s, self._stop = worker, log, grace_s, stop
         self._deadline = time.monotonic() + timeout_s if timeout_s is not None else None
         self._kill_at: float | None = None
@@ -124,7 +178,10 @@ class Ending:
         now = time.monotonic()
         asked = self._asked()
         if self._kill_at is None:
-            if asked is not None:
+            if asked == "stalled":
+                self.stalled = True
+                self._ask("no event for too long: asked to save and stop", now)
+            elif asked is not None:
                 self._ask("asked to save and stop", now)
             elif self._deadline is not None and now >= self._deadline:
                 self.timed_out = True
@@ -164,6 +221,9 @@ class Log:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._left_out = 0
+        self._hidden: dict[bytes, bytes] = {}
+        """Value of a secret -> what is written instead."""
+        self._held_back = b""
         files = log_files(folder)
         start = files[-1] if files else 0
         self._file = self._opened(start)
@@ -174,6 +234,11 @@ class Log:
         start = b"" if self._at_line_start else b"\n"
         self.write(start + f"[job] {words}\n".encode())
 
+    def hide(self, secrets: dict[str, str]) -> None:
+        """Write none of these values from now on, but their names."""
+        longest_first = sorted(secrets.items(), key=lambda item: -len(item[1]))
+        self._hidden = {value.encode(): f"[secret {name}]".encode() for name, value in longest_first}
+
     def copy(self, descriptor: int) -> bool | None:
         """Write what can be read now; false at the end of it, None if there is nothing yet."""
         try:
@@ -181,11 +246,27 @@ class Log:
         except BlockingIOError:
             return None
         if data:
-            self.write(data)
+            self.write(self._without_secrets(data) if self._hidden else data)
         return bool(data)
+
+    def flush(self) -> None:
+        """Write what may have been the beginning of a secret, and was none."""
+        self.write(self._held_back)
+        self._held_back = b""
+
+    def _without_secrets(self, data: bytes) -> bytes:
+        """Return what may be written by now: a secret may come in pieces, and its beginning waits for the rest."""
+        data = self._held_back + data
+        for value, name in self._hidden.items():
+            data = data.replace(value, name)
+        num_held = max(_length_of_beginning(data, value) for value in self._hidden)
+        self._held_back = data[len(data) - num_held :]
+        return data[: len(data) - num_held]
 
     def write(self, data: bytes) -> None:
         """Write some bytes, the time in front of each line."""
+        if not data:
+            return
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % (now % 1 * 1000)
         body, ends = (data[:-1], b"\n") if data.endswith(b"\n") else (data, b"")
@@ -236,6 +317,11 @@ class Log:
         with open(log_file(self._folder, start), "rb") as file:
             file.seek(max(size - 1, 0))
             return file.read(1) in (b"", b"\n")
+
+
+def _length_of_beginning(data: bytes, value: bytes) -> int:
+    """Return how many of the last bytes are the first ones of a value, but not all of it."""
+    return next((n for n in range(min(len(value) - 1, len(data)), 0, -1) if data.endswith(value[:n])), 0)
 
 
 def log_file(folder: str, start: int) -> str:

@@ -6,17 +6,20 @@ other learns that it did not.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
+from tunelab.files import storage_errors
 from tunelab.jobs.database import Database
+from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec, Move
-from tunelab.jobs.job_folder import JobFolder, JobsFolder, pack, unpack
+from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, is_cancelled, pack, unpack
 from tunelab.jobs.state import MOVES, JobState, next_attempt
 
 _SCHEMA = """
@@ -34,7 +37,7 @@ CREATE TABLE moves (
 CREATE INDEX moves_by_id ON moves (id);
 CREATE TABLE specs (id TEXT PRIMARY KEY, spec BLOB NOT NULL) STRICT
 """
-_JOB = tuple(each.name for each in fields(Job))
+JOB_FIELDS = tuple(each.name for each in fields(Job))
 _MOVE = tuple(each.name for each in fields(Move))
 _NAMED_AT_MOST = 1_000
 
@@ -49,7 +52,10 @@ class Store:
     def __init__(self, folder: JobsFolder) -> None:
         folder.make()
         self.folder = folder
-        self.database = Database(folder.database, lock=folder.write_lock, schema=_SCHEMA, fill=self._take_in)
+        self._is_copied = False
+        if not folder.is_own:
+            self._take_over()
+        self.database = self._opened()
 
     def close(self) -> None:
         """Let the file go."""
@@ -90,15 +96,30 @@ class Store:
             _note(connection, Move(id=job.id, attempt=attempt, old=job.state, new=new, time=now, reason=reason))
         return self.get(job.id)
 
+    def explain(self, job: Job, reason: str) -> None:
+        """Say why a job is still where it was seen; nothing is moved, and nothing said if it is elsewhere by now."""
+        if reason != job.reason:
+            with self.database.writing() as connection:
+                connection.execute(
+                    "UPDATE jobs SET reason = ? WHERE id = ? AND attempt = ? AND state = ?",
+                    (reason, job.id, job.attempt, job.state),
+                )
+
     def allow(self, job: Job, max_attempt: int) -> None:
         """Let attempts up to this number begin by themselves."""
         with self.database.writing() as connection:
             connection.execute("UPDATE jobs SET max_attempt = ? WHERE id = ?", (max_attempt, job.id))
 
     def get(self, job_id: str) -> Job:
-        """Return a job by its id."""
-        (job,) = self._select("WHERE id = ?", job_id)
-        return job
+        """Return a job by its id.
+
+        Raises:
+            RunError: its row is gone.
+        """
+        if found := self._select("WHERE id = ?", job_id):
+            return found[0]
+        remedy = "Its folder was deleted; submit its recipe again if you miss it."
+        raise RunError(f"there is no job {job_id} any more", where=str(self.folder.path), remedy=remedy)
 
     def spec(self, job_id: str) -> JobSpec:
         """Return what is to be done, and see that its file is there, too."""
@@ -124,20 +145,22 @@ class Store:
         if reference and matches:
             names = listed(job.id for job in matches)
             raise RunError(f'"{reference}" is the beginning of {len(matches)} jobs', expected=f"one of {names}")
+        if reference and (elsewhere := host_of(self.folder, reference)):
+            host, job_id, state = elsewhere
+            raise RunError(f"job {job_id} is {state}, and one of {host}", remedy="Give this command there.")
         ids = [job.id for job in self.jobs(limit=_NAMED_AT_MOST)]
         remedy = did_you_mean(reference, ids) if ids else "Submit one with: tunelab jobs submit RECIPE"
         raise RunError(f'there is no job "{reference}"', where=str(self.folder.path), remedy=remedy)
 
-    def rows(self, states: Collection[JobState] = ()) -> list[dict[str, Any]]:
+    def rows(self, states: Collection[JobState] = (), *, limit: int = -1) -> list[dict[str, Any]]:
         """Return jobs as `jobs` does, as plain values."""
-        where, values = _where(states)
-        rows = self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {where} ORDER BY submitted DESC, id", *values)
-        return [dict(zip(_JOB, row, strict=True)) for row in rows]
+        query, values = listing(states, limit=limit)
+        return [dict(zip(JOB_FIELDS, row, strict=True)) for row in self.database.read(query, *values)]
 
     def jobs(self, states: Collection[JobState] = (), *, limit: int = -1) -> list[Job]:
         """Return jobs, the latest first; only those in some states if any are given."""
-        where, values = _where(states)
-        return self._select(f"{where} ORDER BY submitted DESC, id LIMIT ?", *values, limit)
+        query, values = listing(states, limit=limit)
+        return [_job(row) for row in self.database.read(query, *values)]
 
     def next_queued(self, limit: int) -> list[Job]:
         """Return the queued jobs that start next."""
@@ -174,8 +197,27 @@ class Store:
             self._take_in(connection)
         return sorted({job.id for job in self.jobs()} - before)
 
+    def _take_over(self) -> None:
+        """Make the jobs of a copied folder this machine's own: none of them begins before a person says so."""
+        database = self.folder.database
+        with held(self.folder.origin_lock, wait=True):
+            if self.folder.is_own:  # another process has done it meanwhile
+                return
+            with storage_errors(database):
+                database.with_name(f"{database.name}-journal").unlink(missing_ok=True)
+                if os.path.lexists(database):
+                    database.rename(database.with_name(f"{database.name}.copied"))
+            self._is_copied = True
+            self._opened().connection.close()
+            self._is_copied = False
+            self.folder.sign()
+
+    def _opened(self) -> Database:
+        folder = self.folder
+        return Database(folder.database, lock=folder.write_lock, schema=_SCHEMA, fill=self._take_in)
+
     def _select(self, rest: str, *values: object) -> list[Job]:
-        return [_job(row) for row in self.database.read(f"SELECT {', '.join(_JOB)} FROM jobs {rest}", *values)]
+        return [_job(row) for row in self.database.read(f"SELECT {', '.join(JOB_FIELDS)} FROM jobs {rest}", *values)]
 
     def _take_in(self, connection: sqlite3.Connection) -> int:
         """Insert the jobs that have a folder and no row, and return how many."""
@@ -184,9 +226,15 @@ class Store:
         for folder in self.folder.jobs():
             if folder.path.name in known:
                 continue
-            with suppress(sqlite3.IntegrityError, RunError):  # a second folder of one key, or one that doctor names
+            # a second folder of one key, numbers that no command lets in, or one that doctor names
+            with suppress(sqlite3.IntegrityError, OverflowError, RunError):
+                spec = folder.read_spec()
                 state, attempt = state_on_disk(folder)
-                _insert(connection, folder.read_spec(), state, attempt=attempt, reason="found in its folder")
+                reason = "found in its folder"
+                if self._is_copied:
+                    reason = f"found in a copied workspace; tunelab jobs retry {spec.id} begins it"
+                    state, spec = (JobState.CANCELLED if state is JobState.QUEUED else state), replace(spec, retries=0)
+                _insert(connection, spec, state, attempt=attempt, reason=reason)
                 num_taken += 1
         return num_taken
 
@@ -199,7 +247,7 @@ def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
     """
     attempt = folder.last_attempt()
     files = folder.attempt(attempt)
-    is_stopped = (files / "stop").exists()
+    is_stopped = is_cancelled(files / "stop")
     if (files / "start.json").exists():
         return (JobState.CANCELLING if is_stopped else JobState.RUNNING), attempt
     return (JobState.CANCELLED if is_stopped else JobState.QUEUED), attempt
@@ -209,7 +257,7 @@ def _insert(connection: sqlite3.Connection, spec: JobSpec, state: JobState, *, a
     now = time.time()
     most = max(attempt, 1 + spec.retries)
     row = (spec.id, spec.key, state, attempt, most, spec.priority, spec.submitted, now, None, reason)
-    connection.execute(f"INSERT INTO jobs ({', '.join(_JOB)}) VALUES ({_marks(row)})", row)
+    connection.execute(f"INSERT INTO jobs ({', '.join(JOB_FIELDS)}) VALUES ({_marks(row)})", row)
     connection.execute("INSERT INTO specs (id, spec) VALUES (?, ?)", (spec.id, pack(spec)))
     _note(connection, Move(id=spec.id, attempt=attempt, old="", new=state, time=now, reason=reason))
 
@@ -220,12 +268,15 @@ def _note(connection: sqlite3.Connection, move: Move) -> None:
 
 
 def _job(row: Iterable[Any]) -> Job:
-    values = dict(zip(_JOB, row, strict=True))
+    values = dict(zip(JOB_FIELDS, row, strict=True))
     return Job(**values | {"state": JobState(values["state"])})
 
 
-def _where(states: Collection[JobState]) -> tuple[str, tuple[JobState, ...]]:
-    return (f"WHERE state IN ({_marks(states)})" if states else ""), tuple(states)
+def listing(states: Collection[JobState], *, limit: int) -> tuple[str, tuple[object, ...]]:
+    """Return the query for jobs in some states, or in any, the latest first, and its values."""
+    where = f"WHERE state IN ({_marks(states)})" if states else ""
+    query = f"SELECT {', '.join(JOB_FIELDS)} FROM jobs {where} ORDER BY submitted DESC, id LIMIT ?"
+    return query, (*states, limit)
 
 
 def _marks(values: Collection[object]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
-from tunelab.errors import RunError
+from tunelab.errors import RunError, StorageError
 from tunelab.files import sha256_folder
 from tunelab.jobs.backend import Sighting
 from tunelab.jobs.job import Job
@@ -39,6 +40,8 @@ def verdict(job: Job, seen: Sighting, fault: str) -> Verdict:
     if job.state is JobState.CANCELLING:
         state = JobState.FAILED if seen.code in _USERS_FAULTS else JobState.CANCELLED
         return Verdict(state=state, reason=ended)
+    if seen.stalled:
+        return Verdict(state=JobState.FAILED, reason=f"no event for longer than its --stall-timeout; {ended}")
     if seen.timed_out:
         return Verdict(state=JobState.TIMED_OUT, reason=f"out of time; {ended}")
     if seen.code is None or seen.code in _ENDED_FROM_OUTSIDE:
@@ -47,17 +50,31 @@ def verdict(job: Job, seen: Sighting, fault: str) -> Verdict:
 
 
 def fault_of(run: Run) -> str:
-    """Return what keeps a run from being whole; empty if its manifest is there and every hash in it holds."""
+    """Return what keeps a run from being whole; empty if its manifest is there and every hash in it holds.
+
+    Raises:
+        StorageError: the disk refuses to read it.
+    """
     if not run.is_finished:
         return "its run has no manifest.json"
     try:
         manifest = run.read_manifest()
     except RunError as error:
         return error.what
+    except OSError as error:
+        raise _unreadable("manifest", run.manifest_file, error) from error
     if manifest.run_id != run.id:
         return f"its manifest is that of run {manifest.run_id}"
-    found = sha256_folder(run.adapter)
+    try:
+        found = sha256_folder(run.adapter)
+    except OSError as error:  # not the run's fault: it is looked at again
+        raise _unreadable("adapter", run.adapter, error) from error
     wrong = sorted(name for name in {*manifest.files, *found} if manifest.files.get(name) != found.get(name))
     if wrong or not manifest.files:
         return f"files of its adapter are not those of its manifest: {', '.join(wrong) or 'there are none'}"
     return ""
+
+
+def _unreadable(what: str, place: Path, error: OSError) -> StorageError:
+    remedy = "Run the same command again."
+    return StorageError(f"the {what} of its run cannot be read ({error.strerror})", where=str(place), remedy=remedy)

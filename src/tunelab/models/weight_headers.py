@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.models.architecture import running_kinds_in
+from tunelab.models.config import BITS, Quantization
 from tunelab.models.estimate import num_experts
-from tunelab.models.layer_roles import Modules
+from tunelab.models.layer_roles import Modules, role_of
 from tunelab.models.model_files import read_description
 
 WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
@@ -65,6 +66,14 @@ class StoredWeights:
     def modules(self, *, num_layers: int) -> Modules:
         """Return what of the model can be trained; its config gives the number of layers."""
         return Modules(kind=self.kind, num_layers=num_layers, adaptable=self.layers, sizes=self.sizes, tied=self.tied)
+
+    def loaded_bytes(self, *, bytes_per_weight: int, quantization: Quantization | None) -> int:
+        """Return what the weights take in memory; `quantization` packs those of the layers, embeddings apart."""
+        if quantization is None:
+            return self.num_weights * bytes_per_weight
+        linear = [shape for name, shape in self.layers.items() if role_of(name) != "embeddings"]
+        packed = sum(inputs * outputs for inputs, outputs in linear)
+        return (self.num_weights - packed) * bytes_per_weight + packed * BITS[quantization] // 8
 
 
 def read_headers(folder: Path) -> StoredWeights | None:

@@ -2,7 +2,7 @@
 
 from tunelab.recipes.convert import convert, write_new
 from tunelab.recipes.explain import Explanation, explain
-from tunelab.recipes.places import differing, portable, recipe_hash, replaced, written_hash
+from tunelab.recipes.places import differing, portable, replaced, written_hash
 from tunelab.recipes.recipe import Recipe, to_yaml
 from tunelab.recipes.resolve import ResolvedRecipe, resolve_recipe
 
@@ -14,7 +14,6 @@ __all__ = [
     "differing",
     "explain",
     "portable",
-    "recipe_hash",
     "replaced",
     "resolve_recipe",
     "to_yaml",

@@ -20,14 +20,19 @@ _WIDTH = 110
 _THEIR_KEY = re.compile(r"\(([^()]+)\)$")
 
 
-def convert(resolved: ResolvedRecipe, *, folder: Path) -> str:
+def convert(resolved: ResolvedRecipe, *, folder: Path, title: str | None = None) -> str:
     """Return the text of a recipe with equal values, for `folder`; comments say where each came from.
+
+    Args:
+        resolved: the recipe.
+        folder: where the text is to be a file.
+        title: its first comment; None says what the recipe was read from.
 
     Raises:
         RecipeError: the recipe names no data, and its names are to be read from another folder.
     """
     rows = list(_said(resolved, folder))
-    title = f"{resolved.file.name if resolved.file else 'LLM_* variables'}, read as {resolved.dialect}."
+    title = title or f"{resolved.file.name if resolved.file else 'LLM_* variables'}, read as {resolved.dialect}."
     comments = [line for note in (title, *resolved.notes) for line in _comment(note)]
     method = resolved.recipe.adapter.section
     bare = [] if any(row.key.startswith(f"{method}.") for row in rows) else [f"{method}:"]

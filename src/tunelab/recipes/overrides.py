@@ -34,7 +34,7 @@ def from_command_line(overrides: Sequence[str], faults: Faults) -> Layer:
             dotted, equals, value = text.partition("=")
             if not equals:
                 raise RecipeError(f'"{text}" has no equals sign', where="--set", expected="--set section.key=value")
-            layer[dotted.strip()] = _setting(dotted.strip(), value, "--set")
+            layer[dotted.strip()] = read_setting(dotted.strip(), value, "--set")
     return layer
 
 
@@ -44,7 +44,7 @@ def from_environment(environment: Mapping[str, str], faults: Faults) -> Layer:
     for name, text in sorted(environment.items()):
         with faults.noted():
             if dotted := _dotted(name):
-                layer[dotted] = _setting(dotted, text, f"environment {name}")
+                layer[dotted] = read_setting(dotted, text, f"environment {name}")
     return layer
 
 
@@ -55,7 +55,7 @@ def from_dotenv(file: Path) -> Layer:
         RecipeError: a line of ours is none, or may mean two things.
     """
     return {
-        dotted: _setting(dotted, binding.value or "", where)
+        dotted: read_setting(dotted, binding.value or "", where)
         for binding, where in _bindings(file)
         if (dotted := _dotted(binding.key or "")) and _is_unmistakable(binding, dotted, where)
     }
@@ -118,7 +118,12 @@ def _dotted(variable: str) -> str:
     return f"{match[1].lower()}.{match[2].lower().replace('__', '.')}" if match else ""
 
 
-def _setting(dotted: str, text: str, source: str) -> Setting:
+def read_setting(dotted: str, text: str, source: str) -> Setting:
+    """Return what a text means for a setting.
+
+    Raises:
+        RecipeError: there is no such setting.
+    """
     check_key(dotted, source)
     if dotted not in FIELDS:
         raise RecipeError(f'"{dotted}" is a section', where=source, expected=f"one of its settings, as in {dotted}.key")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.files import sha256_text
-from tunelab.recipes.recipe import Recipe, changed, settings_of, to_yaml
+from tunelab.recipes.recipe import Recipe, changed, settings_of
 
 PLACES = (
     "model.base_model",
@@ -22,17 +22,20 @@ PLACES = (
     "data.cleaning.tokenizer",
     "training.output_dir",
     "evaluation.compare_file",
+    "evaluation.adapter_path",
 )
 """Settings that name files, folders or models. What these hold is hashed elsewhere: data, rendering, base."""
 
 
-def recipe_hash(recipe: Recipe) -> str:
-    """Return the SHA-256 of the canonical text without the settings in `PLACES`, in hexadecimal."""
-    return written_hash(to_yaml(recipe))
+_DECISIVE = ("evaluation.adapter_path",)
+"""Of these, those that say by being named what is done at all."""
 
 
 def written_hash(text: str) -> str:
-    """Return the same of a canonical text that was written before, perhaps when there were fewer settings."""
+    """Return the SHA-256 of a canonical text without the settings in `PLACES`, in hexadecimal.
+
+    The text may have been written before, when there were fewer settings.
+    """
     keys: list[str] = []
     kept = []
     for line in text.splitlines(keepends=True):
@@ -47,6 +50,7 @@ def differing(old: Recipe, new: Recipe, *, without: Collection[str] = PLACES) ->
     """Return in words each setting that `new` has otherwise: ``training.seed is 3, and was 2``; places do not count."""
     before, now = settings_of(old), settings_of(new)
     keys = [key for key in before | now if key not in without and before.get(key) != now.get(key)]
+    keys += [key for key in _DECISIVE if key not in keys and (before.get(key) is None) != (now.get(key) is None)]
     return [f"{key} is {json.dumps(now.get(key))}, and was {json.dumps(before.get(key))}" for key in keys]
 
 

@@ -15,12 +15,13 @@ from tunelab.cleaning.config import BASE_MODEL
 from tunelab.dataset.config import DataConfig
 from tunelab.errors import RecipeError, guess
 from tunelab.recipes.dialects import dialect_of
+from tunelab.recipes.forms.enforce import enforce
 from tunelab.recipes.keys import expected, kinds, shown
-from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment
+from tunelab.recipes.overrides import from_command_line, from_dotenv, from_environment, read_setting
 from tunelab.recipes.recipe import ADAPTERS, FIELDS, Recipe, changed, settings_of, tree_of
-from tunelab.recipes.yaml_document import Faults, Layer, Note, read_document
+from tunelab.recipes.yaml_document import Faults, Layer, Note, Setting, read_document
 
-_FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file")
+_FILE_SETTINGS = ("data.tool_catalog", "data.chat_template", "evaluation.compare_file", "evaluation.adapter_path")
 _DATA_NAMES = ("data.data_dir", "data.train_files", "data.eval_files", "data.cleaning.tokenizer")
 _NAMES = (*_FILE_SETTINGS, *_DATA_NAMES, "training.output_dir", "model.base_model")
 
@@ -76,7 +77,11 @@ class ResolvedRecipe:
 
 
 def resolve_recipe(
-    path: Path | None, *, overrides: Sequence[str] = (), environment: Mapping[str, str] | None = os.environ
+    path: Path | None,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = os.environ,
+    run_folder: Path | None = None,
 ) -> ResolvedRecipe:
     """Return the recipe that a file, the environment and the command line make together.
 
@@ -85,13 +90,14 @@ def resolve_recipe(
         overrides: `section.key=value` texts; they win over everything.
         environment: variables; `LLM_<SECTION>__<KEY>` win over a `.env` file, and that over the recipe file.
             None reads neither.
+        run_folder: the folder of the run that it is resolved for, if that is known: ModelLab's `mount/<run_id>`.
 
     Raises:
         RecipeError: unknown keys, impossible values, a file that is no recipe; it names each place.
     """
     base = path.parent if path else Path()
     faults = Faults()
-    dialect, in_file, notes = _read_file(path, faults) if path else ("environment", {}, [])
+    dialect, in_file, notes = _read_file(path, faults, run_folder) if path else ("environment", {}, [])
     layer = dict(in_file)
     if environment is not None:
         for folder in dict.fromkeys((Path.cwd(), base.absolute())):
@@ -116,13 +122,27 @@ def resolve_recipe(
     )
 
 
+def with_setting(resolved: ResolvedRecipe, dotted: str, text: str, *, where: str) -> Recipe:
+    """Return a resolved recipe with another value of one setting, written as after `--set`.
+
+    Raises:
+        RecipeError: the setting or the value is none; it names `where`.
+    """
+    values = settings_of(resolved.recipe).items()
+    layer = {key: Setting(value=value, source=resolved.sources[key]) for key, value in values}
+    layer[dotted] = read_setting(dotted, text, where)
+    _refuse_clashes(layer)
+    return _validated(layer, Faults())
+
+
 def _applies(note: Note, in_file: Layer, layer: Layer) -> bool:
     return layer.get(note.about) is in_file.get(note.about)
 
 
-def _read_file(path: Path, faults: Faults) -> tuple[str, Layer, list[Note]]:
-    document = read_document(path)
-    return dialect_of(document.names).read(document, faults)
+def _read_file(path: Path, faults: Faults, run_folder: Path | None) -> tuple[str, Layer, list[Note]]:
+    document = read_document(path, run_folder=run_folder)
+    dialect, layer, notes = dialect_of(document.names).read(document, faults)
+    return dialect, layer, [*notes, *enforce(document, dialect, layer, faults)]
 
 
 def _validated(layer: Layer, faults: Faults) -> Recipe:

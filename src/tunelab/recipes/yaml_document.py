@@ -94,6 +94,8 @@ class YamlDocument:
     path: Path
     content: dict[str, Any]
     """As ruamel reads it, which knows the line of each key."""
+    run_folder: Path | None = None
+    """The folder of the run that the file is read for, which need not exist; None if no run is named."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -118,8 +120,12 @@ class YamlDocument:
         return entries
 
 
-def read_document(path: Path) -> YamlDocument:
+def read_document(path: Path, *, run_folder: Path | None = None) -> YamlDocument:
     """Return a YAML file that holds a mapping.
+
+    Args:
+        path: the file.
+        run_folder: the folder of the run that it is read for.
 
     Raises:
         RecipeError: no such file, not UTF-8, no YAML, no mapping, a duplicate key.
@@ -132,7 +138,7 @@ def read_document(path: Path) -> YamlDocument:
         raise RecipeError(
             f"this is a {_kind(document)}", where=str(path), expected="sections with settings, such as data:"
         )
-    return YamlDocument(path=path, content=document)
+    return YamlDocument(path=path, content=document, run_folder=run_folder)
 
 
 def _entries(

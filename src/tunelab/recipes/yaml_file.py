@@ -26,7 +26,54 @@ def load(path: Path) -> Any:
     Raises:
         RecipeError: no such file, not UTF-8, no YAML, a duplicate key, a merge.
     """
-    return _parse(path, _read_text(path))
+    return parse(path, _read_text(path))
+
+
+def parse(path: Path, text: str) -> Any:
+    """Return what a YAML text holds, in ruamel's types; `path` is for messages.
+
+    Raises:
+        RecipeError: no YAML, a duplicate key, a merge.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    class WithoutMerges(RoundTripConstructor):
+        def flatten_mapping(self, node: Any) -> Any:
+            for key, _ in node.value:
+                if key.tag == "tag:yaml.org,2002:merge":
+                    where = f"{path}:{key.start_mark.line + 1}"
+                    raise RecipeError("merges (<<) are not read", where=where, expected="each setting written out")
+            return super().flatten_mapping(node)
+
+    loader = YAML(typ="rt")
+    loader.Constructor = WithoutMerges
+    try:
+        if NESTED.search(text):
+            raise RecursionError
+        return loader.load(text)
+    except RecipeError:
+        raise
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = str(error.problem or error.context)
+        if isinstance(error, DuplicateKeyError):
+            what = problem.partition(" with value")[0].replace("found duplicate key", "a second value for the key")
+            raise RecipeError(what, where=where, expected="each key once", remedy="Delete one of the two.") from error
+        if "'\\t'" in problem:
+            raise RecipeError(
+                "this is a tab", where=where, expected="spaces", remedy="Replace tabs by spaces."
+            ) from error
+        raise RecipeError(f"this is not YAML ({problem})", where=where) from error
+    except YAMLError as error:
+        raise RecipeError("this is not YAML (it holds a control character)", where=str(path)) from error
+    except RecursionError as error:
+        raise RecipeError("brackets or mappings are nested too deep", where=str(path), expected="a recipe") from error
+    except Exception as error:  # ruamel's own stumbling over a tag before, or digits of, a value of another kind
+        what = f"a value is not of the kind that its tag or its digits say ({str(error).partition(';')[0]})"
+        raise RecipeError(what, where=str(path)) from error
 
 
 def _read_text(path: Path) -> str:
@@ -67,45 +114,3 @@ def _is_fine_tuning_job(path: Path) -> bool:
         return path.suffix == ".json" and b'"training_file"' in read_small_file(path, max_bytes=MAX_RECIPE_BYTES)
     except OSError:
         return False
-
-
-def _parse(path: Path, text: str) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    class WithoutMerges(RoundTripConstructor):
-        def flatten_mapping(self, node: Any) -> Any:
-            for key, _ in node.value:
-                if key.tag == "tag:yaml.org,2002:merge":
-                    where = f"{path}:{key.start_mark.line + 1}"
-                    raise RecipeError("merges (<<) are not read", where=where, expected="each setting written out")
-            return super().flatten_mapping(node)
-
-    loader = YAML(typ="rt")
-    loader.Constructor = WithoutMerges
-    try:
-        if NESTED.search(text):
-            raise RecursionError
-        return loader.load(text)
-    except RecipeError:
-        raise
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = str(error.problem or error.context)
-        if isinstance(error, DuplicateKeyError):
-            what = problem.partition(" with value")[0].replace("found duplicate key", "a second value for the key")
-            raise RecipeError(what, where=where, expected="each key once", remedy="Delete one of the two.") from error
-        if "'\\t'" in problem:
-            raise RecipeError(
-                "this is a tab", where=where, expected="spaces", remedy="Replace tabs by spaces."
-            ) from error
-        raise RecipeError(f"this is not YAML ({problem})", where=where) from error
-    except YAMLError as error:
-        raise RecipeError("this is not YAML (it holds a control character)", where=str(path)) from error
-    except RecursionError as error:
-        raise RecipeError("brackets or mappings are nested too deep", where=str(path), expected="a recipe") from error
-    except Exception as error:  # ruamel's own stumbling over a tag before, or digits of, a value of another kind
-        what = f"a value is not of the kind that its tag or its digits say ({str(error).partition(';')[0]})"
-        raise RecipeError(what, where=str(path)) from error

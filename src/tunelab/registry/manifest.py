@@ -1,11 +1,13 @@
-"""The manifest of a finished run: the hashes of what it was made of, and what whoever serves its adapter must know."""
+"""The manifest of a finished run: the hashes of what it was made of, and what whoever serves its adapter must know.
 
+msgspec is imported where it is used: it takes as long, and as much memory, as all else that a list of jobs imports.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from tunelab.errors import RunError
 from tunelab.files import canonical_json, sha256_text, write_json
@@ -52,6 +54,8 @@ def read_manifest(file: Path) -> Manifest:
     Raises:
         RunError: it is damaged.
     """
+    import msgspec
+
     try:
         return msgspec.json.decode(file.read_bytes(), type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -59,6 +63,8 @@ def read_manifest(file: Path) -> Manifest:
         raise RunError(f"the manifest is damaged ({error})", where=str(file), remedy=remedy) from error
 
 
-def write_manifest(file: Path, manifest: Manifest) -> None:
-    """Write a manifest, atomically."""
-    write_json(file, msgspec.to_builtins(manifest))
+def write_manifest(file: Path, manifest: Manifest, *, before: Callable[[], None] = lambda: None) -> None:
+    """Write a manifest, atomically; `before` is called right before it is in place."""
+    import msgspec
+
+    write_json(file, msgspec.to_builtins(manifest), before=before)

@@ -56,10 +56,15 @@ class Checkpoint:
         }
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
-    """Write a checkpoint below `folder`, then delete all but the newest `keep` up to it; return its folder."""
+def save_checkpoint(
+    folder: Path, checkpoint: Checkpoint, *, keep: int, before: Callable[[], None] = lambda: None
+) -> Path:
+    """Write a checkpoint below `folder`, then delete all but the newest `keep` up to it; return its folder.
+
+    `before` is called right before it is in place; what it raises leaves things as they were.
+    """
     path = folder / f"step-{checkpoint.progress.step:08d}"
-    with new_folder(path) as aside:
+    with new_folder(path, before=before) as aside:
         tensors = {name: checkpoint.tensors[name].contiguous() for name in sorted(checkpoint.tensors)}
         write_file(aside / "state.safetensors", safetensors.torch.save(tensors))
         digest = sha256_file(aside / "state.safetensors")

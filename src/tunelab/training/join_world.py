@@ -1,7 +1,8 @@
-"""The world that a process is in, by what torchrun set. Imports no torch for one that is alone."""
+"""The world that a process is in: a process group that exists, or what torchrun set. Imports no torch for one alone."""
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -13,13 +14,21 @@ _WHAT_TORCHRUN_SETS = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "
 
 @contextmanager
 def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
-    """Yield the world that torchrun set up for this process, or that of a process alone.
+    """Yield the world of this process: of the process group it is in, of what torchrun set up, or of a process alone.
 
-    An error of the user that several processes meet is raised in one of them; the others end with its exit code.
+    A process group that exists, as under Ray Train, is used and left as it is; each of its processes meets its own
+    errors. Otherwise an error of the user that several processes meet is raised in one of them; the others end with its
+    exit code.
 
     Raises:
         RunError: more than one process is announced, and not how to find the others.
     """
+    if _is_in_a_process_group():
+        from tunelab.training.process_group import Processes
+
+        with Processes.of_existing_group() as world:
+            yield world
+        return
     size = environment.get("WORLD_SIZE", "1")
     if size in ("", "1"):
         yield ALONE
@@ -36,3 +45,8 @@ def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
     master = environment["MASTER_ADDR"]
     with Processes.joined(local_rank=local_rank, local_size=local_size, master=master) as world:
         yield world
+
+
+def _is_in_a_process_group() -> bool:
+    distributed = sys.modules.get("torch.distributed")  # whoever made a group has loaded it
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()

@@ -54,6 +54,7 @@ def fit(
     resume_from: Checkpoint | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     before_saving: Callable[[], None] = lambda: None,
+    after_saving: Callable[[], None] = lambda: None,
     world: World = ALONE,
 ) -> Fit:
     """Train `adapter` from a checkpoint, or from the start, to the end of `schedule`.
@@ -72,7 +73,8 @@ def fit(
         score: held-out loss; None evaluates nothing.
         resume_from: the newest of `checkpoints`; None starts afresh.
         should_stop: called after each step; True in any process saves a checkpoint and ends with reason `interrupted`.
-        before_saving: called in the first process before it writes a checkpoint; what it raises ends the run.
+        before_saving: called in the first process right before a checkpoint is in place; what it raises ends the run.
+        after_saving: called in every process after a checkpoint.
         world: the processes that run each step together; the outcome is that of one.
     """
     micro_batch_tokens = batching.micro_batch_tokens
@@ -119,6 +121,7 @@ def fit(
             is_end = stopping or is_last or trainer.progress.stopped_early
             if is_end or any(saves) or done.step % config.save_steps == 0:
                 trainer.save(checkpoints, fingerprint, events, before=before_saving)
+                after_saving()
                 clock.restart()
             if stopping:
                 return Fit(

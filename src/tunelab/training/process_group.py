@@ -1,5 +1,6 @@
 """Several processes that train one run together, over torch.distributed: gloo on CPUs, nccl between GPUs."""
 
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from torch.distributed.distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from tunelab.errors import TRY_AGAIN, RunError, UserError, counted
+from tunelab.files import sha256_text
 from tunelab.training.network_interface import choose_interface
 from tunelab.training.world import World
 
@@ -28,15 +30,21 @@ class LostProcessError(RunError):
 
 
 class Processes(World):
-    """One of several processes, found through the environment that torchrun sets."""
+    """One of several processes.
 
-    def __init__(self, store: Store, *, rank: int, size: int, local_rank: int, local_size: int) -> None:
-        self.rank, self.size, self.local_rank, self.local_size, self._store = rank, size, local_rank, local_size, store
+    Args:
+        group: what numbers, texts and the gradients of a CPU go through; None is the default process group.
+    """
+
+    def __init__(
+        self, *, rank: int, size: int, local_rank: int, local_size: int, group: dist.ProcessGroup | None = None
+    ) -> None:
+        self.rank, self.size, self.local_rank, self.local_size, self._group = rank, size, local_rank, local_size, group
 
     @classmethod
     @contextmanager
     def joined(cls, *, local_rank: int, local_size: int, master: str) -> Iterator[Self]:
-        """Yield the world of this process once all the others are there; `master` is the first one's machine."""
+        """Yield the world that torchrun describes once all are there; `master` is the machine of the first process."""
         if num_gpus := torch.cuda.device_count():
             _refuse_if_gpus_are_too_few(num_gpus, local_size)
             torch.cuda.set_device(local_rank)
@@ -46,21 +54,39 @@ class Processes(World):
             # Numbers and texts go over gloo wherever the gradients are.
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_LONGEST_WAIT)
-        world = cls(store, rank=rank, size=size, local_rank=local_rank, local_size=local_size)
         try:
-            yield world
+            yield cls(rank=rank, size=size, local_rank=local_rank, local_size=local_size)
         except UserError as error:
-            if (code := world._code_said_elsewhere(error)) is not None:
+            if (code := _code_said_elsewhere(error, store, rank=rank, size=size)) is not None:
                 raise SystemExit(code) from error
             raise
         dist.destroy_process_group()
+
+    @classmethod
+    @contextmanager
+    def of_existing_group(cls) -> Iterator[Self]:
+        """Yield the world of the process group that this process is in, which stays as it is.
+
+        Numbers and texts go through a gloo group of their own: the existing one may be of nccl alone.
+        """
+        rank, size = dist.get_rank(), dist.get_world_size()
+        with lost_if_it_fails():
+            group = dist.new_group(backend="gloo", timeout=_LONGEST_WAIT)
+        world = cls(rank=rank, size=size, local_rank=0, local_size=1, group=group)
+        # 48 bits of a hash: a float holds them exactly
+        hosts = [host for (host,) in world.gather(float(int(sha256_text(socket.gethostname())[:12], 16)))]
+        world.local_rank, world.local_size = hosts[:rank].count(hosts[rank]), hosts.count(hosts[rank])
+        try:
+            yield world
+        finally:
+            dist.destroy_process_group(group)  # also after an error: the others wait for this process no longer
 
     def gather(self, *values: float) -> list[tuple[float, ...]]:
         """Return the values of every process, by rank."""
         own = torch.tensor(values, dtype=torch.float64)
         rows = [torch.empty_like(own) for _ in range(self.size)]
         with lost_if_it_fails():
-            dist.all_gather(rows, own)
+            dist.all_gather(rows, own, group=self._group)
         return [tuple(row.tolist()) for row in rows]
 
     def tell(self, text: str) -> str:
@@ -70,7 +96,7 @@ class Processes(World):
         buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.is_first and length else None
         received = torch.empty(length, dtype=torch.uint8) if buffer is None else buffer
         with lost_if_it_fails():
-            dist.broadcast(received, src=0)
+            dist.broadcast(received, src=0, group=self._group)
         return bytes(received.tolist()).decode()
 
     @contextmanager
@@ -96,8 +122,9 @@ class Processes(World):
 
     def sum_gradients(self, gradients: torch.Tensor | None) -> None:
         """Replace what `line_up_gradients` returned, and so the gradients, by the sum over all processes."""
+        assert gradients is not None
         with lost_if_it_fails():
-            dist.all_reduce(gradients)
+            dist.all_reduce(gradients, group=self._group if gradients.device.type == "cpu" else None)
 
     @contextmanager
     def _ahead(self, goes_ahead: bool) -> Iterator[None]:
@@ -107,22 +134,23 @@ class Processes(World):
         if goes_ahead:
             self.gather()
 
-    def _code_said_elsewhere(self, error: UserError) -> int | None:
-        """Return the exit code if another process says what ended this one, so that the user reads one message."""
-        others = [_word(rank) for rank in range(self.size) if rank != self.rank]
-        with suppress(RuntimeError):  # the store has gone with the process that held it
-            if isinstance(error, LostProcessError):
-                # The first to notice speaks: it may be the one that could not exchange, and that the others lose now.
-                if any(self._store.check([word]) for word in others):
-                    return UserError.exit_code
-                return error.exit_code if self._store.add(_LOST, 1) > 1 else None
-            self._store.set(_word(self.rank), str(error))
-            until = time.monotonic() + _FIRST_WORD_S
-            while not self.is_first and not self._store.check([_word(0)]) and time.monotonic() < until:
-                time.sleep(0.05)  # what is wrong here may well be wrong there, and said a moment later
-            before = [word for word in others[: self.rank] if self._store.check([word])]
-            return error.exit_code if any(self._store.get(word).decode() == str(error) for word in before) else None
-        return None
+
+def _code_said_elsewhere(error: UserError, store: Store, *, rank: int, size: int) -> int | None:
+    """Return the exit code if another process says what ended this one, so that the user reads one message."""
+    others = [_word(other) for other in range(size) if other != rank]
+    with suppress(RuntimeError):  # the store has gone with the process that held it
+        if isinstance(error, LostProcessError):
+            # The first to notice speaks: it may be the one that could not exchange, and that the others lose now.
+            if any(store.check([word]) for word in others):
+                return UserError.exit_code
+            return error.exit_code if store.add(_LOST, 1) > 1 else None
+        store.set(_word(rank), str(error))
+        until = time.monotonic() + _FIRST_WORD_S
+        while rank > 0 and not store.check([_word(0)]) and time.monotonic() < until:
+            time.sleep(0.05)  # what is wrong here may well be wrong there, and said a moment later
+        before = [word for word in others[:rank] if store.check([word])]
+        return error.exit_code if any(store.get(word).decode() == str(error) for word in before) else None
+    return None
 
 
 def _refuse_if_gpus_are_too_few(num_gpus: int, local_size: int) -> None:

@@ -229,11 +229,13 @@ class Trainer:
     def save(
         self, checkpoints: Path, fingerprint: str, events: EventLog, *, before: Callable[[], None] = lambda: None
     ) -> None:
-        """Write a checkpoint: the first process does, after `before`, once all are sure to hold the same weights."""
+        """Write a checkpoint: the first process does, once all are sure to hold the same weights.
+
+        `before` is called right before it is in place.
+        """
         self._refuse_if_apart()
         if not self.world.is_first:
             return
-        before()
         started = time.perf_counter()
         if self.scaler.is_enabled():
             state = self.scaler.state_dict()
@@ -244,7 +246,7 @@ class Trainer:
         checkpoint = Checkpoint(
             progress=self.progress, fingerprint=fingerprint, environment=self.environment, tensors=tensors
         )
-        path = save_checkpoint(checkpoints, checkpoint, keep=self.config.save_total_limit)
+        path = save_checkpoint(checkpoints, checkpoint, keep=self.config.save_total_limit, before=before)
         duration_s = time.perf_counter() - started
         events.emit(CheckpointSaved(step=self.progress.step, name=path.name, duration_s=duration_s))
 

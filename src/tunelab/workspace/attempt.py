@@ -7,13 +7,9 @@ between machines; this file does.
 from __future__ import annotations
 
 import os
-import socket
-import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import msgspec
 
 from tunelab.errors import TRY_AGAIN, RunError
 from tunelab.files import write_json
@@ -43,7 +39,7 @@ class Attempt:
 
     def refuse_if_replaced(self, file: Path) -> None:
         """Raise a ReplacedError if `file` names another attempt by now."""
-        present = _read(file)
+        present = read_attempt(file)
         if present is None or present.nonce != self.nonce:
             by = f"attempt {present.attempt} on {present.host}" if present else "somebody who removed attempt.json"
             remedy = "Nothing more was written here. The other one goes on with the run."
@@ -52,25 +48,28 @@ class Attempt:
 
 def begin_attempt(file: Path) -> Attempt:
     """Write a new attempt to `file`, atomically, and return it."""
-    before = _read(file)
+    before = read_attempt(file)
     attempt = Attempt(
         job=os.environ.get("TUNELAB_JOB", ""),
         attempt=before.attempt + 1 if before else 1,
-        host=socket.gethostname(),
+        host=os.uname().nodename,
         boot_id=_boot_id(),
-        nonce=uuid.uuid4().hex,
+        nonce=os.urandom(16).hex(),
     )
     write_json(file, asdict(attempt))
     return attempt
+
+
+def read_attempt(file: Path) -> Attempt | None:
+    """Return the attempt that a file names; None if it names none."""
+    import msgspec
+
+    with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(file.read_bytes(), type=Attempt)
+    return None
 
 
 def _boot_id() -> str:
     with suppress(OSError):
         return _BOOT_ID.read_text().strip()
     return ""
-
-
-def _read(file: Path) -> Attempt | None:
-    with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.json.decode(file.read_bytes(), type=Attempt)
-    return None

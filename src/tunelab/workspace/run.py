@@ -7,14 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tunelab.errors import RecipeError, RunError, listed
 from tunelab.files import remove_leftovers, sha256_folder, storage_errors, write_file
 from tunelab.registry import Manifest, read_manifest, write_manifest
-from tunelab.workspace.attempt import begin_attempt
+from tunelab.workspace.attempt import Attempt, begin_attempt, read_attempt
 
 if TYPE_CHECKING:
     from tunelab.recipes import Recipe
@@ -93,6 +92,11 @@ class Run:
         return self.path / "loss.png"
 
     @property
+    def trainer_state_file(self) -> Path:
+        """The course of the training, for notebooks that read what transformers' Trainer leaves."""
+        return self.path / "trainer_state.json"
+
+    @property
     def manifest_file(self) -> Path:
         """Written last: its presence means that the run is whole."""
         return self.path / "manifest.json"
@@ -139,10 +143,13 @@ class Run:
             remedy = "Give the settings that the run began with, or begin another run."
             raise RunError(f"this run began with other settings: {listed(others)}", where=str(self.path), remedy=remedy)
 
-    def write_manifest(self, manifest: Manifest) -> None:
-        """Write `manifest` with the run's id and the SHA-256 of every file of the adapter; the run is then finished."""
+    def write_manifest(self, manifest: Manifest, *, before: Callable[[], None] = lambda: None) -> None:
+        """Write `manifest` with the run's id and the SHA-256 of every file of the adapter; the run is then finished.
+
+        `before` is called right before it is in place.
+        """
         manifest = replace(manifest, run_id=self.id, files=sha256_folder(self.adapter))
-        write_manifest(self.manifest_file, manifest)
+        write_manifest(self.manifest_file, manifest, before=before)
 
     def read_manifest(self) -> Manifest:
         """Return the manifest.
@@ -152,19 +159,26 @@ class Run:
         """
         return read_manifest(self.manifest_file)
 
-    def begin_attempt(self) -> Callable[[], None]:
-        """Make this process the run's newest attempt; return what must be called before each write that counts.
+    def begin_attempt(self) -> Attempt:
+        """Make this process the run's newest attempt, and return it."""
+        return begin_attempt(self._attempt_file)
 
-        That raises a ReplacedError once another attempt has begun, on a machine or a disk that no lock reaches.
+    def refuse_if_replaced(self, attempt: Attempt) -> None:
+        """Raise a ReplacedError once another attempt has begun, on a machine or a disk that no lock reaches.
+
+        To be called right before whatever a replaced attempt must not write.
         """
-        return partial(begin_attempt(self._attempt_file).refuse_if_replaced, self._attempt_file)
+        attempt.refuse_if_replaced(self._attempt_file)
 
-    def take_back(self, *, keep_folder: bool) -> None:
+    def take_back(self, attempt: Attempt | None, *, keep_folder: bool) -> None:
         """Remove a run that never began, so that the same command can be given again.
 
         Args:
+            attempt: the one that did not begin, None if it came to nothing. Files of another one are left.
             keep_folder: leave the empty folder, because it was there before.
         """
+        if read_attempt(self._attempt_file) not in (attempt, None):
+            return
         own = (self.events_file, self.recipe_file, self.rejected_file, self._attempt_file, self._lock_file)
         for file in own:
             file.unlink(missing_ok=True)

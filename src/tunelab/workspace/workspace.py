@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tunelab.errors import RunError, did_you_mean
 from tunelab.files import storage_errors
+from tunelab.workspace.history import run_of
 from tunelab.workspace.run import Run
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class Workspace:
 
     path: Path
 
+    @property
+    def runs_folder(self) -> Path:
+        """The folder of the runs."""
+        return self.path / "runs"
+
     def new_run(self, name: str, *, output_dir: Path | None = None) -> Run:
         """Return a run in a folder of its own, made now.
 
@@ -76,9 +82,9 @@ class Workspace:
             raise RunError(f'"{name}" is no name for a run', expected="small letters, digits, dot, dash and underscore")
         stem = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
         for run_id in chain([stem], (f"{stem}-{number}" for number in count(2))):
-            folder = self._runs / run_id
+            folder = self.runs_folder / run_id
             with storage_errors(folder):
-                self._runs.mkdir(parents=True, exist_ok=True)
+                self.runs_folder.mkdir(parents=True, exist_ok=True)
                 try:
                     folder.mkdir()
                 except FileExistsError:
@@ -95,7 +101,7 @@ class Workspace:
             RunError: `output_dir` holds something else.
             StorageError: the folder cannot be made.
         """
-        folder = output_dir.expanduser().resolve() if output_dir is not None else self._runs
+        folder = output_dir.expanduser().resolve() if output_dir is not None else self.runs_folder
         if output_dir is not None and not Run(path=folder).exists:
             _refuse_if_in_the_way(folder, named=output_dir)
         with storage_errors(folder):
@@ -107,30 +113,31 @@ class Workspace:
 
     def runs(self) -> list[Run]:
         """Return the runs of this workspace, the newest last."""
-        folders = self._runs.iterdir() if self._runs.is_dir() else ()
+        folders = self.runs_folder.iterdir() if self.runs_folder.is_dir() else ()
         runs = (Run(path=folder) for folder in folders)
         return sorted((run for run in runs if run.exists), key=_age)
 
     def find_run(self, reference: str) -> Run:
-        """Return the run that a user names: a folder, a run id, the unique beginning of one, or `latest`.
+        """Return the run that a user names: a folder, an entry of a history, an id or its beginning, or `latest`.
 
         Raises:
             RunError: none or several match; the runs are listed.
         """
         if "/" in reference or reference in (".", ".."):
-            run = Run(path=Path(reference).expanduser().resolve())
+            folder = Path(reference).expanduser().resolve()
+            run = run_of(folder, find_workspace(folder).runs_folder) or Run(path=folder)
             if not run.exists:
-                raise RunError(
-                    "this folder holds no run", where=reference, expected="a folder with a recipe.yaml in it"
-                )
+                what = "this folder holds no run" if run.path == folder else f"its run {run.id} is not here"
+                expected = "a folder with a recipe.yaml in it, or an entry of a project's history"
+                raise RunError(what, where=reference, expected=expected)
             return run
         runs = self.runs()
-        folder = Run(path=Path(reference).resolve())
-        if folder.exists and reference != LATEST and not any(run.id == reference for run in runs):
-            return folder
+        in_folder = Run(path=Path(reference).resolve())
+        if in_folder.exists and reference != LATEST and not any(run.id == reference for run in runs):
+            return in_folder
         if not runs:
             remedy = "Make one with tunelab train RECIPE, or name the run's folder (./folder)."
-            raise RunError("there is no run here yet", where=str(self._runs), remedy=remedy)
+            raise RunError("there is no run here yet", where=str(self.runs_folder), remedy=remedy)
         if reference == LATEST:
             return runs[-1]
         matches = [run for run in runs if run.id == reference] or [run for run in runs if run.id.startswith(reference)]
@@ -139,7 +146,8 @@ class Workspace:
         ids = [run.id for run in (matches or runs)]
         if matches:
             raise RunError(f'"{reference}" is the beginning of {len(ids)} runs', expected=f"one of {', '.join(ids)}")
-        raise RunError(f'there is no run "{reference}"', where=str(self._runs), remedy=did_you_mean(reference, ids))
+        where = str(self.runs_folder)
+        raise RunError(f'there is no run "{reference}"', where=where, remedy=did_you_mean(reference, ids))
 
     def latest_of(self, recipe: Recipe, *, output_dir: Path | None = None) -> Run | None:
         """Return the latest run of exactly this recipe, its own folder apart; with `output_dir`, look only there."""
@@ -159,14 +167,10 @@ class Workspace:
             expected = f"at most {_LONGEST_ID} small letters, digits, dots, dashes and underscores, a letter or digit "
             expected += f"first; {LATEST} means the newest run"
             raise RunError(f'"{run_id}" is no id for a run', where="--run", expected=expected)
-        run = Run(path=self._runs / run_id)
+        run = Run(path=self.runs_folder / run_id)
         if run.exists:
             run.refuse_other_settings(recipe)
         return run
-
-    @property
-    def _runs(self) -> Path:
-        return self.path / "runs"
 
 
 def _is_of(run: Run, recipe: Recipe) -> bool:

@@ -15,7 +15,7 @@ def warmup_longer_than_run(context: CheckContext) -> Iterator[Finding]:
     if run and run.uses_warmup and run.num_warmup_steps >= run.total_steps:
         yield Finding(
             code="warmup_longer_than_run",
-            severity="error",
+            severity="warning",
             summary=f"the learning rate rises for {counted(run.num_warmup_steps, 'step')}, "
             f"and the run has {run.total_steps:,}",
             count=run.num_warmup_steps,
@@ -32,7 +32,7 @@ def save_steps_not_multiple(context: CheckContext) -> Iterator[Finding]:
     if run and run.evaluates and run.keeps_best and run.save_steps % run.eval_steps:
         yield Finding(
             code="save_steps_not_multiple",
-            severity="error",
+            severity="warning",
             summary=f"save_steps {run.save_steps} is no multiple of eval_steps {run.eval_steps}",
             count=run.save_steps,
             total=run.eval_steps,

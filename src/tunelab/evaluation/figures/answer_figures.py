@@ -38,7 +38,6 @@ class AnsweredRow:
     stopped: bool
     """True if the model ended by itself."""
     num_tokens: int
-    num_reference_tokens: int
 
 
 def normalised(text: str) -> str:
@@ -150,9 +149,9 @@ ANSWERS: Sequence[Figure[AnsweredRow]] = (
     Figure(
         name="length_ratio",
         title="Length ratio",
-        meaning="tokens of all answers over tokens of all references",
+        meaning="characters of all answers over those of all references",
         better="",
-        summands=lambda row: (float(row.num_tokens), float(row.num_reference_tokens)),
+        summands=lambda row: (float(len(row.answer)), float(len(row.reference))),
         value=lambda sums: ratio(sums[..., 0], sums[..., 1]),
     ),
     mean_figure(
@@ -162,6 +161,13 @@ ANSWERS: Sequence[Figure[AnsweredRow]] = (
         better="higher",
         of=lambda row: float(row.stopped),
         is_share=True,
+    ),
+    mean_figure(
+        "answer_tokens",
+        title="Answer length",
+        meaning="mean tokens per answer",
+        better="",
+        of=lambda row: float(row.num_tokens),
     ),
 )
 """Every figure of written answers, in the order of a report."""

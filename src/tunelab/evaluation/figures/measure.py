@@ -5,6 +5,7 @@ Legend: N rows, G groups, F summands of all figures, B resamples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 from tunelab.evaluation.figures.figure import Figure, Floats
-from tunelab.evaluation.statistics.groups import FEWEST_GROUPS, NUM_RESAMPLES, group_sums, resampled_sums
+from tunelab.evaluation.statistics.distributions import student_quantile
+from tunelab.evaluation.statistics.groups import FEW_GROUPS, FEWEST_GROUPS, NUM_RESAMPLES, group_sums, resampled_sums
 from tunelab.evaluation.statistics.interval import Interval
 from tunelab.evaluation.statistics.proportions import mcnemar_mid_p, tango_interval, wilson_interval
 
@@ -97,7 +99,7 @@ def _sample(figure: Figure[Row], table_NF: Floats, values_B: Floats, *, num_grou
         right, judged = table_NF.sum(axis=0)
         interval = wilson_interval(round(right), round(judged))
     else:
-        interval = _percentiles(values_B, num_groups)
+        interval = _of_resamples(value, values_B, num_groups)
     measured = Measured(
         name=figure.name,
         value=value if np.isfinite(value) else None,
@@ -119,17 +121,23 @@ def _change(old: _Sample, new: _Sample) -> FigureChange:
         interval, p = tango_interval(better, worse, len(flips_N)), mcnemar_mid_p(better, worse)
     elif value is not None:
         differences_B = new.values_B - old.values_B
-        interval = _percentiles(differences_B, before.num_groups)
+        interval = _of_resamples(value, differences_B, before.num_groups)
         p = _two_sided(differences_B) if interval is not None else None
     return FigureChange(name=before.name, before=before, after=after, value=value, interval=interval, p=p)
 
 
-def _percentiles(values_B: Floats, num_groups: int) -> Interval | None:
+def _of_resamples(value: float, values_B: Floats, num_groups: int) -> Interval | None:
+    """Return the interval of a figure: percentiles, which of few groups are too narrow, and there Student's t."""
     finite_B = values_B[np.isfinite(values_B)]
-    if not len(finite_B):
+    if not len(finite_B) or not np.isfinite(value):
         return None
-    low, high = np.percentile(finite_B, [2.5, 97.5])
-    return Interval(low=float(low), high=float(high), method=f"{NUM_RESAMPLES:,} resamples of {num_groups:,} groups")
+    if num_groups >= FEW_GROUPS:
+        low, high = np.percentile(finite_B, [2.5, 97.5])
+        method = f"{NUM_RESAMPLES:,} resamples of {num_groups:,} groups"
+        return Interval(low=float(low), high=float(high), method=method)
+    error = float(finite_B.std()) * math.sqrt(num_groups / (num_groups - 1))
+    spread = student_quantile(0.975, num_groups - 1) * error
+    return Interval(low=value - spread, high=value + spread, method=f"Student's t over {num_groups} groups")
 
 
 def _two_sided(differences_B: Floats) -> float:

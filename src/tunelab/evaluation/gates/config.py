@@ -8,26 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class GateConfig(BaseModel):
     """One threshold of one figure."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     figure: str
-    """Its name, e.g. `accuracy`, `macro_f1` or `ece`."""
-    min: float | None = None
+    """Its name, e.g. `exact_match` or `rouge_l`."""
+    min: float | None = Field(None, allow_inf_nan=False)
     """The least value that passes."""
-    max: float | None = None
+    max: float | None = Field(None, allow_inf_nan=False)
     """The greatest value that passes."""
     against: str | None = None
-    """Compare with another model instead: `base`, a run, or an alias such as `production`."""
-    margin: float = Field(0.0, ge=0)
+    """Compare with another model instead: `base`, or a run that was compared on the same rows."""
+    margin: float = Field(0.0, ge=0, allow_inf_nan=False)
     """By how much it may be worse than the other model."""
     confident: bool | None = None
     """Judge the end of the interval instead of the figure itself; null takes the command's `--require`."""
-    slice: dict[str, str] = Field(default_factory=dict)
-    """Only rows with these values, e.g. `{label: critical}`."""
-    by: str | None = None
-    """The field whose groups are compared, for figures such as `bias_gap`."""
-    concurrency: int | None = Field(None, ge=1)
-    """Requests at once, for figures of speed."""
 
     @model_validator(mode="after")
     def _one_question(self) -> GateConfig:
@@ -42,14 +36,10 @@ class GateConfig(BaseModel):
         return self
 
     def describe(self) -> str:
-        """Return the gate in words, e.g. ``accuracy (label critical) at least 0.95``."""
-        where = [f"{key} {value}" for key, value in self.slice.items()]
-        where += [f"by {self.by}"] if self.by else []
-        where += [f"concurrency {self.concurrency}"] if self.concurrency else []
-        name = f"{self.figure} ({', '.join(where)})" if where else self.figure
+        """Return the gate in words, e.g. ``exact_match at least 0.95``."""
         if self.against is not None:
             within = f" by more than {self.margin:g}" if self.margin else ""
-            return f"{name} not worse than {self.against}{within}"
+            return f"{self.figure} not worse than {self.against}{within}"
         ends = [f"at least {self.min:g}"] if self.min is not None else []
         ends += [f"at most {self.max:g}"] if self.max is not None else []
-        return f"{name} {' and '.join(ends)}"
+        return f"{self.figure} {' and '.join(ends)}"

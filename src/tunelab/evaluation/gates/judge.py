@@ -3,7 +3,7 @@
 Three kinds of gates are judged in three ways:
 
 - a threshold by the figure itself, or with `confident` by its interval;
-- a comparison with another model by the interval of the difference: two models that are equal differ by luck;
+- a comparison with another model by the interval of the difference, since equal models differ by luck;
 - a figure that luck alone raises above zero (calibration error, gaps) by what a faultless model gets on these rows.
 
 Of several verdicts by interval or by luck, one is wrong by chance sooner or later: Holm's method holds all of them
@@ -44,7 +44,7 @@ class Evidence:
     p: float | None = None
     """For the same: chance that a faultless model is at least so far off."""
     note: str = ""
-    """Why nothing was measured, or what else is to be known."""
+    """Why nothing was measured, or why there is no interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +122,17 @@ def _ruling(gate: GateConfig, evidence: Evidence, *, confident: bool) -> _Ruling
         is_good = all(distance >= 0 for distance in _distances(gate, evidence, value))
         return _Ruling(outcome="passes" if is_good else "fails")
     if evidence.interval is None:
-        return _Ruling(outcome="not decided", reason="there are too few rows for an interval", by_interval=True)
+        reason = evidence.note or "there are too few rows for an interval"
+        return _Ruling(outcome="not decided", reason=reason, by_interval=True)
     return _by_interval(gate, evidence, value, evidence.interval)
 
 
 def _by_interval(gate: GateConfig, evidence: Evidence, value: float, interval: Interval) -> _Ruling:
     low, high = (_distances(gate, evidence, end) for end in (interval.low, interval.high))
-    nearest = min(_distances(gate, evidence, value))
-    error = (interval.high - interval.low) / (2 * two_sided_z(interval.confidence))
-    p_passes = normal_tail(nearest / error) if error > 0 else float(nearest < 0)
+    nearest, *ends = min(zip(_distances(gate, evidence, value), low, high, strict=True))
+    # many intervals are longer on one side: the side that faces the threshold counts
+    width = abs(nearest - (min(ends) if nearest >= 0 else max(ends)))
+    p_passes = normal_tail(nearest / width * two_sided_z(interval.confidence)) if width > 0 else float(nearest < 0)
     outcome: Outcome = "not decided"
     if all(distance >= 0 for distance in (*low, *high)):
         outcome = "passes"
@@ -171,7 +173,7 @@ def _rows_needed(gate: GateConfig, evidence: Evidence) -> int | None:
         return None
     distance = min(map(abs, _distances(gate, evidence, evidence.value)))
     width = (evidence.interval.high - evidence.interval.low) / 2
-    return math.ceil(evidence.num_rows * (width / distance) ** 2) if distance > 0 else None
+    return math.ceil(evidence.num_rows * (width / distance) ** 2) if width > distance > 0 else None
 
 
 def _luck(gate: GateConfig, evidence: Evidence, *, confident: bool) -> float | None:

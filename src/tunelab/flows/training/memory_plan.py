@@ -9,9 +9,9 @@ from tunelab.batching.step_plan import light_tokens
 from tunelab.checks.context import PlannedModel
 from tunelab.errors import AdapterError
 from tunelab.flows.training.plan import sharing_of
-from tunelab.models.config import BITS, expects_gpu
+from tunelab.models.config import expects_gpu
 from tunelab.models.estimate import MemoryEstimate, Sizes, affordable_tokens, estimate_step, host_memory, sizes_in
-from tunelab.models.layer_roles import Target, role_of
+from tunelab.models.layer_roles import Target
 from tunelab.models.logit_chunk import chunk_tokens
 from tunelab.models.weight_headers import StoredWeights, read_headers
 from tunelab.models.zero_outputs import count_zero_outputs, zero_outputs_in_words
@@ -101,7 +101,9 @@ def _memory(
     def estimate(tokens: int, trained_tokens: int) -> MemoryEstimate:
         return estimate_step(
             sizes,
-            base_bytes=_base_bytes(recipe, weights, device),
+            base_bytes=weights.loaded_bytes(
+                bytes_per_weight=_BYTES[device.dtype], quantization=recipe.adapter.base_quantization
+            ),
             num_trainable=num_trainable,
             bytes_per_weight=4 if recipe.adapter.trains_base else _BYTES[device.dtype],
             tokens=tokens,
@@ -117,12 +119,3 @@ def _memory(
         batching = batching.model_copy(update={"micro_batch_tokens": fewer})
     sharing = sharing_of(batching, sequences, schedule, light=light_tokens(weights.num_weights, on_gpu=on_gpu))
     return estimate(sharing.largest_batch, sharing.most_trained)
-
-
-def _base_bytes(recipe: Recipe, weights: StoredWeights, device: _Device) -> int:
-    bytes_per_weight, quantization = _BYTES[device.dtype], recipe.adapter.base_quantization
-    if quantization is None:
-        return weights.num_weights * bytes_per_weight
-    linear = [shape for name, shape in weights.layers.items() if role_of(name) != "embeddings"]
-    packed = sum(inputs * outputs for inputs, outputs in linear)
-    return (weights.num_weights - packed) * bytes_per_weight + packed * BITS[quantization] // 8

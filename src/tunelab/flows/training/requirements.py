@@ -89,7 +89,7 @@ def require_known_tokens(data: Dataset, folder: Path) -> None:
 
 def require_rows_to_compare(recipe: Recipe, data: Dataset, renderer: Renderer) -> None:
     """Raise a DataError if `evaluation.compare` would find no rows when training ends."""
-    if not recipe.evaluation.compare:
+    if not recipe.evaluation.compares:
         return
     if recipe.evaluation.compare_file is not None:
         read_compare_file(Path(recipe.evaluation.compare_file), recipe.data, renderer, base=Path.cwd())

@@ -1,0 +1,52 @@
+"""The jobs of a workspace as a service sees them: opened anew for each request, as a command does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from tunelab.jobs.job_folder import JobsFolder
+from tunelab.jobs.local import LocalJobs
+from tunelab.jobs.runner import ensure_runner
+from tunelab.jobs.store import Store
+
+
+class ServedJobs:
+    """The jobs of a workspace, for several threads.
+
+    Args:
+        folder: their files.
+    """
+
+    def __init__(self, folder: JobsFolder) -> None:
+        self.folder = folder
+        self.local = LocalJobs(folder)
+        self._looking = Lock()
+        self._runners: list[int] = []
+        """Children that must be waited for when they have ended."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Store]:
+        """Yield the jobs, brought up to date, with a connection to the database of this thread's own."""
+        store = Store(self.folder)
+        try:
+            self.bring_up_to_date(store)
+            yield store
+        finally:
+            store.close()
+
+    def bring_up_to_date(self, store: Store) -> None:
+        """Correct what is out of date and start a runner if there is work and none."""
+        with self._looking:
+            self._runners = [pid for pid in self._runners if not _has_ended(pid)]
+            if store.needs_runner() and (pid := ensure_runner(store)) is not None:
+                self._runners.append(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True

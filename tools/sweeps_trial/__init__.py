@@ -1,0 +1,1 @@
+"""A substitute for training in sweeps, and trials of the controller with it."""
