@@ -27,7 +27,9 @@ def by_length(prompts: Sequence[TokenIds], *, most_rows: int, mixed: bool) -> li
     return [group[at : at + most_rows] for group in alike for at in range(0, len(group), most_rows)]
 
 
-def along_trie(prompts: Sequence[TokenIds], *, most_rows: int, passes: int, tokens_below: int = 0) -> list[list[int]]:
+def along_trie(
+    prompts: Sequence[TokenIds], *, most_rows: int, passes: int, tokens_below: Sequence[int] | None = None
+) -> list[list[int]]:
     """Return batches of the indices of prompts in the order of their ids, cut so that the fewest tokens run again.
 
     The batch that takes the most memory comes first, and those before it last, so that memory fails early or never.
@@ -35,7 +37,7 @@ def along_trie(prompts: Sequence[TokenIds], *, most_rows: int, passes: int, toke
     Args:
         passes: how many passes over the network a batch takes after the one that reads it; for these each prompt gets
             a row of keys and values of its own.
-        tokens_below: tokens that run below each prompt in the same pass.
+        tokens_below: of each prompt, tokens that run below it in the same pass.
     """
     # A pass begins with what all its prompts share with the path in the cache, so a cut repeats the rest of what its
     # first prompt shares with the one before:
@@ -48,7 +50,8 @@ def along_trie(prompts: Sequence[TokenIds], *, most_rows: int, passes: int, toke
     order = sorted(range(len(prompts)), key=lambda index: sort_key(np.asarray(prompts[index], dtype=np.int32)))
     ids = [prompts[index] for index in order]
     shared = [0, *(common_prefix(one, other) for one, other in pairwise(ids))]
-    starts = _cheapest_starts([len(each) for each in ids], shared, most_rows, passes, tokens_below)
+    below = [0] * len(ids) if tokens_below is None else [tokens_below[index] for index in order]
+    starts = _cheapest_starts([len(each) for each in ids], shared, most_rows, passes, below)
     ends = [len(order)]
     while ends[-1]:
         ends.append(starts[ends[-1]])
@@ -58,7 +61,7 @@ def along_trie(prompts: Sequence[TokenIds], *, most_rows: int, passes: int, toke
 
 
 def _cheapest_starts(
-    lengths: Sequence[int], shared: Sequence[int], most_rows: int, passes: int, tokens_below: int
+    lengths: Sequence[int], shared: Sequence[int], most_rows: int, passes: int, below: Sequence[int]
 ) -> list[int]:
     """Return for each number of prompts placed where the last of the cheapest batches begins."""
     least, starts = [0.0], [0]
@@ -68,7 +71,7 @@ def _cheapest_starts(
         for start in range(end - 1, max(-1, end - 1 - most_rows), -1):
             root = min(root, shared[start], lengths[start] - 1)
             longest = max(longest, lengths[start])
-            new += lengths[start] - shared[start] + tokens_below
+            new += lengths[start] - shared[start] + below[start]
             again = shared[start] - root
             cached = (end - start) * longest if passes else 0
             if costs and (new + again > _MOST_RUN or cached > _MOST_CACHED):

@@ -50,10 +50,10 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ChoiceScores:
-    """How likely some given answers are after each prompt."""
+class CompletionScores:
+    """How likely given completions of some prompts are."""
 
-    log_probs_PC: NDArray[np.float64]
-    """(prompts, choices), in nats: the sum over all tokens of a choice."""
+    log_probs: tuple[NDArray[np.float64], ...]
+    """Of each prompt, those of its completions, in nats: the sum over all tokens of a completion."""
     num_tokens_run: int
-    """Tokens that ran through the network for it, those that prompts and choices share once."""
+    """Tokens that ran through the network for it, those that prompts and completions share once."""

@@ -9,7 +9,7 @@ _ROOM = 64
 """Places to grow into: about an answer; a longer one is moved again each time that it has filled them."""
 
 
-class GrowingLayer(DynamicLayer):
+class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     """Does what a DynamicLayer does; its keys and values are the first places of larger tensors."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from transformers import PreTrainedModel
 
 from tunelab.adapters.adapter import Adapter
-from tunelab.generation.choices import score_choices
-from tunelab.generation.completion import ChoiceScores, Response, Sampling
+from tunelab.generation.completion import CompletionScores, Response, Sampling
 from tunelab.generation.decode import longest_prompt
 from tunelab.generation.generate import generate, stream
+from tunelab.generation.score_completions import score_completions
 from tunelab.generation.stop_strings import before_stop, until_stop
 from tunelab.generation.text_pieces import text_pieces
 from tunelab.rendering.rendered import TokenIds
@@ -63,24 +63,24 @@ class Responder:
             for whole, before, completion in zip(texts, cut, completions, strict=True)
         ]
 
-    def choice_scores(
+    def completion_scores(
         self,
         prompts: Sequence[TokenIds],
-        choices: Sequence[TokenIds],
+        completions: Sequence[Sequence[TokenIds]],
         *,
         on_progress: Callable[[int, int], None] | None = None,
-    ) -> ChoiceScores:
-        """Return the log-probability of each whole choice after each prompt, whatever the sampling.
+    ) -> CompletionScores:
+        """Return the log-probability of each whole completion of each prompt, whatever the sampling.
 
         Args:
-            choices: ids, each with the token that ends its turn, if that shall count.
+            completions: of each prompt, ids, each with the token that ends its turn, if that shall count.
             on_progress: called with (prompts done, prompts in all).
 
         Raises:
-            ModelError: as `answers`; and a choice is empty, or does not fit after a prompt.
+            ModelError: as `answers`; and a completion is empty, or does not fit after its prompt.
         """
         with self.switched():
-            return score_choices(self.network, self.adapter, prompts, choices, on_progress=on_progress)
+            return score_completions(self.network, self.adapter, prompts, completions, on_progress=on_progress)
 
     def stream(self, prompt_ids: TokenIds, *, draw: int = 0) -> Iterator[str]:
         """Yield the answer to one prompt piece by piece.

@@ -98,7 +98,7 @@ class Trie:
         first = self._num_prefix + root
         self._path = paths[-1]
         self._places = [np.concatenate([np.arange(first, dtype=np.int32), first + own]) for own in nodes]
-        return Outputs(head=head, reads=tuple(np.searchsorted(read_M, each) for each in reads))
+        return Outputs(head=head, reads=tuple(np.searchsorted(read_M, each).astype(np.int32) for each in reads))
 
     def _forward(self, forest: Forest, read_M: Indices, *, longest_path: int) -> HeadInputs:
         network, device = self.network, self.network.device
