@@ -155,6 +155,10 @@ class TaskReport:
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     """Of the later model, by field."""
 
+    def figure(self, name: str) -> FigureChange:
+        """Return how a figure changed."""
+        return next(change for change in self.figures if change.name == name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
