@@ -62,10 +62,10 @@ def json_figures(schema: Mapping[str, object] | None = None) -> Sequence[Figure[
 def _schema_figure(schema: Mapping[str, object]) -> Figure[EvaluatedRow]:
     from tunelab.checks.tool_schema import Arguments
 
+    if fault := Arguments(schema).fault:
+        raise DataError(f"the schema of answers {fault}", expected="a JSON Schema of an object")
     # What a schema does not name it allows, unless it says otherwise: so JSON Schema has it, and tools do not.
     arguments = Arguments({"additionalProperties": True, **schema})
-    if arguments.fault:
-        raise DataError(f"the schema of answers {arguments.fault}", expected="a JSON Schema of an object")
 
     def keeps_schema(answer: str, _: str) -> float | None:
         try:
