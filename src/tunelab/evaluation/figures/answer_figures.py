@@ -76,7 +76,7 @@ def bleu_counts(answer: str, reference: str) -> tuple[float, ...]:
 
 
 def bleu_value(sums: Floats) -> Floats:
-    """Return the corpus BLEU of summed counts (… × 10), 0 to 100, smoothed as sacrebleu does it; NaN without references."""
+    """Return the corpus BLEU of summed counts (… × 10), 0 to 100, smoothed as in sacrebleu; NaN without references."""
     matched, present = sums[..., :_BLEU_ORDERS], sums[..., _BLEU_ORDERS : 2 * _BLEU_ORDERS]
     own, other = sums[..., -2], sums[..., -1]
     # an order without a match counts as half a match, the next one as a quarter, and so on

@@ -36,7 +36,7 @@ def label_sums(answers: Sequence[str], truths: Sequence[str], labels: Sequence[s
 
 
 def class_f1(sums: Floats) -> Floats:
-    """Return the F1 of each class (… × C) of sums (… × 3 C + 1); 0 for one that neither occurs nor is answered, NaN of no rows."""
+    """Return the F1 of each class (… × C); 0 for one that neither occurs nor is answered, NaN of no rows."""
     right, answered, true, rows = _parts(sums)
     both = answered + true
     f1 = np.divide(2 * right, both, out=np.zeros_like(both), where=both > 0)
@@ -52,7 +52,7 @@ def weighted_f1(sums: Floats) -> Floats:
     """Return the mean F1, each class weighted by how often it is true."""
     _, _, true, rows = _parts(sums)
     weighted = (class_f1(sums) * true).sum(axis=-1)
-    return np.divide(weighted, rows, out=np.full_like(rows, np.nan), where=rows > 0)
+    return np.asarray(np.divide(weighted, rows, out=np.full_like(rows, np.nan), where=rows > 0))
 
 
 def confusion(answers: Sequence[str], truths: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
