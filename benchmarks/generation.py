@@ -34,7 +34,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from tunelab.batching.forest import common_prefix, sort_key
 from tunelab.conversations import Message
 from tunelab.generation.batches import along_trie
-from tunelab.generation.completion import CompletionScores, Sampling
+from tunelab.generation.completion import Sampling
 from tunelab.generation.generate import generate
 from tunelab.generation.score_completions import score_completions
 from tunelab.generation.trie import Trie
@@ -198,13 +198,13 @@ def choices(arguments: argparse.Namespace, network: PreTrainedModel, prompts: Pr
         scores = harness._loglikelihood_tokens(requests, disable_tqdm=True)
         return np.array([score for score, _ in scores]).reshape(len(prompts), len(given))
 
-    def ours() -> CompletionScores:
-        return score_completions(network, None, prompts, [given] * len(prompts))
-
-    results = timed(arguments, {"tunelab": ours, "lm-eval": theirs})
-    scores, asked = results["tunelab"], sum(len(prompt) + len(choice) for _, prompt, choice in requests)
-    print(f"{scores.num_tokens_run:,} tokens run for {len(given)} names, of {asked:,}")
-    print(f"largest difference: {np.abs(np.array(scores.log_probs) - results['lm-eval']).max():.1e} nats")
+    results = timed(
+        arguments,
+        {"tunelab": lambda: score_completions(network, None, prompts, [given] * len(prompts)), "lm-eval": theirs},
+    )
+    ours, asked = results["tunelab"], sum(len(prompt) + len(choice) for _, prompt, choice in requests)
+    print(f"{ours.num_tokens_run:,} tokens run for {len(given)} names, of {asked:,}")
+    print(f"largest difference: {np.abs(np.array(ours.log_probs) - results['lm-eval']).max():.1e} nats")
 
 
 def timed(arguments: argparse.Namespace, sides: dict[str, Callable[[], Any]]) -> dict[str, Any]:

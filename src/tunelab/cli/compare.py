@@ -1,133 +1,102 @@
-"""`tunelab compare RUN`: base model against tuned model on the same held-out rows."""
+"""`tunelab compare`: two models over the same rows, from what is stored of them; a run alone against its base."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunelab.cli.console import console, harmless, named, print_table, say
+from tunelab.cli.answer_progress import answer_progress
+from tunelab.cli.console import named, print_document, say
 from tunelab.cli.setting_flags import SettingFlags
-from tunelab.errors import counted
+from tunelab.errors import UserError
 from tunelab.evaluation.config import EvaluationConfig
-from tunelab.events import AnyEvent, EventLog, Listener, Notice, Progress
+from tunelab.events import EventLog
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
-    from tunelab.evaluation.report import ComparedRow, Report
+    from tunelab.flows.compare import Compared
     from tunelab.workspace import Run
-
-_SHOWN_CHARACTERS = 600
-
 
 FLAGS = SettingFlags(EvaluationConfig, section="evaluation")
 
 
 @FLAGS.added_to
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", hidden=True)],
+    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
+    other: Annotated[str | None, typer.Argument(metavar="[OTHER]", hidden=True)] = None,
     *,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of sampled answers. Default: the recipe's training.seed.")
     ] = None,
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare on the rows of this file.")] = None,
     show: Annotated[int, typer.Option(min=0, metavar="N", help="Answers shown side by side.")] = 3,
+    slice_field: Annotated[
+        str | None, typer.Option("--slice", metavar="FIELD", help="Print the figures of each value of this field.")
+    ] = None,
+    regressions: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Rows shown that were right before and are wrong now.")
+    ] = 0,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the page here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead.")] = False,
     **settings: Any,
 ) -> None:
-    """Compare base and tuned model on the same held-out rows; write report.json and report.html into the run.
+    """Compare a run with its base, or two models that were evaluated.
 
-    RUN is a run's id, the beginning of one, its folder, or the word latest.
+    MODEL alone is a run: what is not stored yet is evaluated first; report.json, rows.jsonl and report.html are
+    written into the run. With OTHER, which is the later one, both are read from what tunelab evaluate stored: no model
+    runs.
+    Models are named by a run's id, the beginning of one, its folder, the word latest, or base:MODEL.
     """
     given = FLAGS.read(EvaluationConfig, settings).model_dump(exclude_unset=True)
-    found = find_workspace(Path.cwd()).find_run(run)
-    compare_and_print(found, show=show, file=file, seed=seed, **given)
+    if other is None:
+        compared = compare_quietly(find_workspace(Path.cwd()).find_run(model), file=file, seed=seed, **given)
+    else:
+        if file is not None or seed is not None or given:
+            remedy = "Evaluate both on them first: tunelab evaluate, which takes these options."
+            raise UserError("two evaluations that are stored cannot be made on other rows or settings", remedy=remedy)
+        from tunelab.flows.compare import compare_models
+
+        compared = compare_models(model, other, find_workspace(Path.cwd()))
+    if html is not None:
+        _write_page(html, compared)
+    if as_json:
+        from tunelab.flows.compare import report_json
+
+        print_document(report_json(compared.report))
+        return
+    from tunelab.cli.report_lines import print_report
+
+    print_report(compared, show=show, regressions=regressions, slice_field=slice_field)
+    if other is None:
+        say(f"Report: {named(_run_of(model).html_report_file)}")
 
 
-def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settings: Any) -> Report:
-    """Compare a run's base and tuned model, print the result and return it; `settings` as `compare_run` takes them."""
-    from tunelab.flows.compare import compare_run  # brings torch: not before the arguments are known to be good
+def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settings: Any) -> Compared:
+    """Compare a run with its base, print the result and return it; `settings` as `compare_run` takes them."""
+    from tunelab.cli.report_lines import print_report
 
-    with _progress() as listener, EventLog(None, [listener]) as events:
-        report = compare_run(run, file=file, events=events, **settings)
-    print_report(report, show=show)
+    compared = compare_quietly(run, file=file, **settings)
+    print_report(compared, show=show)
     say(f"Report: {named(run.html_report_file)}")
-    return report
+    return compared
 
 
-def print_report(report: Report, *, show: int) -> None:
-    """Print the verdict, the totals, what was left out, and `show` rows side by side."""
-    from tunelab.evaluation.report_words import headline, how_sure, totals_table
+def compare_quietly(run: Run, **settings: Any) -> Compared:
+    """Compare a run with its base and print nothing but how far it is."""
+    from tunelab.flows.compare import compare_run
 
-    rows = _spread(report.rows, show)
-    for row in rows:
-        _print_row(row)
-    if rows:
-        say(f"Shown: {len(rows)} of {counted(len(report.rows), 'row')}; --show N shows more.\n", style="dim")
-    lines = totals_table(report)
-    print_table(
-        ["Measure", "Base", "Tuned", "Difference", "95 % interval"],
-        [(line.name, line.base, line.tuned, line.difference, line.interval) for line in lines],
-    )
-    say(how_sure(report), style="dim")
-    for some in report.left_out:
-        say(f"Not answered: {some.count:,} × {some.reason} (first: {harmless(some.example)})", style="dim")
-    say(headline(report), style="bold")
+    with answer_progress() as listener, EventLog(None, [listener]) as events:
+        return compare_run(run, events=events, **settings)
 
 
-def _spread(rows: tuple[ComparedRow, ...], count: int) -> list[ComparedRow]:
-    count = min(count, len(rows))
-    return [rows[index * len(rows) // count] for index in range(count)]
+def _run_of(name: str) -> Run:
+    return find_workspace(Path.cwd()).find_run(name)
 
 
-def _print_row(row: ComparedRow) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def _write_page(file: Path, compared: Compared) -> None:
+    from tunelab.evaluation.reports.page import to_html
+    from tunelab.files import write_file
 
-    table = Table(box=box.ROUNDED, expand=True, title_justify="left", title_style="", show_lines=False)
-    table.title = Text(f"{row.question.origin}\n{_cut(row.question.asked)}", style="dim")
-    cells = []
-    for name, text, right in (
-        ("reference", row.question.reference, None),
-        ("base", row.base.text, row.base.exact),
-        ("tuned", row.tuned.text, row.tuned.exact),
-    ):
-        mark = {None: "", True: " = equal", False: " ≠ differs"}[right]
-        style = {None: "", True: "green", False: "yellow"}[right]
-        table.add_column(Text(name + mark, style=style), ratio=1, overflow="fold")
-        cells.append(Text(_cut(text) or "(no text)"))
-    table.add_row(*cells)
-    console().print(table, soft_wrap=False)
-
-
-def _cut(text: str) -> str:
-    text = harmless(text.strip())
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
-
-
-@contextmanager
-def _progress() -> Iterator[Listener]:
-    from rich import progress as rich
-
-    text, bar = rich.TextColumn("{task.description}"), rich.BarColumn()
-    columns = (text, bar, rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
-    bars = rich.Progress(*columns, console=console(stderr=True), transient=True)
-    tasks: dict[str, rich.TaskID] = {}
-
-    def listener(event: AnyEvent) -> None:
-        if isinstance(event, Progress) and event.unit == "answers":
-            if event.stage not in tasks:
-                bars.start()  # the first time: an error before it leaves no empty line
-                tasks[event.stage] = bars.add_task(f"{event.stage} answers", total=event.total)
-            bars.update(tasks[event.stage], completed=event.done)
-        elif isinstance(event, Notice):
-            say(event.text, style="dim", stderr=True)
-
-    try:
-        yield listener
-    finally:
-        if tasks:
-            bars.stop()
+    write_file(file, to_html(compared.report, compared.rows))

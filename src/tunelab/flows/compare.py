@@ -16,7 +16,7 @@ from tunelab.evaluation.reports.report import ComparedRow, Report
 from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder
 from tunelab.events import SILENT, EventLog
 from tunelab.files import write_file
-from tunelab.workspace import Run, Workspace
+from tunelab.workspace import Run, Workspace, find_workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +54,9 @@ def compare_run(
     from tunelab.flows.evaluating.model import base_of, tuned_model
     from tunelab.flows.evaluating.suite import suite_of
     from tunelab.flows.subject import parts_of_run
-    from tunelab.workspace import find_workspace
 
     _refuse_unwritable(run.path)
-    workspace = workspace or find_workspace(run.path.parent)
+    workspace = workspace or workspace_of(run)
     parts = parts_of_run(run)
     recipe = parts.recipe
     changed = {"compare_file": str(file) if file else None, **settings}
@@ -112,7 +111,7 @@ def write_report(compared: Compared, run: Run) -> None:
     """
     write_file(run.report_file, report_json(compared.report))
     lines = b"".join(msgspec.json.encode(row) + b"\n" for row in compared.rows)
-    write_file(run.path / "rows.jsonl", lines.decode())
+    write_file(run.rows_file, lines.decode())
     write_file(run.html_report_file, to_html(compared.report, compared.rows))
 
 
@@ -136,6 +135,21 @@ def read_report(run: Run) -> Report:
         raise RunError(f"this is no report ({error})", where=str(run.report_file), remedy=remedy) from error
 
 
+def read_rows(run: Run) -> list[ComparedRow]:
+    """Return the rows of the report that was written into a run.
+
+    Raises:
+        RunError: they are missing or damaged.
+    """
+    remedy = f"Make them with: tunelab compare {run.id}"
+    try:
+        return msgspec.json.Decoder(ComparedRow).decode_lines(run.rows_file.read_bytes())
+    except FileNotFoundError as error:
+        raise RunError("the rows of the report are missing", where=str(run.rows_file), remedy=remedy) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"these are no rows of a report ({error})", where=str(run.rows_file), remedy=remedy) from error
+
+
 def _evaluations_of(name: str, folder: EvaluationFolder, workspace: Workspace) -> list[Evaluation]:
     found = folder.evaluations_of(name)
     if found:
@@ -144,6 +158,14 @@ def _evaluations_of(name: str, folder: EvaluationFolder, workspace: Workspace) -
         return folder.evaluations_of(workspace.find_run(name).id)
     except UserError:
         return []
+
+
+def workspace_of(run: Run) -> Workspace:
+    """Return the workspace that a run lies in; the run's own folder if it lies in none."""
+    around = find_workspace(run.path)
+    if around.path != run.path.resolve():
+        return around
+    return Workspace(path=run.path.parent.parent if run.path.parent.name == "runs" else run.path)
 
 
 def _refuse_unwritable(folder: Path) -> None:

@@ -82,6 +82,11 @@ class Run:
         return self.path / "report.json"
 
     @property
+    def rows_file(self) -> Path:
+        """The rows of the same comparison, one a line, those that broke first."""
+        return self.path / "rows.jsonl"
+
+    @property
     def html_report_file(self) -> Path:
         """The same comparison as a page to read."""
         return self.path / "report.html"

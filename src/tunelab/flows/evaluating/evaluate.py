@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from typing import get_args
 
 import msgspec
 
@@ -24,6 +25,7 @@ from tunelab.workspace import Workspace
 
 PARTS: tuple[Part, ...] = ("generation", "labels", "json", "tools", "loss", "general")
 """What is measured unless a command names other parts."""
+KNOWN_PARTS: tuple[str, ...] = get_args(Part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

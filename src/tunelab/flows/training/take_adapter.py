@@ -8,7 +8,8 @@ from tunelab.adapters.peft_folder import CONFIG_FILE, WEIGHTS_FILE
 from tunelab.errors import AdapterError
 from tunelab.events import EventLog, Notice, RunFinished
 from tunelab.files import new_folder, sha256_file
-from tunelab.flows.questions import read_held_out
+from tunelab.flows.evaluating.suite import suite_of
+from tunelab.flows.evaluating.task_rows import read_suite_rows
 from tunelab.flows.subject import Subject, find_parts, refuse_another_kind
 from tunelab.models.base_hashes import hash_base
 from tunelab.models.locate_model import locate_model
@@ -33,15 +34,15 @@ def take_adapter(run: Run, recipe: Recipe, source: Path, events: EventLog) -> Ma
 
     Raises:
         AdapterError: there is none, it is of another kind than the recipe's, or does not fit the base model.
-        DataError, ModelError, RunError: as `open_run` and `read_held_out`.
+        DataError, ModelError, RunError: as `open_run` and `read_suite_rows`.
     """
     folder = _adapter_in(source)
     refuse_another_kind(folder, recipe)
     trained_by = Run(path=folder.parent)
     manifest = trained_by.read_manifest() if trained_by.adapter == folder and trained_by.is_finished else None
-    subject = find_parts(recipe, base=run.path, adapter=folder, manifest=manifest).open()
-    compare_file = recipe.evaluation.compare_file
-    read_held_out(run, subject, Path(compare_file) if compare_file else None, events)
+    parts = find_parts(recipe, base=run.path, adapter=folder, manifest=manifest)
+    subject = parts.open()
+    read_suite_rows(suite_of(recipe.evaluation, seed=recipe.training.seed), parts, events)
     text = f"nothing is trained: the adapter in {folder} is compared with its base"
     events.emit(Notice(code="adapter_taken", text=text))
     kept = _weights_in(folder)

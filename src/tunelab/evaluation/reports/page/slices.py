@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from tunelab.evaluation.reports.page.charts import interval_dot, shared_axis
 from tunelab.evaluation.reports.report import TaskReport
-from tunelab.evaluation.reports.words import NO_RESULT, interval_words, style_of
+from tunelab.evaluation.reports.words import interval_words, style_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def slice_lines(task: TaskReport) -> list[SliceLine]:
                 each.change.interval,
                 low=low,
                 high=high,
-                title=f"{each.slice_field} {each.value}: {style(each.change.value) if each.change.value else NO_RESULT}",
+                title=f"{each.slice_field} {each.value}: {style(each.change.value)}",
             ),
             is_worth_a_look=each.is_worth_a_look,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tunelab.evaluation.reports.report import Report
+from tunelab.evaluation.reports.report import Report, SliceChange, TaskReport
 from tunelab.evaluation.reports.words import cost_sentence, style_of, task_lines
 
 
@@ -41,8 +41,7 @@ def _worst(report: Report) -> Tile:
         slices, key=lambda pair: (pair[1].change.value or 0.0) * (-1 if pair[0].first_figure == "loss" else 1)
     )
     style = style_of(task.first_figure)
-    value = each.change.value or 0.0
-    if (value >= 0) != (task.first_figure == "loss") or value == 0:
+    if _gain(task, each) >= 0:
         return Tile(title=title, figure="nothing", text="No slice got worse.", tone="better")
     words = "shown" if each.is_worth_a_look else "not shown: it may be luck"
     text = f"{each.slice_field} {each.value}: {style(each.change.before.value)} before ({words})"
@@ -69,3 +68,9 @@ def _speed(report: Report) -> Tile:
     p50 = first.request_ms.get("p50")
     figure = "–" if p50 is None else f"{p50:,.0f} ms"
     return Tile(title="Speed", figure=figure, text=f"median answer; {first.tokens_per_s:,.0f} tokens a second")
+
+
+def _gain(task: TaskReport, each: SliceChange) -> float:
+    """Return by how much a slice got better."""
+    value = each.change.value or 0.0
+    return -value if task.first_figure == "loss" else value

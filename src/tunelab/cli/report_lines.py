@@ -1,0 +1,133 @@
+"""A report in the terminal: some answers side by side, the figures, what to be wary of, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tunelab.cli.console import console, harmless, print_table, say
+from tunelab.errors import RecipeError, counted, did_you_mean
+from tunelab.evaluation.reports.words import (
+    caveats,
+    cost_sentence,
+    headline,
+    how_sure,
+    interval_words,
+    style_of,
+    task_lines,
+)
+
+if TYPE_CHECKING:
+    from tunelab.evaluation.reports.report import ComparedRow, Report
+    from tunelab.flows.compare import Compared
+
+_SHOWN_CHARACTERS = 600
+
+
+def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_field: str | None = None) -> None:
+    """Print a report.
+
+    Args:
+        compared: the report and its rows.
+        show: how many rows are shown side by side.
+        regressions: how many rows are shown that were right and are wrong.
+        slice_field: a field whose slices are printed.
+
+    Raises:
+        RecipeError: no row has that field.
+    """
+    report = compared.report
+    names = _names(report)
+    broken = [row for row in compared.rows if row.outcome == "broken"][:regressions]
+    rows = broken if regressions else _spread(_in_order(compared.rows), show)
+    for row in rows:
+        _print_row(row, names)
+    if rows:
+        what = "Shown: rows newly wrong" if regressions else "Shown"
+        say(f"{what}: {len(rows)} of {counted(len(compared.rows), 'row')}; --show N shows more.\n", style="dim")
+    elif regressions:
+        say("No row that was right before is wrong now.\n", style="dim")
+    for task in report.tasks:
+        if len(report.tasks) > 1:
+            say(task.name, style="bold")
+        titles = [name.capitalize() if name in ("base", "tuned") else name for name in names]
+        print_table(
+            ["Measure", *titles, "Difference", "95 % interval"],
+            [(line.title, line.before, line.after, line.difference, line.interval) for line in task_lines(task)],
+        )
+        say(how_sure(task), style="dim")
+    if slice_field is not None:
+        _print_slices(report, slice_field, names)
+    for text in caveats(report):
+        say(harmless(text), style="dim")
+    if cost := cost_sentence(report):
+        say(cost)
+    say(headline(report), style="bold")
+
+
+def _names(report: Report) -> tuple[str, str]:
+    return ("base", "tuned") if report.before.name.startswith("base:") else (report.before.name, report.after.name)
+
+
+def _in_order(rows: Sequence[ComparedRow]) -> list[ComparedRow]:
+    """Return the rows as they lie in their file."""
+    return sorted(rows, key=lambda row: _line_of(row.item.origin))
+
+
+def _line_of(origin: str) -> tuple[str, int]:
+    name, _, line = origin.rpartition(":")
+    return name, int(line) if line.isdigit() else 0
+
+
+def _spread(rows: Sequence[ComparedRow], count: int) -> list[ComparedRow]:
+    count = min(count, len(rows))
+    return [rows[index * len(rows) // count] for index in range(count)]
+
+
+def _print_slices(report: Report, name: str, names: tuple[str, str]) -> None:
+    for task in report.tasks:
+        style = style_of(task.first_figure)
+        known = dict.fromkeys(each.slice_field for each in task.slices)
+        if name not in known:
+            raise RecipeError(f'no slices by "{name}"', where="--slice", remedy=did_you_mean(name, known))
+        print_table(
+            [name, "Rows", *names, "95 % interval", ""],
+            [
+                (
+                    each.value,
+                    each.change.after.num_rows,
+                    style(each.change.before.value),
+                    style(each.change.after.value),
+                    interval_words(each.change.interval, style),
+                    "worth a look" if each.is_worth_a_look else "",
+                )
+                for each in task.slices
+                if each.slice_field == name
+            ],
+        )
+
+
+def _print_row(row: ComparedRow, names: tuple[str, str]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.ROUNDED, expand=True, title_justify="left", title_style="", show_lines=False)
+    table.title = Text(f"{row.item.origin}\n{_cut(row.item.asked)}", style="dim")
+    cells = []
+    for name, text, right in (
+        ("reference", row.item.reference, None),
+        (names[0], row.before.answer.text if row.before.answer else "", row.outcome in ("right", "broken")),
+        (names[1], row.after.answer.text if row.after.answer else "", row.outcome in ("right", "fixed")),
+    ):
+        mark = {None: "", True: " = right", False: " ≠ not right"}[right]
+        style = {None: "", True: "green", False: "yellow"}[right]
+        table.add_column(Text(name + mark, style=style), ratio=1, overflow="fold")
+        cells.append(Text(_cut(text) or "(no text)"))
+    table.add_row(*cells)
+    console().print(table, soft_wrap=False)
+
+
+def _cut(text: str) -> str:
+    text = harmless(text.strip())
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " …"
