@@ -1,6 +1,4 @@
-"""Figures of answers: equal to sacrebleu's and rouge-score's, and JSON field by field."""
-
-import json
+"""Figures of answers in words: equal to sacrebleu's and rouge-score's."""
 
 import numpy as np
 import pytest
@@ -8,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
 
+from evaluated_rows import evaluated, groups_of
 from tunelab.evaluation.figures.answer_figures import (
     ANSWERS,
-    AnsweredRow,
     bleu_counts,
     bleu_signature,
     bleu_value,
@@ -18,7 +16,7 @@ from tunelab.evaluation.figures.answer_figures import (
     chrf_value,
     normalised,
 )
-from tunelab.evaluation.figures.json_figures import JSON_ANSWERS, JsonRow, leaves
+from tunelab.evaluation.figures.likelihood_figures import LIKELIHOOD
 from tunelab.evaluation.figures.measure import measure
 from tunelab.evaluation.figures.rouge import longest_common_subsequence, rouge_l
 
@@ -81,34 +79,41 @@ def test_normalised_texts(text, plain):
     assert normalised(plain) == plain
 
 
+def _measured(figures, rows):
+    return {each.name: each for each in measure(figures, rows, groups_of(rows), seed=0)}
+
+
 def test_every_figure_of_answers_is_measured():
-    rows = [AnsweredRow(answer=f"answer {n}", reference=f"Answer {n}", stopped=n > 2, num_tokens=2) for n in range(12)]
-    values = {each.name: each for each in measure(ANSWERS, rows, [str(row) for row in range(12)], seed=0)}
+    rows = [evaluated(f"answer {n}", f"Answer {n}", number=n, stopped=n > 2) for n in range(12)]
+    values = _measured(ANSWERS, rows)
     assert (values["exact_match"].value, values["normalised_match"].value) == (0, 1)
     assert (values["length_ratio"].value, values["stopped"].value) == (1, 0.75)
     assert all(each.interval is not None for each in values.values())
 
 
-def _json(answer: str, reference: object, **more: int) -> dict[str, float | None]:
-    row = JsonRow(answer=answer, reference=json.dumps(reference), **more)
-    return {each.name: each.value for each in measure(JSON_ANSWERS, [row], ["0"], seed=0)}
+def test_a_row_without_an_answer_adds_to_no_figure_of_answers():
+    answered = [evaluated("the cat", "the cat sat", number=n) for n in range(12)]
+    others = [evaluated(None, "the cat sat", number=n) for n in range(12, 20)]
+    alone, together = _measured(ANSWERS, answered), _measured(ANSWERS, answered + others)
+    assert {name: each.value for name, each in alone.items()} == {name: each.value for name, each in together.items()}
+    assert all(each.value is None for each in _measured(ANSWERS, others).values())
 
 
-def test_json_is_judged_field_by_field():
-    found = _json('{"a": 1, "b": {"c": [2, 3]}, "extra": null}', {"a": 1.0, "b": {"c": [2, 4]}, "d": True})
-    assert (found["json_valid"], found["field_accuracy"]) == (1, 0.5)
-    assert (found["extra_keys"], found["missing_keys"]) == (1, 1)
-    assert found["schema_valid"] is None
+@given(CORPORA)
+def test_the_mean_chrf_is_that_of_single_sentences(pairs):
+    rows = [evaluated(answer, reference, number=n) for n, (answer, reference) in enumerate(pairs)]
+    expected = [CHRF(eps_smoothing=False).sentence_score(answer, [reference]).score for answer, reference in pairs]
+    assert _measured(ANSWERS, rows)["mean_chrf"].value == pytest.approx(np.mean(expected), abs=1e-9)
 
 
-@pytest.mark.parametrize("answer", ["{", "", 'Sure! {"a": 1}', '{"a": NaN}', "[" * 100_000])
-def test_an_answer_that_is_no_json_has_all_fields_wrong(answer):
-    found = _json(answer, {"a": 1, "b": 2}, schema_faults=0)
-    assert (found["json_valid"], found["schema_valid"], found["field_accuracy"]) == (0, 0, 0)
-    assert found["extra_keys"] is found["missing_keys"] is None
-
-
-def test_true_is_no_one_and_empty_containers_are_values():
-    assert _json('{"a": true}', {"a": 1})["field_accuracy"] == 0
-    assert _json('{"a": [], "b": {}}', {"a": [], "b": {}})["field_accuracy"] == 1
-    assert dict(leaves({"a": [{"b": 1}, []], "c": {}})) == {"a[0].b": 1, "a[1]": [], "c": {}}
+def test_likelihood_is_weighed_by_tokens_and_by_bytes():
+    rows = [
+        evaluated(None, "é" * 3, number=0, nats=6.0, num_scored_tokens=2),
+        evaluated(None, "ab", number=1, nats=2.0, num_scored_tokens=6),
+        evaluated(None, "not scored", number=2),
+    ]
+    values = {name: each.value for name, each in _measured(LIKELIHOOD, rows).items()}
+    assert values["loss"] == 1.0
+    assert values["perplexity"] == pytest.approx(np.e)
+    assert values["bits_per_byte"] == pytest.approx(8 / np.log(2) / 8)
+    assert all(each.value is None for each in _measured(LIKELIHOOD, rows[2:]).values())

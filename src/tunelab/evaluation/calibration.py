@@ -6,6 +6,7 @@ Legend: N rows, C labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,27 +20,54 @@ from tunelab.evaluation.statistics.label_figures import confusion
 Floats = NDArray[np.float64]
 
 
-def calibration_of(rows: Sequence[EvaluatedRow], labels: Sequence[str], *, seed: int) -> Calibration | None:
-    """Return how well the likeliest label's probability among all labels is calibrated; None if none was scored."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choices:
+    """What a model chose among the labels of each row."""
+
+    rows: Sequence[EvaluatedRow]
+    log_probs_NC: Floats
+    truth_N: NDArray[np.int64]
+    """Number of the right label."""
+    confidence_N: Floats
+    """Softmax over the labels of the likeliest one."""
+    is_right_N: NDArray[np.bool_]
+    """Whether the likeliest label is the right one."""
+
+
+def choices_of(rows: Sequence[EvaluatedRow], labels: Sequence[str]) -> Choices | None:
+    """Return the choices of the rows whose labels were scored; None if there are none."""
     scored = [row for row in rows if row.choice_log_probs and row.item.label is not None]
     if not scored:
         return None
     log_probs_NC = np.array([row.choice_log_probs for row in scored])
     truth_N = np.array([labels.index(row.item.label or "") for row in scored])
-    is_right_N = log_probs_NC.argmax(axis=1) == truth_N
-    confidence_N = _confidence(log_probs_NC)
+    return Choices(
+        rows=scored,
+        log_probs_NC=log_probs_NC,
+        truth_N=truth_N,
+        confidence_N=_confidence(log_probs_NC),
+        is_right_N=log_probs_NC.argmax(axis=1) == truth_N,
+    )
+
+
+def calibration_of(rows: Sequence[EvaluatedRow], labels: Sequence[str], *, seed: int) -> Calibration | None:
+    """Return how well the likeliest label's probability among all labels is calibrated; None if none was scored."""
+    choices = choices_of(rows, labels)
+    if choices is None:
+        return None
+    confidence_N, is_right_N = choices.confidence_N, choices.is_right_N
     error = calibration_error(confidence_N.tolist(), is_right_N.tolist(), seed=seed)
     brier = brier_parts(confidence_N.tolist(), is_right_N.tolist())
     assert error is not None  # there are rows
     assert brier is not None
-    fitted, confidence_at_N = _cross_fitted(log_probs_NC, truth_N, [row.item.group for row in scored])
+    fitted, confidence_at_N = _cross_fitted(choices)
     at_temperature = calibration_error(confidence_at_N.tolist(), is_right_N.tolist(), seed=seed)
     assert at_temperature is not None
     return Calibration(
         error=error,
         brier=brier,
         bins=tuple(reliability(confidence_N.tolist(), is_right_N.tolist())),
-        off_list=float(np.mean([off_list_mass(row) for row in scored])),
+        off_list=float(np.mean([off_list_mass(row) for row in choices.rows])),
         temperature=fitted,
         error_at_temperature=at_temperature.value,
     )
@@ -61,11 +89,13 @@ def _confidence(log_probs_NC: Floats) -> Floats:
     return np.asarray(1 / shifted_NC.sum(axis=1))
 
 
-def _cross_fitted(log_probs_NC: Floats, truth_N: NDArray[np.int64], groups: Sequence[str]) -> tuple[float, Floats]:
+def _cross_fitted(choices: Choices) -> tuple[float, Floats]:
     """Return the temperature of all rows, and confidences at temperatures of the other half of the groups."""
+    log_probs_NC, truth_N = choices.log_probs_NC, choices.truth_N
+    groups = [row.item.group for row in choices.rows]
     halves = {group: place % 2 for place, group in enumerate(dict.fromkeys(groups))}
     half_N = np.array([halves[group] for group in groups])
-    confidence_N = _confidence(log_probs_NC)
+    confidence_N = choices.confidence_N.copy()
     for half in (0, 1):
         own_N, other_N = half_N == half, half_N != half
         if own_N.any() and other_N.any():

@@ -52,7 +52,7 @@ def chrf_counts(answer: str, reference: str) -> tuple[float, ...]:
 
 
 def chrf_value(sums: Floats) -> Floats:
-    """Return the chrF2 of summed counts (… × 18), 0 to 100: F of mean precision and mean recall over the orders."""
+    """Return the chrF2 of summed counts (… × 18), 0 to 100, NaN without references: F of mean precision and recall."""
     own, other, both = (sums[..., part::3] for part in range(3))
     occurs = (own > 0) & (other > 0)
     num_orders = occurs.sum(axis=-1).astype(np.float64)
@@ -61,7 +61,8 @@ def chrf_value(sums: Floats) -> Floats:
         for all_of in (own, other)
     )
     factor = _CHRF_BETA**2
-    return np.asarray(100 * np.nan_to_num(ratio((1 + factor) * precision * recall, factor * precision + recall)))
+    value = 100 * np.nan_to_num(ratio((1 + factor) * precision * recall, factor * precision + recall))
+    return np.where(other.sum(axis=-1) > 0, value, np.nan)
 
 
 def bleu_counts(answer: str, reference: str) -> tuple[float, ...]:
@@ -75,7 +76,7 @@ def bleu_counts(answer: str, reference: str) -> tuple[float, ...]:
 
 
 def bleu_value(sums: Floats) -> Floats:
-    """Return the corpus BLEU of summed counts (… × 10), 0 to 100, exponentially smoothed as sacrebleu does it."""
+    """Return the corpus BLEU of summed counts (… × 10), 0 to 100, smoothed as in sacrebleu; NaN without references."""
     matched, present = sums[..., :_BLEU_ORDERS], sums[..., _BLEU_ORDERS : 2 * _BLEU_ORDERS]
     own, other = sums[..., -2], sums[..., -1]
     # an order without a match counts as half a match, the next one as a quarter, and so on
@@ -86,7 +87,7 @@ def bleu_value(sums: Floats) -> Floats:
     mean_log = ratio(logs, occurs.sum(axis=-1).astype(np.float64))  # only orders that are there: the effective ones
     brevity = np.where(own < other, np.exp(1 - ratio(other, own)), 1.0)
     value = np.where(matched.sum(axis=-1) > 0, brevity * np.exp(mean_log), 0.0)
-    return np.asarray(100 * np.nan_to_num(value))
+    return np.where(other > 0, 100 * np.nan_to_num(value), np.nan)
 
 
 def bleu_signature() -> str:
@@ -121,7 +122,7 @@ def _counts(counted: Callable[[str, str], tuple[float, ...]], size: int) -> Call
 def _row_chrf(answer: str, reference: str) -> float:
     if is_exact(answer, reference):
         return 100.0  # also of texts too short to hold a run
-    return float(chrf_value(np.array(chrf_counts(answer, reference))))
+    return float(np.nan_to_num(chrf_value(np.array(chrf_counts(answer, reference)))))
 
 
 ANSWERS: Sequence[Figure[EvaluatedRow]] = (

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from tunelab.conversations.conversation import ToolCall
+from tunelab.errors import DataError
 from tunelab.evaluation.figures.answer_figures import of_texts
 from tunelab.evaluation.figures.figure import Figure, mean_figure, ratio
 from tunelab.evaluation.rows.row import EvaluatedRow
@@ -49,7 +50,11 @@ def is_equal_json(answer: str, reference: str) -> bool:
 
 
 def json_figures(schema: Mapping[str, object] | None = None) -> Sequence[Figure[EvaluatedRow]]:
-    """Return every figure of JSON answers, in the order of a report; of a schema if there is one."""
+    """Return every figure of JSON answers, in the order of a report; of a schema if there is one.
+
+    Raises:
+        DataError: nothing can be checked by the schema.
+    """
     by_schema = [] if schema is None else [_schema_figure(schema)]
     return (*_JSON, *by_schema)
 
@@ -57,16 +62,18 @@ def json_figures(schema: Mapping[str, object] | None = None) -> Sequence[Figure[
 def _schema_figure(schema: Mapping[str, object]) -> Figure[EvaluatedRow]:
     from tunelab.checks.tool_schema import Arguments
 
-    arguments = Arguments(schema)
+    if fault := Arguments(schema).fault:
+        raise DataError(f"the schema of answers {fault}", expected="a JSON Schema of an object")
+    # What a schema does not name it allows, unless it says otherwise: so JSON Schema has it, and tools do not.
+    arguments = Arguments({"additionalProperties": True, **schema})
 
     def keeps_schema(answer: str, _: str) -> float | None:
         try:
             value = json.loads(answer, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return 0.0
-        if arguments.fault:
-            return None
-        return float(isinstance(value, dict) and not arguments.wrong_with(ToolCall(name="", arguments=value)))
+        keeps = isinstance(value, dict) and not arguments.wrong_with(ToolCall(name="", arguments=value))
+        return None if arguments.fault else float(keeps)
 
     return mean_figure(
         "schema_valid",

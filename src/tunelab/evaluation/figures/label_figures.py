@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -47,8 +48,12 @@ def answered_label(row: EvaluatedRow, labels: Sequence[str]) -> str:
     """Return the label that an answer is, by the rule of `normalised`; `NO_LABEL` if it is none."""
     if row.answer is None:
         return NO_LABEL
-    plain = normalised(row.answer.text)
-    return next((label for label in labels if normalised(label) == plain), NO_LABEL)
+    return _by_plain_text(tuple(labels)).get(normalised(row.answer.text), NO_LABEL)
+
+
+@cache
+def _by_plain_text(labels: tuple[str, ...]) -> Mapping[str, str]:
+    return {normalised(label): label for label in labels}
 
 
 def chosen_label(row: EvaluatedRow, labels: Sequence[str]) -> str | None:

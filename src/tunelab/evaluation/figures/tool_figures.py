@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 from tunelab.evaluation.figures.figure import Figure, mean_figure, ratio
-from tunelab.evaluation.figures.tool_calls import argument_hits, calls_in, same_calls
+from tunelab.evaluation.figures.tool_calls import argument_hits, calls_in, is_readable, same_calls
 from tunelab.evaluation.rows.row import EvaluatedRow, ExpectedCall
 
 Calls = Sequence[ExpectedCall]
 
 
 def is_right_call(row: EvaluatedRow) -> bool | None:
-    """Return whether an answer makes the calls of the reference, with their arguments; None without an answer."""
-    if row.answer is None or row.item.calls is None:
+    """Return whether an answer makes the calls of the reference, with their arguments.
+
+    None without an answer, without tools, and if this template's calls cannot be read.
+    """
+    pair = _calls(row)
+    return None if pair is None else same_calls(*pair)
+
+
+def _calls(row: EvaluatedRow) -> tuple[Calls, Calls] | None:
+    """Return the calls of an answer and of its reference; None if either is not known."""
+    if row.answer is None or row.item.calls is None or not is_readable(row.item):
         return None
-    return same_calls(calls_in(row.answer.text), row.item.calls)
+    return calls_in(row.answer.text), row.item.calls
 
 
 def _of(measured: Callable[[Calls, Calls], float | None]) -> Callable[[EvaluatedRow], float | None]:
-    """Return a function of the calls of an answer and of its reference; None if the prompt offers no tools."""
+    """Return a function of a row that is one of the calls of its answer and of its reference."""
 
     def of(row: EvaluatedRow) -> float | None:
-        if row.answer is None or row.item.calls is None:
-            return None
-        return measured(calls_in(row.answer.text), row.item.calls)
+        pair = _calls(row)
+        return None if pair is None else measured(*pair)
 
     return of
 
@@ -34,12 +43,12 @@ def _same_names(own: Calls, expected: Calls) -> float | None:
 
 
 def _arguments(row: EvaluatedRow) -> tuple[float, float]:
-    if row.answer is None or not row.item.calls:
-        return 0.0, 0.0
-    own = calls_in(row.answer.text)
-    pairs = [(own[place] if place < len(own) else None, call) for place, call in enumerate(row.item.calls)]
-    hits = [argument_hits(made if made and made.name == call.name else None, call) for made, call in pairs]
-    return float(sum(right for right, _ in hits)), float(sum(number for _, number in hits))
+    own, expected = _calls(row) or ((), ())
+    right = number = 0
+    for made, call in zip_longest(own[: len(expected)], expected):
+        hits = argument_hits(made if made is not None and made.name == call.name else None, call)
+        right, number = right + hits[0], number + hits[1]
+    return float(right), float(number)
 
 
 TOOLS: Sequence[Figure[EvaluatedRow]] = (

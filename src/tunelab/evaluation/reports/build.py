@@ -9,27 +9,26 @@ import numpy as np
 
 from tunelab.errors import RunError
 from tunelab.evaluation.calibration import calibration_of, confusion_of
+from tunelab.evaluation.figures.changes import changes_of
 from tunelab.evaluation.figures.figure import Figure, ratio
 from tunelab.evaluation.figures.figures_of import figures_of, first_figure, rightness
-from tunelab.evaluation.figures.likelihood_figures import LIKELIHOOD
-from tunelab.evaluation.figures.measure import FigureChange, compare_figures, measure
+from tunelab.evaluation.figures.measure import FigureChange, measure
 from tunelab.evaluation.reports.report import (
     ComparedRow,
     GeneralChange,
     LeftOut,
     Outcome,
     Report,
-    SliceChange,
     TaskReport,
     Verdict,
 )
 from tunelab.evaluation.rows.row import EvaluatedRow
 from tunelab.evaluation.rows.store import Evaluation, TaskRecord
-from tunelab.evaluation.statistics.several import benjamini_hochberg, holm
+from tunelab.evaluation.shown_difference import shown_difference
+from tunelab.evaluation.slices import LANGUAGE, calibration_by_slice, gaps_of, slice_changes
+from tunelab.evaluation.statistics.several import holm
 
 _LEVEL = 0.05
-_MOST_VALUES = 40
-"""A field with more values is no slice: an id, a text."""
 _OF_A_CLASS = "f1:"
 
 
@@ -55,7 +54,7 @@ def build_report(before: Side, after: Side, *, command: str = "") -> tuple[Repor
     for record in after.evaluation.tasks:
         places = [place for place, row in enumerate(second) if row.item.task == record.name]
         own = [first[place] for place in places], [second[place] for place in places]
-        tasks.append(_task(record, *own, seed=seed))
+        tasks.append(_task(record, *own, after.evaluation.slices, seed=seed))
         compared += _compared(record, *own)
     report = Report(
         suite=after.evaluation.suite,
@@ -98,10 +97,16 @@ def _joined(before: Side, after: Side) -> tuple[list[EvaluatedRow], list[Evaluat
 
 
 def _task(
-    record: TaskRecord, before: Sequence[EvaluatedRow], after: Sequence[EvaluatedRow], *, seed: int
+    record: TaskRecord,
+    before: Sequence[EvaluatedRow],
+    after: Sequence[EvaluatedRow],
+    slice_fields: Sequence[str],
+    *,
+    seed: int,
 ) -> TaskReport:
     figures = figures_of(record.kinds, labels=record.labels, schema=record.json_schema)
-    changes = _changes(figures, before, after, seed=seed)
+    changes = changes_of(figures, before, after, seed=seed)
+    is_right = rightness(record.kinds, record.labels)
     first = first_figure(record.kinds)
     judged = next(figure for figure in figures if figure.name == first)
     sides = {"before": before, "after": after}
@@ -116,30 +121,13 @@ def _task(
         first_figure=first,
         figures=tuple(changes),
         verdicts=_verdicts(figures, changes),
-        slices=_slices(judged, before, after, seed=seed),
+        slices=slice_changes(judged, before, after, seed=seed),
         calibration={name: each for name, each in calibrations.items() if each is not None},
+        calibration_slices=calibration_by_slice(after, record.labels, seed=seed),
         confusion={name: each for name, each in confusions.items() if each is not None},
+        gaps=gaps_of(after, (*slice_fields, LANGUAGE), is_right, seed=seed),
+        shown_difference=shown_difference(before, after, is_right),
     )
-
-
-def _changes(
-    figures: Sequence[Figure[EvaluatedRow]],
-    before: Sequence[EvaluatedRow],
-    after: Sequence[EvaluatedRow],
-    *,
-    seed: int,
-) -> list[FigureChange]:
-    """Return how figures changed: of answers over the rows that both answered, of likelihood over those both scored."""
-    found: dict[str, FigureChange] = {}
-    likelihood = [figure for figure in figures if figure in LIKELIHOOD]
-    answers = [figure for figure in figures if figure not in LIKELIHOOD]
-    answered = [row.answer is not None and other.answer is not None for row, other in zip(before, after, strict=True)]
-    scored = [row.nats is not None and other.nats is not None for row, other in zip(before, after, strict=True)]
-    for some, counts in ((answers, answered), (likelihood, scored)):
-        own, other = ([row for row, is_one in zip(rows, counts, strict=True) if is_one] for rows in (before, after))
-        groups = [row.item.group for row in own]
-        found |= {change.name: change for change in compare_figures(some, own, other, groups, seed=seed)}
-    return [found[figure.name] for figure in figures]
 
 
 def _verdicts(figures: Sequence[Figure[EvaluatedRow]], changes: Sequence[FigureChange]) -> dict[str, Verdict]:
@@ -157,29 +145,6 @@ def _verdicts(figures: Sequence[Figure[EvaluatedRow]], changes: Sequence[FigureC
         if p <= _LEVEL and change.value:
             verdicts[figure.name] = "better" if (change.value > 0) == (figure.better == "higher") else "worse"
     return verdicts
-
-
-def _slices(
-    figure: Figure[EvaluatedRow], before: Sequence[EvaluatedRow], after: Sequence[EvaluatedRow], *, seed: int
-) -> tuple[SliceChange, ...]:
-    """Return the figure that a task is judged by on the rows of each value of each field."""
-    found = []
-    for name in dict.fromkeys(name for row in after for name in row.item.fields):
-        values = dict.fromkeys(row.item.fields[name] for row in after if name in row.item.fields)
-        if not 2 <= len(values) <= _MOST_VALUES:
-            continue
-        for value in values:
-            places = [place for place, row in enumerate(after) if row.item.fields.get(name) == value]
-            own = [before[place] for place in places], [after[place] for place in places]
-            (change,) = _changes([figure], *own, seed=seed)
-            if change.after.num_rows:
-                found.append((name, value, change))
-    judged = [place for place, (_, _, change) in enumerate(found) if change.p is not None]
-    adjusted = dict(zip(judged, benjamini_hochberg([found[place][2].p or 0.0 for place in judged]), strict=True))
-    return tuple(
-        SliceChange(slice_field=name, value=value, change=change, is_worth_a_look=adjusted.get(place, 1.0) <= _LEVEL)
-        for place, (name, value, change) in enumerate(found)
-    )
 
 
 def _compared(record: TaskRecord, before: Sequence[EvaluatedRow], after: Sequence[EvaluatedRow]) -> list[ComparedRow]:

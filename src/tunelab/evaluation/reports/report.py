@@ -54,6 +54,18 @@ class SliceChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SliceCalibration:
+    """The calibration error of the later model on the rows that have one value of a field."""
+
+    slice_field: str
+    value: str
+    num_rows: int
+    error: CalibrationError
+    is_worth_a_look: bool
+    """Whether it is beyond luck though many slices were looked at (Benjamini and Hochberg, 5 %)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """Whether a model that says 80 % is right in 80 of 100 cases."""
 
@@ -124,7 +136,7 @@ class GeneralChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """Rows that were not asked."""
+    """Rows that were not asked, or of whose answers something was not judged."""
 
     reason: str
     count: int
@@ -149,11 +161,15 @@ class TaskReport:
     slices: tuple[SliceChange, ...] = ()
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
     """``before`` and ``after``."""
+    calibration_slices: tuple[SliceCalibration, ...] = ()
     confusion: Mapping[str, Confusion] = field(default_factory=dict)
     robustness: Mapping[str, tuple[VariantChange, ...]] = field(default_factory=dict)
     swaps: Mapping[str, tuple[VariantChange, ...]] = field(default_factory=dict)
     gaps: Mapping[str, Gap] = field(default_factory=dict)
-    """Of the later model, by field."""
+    """Of the later model, by each of the suite's slice fields and by language."""
+    shown_difference: float | None = None
+    """Least difference of the first figure that so many rows show, as many of them as changed and as much alike as rows
+    of a group are; None if it is no share, and if none can be shown."""
 
     def figure(self, name: str) -> FigureChange:
         """Return how a figure changed."""

@@ -10,12 +10,15 @@ from tunelab.errors import counted
 from tunelab.evaluation.figures.figures_of import figures_of
 from tunelab.evaluation.figures.measure import FigureChange
 from tunelab.evaluation.reports.report import GeneralChange, Report, TaskReport, Verdict
+from tunelab.evaluation.statistics.gaps import Gap
 from tunelab.evaluation.statistics.interval import Interval
+from tunelab.evaluation.statistics.several import holm
 from tunelab.generation.completion import Sampling
 
 NO_RESULT = "–"
 _POINTS = "\N{NO-BREAK SPACE}points"
 _OF_A_CLASS = "f1:"
+_LEVEL = 0.05
 Style = Callable[[float | None], str]
 
 
@@ -109,6 +112,9 @@ def how_sure(task: TaskReport) -> str:
     parts = [f"{', '.join(methods[method])}: {method}" for method in rarest[:-1]]
     parts += [f"{'all others' if parts else 'all'}: {method}" for method in rarest[-1:]]
     words = [f"95 % intervals by {'; '.join(parts)}."] if parts else []
+    if task.shown_difference is not None:
+        points = f"{100 * task.shown_difference:.1f} points"
+        words.append(f"With so many rows, a difference of {points} is shown four times in five.")
     if without:
         words.append(f"No interval for {', '.join(without)}: it needs rows of ten conversations or sessions.")
     return " ".join(words)
@@ -140,9 +146,21 @@ def caveats(report: Report) -> list[str]:
     if report.noise_floor:
         share = f"{100 * report.noise_floor:.0f} %"
         found.append(f"Asked again in another order, {share} of some rows are answered otherwise: less is noise.")
+    gaps = [each for task in report.tasks for each in task.gaps.items()]
+    adjusted = holm([gap.p for _, gap in gaps])
+    found += [_gap_words(*each) for each, p in zip(gaps, adjusted, strict=True) if p <= _LEVEL]
     for some in report.left_out:
-        found.append(f"Not answered: {some.count:,} × {some.reason} (first: {some.example})")
+        found.append(f"Left out: {some.count:,} × {some.reason} (first: {some.example})")
     return found
+
+
+def _gap_words(name: str, gap: Gap) -> str:
+    best, worst = (some(gap.groups, key=lambda group: group.rate) for some in (max, min))
+    return (
+        f"By {name}, right answers differ by {100 * gap.value:.1f} points: {best.name} {100 * best.rate:.0f} %,"
+        f" {worst.name} {100 * worst.rate:.0f} %. Without any difference, 95 of 100 models stay below"
+        f" {100 * gap.by_luck:.1f} points on these rows."
+    )
 
 
 def style_of(name: str) -> Style:

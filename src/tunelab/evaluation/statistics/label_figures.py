@@ -1,4 +1,4 @@
-"""Accuracy and F1 as functions of sums over rows, so that resampling needs to add up each group only once.
+"""F1 as a function of sums over rows, so that resampling needs to add up each group only once.
 
 Legend: N rows, C classes. An answer that is none of the labels is a class of its own, `NO_LABEL`: it has no rows that
 are truly so, and counts as a wrong answer to whichever class the row has.
@@ -35,17 +35,12 @@ def label_sums(answers: Sequence[str], truths: Sequence[str], labels: Sequence[s
     return sums_NF
 
 
-def accuracy(sums: Floats) -> Floats:
-    """Return the share of right answers of sums (… × 3 C + 1)."""
-    right, _, _, rows = _parts(sums)
-    return np.asarray(right.sum(axis=-1) / rows)
-
-
 def class_f1(sums: Floats) -> Floats:
-    """Return the F1 of each class (… × C); 0 for one that neither occurs nor is answered."""
-    right, answered, true, _ = _parts(sums)
+    """Return the F1 of each class (… × C); 0 for one that neither occurs nor is answered, NaN of no rows."""
+    right, answered, true, rows = _parts(sums)
     both = answered + true
-    return np.divide(2 * right, both, out=np.zeros_like(both), where=both > 0)
+    f1 = np.divide(2 * right, both, out=np.zeros_like(both), where=both > 0)
+    return np.where(rows[..., None] > 0, f1, np.nan)
 
 
 def macro_f1(sums: Floats) -> Floats:
@@ -56,7 +51,8 @@ def macro_f1(sums: Floats) -> Floats:
 def weighted_f1(sums: Floats) -> Floats:
     """Return the mean F1, each class weighted by how often it is true."""
     _, _, true, rows = _parts(sums)
-    return np.asarray((class_f1(sums) * true).sum(axis=-1) / rows)
+    weighted = (class_f1(sums) * true).sum(axis=-1)
+    return np.asarray(np.divide(weighted, rows, out=np.full_like(rows, np.nan), where=rows > 0))
 
 
 def confusion(answers: Sequence[str], truths: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:

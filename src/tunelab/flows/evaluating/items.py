@@ -14,6 +14,7 @@ from tunelab.conversations import Conversation
 from tunelab.conversations.fingerprints import prompt_keys, trained_turns
 from tunelab.errors import DataError
 from tunelab.evaluation.figures.answer_figures import normalised
+from tunelab.evaluation.figures.tool_calls import is_readable
 from tunelab.evaluation.reports.report import LeftOut
 from tunelab.evaluation.rows.row import ExpectedCall, Item
 from tunelab.evaluation.rows.store import TaskRecord
@@ -118,7 +119,14 @@ def _task(
                 in_training=_prompt_key(conversation, sequence.turn) in trained,
             )
         )
-    return AskedTask(record=record, asked=tuple(asked), left_out=left_out)
+    return AskedTask(record=record, asked=tuple(asked), left_out=(*left_out, *_unreadable(asked)))
+
+
+def _unreadable(asked: Sequence[Asked]) -> Sequence[LeftOut]:
+    """Return the rows whose calls are not judged: this template writes calls in a form that cannot be read."""
+    unread = [each.item for each in asked if each.is_answered and not is_readable(each.item)]
+    reason = "tool calls are not judged, since those of the reference cannot be read as this template writes them"
+    return [LeftOut(reason=reason, count=len(unread), example=unread[0].origin)] if unread else []
 
 
 def _choose(

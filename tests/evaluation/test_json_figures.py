@@ -1,0 +1,60 @@
+"""Figures of answers that are JSON: by the schema, and field by field."""
+
+import json
+
+import pytest
+
+from evaluated_rows import evaluated
+from tunelab.errors import DataError
+from tunelab.evaluation.figures.json_figures import json_figures, leaves
+from tunelab.evaluation.figures.measure import measure
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+
+
+def _json(answer: str, reference: object, schema: dict[str, object] | None = None) -> dict[str, float | None]:
+    rows = [evaluated(answer, json.dumps(reference))]
+    return {each.name: each.value for each in measure(json_figures(schema), rows, ["0"], seed=0)}
+
+
+def test_json_is_judged_field_by_field():
+    found = _json('{"a": 1, "b": {"c": [2, 3]}, "extra": null}', {"a": 1.0, "b": {"c": [2, 4]}, "d": True})
+    assert (found["json_valid"], found["json_equal"], found["field_accuracy"]) == (1, 0, 0.5)
+    assert (found["extra_keys"], found["missing_keys"]) == (1, 1)
+    assert "schema_valid" not in found
+
+
+@pytest.mark.parametrize("answer", ["{", "", 'Sure! {"a": 1}', '{"a": NaN}', "[" * 100_000])
+def test_an_answer_that_is_no_json_has_all_fields_wrong(answer):
+    found = _json(answer, {"a": 1, "b": 2}, SCHEMA)
+    assert [found[name] for name in ("json_valid", "json_equal", "schema_valid", "field_accuracy")] == [0, 0, 0, 0]
+    assert found["extra_keys"] is found["missing_keys"] is None
+
+
+def test_true_is_no_one_and_empty_containers_are_values():
+    assert _json('{"a": true}', {"a": 1})["field_accuracy"] == 0
+    assert _json('{"a": [], "b": {}}', {"a": [], "b": {}})["field_accuracy"] == 1
+    assert dict(leaves({"a": [{"b": 1}, []], "c": {}})) == {"a[0].b": 1, "a[1]": [], "c": {}}
+
+
+def test_json_is_equal_whatever_the_order_of_keys_and_the_white_space():
+    assert _json('{"b": [1],\n"a": 2.0}', {"a": 2, "b": [1]})["json_equal"] == 1
+    assert _json('{"b": [1], "a": 2, "c": null}', {"a": 2, "b": [1]})["json_equal"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "keeps"),
+    [('{"a": 1}', 1), ('{"a": 1, "more": 2}', 1), ('{"a": "1"}', 0), ("{}", 0), ("[1]", 0)],
+)
+def test_a_schema_is_kept_as_json_schema_has_it(answer, keeps):
+    assert _json(answer, {"a": 1}, SCHEMA)["schema_valid"] == keeps
+
+
+def test_a_schema_may_forbid_what_it_does_not_name():
+    assert _json('{"a": 1, "more": 2}', {"a": 1}, {**SCHEMA, "additionalProperties": False})["schema_valid"] == 0
+
+
+@pytest.mark.parametrize("schema", [{"type": "array"}, {"type": "object", "required": "a"}, {"rubbish": 1}])
+def test_a_schema_by_which_nothing_can_be_checked_is_refused(schema):
+    with pytest.raises(DataError, match="the schema of answers"):
+        json_figures(schema)
