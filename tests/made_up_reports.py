@@ -109,7 +109,10 @@ def whole_task() -> TaskReport:
         ),
         verdicts={"accuracy": "better", "macro_f1": "better", "loss": "better", "off_list": "better"},
         slices=tuple(slices()),
-        calibration={"before": calibration(0.31, 0.09, off_list=0.93), "after": calibration(0.06, 0.088, off_list=0.021)},
+        calibration={
+            "before": calibration(0.31, 0.09, off_list=0.93),
+            "after": calibration(0.06, 0.088, off_list=0.021),
+        },
         confusion={"before": confusion(20), "after": confusion(44)},
         robustness={
             "before": (variant("typos", 0.05), variant("case", 0.01)),
@@ -133,7 +136,9 @@ def slices() -> list[SliceChange]:
 
 def calibration(error: float, by_luck: float, *, off_list: float) -> Calibration:
     bins = [
-        ReliabilityBin(low=low / 15, high=(low + 1) / 15, num_rows=4 * low, confidence=(low + 0.5) / 15, num_right=3 * low)
+        ReliabilityBin(
+            low=low / 15, high=(low + 1) / 15, num_rows=4 * low, confidence=(low + 0.5) / 15, num_right=3 * low
+        )
         for low in range(5, 15)
     ]
     return Calibration(
@@ -253,7 +258,24 @@ def row(
 def ordinary_rows(count: int = 200, *, words: int = 12, seed: int = 7) -> list[ComparedRow]:
     """Return rows of all outcomes with texts of ordinary length."""
     draws = random.Random(seed)
-    vocabulary = "the parcel of last week arrived broken at my door please refund it before Friday thanks".split()
+    vocabulary = [
+        "the",
+        "parcel",
+        "of",
+        "last",
+        "week",
+        "arrived",
+        "broken",
+        "at",
+        "my",
+        "door",
+        "please",
+        "refund",
+        "it",
+        "before",
+        "Friday",
+        "thanks",
+    ]
 
     def text() -> str:
         return " ".join(draws.choices(vocabulary, k=words))

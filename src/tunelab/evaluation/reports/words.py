@@ -58,7 +58,9 @@ def headline(report: Report) -> str:
     if len(measured) == 1:
         task, change = measured[0], first_change(measured[0])
         assert change is not None
-        values = f"{in_words(change.name, change.before.value)} before, {in_words(change.name, change.after.value)} after"
+        values = (
+            f"{in_words(change.name, change.before.value)} before, {in_words(change.name, change.after.value)} after"
+        )
         return f"The {after} {_VERDICTS[verdict_of(task)]}: {_lowered(title_of(task, change.name))} {values}."
     parts = []
     for verdict, words in _VERDICTS.items():
@@ -99,7 +101,9 @@ def sampling_in_words(report: Report) -> str:
     temperature = settings.pop("temperature", 0)
     words = [f"temperature {temperature}" if temperature else "greedy"]
     hidden = () if temperature else ("seed", "top_p", "top_k", "min_p")
-    words += [f"{name} {value}" for name, value in settings.items() if name not in hidden and value not in ((), [], None)]
+    words += [
+        f"{name} {value}" for name, value in settings.items() if name not in hidden and value not in ((), [], None)
+    ]
     return ", ".join(words)
 
 

@@ -68,7 +68,8 @@ def _reasons(verdict: GateVerdict) -> Iterator[str]:
     if verdict.rows_needed is not None:
         yield f"about {verdict.rows_needed:,} rows would decide it, there are {verdict.evidence.num_rows:,}"
     if verdict.luck is not None and verdict.outcome == "passes":
-        yield f"by luck, a model 3 points below the threshold passes in {verdict.luck:.0%} of cases"
+        share = in_words("accuracy", verdict.luck)
+        yield f"by luck, a model 3 points below the threshold passes in {share} of cases"
 
 
 def _strip(verdict: GateVerdict, measured: str) -> Strip | None:

@@ -6,7 +6,9 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import groupby
 
 from markupsafe import Markup
 
@@ -23,8 +25,8 @@ _ROW_BYTES, _BRIEF_ROW_BYTES = 1_100, 200
 _ASKED_CHARACTERS, _ANSWER_CHARACTERS, _PROMPT_CHARACTERS = 1_500, 3_000, 2_000
 _BRIEF_CHARACTERS = 60
 _MOST_FIELDS = 6
-_MARKED_WORDS = 1_500
-"""Finding differences takes time with the product of the lengths."""
+_MARKED_WORDS = 60
+"""Between equal ends: finding differences takes time with more than the product of the lengths."""
 _MARKED_FROM = 0.4
 """Below this similarity (0 to 1) nearly every word would be marked, which points at nothing."""
 
@@ -117,16 +119,36 @@ def shown_rows(report: Report, rows: Sequence[ComparedRow], *, filters: Sequence
 
 def mark_differences(answer: str, reference: str) -> Markup:
     """Return the escaped answer, the words by which it misses the reference in <mark>."""
-    words, expected = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (answer, reference))
-    if answer.strip() == reference.strip() or max(len(words), len(expected)) > _MARKED_WORDS:
+    words, expected = (re.findall(r"\s+|\w+\s*|[^\w\s]\s*", text) for text in (answer, reference))
+    bare, bare_expected = ([word.strip() for word in some] for some in (words, expected))
+    if bare == bare_expected:
         return escaped(answer)
-    matcher = difflib.SequenceMatcher(None, words, expected, autojunk=False)
-    if matcher.quick_ratio() < _MARKED_FROM or matcher.ratio() < _MARKED_FROM:
+    start, end = _same_ends(bare, bare_expected)
+    own, other = bare[start : len(bare) - end], bare_expected[start : len(expected) - end]
+    if max(len(own), len(other)) > _MARKED_WORDS:
         return escaped(answer)
+    blocks = difflib.SequenceMatcher(None, own, other, autojunk=False).get_matching_blocks()
+    num_same = start + end + sum(block.size for block in blocks)
+    if 2 * num_same < _MARKED_FROM * (len(words) + len(expected)):
+        return escaped(answer)
+    same = {*range(start), *range(len(words) - end, len(words))}
+    same |= {start + place for block in blocks for place in range(block.a, block.a + block.size)}
+    return _marked(words, same)
+
+
+def _same_ends(first: Sequence[str], second: Sequence[str]) -> tuple[int, int]:
+    """Return with how many equal words two texts begin, and with how many of the others they end."""
+    shorter = min(len(first), len(second))
+    start = next((place for place in range(shorter) if first[place] != second[place]), shorter)
+    room = shorter - start
+    return start, next((place for place in range(room) if first[-1 - place] != second[-1 - place]), room)
+
+
+def _marked(words: Sequence[str], same: AbstractSet[int]) -> Markup:
     parts = []
-    for kind, start, end, _, _ in matcher.get_opcodes():
-        text = escaped("".join(words[start:end]))
-        parts.append(text if kind == "equal" or not text else Markup("<mark>{}</mark>").format(text))
+    for is_same, some in groupby(range(len(words)), key=lambda place: place in same):
+        text = escaped("".join(words[place] for place in some))
+        parts.append(text if is_same else Markup("<mark>{}</mark>").format(text))
     return Markup("").join(parts)
 
 

@@ -138,8 +138,8 @@ def _worse_variants(report: Report) -> Iterator[TileLine]:
     shown = [each for each in changes if each.loss is not None and each.interval is not None and each.interval.low > 0]
     for each in sorted(shown, key=lambda each: -(each.loss or 0.0)):
         within = interval_in_words("robustness_loss", each.interval)
-        name = f"when changed: {each.kind}"
-        value = f"{in_words('robustness_loss', each.loss)} of right answers lost"
+        name = f"{each.kind}: right answers lost"
+        value = in_words("robustness_loss", each.loss)
         yield TileLine(name=name, value=value, detail=within, kind="worse")
 
 
@@ -169,7 +169,9 @@ def _general(report: Report) -> Tile:
         detail = f"{each.num_texts:,} texts"
         if each.interval is not None:
             detail = f"{interval_in_words('loss', each.interval, of_difference=True)}, {detail}"
-        lines.append(TileLine(name=each.name, value=value, detail=detail, strip=strip, kind="worse" if is_worse else ""))
+        lines.append(
+            TileLine(name=each.name, value=value, detail=detail, strip=strip, kind="worse" if is_worse else "")
+        )
     left_out = len(report.general) - len(shown)
     more = f"; {left_out:,} more below" if left_out else ""
     return Tile(title=title, lines=tuple(lines), note=f"nats a token more than before; 0 is no forgetting{more}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tunelab.errors import counted
-from tunelab.evaluation.reports.numbers import in_words
+from tunelab.evaluation.reports.numbers import in_words, is_share
 from tunelab.evaluation.reports.report import Report, TaskReport
 from tunelab.evaluation.reports.words import first_change
 from tunelab.evaluation.statistics.groups import FEW_GROUPS, FEWEST_GROUPS
@@ -39,7 +39,9 @@ def grounds(report: Report) -> list[Ground]:
 
 def _rows(task: TaskReport, several: bool) -> Ground:
     rows = counted(task.num_rows, "row")
-    words = f"{rows}, each on its own" if task.num_rows == task.num_groups else f"{rows} in {task.num_groups:,} sessions"
+    words = (
+        f"{rows}, each on its own" if task.num_rows == task.num_groups else f"{rows} in {task.num_groups:,} sessions"
+    )
     few = task.num_groups < FEW_GROUPS
     if task.num_groups < FEWEST_GROUPS:
         words += "; too few for most intervals"
@@ -53,7 +55,10 @@ def _noise(report: Report) -> Ground:
         return Ground(title="Noise floor", sentence="not measured", state="unknown")
     share = in_words("accuracy", report.noise_floor)
     sentence = f"{share} of answers change when they are asked again in another batch order"
-    return Ground(title="Noise floor", sentence=sentence, state="doubtful" if report.noise_floor > 0 else "fine")
+    changes = [change for task in report.tasks if (change := first_change(task)) is not None and is_share(change.name)]
+    if any(0 < abs(change.value or 0.0) <= report.noise_floor for change in changes):
+        return Ground(title="Noise floor", sentence=f"{sentence}: as much as the difference", state="doubtful")
+    return Ground(title="Noise floor", sentence=sentence, state="fine")
 
 
 def _contamination(report: Report) -> Ground:
