@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunelab.cli.console import print_table, say
-from tunelab.evaluation.reports.words import interval_words, style_of
+from tunelab.evaluation.reports.numbers import in_words, interval_in_words
 
 if TYPE_CHECKING:
     from tunelab.evaluation.rows.store import Evaluation
@@ -26,8 +26,8 @@ def print_figures(evaluation: Evaluation, workspace: Workspace) -> None:
             [
                 (
                     title,
-                    style_of(each.name)(each.value),
-                    interval_words(each.interval, style_of(each.name), signed=False),
+                    in_words(each.name, each.value),
+                    interval_in_words(each.name, each.interval),
                 )
                 for title, each in measured
             ],

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from tunelab.cli.console import console, harmless, print_table, say
 from tunelab.errors import RecipeError, counted, did_you_mean
+from tunelab.evaluation.reports.numbers import in_words, interval_in_words
 from tunelab.evaluation.reports.words import (
     caveats,
-    cost_sentence,
+    column_names,
+    general_in_words,
     headline,
     how_sure,
-    interval_words,
-    style_of,
-    task_lines,
+    rows_in_words,
+    totals_table,
 )
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tunelab.flows.compare import Compared
 
 _SHOWN_CHARACTERS = 600
+_OF_A_CLASS = "f1:"
 
 
 def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_field: str | None = None) -> None:
@@ -37,7 +39,7 @@ def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_f
         RecipeError: no row has that field.
     """
     report = compared.report
-    names = _names(report)
+    names = column_names(report)
     broken = [row for row in compared.rows if row.outcome == "broken"][:regressions]
     rows = broken if regressions else _spread(_in_order(compared.rows), show)
     for row in rows:
@@ -50,23 +52,25 @@ def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_f
     for task in report.tasks:
         if len(report.tasks) > 1:
             say(task.name, style="bold")
-        titles = [name.capitalize() if name in ("base", "tuned") else name for name in names]
         print_table(
-            ["Measure", *titles, "Difference", "95 % interval"],
-            [(line.title, line.before, line.after, line.difference, line.interval) for line in task_lines(task)],
+            ["Measure", *names, "Difference", "95 % interval"],
+            [
+                (line.title, line.before, line.after, line.difference, line.interval)
+                for line in totals_table(task)
+                if not line.name.startswith(_OF_A_CLASS)
+            ],
         )
-        say(how_sure(task), style="dim")
+    say(how_sure(report), style="dim")
     if slice_field is not None:
         _print_slices(report, slice_field, names)
     for text in caveats(report):
         say(harmless(text), style="dim")
-    if cost := cost_sentence(report):
-        say(cost)
+    for change in report.general:
+        what = "General text" if change.name == "general" else harmless(change.name)
+        say(f"{what}: {general_in_words(change)}.")
+    if compared.rows:
+        say(rows_in_words(compared.rows))
     say(headline(report), style="bold")
-
-
-def _names(report: Report) -> tuple[str, str]:
-    return ("base", "tuned") if report.before.name.startswith("base:") else (report.before.name, report.after.name)
 
 
 def _in_order(rows: Sequence[ComparedRow]) -> list[ComparedRow]:
@@ -86,7 +90,7 @@ def _spread(rows: Sequence[ComparedRow], count: int) -> list[ComparedRow]:
 
 def _print_slices(report: Report, name: str, names: tuple[str, str]) -> None:
     for task in report.tasks:
-        style = style_of(task.first_figure)
+        name_of = task.first_figure
         known = dict.fromkeys(each.slice_field for each in task.slices)
         if name not in known:
             raise RecipeError(f'no slices by "{name}"', where="--slice", remedy=did_you_mean(name, known))
@@ -96,9 +100,9 @@ def _print_slices(report: Report, name: str, names: tuple[str, str]) -> None:
                 (
                     each.value,
                     each.change.after.num_rows,
-                    style(each.change.before.value),
-                    style(each.change.after.value),
-                    interval_words(each.change.interval, style),
+                    in_words(name_of, each.change.before.value),
+                    in_words(name_of, each.change.after.value),
+                    interval_in_words(name_of, each.change.interval, of_difference=True),
                     "worth a look" if each.is_worth_a_look else "",
                 )
                 for each in task.slices
@@ -117,8 +121,8 @@ def _print_row(row: ComparedRow, names: tuple[str, str]) -> None:
     cells = []
     for name, text, right in (
         ("reference", row.item.reference, None),
-        (names[0], row.before.answer.text if row.before.answer else "", row.outcome in ("right", "broken")),
-        (names[1], row.after.answer.text if row.after.answer else "", row.outcome in ("right", "fixed")),
+        (names[0].lower(), row.before.answer.text if row.before.answer else "", row.outcome in ("right", "broken")),
+        (names[1].lower(), row.after.answer.text if row.after.answer else "", row.outcome in ("right", "fixed")),
     ):
         mark = {None: "", True: " = right", False: " ≠ not right"}[right]
         style = {None: "", True: "green", False: "yellow"}[right]

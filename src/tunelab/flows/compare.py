@@ -11,7 +11,7 @@ import msgspec
 
 from tunelab.errors import RunError, StorageError, UserError
 from tunelab.evaluation.reports.build import Side, build_report
-from tunelab.evaluation.reports.page import to_html
+from tunelab.evaluation.reports.page.html import to_html
 from tunelab.evaluation.reports.report import ComparedRow, Report
 from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder
 from tunelab.events import SILENT, EventLog
@@ -112,7 +112,7 @@ def write_report(compared: Compared, run: Run) -> None:
     write_file(run.report_file, report_json(compared.report))
     lines = b"".join(msgspec.json.encode(row) + b"\n" for row in compared.rows)
     write_file(run.rows_file, lines.decode())
-    write_file(run.html_report_file, to_html(compared.report, compared.rows))
+    write_file(run.html_report_file, to_html(compared.report, compared.rows, ()))
 
 
 def report_json(report: Report) -> str:

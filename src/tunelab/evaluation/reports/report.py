@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tunelab.evaluation.figures.measure import FigureChange
+from tunelab.evaluation.figures.measure import FigureChange, Measured
 from tunelab.evaluation.rows.row import EvaluatedRow, Item, TaskKind
 from tunelab.evaluation.statistics.calibration import BrierParts, CalibrationError, ReliabilityBin
 from tunelab.evaluation.statistics.gaps import Gap
@@ -29,6 +29,8 @@ class ModelRecord:
     """Of the rendering."""
     weights_sha256: str
     """Of base weights and adapter together."""
+    size_bytes: int | None = None
+    """Of its adapter's weights on disk; None if it has none, or it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,32 @@ class GeneralChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherModel:
+    """A model that answered the same items and is shown next to the two, e.g. what is in production."""
+
+    role: str
+    """As it is named on the page, e.g. ``production``."""
+    model: ModelRecord
+    figures: Mapping[str, Measured]
+    """The first figure of each task, by the task's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeAgreement:
+    """Whether the model that judged answers can be believed."""
+
+    model: str
+    kappa: float | None
+    """With the ratings of people; None if there are too few of them, and its judgements are unchecked."""
+    num_rated: int
+    """Answers that people rated, too."""
+    flip_rate: float | None = None
+    """Share of pairs that are judged otherwise when the two answers change places."""
+    repeat_rate: float | None = None
+    """Share of judgements that stay the same when they are asked for again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """Rows that were not asked, or of whose answers something was not judged."""
 
@@ -199,6 +227,8 @@ class Report:
     """Rows whose prompt the training rows hold."""
     num_cut: int = 0
     """Answers of the later model that the token limit ended."""
+    others: tuple[OtherModel, ...] = ()
+    judge: JudgeAgreement | None = None
     command: str = ""
     """What makes this report again."""
     format: int = 2

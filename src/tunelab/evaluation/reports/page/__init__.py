@@ -1,5 +1,1 @@
-"""The report as one page: no script, nothing fetched, everything escaped."""
-
-from tunelab.evaluation.reports.page.page import to_html
-
-__all__ = ["to_html"]
+"""The report as one page: a first screen that is also one printed sheet, then slices, rows and details."""
