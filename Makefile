@@ -155,7 +155,7 @@ GENERATION = $(BIN)/python benchmarks/generation.py
 SESSIONS = "$(DATA)/tau_airline_sessions.jsonl" --catalog "$(DATA)/tau_airline_tools.json"
 bench-generation: bench-data-there .venv/dev-installed
 	$(GENERATION) tokens $(SESSIONS)
-	$(GENERATION) agents $(SESSIONS) --rows 48 --rounds $(ROUNDS)
+	$(GENERATION) agents $(SESSIONS) --rows 16 --rounds $(ROUNDS)
 	$(GENERATION) plain "$(DATA)/alpaca_en_demo.json" --batch-sizes 16 1 --rounds $(ROUNDS)
 	$(if $(LMEVAL),"$(LMEVAL)" benchmarks/generation.py choices $(SESSIONS) --rows 3 --rounds $(ROUNDS),\
 	@echo "lm-eval is left out: LMEVAL= names no python of its environment (see docs/dev/benchmarks.md).")
