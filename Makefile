@@ -9,11 +9,12 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 DATA ?=
 LLAMAFACTORY ?=
 PANDAS ?=
+LMEVAL ?=
 WEIGHTS ?= 5M
 THREADS ?= 2
 INPUTS ?= 1000000
 ROUNDS ?= 3
-TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup events clean-table clean-chats
+TABLE := alpaca glaive airline unshared data-to-batch turns check memory startup events generation clean-table clean-chats
 
 .PHONY: help quickstart test test-real test-slow check docs-reference site pictures base-model sample-tasks proof-kills proof-jobs proof-sweeps proof-warm proof-rendering proof-fuzz bench bench-gpu bench-data-there $(TABLE:%=bench-%)
 
@@ -147,6 +148,17 @@ bench-startup: .venv/dev-installed
 
 bench-events: .venv/dev-installed
 	$(BIN)/python benchmarks/events.py
+
+# LMEVAL names the python of an environment with tunelab and lm-eval; without it choices are left out. The prompts of
+# transformers' and lm-eval's sides are a part of all calls: they run each of them whole.
+GENERATION = $(BIN)/python benchmarks/generation.py
+SESSIONS = "$(DATA)/tau_airline_sessions.jsonl" --catalog "$(DATA)/tau_airline_tools.json"
+bench-generation: bench-data-there .venv/dev-installed
+	$(GENERATION) tokens $(SESSIONS)
+	$(GENERATION) agents $(SESSIONS) --rows 16 --rounds $(ROUNDS)
+	$(GENERATION) plain "$(DATA)/alpaca_en_demo.json" --batch-sizes 16 1 --rounds $(ROUNDS)
+	$(if $(LMEVAL),"$(LMEVAL)" benchmarks/generation.py choices $(SESSIONS) --rows 3 --rounds $(ROUNDS),\
+	@echo "lm-eval is left out: LMEVAL= names no python of its environment (see docs/dev/benchmarks.md).")
 
 # PANDAS names the python of an environment with pandas and scikit-learn; without it only tunelab is measured.
 bench-clean-table: .venv/dev-installed

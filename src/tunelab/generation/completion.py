@@ -1,9 +1,13 @@
-"""How answers are sampled, and what came of the prompts. Imports no torch."""
+"""How answers are sampled, and what came of the prompts. Imports no torch, no numpy."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from tunelab.adapters.adapter import Adapter
 from tunelab.adapters.embedding import embed
 from tunelab.batching.forest import Forest, Indices, build_trie, common_prefix
-from tunelab.generation.growing_layer import GrowingLayer
 from tunelab.generation.rows import Rows, left_padded, new_cache
 from tunelab.models.attention import ForestLayout, last_layer
 from tunelab.models.branching import cannot_branch, network_kinds, training_attention
@@ -80,7 +79,7 @@ class Trie:
             for index, layer in enumerate(self.cache.layers):
                 if layer.is_initialized:
                     pair = (each[0][:, places_BL].transpose(0, 1) for each in (layer.keys, layer.values))
-                    cache.layers[index] = GrowingLayer(*pair)
+                    cache.update(*pair, index)
             reads_B = torch.from_numpy(np.concatenate(outputs.reads)).long().to(device)
             logits_BV = outputs.head.logits(outputs.head.states)[reads_B].float()
         return Rows(self.network, cache, mask_BL), logits_BV
