@@ -78,6 +78,8 @@ class _Sample:
 
 
 def _samples(figures: Sequence[Figure[Row]], rows: Sequence[Row], groups: Sequence[str], *, seed: int) -> list[_Sample]:
+    if not figures:
+        return []
     if not rows:
         nothing = np.empty((0, 0))
         return [_sample(figure, nothing, np.empty(0), num_groups=0) for figure in figures]

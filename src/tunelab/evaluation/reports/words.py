@@ -171,7 +171,7 @@ def gain(task: TaskReport, change: FigureChange) -> float:
 
 def _line(task: TaskReport, change: FigureChange) -> Line:
     figure = _figure(task, change.name)
-    verdict = task.verdicts.get(change.name, "")
+    verdict: Verdict | Literal[""] = task.verdicts.get(change.name, "")
     return Line(
         name=change.name,
         title=title_of(task, change.name),

@@ -1,4 +1,4 @@
-"""Strips: values, intervals and thresholds on one horizontal axis, in percent of its width, so that any width will do."""
+"""Strips: values, intervals and thresholds on one horizontal axis, in percent of its width: any width will do."""
 
 from __future__ import annotations
 
