@@ -95,9 +95,9 @@ def test_what_check_passes_is_trained_and_compared(is_tied: bool, tmp_path: Path
     assert not checked.model.unmatched
     resolved = resolve_recipe(file, overrides=settings, environment={})
     run = train(resolved, Workspace(path=tmp_path)).run
-    report = compare_run(run, num_examples=2, max_new_tokens=4)
-    assert report.base.loss is not None
-    assert report.tuned.loss != report.base.loss
+    loss = compare_run(run, num_examples=2, max_new_tokens=4).report.tasks[0].figure("loss")
+    assert loss.before.value is not None
+    assert loss.after.value != loss.before.value
 
 
 def test_factors_on_embeddings_are_refused_by_check_and_train_alike(tmp_path: Path) -> None:

@@ -46,9 +46,9 @@ def test_a_model_that_cannot_branch_is_checked_trained_and_compared_and_says_tha
     assert started.num_distinct_tokens == started.num_train_tokens
     (finished,) = [event for event in events if isinstance(event, RunFinished)]
 
-    report = compare_run(run)
-    assert report.tuned.loss == pytest.approx(finished.best_eval_loss, rel=1e-5)
-    assert report.base.loss != report.tuned.loss
+    loss = compare_run(run).report.tasks[0].figure("loss")
+    assert loss.after.value == pytest.approx(finished.best_eval_loss, rel=1e-5)
+    assert loss.before.value != loss.after.value
 
 
 def test_what_a_config_tells_of_its_base_is_said_before_it_is_loaded(tiny_model: Path, tmp_path: Path) -> None:

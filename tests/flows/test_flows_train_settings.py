@@ -17,14 +17,13 @@ from typing import Any
 
 import pytest
 import torch
-from tunelab.evaluation.report import Report
 
 from train_task import row, rows, write_lines, write_task
 from tunelab.cli.main import run as tunelab
 from tunelab.errors import UserError
 from tunelab.events import AnyEvent, Found, Notice
 from tunelab.flows import train as flow
-from tunelab.flows.compare import compare_run
+from tunelab.flows.compare import Compared, compare_run
 from tunelab.models.load_model import load_model
 from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import FIELDS, to_yaml
@@ -152,6 +151,7 @@ EFFECTS: dict[str, Effect] = {
     "training.logging_steps": loop("2", "test_logging_steps_thins_the_training_events"),
     "evaluation.compare": Effect(change="true", on="report"),
     "evaluation.compare_file": Effect(change="more.jsonl", on="report"),
+    "evaluation.suite": Effect(change="suite.yaml", on="report"),
     "evaluation.num_examples": Effect(change="2", on="report"),
     "evaluation.max_new_tokens": Effect(change="3", on="report"),
     "evaluation.temperature": Effect(change="1.5", on="report"),
@@ -391,9 +391,11 @@ def test_pain_23_a_changed_setting_of_the_comparison_changes_the_report(
         return
     given = EFFECTS[key].given
     plain = _compared(finished, *given)
-    value = str(task / "more.jsonl") if key == "evaluation.compare_file" else EFFECTS[key].change
+    (task / "suite.yaml").write_text("num_rows: 3\n")
+    is_file = key in ("evaluation.compare_file", "evaluation.suite")
+    value = str(task / EFFECTS[key].change) if is_file else EFFECTS[key].change
     changed = _compared(finished, *given, f"{key}={value}")
-    parts = {"compare_file": "asked", "num_examples": "count", "max_new_tokens": "longest"}
+    parts = {"compare_file": "asked", "suite": "count", "num_examples": "count", "max_new_tokens": "longest"}
     part = parts.get(key.partition(".")[2], "answers")
     assert changed[part] != plain[part]
 
@@ -408,11 +410,12 @@ def _compared(run: Run, *settings: str) -> dict[str, object]:
         run.recipe_file.write_text(text)
 
 
-def _facts(report: Report) -> dict[str, object]:
-    answers = [each.tuned.text for each in report.rows]
+def _facts(compared: Compared) -> dict[str, object]:
+    rows = sorted(compared.rows, key=lambda row: row.item.origin)
+    answers = [row.after.answer.text for row in rows if row.after.answer]
     return {
-        "asked": [each.question.asked for each in report.rows],
-        "count": len(report.rows),
+        "asked": [row.item.asked for row in rows],
+        "count": len(rows),
         "longest": max(map(len, answers)),
         "answers": answers,
     }

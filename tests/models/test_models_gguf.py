@@ -129,7 +129,7 @@ def test_a_gguf_is_checked_trained_compared_and_opened_as_any_base(tmp_path: Pat
     resolved = resolve_recipe(recipe, overrides=["training.num_training_steps=2"], environment={})
     assert resolved.anchored.model.base_model == str(tmp_path / "base" / "tiny.gguf")
     run = train(resolved, Workspace(path=tmp_path)).run
-    assert compare_run(run, num_examples=1, max_new_tokens=2).base.loss is not None
+    assert compare_run(run, num_examples=1, max_new_tokens=2).report.tasks[0].figure("loss").value is not None
     assert open_subject(str(run.adapter)).manifest is not None
     assert open_subject(str(tmp_path / "base" / "tiny.gguf")).adapter is None
 

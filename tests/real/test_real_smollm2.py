@@ -81,7 +81,7 @@ def test_it_is_checked_trained_compared_and_talked_to_and_stock_peft_loads_the_a
     file.write_text(RECIPE, encoding="utf-8")
     assert check_data_or_recipe(str(file), environment={}).model is not None
     run = train(resolve_recipe(file, environment={}), Workspace(path=tmp_path)).run
-    assert compare_run(run, num_examples=1, max_new_tokens=4).tuned.loss is not None
+    assert compare_run(run, num_examples=1, max_new_tokens=4).report.tasks[0].figure("loss").after.value is not None
     assert "".join(open_chat("smollm2", max_new_tokens=8).reply("What is the capital of France?"))
     opened = open_run(run)
     ids = torch.tensor([[1, 4093, 198, 2]])

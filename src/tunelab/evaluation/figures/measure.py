@@ -118,9 +118,10 @@ def _change(old: _Sample, new: _Sample) -> FigureChange:
     before, after = old.measured, new.measured
     value = None if before.value is None or after.value is None else after.value - before.value
     interval, p = None, None
-    if value is not None and old.is_share and before.is_independent:
-        is_judged_N = (old.table_NF[:, 1] > 0) & (new.table_NF[:, 1] > 0)
-        flips_N = (new.table_NF[:, 0] - old.table_NF[:, 0])[is_judged_N]
+    flips_N = _flips(old, new) if old.is_share and value is not None else np.empty(0)
+    if value is not None and old.is_share and (before.is_independent or len(np.unique(flips_N)) == 1):
+        # groups whose rows all say the same count as one row each: resampling would give an interval without width
+        flips_N = flips_N if before.is_independent else flips_N[: before.num_groups]
         better, worse = int((flips_N > 0).sum()), int((flips_N < 0).sum())
         interval, p = tango_interval(better, worse, len(flips_N)), mcnemar_mid_p(better, worse)
     elif value is not None:
@@ -128,6 +129,12 @@ def _change(old: _Sample, new: _Sample) -> FigureChange:
         interval = _of_resamples(value, differences_B, before.num_groups)
         p = _two_sided(differences_B) if interval is not None else None
     return FigureChange(name=before.name, before=before, after=after, value=value, interval=interval, p=p)
+
+
+def _flips(old: _Sample, new: _Sample) -> Floats:
+    """Return 1, 0 or -1 of each row that both judge: whether it got right, stayed as it was, or got wrong."""
+    is_judged_N = (old.table_NF[:, 1] > 0) & (new.table_NF[:, 1] > 0)
+    return np.asarray((new.table_NF[:, 0] - old.table_NF[:, 0])[is_judged_N])
 
 
 def _of_resamples(value: float, values_B: Floats, num_groups: int) -> Interval | None:

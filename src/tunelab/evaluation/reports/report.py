@@ -171,6 +171,10 @@ class TaskReport:
     """Least difference of the first figure that so many rows show, as many of them as changed and as much alike as rows
     of a group are; None if it is no share, and if none can be shown."""
 
+    def figure(self, name: str) -> FigureChange:
+        """Return how a figure changed."""
+        return next(change for change in self.figures if change.name == name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
