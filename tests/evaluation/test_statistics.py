@@ -24,11 +24,10 @@ from tunelab.evaluation.statistics.groups import (
     mean_of_sums,
     resampled_interval,
     resampled_sums,
-    sign_flip_p,
 )
 from tunelab.evaluation.statistics.kappa import cohen_kappa
 from tunelab.evaluation.statistics.label_figures import class_f1, confusion, label_sums, macro_f1, weighted_f1
-from tunelab.evaluation.statistics.power import design_effect, difference_shown, rows_for_mean, rows_needed
+from tunelab.evaluation.statistics.power import design_effect, difference_shown, rows_needed
 from tunelab.evaluation.statistics.proportions import mcnemar_mid_p, tango_interval, wilson_interval
 from tunelab.evaluation.statistics.quantiles import quantile, ranks_around
 from tunelab.evaluation.statistics.several import benjamini_hochberg, holm
@@ -152,18 +151,6 @@ def test_rows_of_one_group_do_not_count_as_independent():
     assert wrongly.high - wrongly.low < 0.5 * (alone.high - alone.low)
 
 
-def test_a_sign_flip_finds_a_difference_and_none():
-    groups = [str(row) for row in range(40)]
-    values = np.random.default_rng(0).normal(size=40)
-    assert sign_flip_p(values + 2, groups, seed=1) < 0.001
-    assert sign_flip_p(values - values.mean(), groups, seed=1) > 0.9
-    assert sign_flip_p([0.0] * 40, groups, seed=1) == 1
-
-
-def test_a_sign_flip_over_few_groups_counts_every_pattern():
-    assert sign_flip_p([1.0] * 5, list("abcde"), seed=1) == pytest.approx(2 / 32, abs=0.01)
-
-
 @pytest.mark.parametrize("correlation", [0.0, 0.3])
 def test_intervals_over_sessions_hold_the_truth_as_often_as_they_say(correlation):
     draws = np.random.default_rng(5)
@@ -210,7 +197,6 @@ def test_adjusted_p_values_keep_the_order_and_are_no_smaller(p_values):
 def test_rows_needed_and_differences_shown():
     assert rows_needed(0.03) == 1742
     assert rows_needed(0.4, flips=0.5) == 23  # Connor 1987
-    assert rows_for_mean(0.03, variance=1 / 9) == 969  # Miller 2024
     assert [round(difference_shown(200, flips=flips), 3) for flips in (0.1, 0.2, 0.3)] == [0.062, 0.088, 0.108]
     assert difference_shown(3) is None
     assert rows_needed(0.03, design=2) == pytest.approx(2 * 1742, abs=2)

@@ -118,22 +118,6 @@ def cluster_standard_error(values: Sequence[float], groups: Sequence[str]) -> fl
     return math.sqrt(float((residuals_GF**2).sum())) / len(values_N)
 
 
-def sign_flip_p(values: Sequence[float], groups: Sequence[str], *, seed: int, num_flips: int = NUM_RESAMPLES) -> float:
-    """Return the two-sided p of a mean difference of zero, by turning the sign of whole groups' sums.
-
-    What was seen counts as one of the draws, so that p is never zero.
-    """
-    sums_G = group_sums(np.asarray(values, dtype=np.float64)[:, None], groups)[:, 0]
-    draws = np.random.default_rng(seed)
-    seen = abs(float(sums_G.sum())) * (1 - 1e-12)
-    at_once = max(1, _DRAWS_AT_ONCE // max(len(sums_G), 1))
-    num_beyond = 0
-    for start in range(0, num_flips, at_once):
-        signs = draws.integers(0, 2, (min(at_once, num_flips - start), len(sums_G)), dtype=np.uint8)
-        num_beyond += int((np.abs((2.0 * signs - 1) @ sums_G) >= seen).sum())
-    return (num_beyond + 1) / (num_flips + 1)
-
-
 def intraclass_correlation(values: Sequence[float], groups: Sequence[str]) -> float | None:
     """Return how much rows of one group resemble each other, 0 to 1, by one-way analysis of variance.
 

@@ -52,12 +52,6 @@ def difference_shown(
     return root(too_much, 0.0, flips) if independent > 0 and too_much(flips) >= 0 else None
 
 
-def rows_for_mean(difference: float, *, variance: float, power: float = 0.8, confidence: float = 0.95) -> int:
-    """Return how many independent rows show a mean difference whose values have this variance (Miller 2024, eq. 9)."""
-    z = two_sided_z(confidence) + normal_quantile(power)
-    return math.ceil(z**2 * variance / difference**2)
-
-
 def design_effect(mean_group_size: float, correlation: float) -> float:
     """Return by how many times rows in groups are worth less than independent ones (Kish).
 
