@@ -18,7 +18,7 @@ from made_up_reports import (
     whole_report,
     whole_task,
 )
-from tunelab.evaluation.reports.page.html import to_html
+from tunelab.evaluation.reports.page.to_html import to_html
 from tunelab.evaluation.reports.page.shown_rows import mark_differences
 
 WHOLE = {"meta", "br", "input"}
@@ -33,10 +33,11 @@ class Reader(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
+        self.texts: list[str] = []
         self.feed(page)
         self.close()
         assert self.open == []
+        self.text = "".join(self.texts)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
@@ -47,7 +48,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.texts.append(data)
 
     def of_class(self, name: str) -> list[dict[str, str | None]]:
         return [each for _, each in self.tags if name in (each.get("class") or "").split()]
@@ -209,6 +210,12 @@ def test_what_was_not_measured_is_absent_or_said_to_be_so() -> None:
     bare = replace(plain_task(), figures=(unmeasured("accuracy"),), verdicts={}, num_rows=0, num_groups=0)
     assert "Nothing was measured" in Reader(to_html(plain_report(bare), [], [])).text
     assert "Nothing was measured" in Reader(to_html(replace(plain_report(), tasks=()), [], [])).text
+
+
+def test_an_example_can_be_reached_whatever_the_filters_hide(whole: str) -> None:
+    assert ".rows .one:target { display: block !important; }" in whole
+    assert 'href="#row-id0"' in whole
+    assert 'id="row-id0"' in whole
 
 
 def test_every_picture_says_in_words_what_it_shows(whole: str) -> None:
