@@ -18,8 +18,8 @@ from made_up_reports import (
     whole_report,
     whole_task,
 )
-from tunelab.evaluation.reports.page.to_html import to_html
 from tunelab.evaluation.reports.page.shown_rows import mark_differences
+from tunelab.evaluation.reports.page.to_html import to_html
 
 WHOLE = {"meta", "br", "input"}
 EVIL = '</style></title><script>alert(1)</script><img src="https://evil.example/a.png" onerror="x()">\x1b[2J\u202egnp.'
