@@ -20,6 +20,7 @@ from tunelab.evaluation.reports.report import (
     OtherModel,
     Outcome,
     Report,
+    SliceCalibration,
     SliceChange,
     TaskReport,
     VariantChange,
@@ -121,6 +122,8 @@ def whole_task() -> TaskReport:
         },
         swaps={"after": (variant("names", 0.004),)},
         gaps={"language": gap()},
+        calibration_slices=(calibration_slice("en", 0.03), calibration_slice("pt", 0.21)),
+        shown_difference=0.088,
     )
 
 
@@ -149,6 +152,16 @@ def calibration(error: float, by_luck: float, *, off_list: float) -> Calibration
         off_list=off_list,
         temperature=1.3,
         error_at_temperature=0.041,
+    )
+
+
+def calibration_slice(language: str, error: float) -> SliceCalibration:
+    return SliceCalibration(
+        slice_field="language",
+        value=language,
+        num_rows=80,
+        error=CalibrationError(value=error, by_luck=0.1, p=0.01),
+        is_worth_a_look=error > 0.1,
     )
 
 
