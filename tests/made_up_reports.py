@@ -194,9 +194,7 @@ def whole_report() -> Report:
         ),
         latency={"before": (latency(140.0),), "after": (latency(151.0), latency(None, concurrency=8, requests=40))},
         noise_floor=0.005,
-        left_out=(
-            UnaskedRows(reason="the prompt is longer than the model's positions", count=3, example="test.jsonl:17"),
-        ),
+        left_out=(UnaskedRows(reason="the prompt leaves no room for an answer", count=3, example="test.jsonl:17"),),
         num_in_training=2,
         num_cut=1,
         others=(production(),),
