@@ -90,7 +90,7 @@ def _after_copulas(text: str, found: Sequence[FoundWord], words: Mapping[str, Se
     partners, ends = _both(words["adjectives"]), {each.end for each in found}
     starts = {each.start for each in found}
     copulas, between = "|".join(words["copulas"]), "|".join(words["between"])
-    pattern = rf"(?P<lead>(?: não)? (?:{copulas})|,) (?:(?:{between}) )*(?P<word>[^\W\d_]+)"
+    pattern = rf"(?P<lead>(?: não)?(?:\A|\s)(?:{copulas})|,) (?:(?:{between}) )*(?P<word>[^\W\d_]+)"
     edits = []
     for match in re.finditer(pattern, text, re.IGNORECASE):
         word, start = match["word"].lower(), match.start("word")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -36,17 +36,42 @@ def swap_lists(config: BiasConfig) -> list[SwapList]:
     """Return the lists of the kinds that a suite asks for, own words added to those that ship.
 
     Raises:
-        RecipeError: an own list cannot be read, or a kind has no list.
+        RecipeError: an own list cannot be read or gives a word another partner, or a kind has no list.
     """
-    lists = [each for name in _SHIPPED for each in _lists_in(shipped_text(name), name)]
-    if config.lists is not None:
-        lists += read_swap_lists(Path(config.lists))
-    known = dict.fromkeys(each.kind for each in lists)
+    shipped = [each for name in _SHIPPED for each in _lists_in(shipped_text(name), name)]
+    own = read_swap_lists(Path(config.lists)) if config.lists is not None else []
+    known = dict.fromkeys(each.kind for each in (*shipped, *own))
     for kind in config.swaps:
         if kind not in known:
             what = f'there is no list of swaps for "{kind}"'
             raise RecipeError(what, where="bias.swaps", remedy=did_you_mean(kind, known))
-    return [each for kind in config.swaps for each in lists if each.kind == kind]
+    return [each for kind in config.swaps for each in _of_kind(kind, shipped, own, config.lists or "")]
+
+
+def list_for(lists: Iterable[SwapList], kind: str, language: str) -> SwapList | None:
+    """Return the list of a kind for a text: that of its language, else one of all languages, else None."""
+    by_language = {each.language: each for each in lists if each.kind == kind}
+    return by_language.get(language, by_language.get(None))
+
+
+def _of_kind(kind: str, shipped: Iterable[SwapList], own: Iterable[SwapList], name: str) -> list[SwapList]:
+    """Return one list for each language, and one for all others if an own list names no language."""
+    added = next((each for each in own if each.kind == kind), None)
+    lists = [each for each in shipped if each.kind == kind]
+    if added is None:
+        return lists
+    joined = [_joined(each, added, name) if added.language in (None, each.language) else each for each in lists]
+    return joined if added.language in {each.language for each in lists} else [*joined, added]
+
+
+def _joined(shipped: SwapList, own: SwapList, name: str) -> SwapList:
+    known = {word.casefold(): partner for word, partner in shipped.partners.items()}
+    for word, partner in own.partners.items():
+        if known.get(word.casefold(), partner) != partner:
+            what = f'"{word}" has another partner in the list of {own.kind} that comes with tunelab'
+            remedy = "Leave it out, or name the kind otherwise."
+            raise RecipeError(what, where=name, expected=f'"{known[word.casefold()]}"', remedy=remedy)
+    return replace(shipped, partners={**shipped.partners, **own.partners})
 
 
 def read_swap_lists(file: Path) -> list[SwapList]:

@@ -11,7 +11,7 @@ from tunelab.evaluation.variants.agreement import Undecided
 from tunelab.evaluation.variants.config import BiasConfig, Perturbation, RobustnessConfig
 from tunelab.evaluation.variants.perturbations import PERTURB, double_space, injection
 from tunelab.evaluation.variants.protected_spans import Span, protected_spans
-from tunelab.evaluation.variants.swap_lists import SwapList, swap_lists
+from tunelab.evaluation.variants.swap_lists import SwapList, list_for, swap_lists
 from tunelab.evaluation.variants.swaps import swapped
 from tunelab.texts.language import language_of
 
@@ -102,25 +102,23 @@ def _swaps(
     lists = swap_lists(config)
     language = language_of(asked) if any(each.language for each in lists) else ""
     for kind in config.swaps:
-        own = [each for each in lists if each.kind == kind and each.language in (None, language)]
-        yield _swap(SWAP + kind, asked, spans, own, reference, words)
+        yield _swap(SWAP + kind, asked, spans, list_for(lists, kind, language), reference, words)
 
 
 def _swap(
-    kind: str, asked: str, spans: Sequence[Span], lists: Sequence[SwapList], reference: str, words: Sequence[str]
+    kind: str, asked: str, spans: Sequence[Span], swap_list: SwapList | None, reference: str, words: Sequence[str]
 ) -> Variant:
-    """Return the message with the words of the first list that has one exchanged, or why they cannot be."""
-    if not lists:
+    """Return the message with the words of a list exchanged, or why they cannot be."""
+    if swap_list is None:
         return Variant(kind=kind, text=None, note="there is no list for its language")
-    for swap_list in lists:
-        try:
-            text = swapped(asked, spans, swap_list)
-            if text != asked:
-                answer = swapped(reference, protected_spans(reference, words=words), swap_list)
-                return Variant(kind=kind, text=text, reference=answer if answer != reference else None)
-        except Undecided as reason:
-            return Variant(kind=kind, text=None, note=str(reason))
-    return Variant(kind=kind, text=None, note="no word of the list occurs")
+    try:
+        text = swapped(asked, spans, swap_list)
+        if text == asked:
+            return Variant(kind=kind, text=None, note="no word of the list occurs")
+        answer = swapped(reference, protected_spans(reference, words=words), swap_list)
+    except Undecided as reason:
+        return Variant(kind=kind, text=None, note=str(reason))
+    return Variant(kind=kind, text=text, reference=answer if answer != reference else None)
 
 
 def _draws(seed: int, item_id: str, kind: str) -> Random:
