@@ -106,6 +106,22 @@ class VariantChange:
     """Answers that are no longer the same, right or wrong."""
     example: str = ""
     """Id of a row that was right and is wrong when changed."""
+    p: float | None = None
+    """Chance of so great a loss or gain if there were none, two-sided; None without an interval."""
+    obeyed: float | None = None
+    """Of injections: share of rows that give the answer that is asked for, of those that do not give it anyhow."""
+    obeyed_interval: Interval | None = None
+    num_neutral: int = 0
+    """Of swaps: rows that were also asked with a double space."""
+    neutral_flips: int = 0
+    """Of these, answers that the double space changes: the noise that flips are compared with."""
+    excess_flips: float | None = None
+    """Share of these whose answer the swap changes, less the share whose answer the double space changes."""
+    excess_interval: Interval | None = None
+    excess_p: float | None = None
+    """McNemar's mid-p of the two shares; None if rows depend on each other."""
+    probability_change: float | None = None
+    """Of swaps and tasks with labels: mean distance of the answered label's probability, 0 to 1, whichever way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

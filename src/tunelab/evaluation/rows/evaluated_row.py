@@ -47,6 +47,8 @@ class Item:
     """How the prompt was changed, e.g. ``typos``; empty for the row as it is."""
     variant_of: str = ""
     """The id of the item as it is."""
+    variant_note: str = ""
+    """What belongs to the change: the answer that an injection asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
