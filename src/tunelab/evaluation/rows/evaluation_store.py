@@ -58,6 +58,10 @@ class Evaluation:
     seed: int
     tasks: tuple[TaskRecord, ...]
     slices: tuple[str, ...] = ()
+    perturbations: tuple[str, ...] = ()
+    """Kinds of perturbed prompts that were asked."""
+    swaps: tuple[str, ...] = ()
+    """Kinds of exchanged words that were asked."""
     left_out: tuple[UnaskedRows, ...] = ()
     general: tuple[GeneralLoss, ...] = ()
     latency: tuple[LatencyFigures, ...] = ()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tunelab.evaluation.sampling_config import SamplingConfig
+from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 
 Part = Literal["generation", "labels", "json", "tools", "loss", "general", "robustness", "bias", "latency"]
 """What can be measured; the first five are kinds of figures, which a task has by its references."""
@@ -62,6 +63,10 @@ class SuiteConfig(SamplingConfig):
     """So many rows are answered again in another order, to see what changes by itself."""
     general: GeneralConfig = GeneralConfig()
     """Forgetting."""
+    robustness: RobustnessConfig | None = None
+    """Rows that are asked again with perturbed prompts; null asks none."""
+    bias: BiasConfig | None = None
+    """Rows that are asked again with names and words exchanged, and groups that are compared; null does neither."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> SuiteConfig:

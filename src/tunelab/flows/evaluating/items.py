@@ -42,6 +42,7 @@ class Asked:
     label_ids: tuple[TokenIds, ...] = ()
     """Of each label of the task, with the token that ends the turn."""
     in_training: bool = False
+    place: Place = (0, -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,6 +118,7 @@ def _task(
                 is_answered=is_answered,
                 label_ids=label_ids if is_answered else (),
                 in_training=_prompt_key(conversation, sequence.turn) in trained,
+                place=_place(sequence),
             )
         )
     return AskedTask(record=record, asked=tuple(asked), left_out=(*left_out, *_unreadable(asked)))

@@ -50,4 +50,5 @@ def read_suite(file: Path) -> SuiteConfig:
         for task in suite.tasks
     )
     general = GeneralConfig(prompts=suite.general.prompts, files=tuple(map(here, suite.general.files)))
-    return suite.model_copy(update={"tasks": tasks, "general": general})
+    bias = suite.bias and suite.bias.model_copy(update={"lists": suite.bias.lists and here(suite.bias.lists)})
+    return suite.model_copy(update={"tasks": tasks, "general": general, "bias": bias})
