@@ -71,7 +71,7 @@ def evidence_for(gate: GateConfig, source: Source) -> Evidence:
 def _figures(task: TaskReport) -> Sequence[Figure[EvaluatedRow]]:
     return [
         figure
-        for figure in figures_of(task.kinds, labels=task.labels)
+        for figure in figures_of(task.kinds, labels=task.labels, schema=task.json_schema)
         if any(change.name == figure.name for change in task.figures)
     ]
 

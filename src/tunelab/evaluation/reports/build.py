@@ -118,6 +118,7 @@ def _task(
         num_rows=len(answered := [row for row in after if row.answer is not None]),
         num_groups=len({row.item.group for row in answered}),
         labels=record.labels,
+        json_schema=record.json_schema,
         first_figure=first,
         figures=tuple(changes),
         verdicts=_verdicts(figures, changes),

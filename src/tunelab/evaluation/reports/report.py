@@ -181,6 +181,8 @@ class TaskReport:
     num_rows: int
     num_groups: int
     labels: tuple[str, ...]
+    json_schema: Mapping[str, object] | None = None
+    """That answers are to keep; None for tasks without one."""
     first_figure: str
     """The name of the figure by which rows are right or wrong, and of which the verdict speaks."""
     figures: tuple[FigureChange, ...]

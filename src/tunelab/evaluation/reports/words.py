@@ -15,7 +15,9 @@ from tunelab.evaluation.figures.measure import FigureChange
 from tunelab.evaluation.reports.numbers import difference_in_words, in_words, interval_in_words
 from tunelab.evaluation.reports.report import ComparedRow, GeneralChange, Outcome, Report, TaskReport, Verdict
 from tunelab.evaluation.rows.row import EvaluatedRow, TaskKind
+from tunelab.evaluation.statistics.gaps import Gap
 from tunelab.evaluation.statistics.groups import FEWEST_GROUPS
+from tunelab.evaluation.statistics.several import holm
 
 OUTCOMES: dict[Outcome, str] = {
     "broken": "Broken",
@@ -30,6 +32,7 @@ _VERDICTS: dict[Verdict, str] = {
     "not shown": "is not shown to be better or worse",
 }
 _NAME_CHARACTERS = 60
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,10 @@ def how_sure(report: Report) -> str:
     words = [f"95 % intervals of the differences: {'; '.join(methods)}."] if methods else []
     if any(change.interval is None for change in changes):
         words.append(f"A dash: {FEWEST_GROUPS} conversations or sessions are needed for an interval.")
+    shown = {task.name: task.shown_difference for task in report.tasks if task.shown_difference is not None}
+    for name, difference in shown.items():
+        of = f" of {_cut(name)}" if len(report.tasks) > 1 else ""
+        words.append(f"So many rows{of} show a difference of {100 * difference:.1f} points in four of five cases.")
     if methods:
         words.append("Better and worse are said so that all of a task are right together in 95 of 100 cases (Holm).")
     return " ".join(words)
@@ -127,8 +134,31 @@ def caveats(report: Report) -> list[str]:
     if report.noise_floor:
         share = f"{100 * report.noise_floor:.0f} %"
         found.append(f"Asked again in another order, {share} of some rows are answered otherwise: less is noise.")
-    found += [f"Not answered: {some.count:,} × {some.reason} (first: {some.example})" for some in report.left_out]
+    found += [_gap_in_words(*each) for each in _gaps_beyond_luck(report)]
+    found += [
+        f"Where {each.slice_field} is {_cut(each.value)}, the calibration error is {each.error.value:.3f}: beyond luck"
+        f" ({each.error.by_luck:.3f}) on these {counted(each.num_rows, 'row')}."
+        for task in report.tasks
+        for each in task.calibration_slices
+        if each.is_worth_a_look
+    ]
+    found += [f"Left out: {some.count:,} × {some.reason} (first: {some.example})" for some in report.left_out]
     return found
+
+
+def _gaps_beyond_luck(report: Report) -> list[tuple[str, Gap]]:
+    gaps = [each for task in report.tasks for each in task.gaps.items()]
+    adjusted = holm([found.p for _, found in gaps])
+    return [each for each, p in zip(gaps, adjusted, strict=True) if p <= _LEVEL]
+
+
+def _gap_in_words(name: str, found: Gap) -> str:
+    best, worst = (some(found.groups, key=lambda group: group.rate) for some in (max, min))
+    by_luck = difference_in_words("accuracy", found.by_luck).removeprefix("+")
+    return (
+        f"By {name}, right answers differ from {in_words('accuracy', best.rate)} ({_cut(best.name)}) to"
+        f" {in_words('accuracy', worst.rate)} ({_cut(worst.name)}): beyond luck ({by_luck}) on these rows."
+    )
 
 
 def model_names(report: Report) -> tuple[str, str]:
