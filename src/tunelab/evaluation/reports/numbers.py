@@ -20,13 +20,8 @@ _MOST_PLAIN = 1e6
 _SHARES = frozenset({"argument_accuracy", "bias_gap", "field_accuracy", "off_list", "robustness_loss"})
 """Shares that are no mean of right and wrong rows."""
 _DIGITS = {
-    "chrf": 1,
-    "mean_chrf": 1,
-    "bleu": 1,
-    "answer_tokens": 1,
-    "length_ratio": 2,
-    "perplexity": 2,
-    "tokens_per_s": 1,
+    **dict.fromkeys(("chrf", "mean_chrf", "bleu", "answer_tokens", "tokens_per_s"), 1),
+    **dict.fromkeys(("length_ratio", "perplexity"), 2),
 }
 _OTHER_DIGITS = 3
 """For what is measured from 0 to 1, and nats."""
