@@ -15,16 +15,16 @@ from tunelab.evaluation.reports.report import (
     GeneralChange,
     JudgeAgreement,
     LatencyFigures,
-    LeftOut,
     ModelRecord,
     OtherModel,
     Outcome,
     Report,
     SliceChange,
     TaskReport,
+    UnaskedRows,
     VariantChange,
 )
-from tunelab.evaluation.rows.row import Answer, EvaluatedRow, Item
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, WrittenAnswer
 from tunelab.evaluation.statistics.calibration import BrierParts, CalibrationError, ReliabilityBin
 from tunelab.evaluation.statistics.gaps import Gap, GroupRate
 from tunelab.evaluation.statistics.interval import Interval
@@ -180,7 +180,7 @@ def whole_report() -> Report:
         ),
         latency={"before": (latency(140.0),), "after": (latency(151.0), latency(None, concurrency=8, requests=40))},
         noise_floor=0.005,
-        left_out=(LeftOut(reason="the prompt is longer than the model's positions", count=3, example="test.jsonl:17"),),
+        left_out=(UnaskedRows(reason="the prompt is longer than the model's positions", count=3, example="test.jsonl:17"),),
         num_in_training=2,
         num_cut=1,
         others=(OtherModel(role="production", model=replace(TUNED, name="intents v3"), figures={"intents": measured("accuracy", 0.82)}),),
@@ -250,7 +250,7 @@ def row(
         fields=fields,
     )
     own, other = (
-        EvaluatedRow(item=item, answer=Answer(text=text, num_tokens=4, stopped=True)) for text in (before, after)
+        EvaluatedRow(item=item, answer=WrittenAnswer(text=text, num_tokens=4, stopped=True)) for text in (before, after)
     )
     return ComparedRow(item=item, before=own, after=other, outcome=outcome)
 

@@ -139,9 +139,9 @@ def test_a_gap_is_reported_only_beyond_luck_and_what_rows_show_is_said():
     unequal = _rows([True] * 30 + [False] * 15 + [True] * 15, ["en"] * 30 + ["pt"] * 30)
     nearly = _rows([True] * 30 + [False] * 2 + [True] * 28, ["en"] * 30 + ["pt"] * 30)
     (words,) = caveats(_report(gaps_of(unequal, ("language",), IS_RIGHT, seed=0), None))
-    assert words.startswith("By language, right answers differ from 100.0\u00a0% (en) to 50.0\u00a0% (pt): beyond luck")
+    assert words.startswith("By language, right answers differ by 50.0 points: en 100 %, pt 50 %.")
     assert caveats(_report(gaps_of(nearly, ("language",), IS_RIGHT, seed=0), None)) == []
-    assert "show a difference of 8.8 points in four of five cases" in how_sure(_report({}, 0.0884))
+    assert "a difference of 8.8 points is shown four times in five" in how_sure(_report({}, 0.0884))
 
 
 def test_a_calibration_beyond_luck_is_reported_with_its_slice():

@@ -6,7 +6,7 @@ from trl_families import TRL, renderer_of_family
 from tunelab.conversations import Conversation
 from tunelab.conversations.conversation import Message, ToolCall
 from tunelab.evaluation.figures.tool_calls import calls_in, same_calls
-from tunelab.evaluation.rows.row import ExpectedCall
+from tunelab.evaluation.rows.evaluated_row import ExpectedCall
 from tunelab.sources import Origin
 
 pytestmark = pytest.mark.skipif(TRL is None, reason="trl is not installed")

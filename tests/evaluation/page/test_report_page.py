@@ -18,7 +18,7 @@ from made_up_reports import (
     whole_report,
     whole_task,
 )
-from tunelab.evaluation.reports.page.html import to_html
+from tunelab.evaluation.reports.page.report_page import to_html
 from tunelab.evaluation.reports.page.shown_rows import mark_differences
 
 WHOLE = {"meta", "br", "input"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tunelab.evaluation.figures.measure import FigureChange, Measured
-from tunelab.evaluation.rows.row import EvaluatedRow, Item, TaskKind
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, TaskKind
 from tunelab.evaluation.statistics.calibration import BrierParts, CalibrationError, ReliabilityBin
 from tunelab.evaluation.statistics.gaps import Gap
 from tunelab.evaluation.statistics.interval import Interval
@@ -163,7 +163,7 @@ class JudgeAgreement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class UnaskedRows:
     """Rows that were not asked, or of whose answers something was not judged."""
 
     reason: str
@@ -224,7 +224,7 @@ class Report:
     """``before`` and ``after``."""
     noise_floor: float | None = None
     """Share of rows whose answer changes when they are asked again in another batch order; None if none were."""
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[UnaskedRows, ...] = ()
     num_in_training: int = 0
     """Rows whose prompt the training rows hold."""
     num_cut: int = 0

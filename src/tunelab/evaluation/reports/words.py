@@ -14,7 +14,7 @@ from tunelab.evaluation.figures.figures_of import figures_of
 from tunelab.evaluation.figures.measure import FigureChange
 from tunelab.evaluation.reports.numbers import difference_in_words, in_words, interval_in_words
 from tunelab.evaluation.reports.report import ComparedRow, GeneralChange, Outcome, Report, TaskReport, Verdict
-from tunelab.evaluation.rows.row import EvaluatedRow, TaskKind
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, TaskKind
 from tunelab.evaluation.statistics.gaps import Gap
 from tunelab.evaluation.statistics.groups import FEWEST_GROUPS
 from tunelab.evaluation.statistics.several import holm
@@ -88,12 +88,13 @@ def how_sure(report: Report) -> str:
     words = [f"95 % intervals of the differences: {'; '.join(methods)}."] if methods else []
     if any(change.interval is None for change in changes):
         words.append(f"A dash: {FEWEST_GROUPS} conversations or sessions are needed for an interval.")
-    shown = {task.name: task.shown_difference for task in report.tasks if task.shown_difference is not None}
-    for name, difference in shown.items():
-        of = f" of {_cut(name)}" if len(report.tasks) > 1 else ""
-        words.append(f"So many rows{of} show a difference of {100 * difference:.1f} points in four of five cases.")
     if methods:
         words.append("Better and worse are said so that all of a task are right together in 95 of 100 cases (Holm).")
+    for task in report.tasks:
+        if task.shown_difference is not None:
+            of = f" of {task.name}" if len(report.tasks) > 1 else ""
+            points = f"{100 * task.shown_difference:.1f} points"
+            words.append(f"With so many rows{of}, a difference of {points} is shown four times in five.")
     return " ".join(words)
 
 
@@ -134,7 +135,9 @@ def caveats(report: Report) -> list[str]:
     if report.noise_floor:
         share = f"{100 * report.noise_floor:.0f} %"
         found.append(f"Asked again in another order, {share} of some rows are answered otherwise: less is noise.")
-    found += [_gap_in_words(*each) for each in _gaps_beyond_luck(report)]
+    gaps = [each for task in report.tasks for each in task.gaps.items()]
+    adjusted = holm([gap.p for _, gap in gaps])
+    found += [_gap_in_words(*each) for each, p in zip(gaps, adjusted, strict=True) if p <= _LEVEL]
     found += [
         f"Where {each.slice_field} is {_cut(each.value)}, the calibration error is {each.error.value:.3f}: beyond luck"
         f" ({each.error.by_luck:.3f}) on these {counted(each.num_rows, 'row')}."
@@ -146,18 +149,12 @@ def caveats(report: Report) -> list[str]:
     return found
 
 
-def _gaps_beyond_luck(report: Report) -> list[tuple[str, Gap]]:
-    gaps = [each for task in report.tasks for each in task.gaps.items()]
-    adjusted = holm([found.p for _, found in gaps])
-    return [each for each, p in zip(gaps, adjusted, strict=True) if p <= _LEVEL]
-
-
-def _gap_in_words(name: str, found: Gap) -> str:
-    best, worst = (some(found.groups, key=lambda group: group.rate) for some in (max, min))
-    by_luck = difference_in_words("accuracy", found.by_luck).removeprefix("+")
+def _gap_in_words(name: str, gap: Gap) -> str:
+    best, worst = (some(gap.groups, key=lambda group: group.rate) for some in (max, min))
     return (
-        f"By {name}, right answers differ from {in_words('accuracy', best.rate)} ({_cut(best.name)}) to"
-        f" {in_words('accuracy', worst.rate)} ({_cut(worst.name)}): beyond luck ({by_luck}) on these rows."
+        f"By {name}, right answers differ by {100 * gap.value:.1f} points: {_cut(best.name)} {100 * best.rate:.0f} %,"
+        f" {_cut(worst.name)} {100 * worst.rate:.0f} %. Without any difference, 95 of 100 models stay below"
+        f" {100 * gap.by_luck:.1f} points on these rows."
     )
 
 

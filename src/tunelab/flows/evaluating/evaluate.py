@@ -8,10 +8,10 @@ from typing import get_args
 
 import msgspec
 
-from tunelab.evaluation.reports.report import LeftOut
+from tunelab.evaluation.reports.report import UnaskedRows
 from tunelab.evaluation.rows.answer_cache import AnswerCache
-from tunelab.evaluation.rows.row import EvaluatedRow
-from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder, GeneralLoss
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
+from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder, GeneralLoss
 from tunelab.evaluation.suite.config import Part, SuiteConfig
 from tunelab.events import SILENT, EventLog, Notice, Planned, Progress
 from tunelab.files import canonical_json, sha256_text
@@ -29,7 +29,7 @@ KNOWN_PARTS: tuple[str, ...] = get_args(Part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
+class EvaluationPlan:
     """What models are to be asked, before any is."""
 
     suite: SuiteConfig
@@ -47,7 +47,7 @@ class Plan:
 
 def plan_evaluation(
     model: Model, suite: SuiteConfig, *, parts: Collection[Part] = PARTS, events: EventLog = SILENT
-) -> Plan:
+) -> EvaluationPlan:
     """Return what a model is to be asked; no weights come into memory.
 
     Args:
@@ -57,7 +57,7 @@ def plan_evaluation(
         events: of how far reading and rendering have come.
 
     Raises:
-        DataError: rows that cannot be read, labels that cannot be told apart, a field that no row has.
+        DataError: rows that cannot be read, labels that cannot be distinguished, a field that no row has.
         RunError: the run held out no rows, and the suite names none.
     """
     for remark in suite.remarks():
@@ -70,11 +70,11 @@ def plan_evaluation(
         longest_prompt=model.longest_prompt,
         fields=slice_fields(suite.slices, rows, model.parts),
     )
-    return Plan(suite=suite, suite_id=_suite_id(suite, tasks), rows=rows, tasks=tuple(tasks), parts=parts)
+    return EvaluationPlan(suite=suite, suite_id=_suite_id(suite, tasks), rows=rows, tasks=tuple(tasks), parts=parts)
 
 
 def evaluate(
-    plan: Plan, models: Sequence[Model], workspace: Workspace, *, events: EventLog = SILENT
+    plan: EvaluationPlan, models: Sequence[Model], workspace: Workspace, *, events: EventLog = SILENT
 ) -> list[Evaluation]:
     """Return the evaluations of models by one plan, in their order; they are stored, and answers are asked only once.
 
@@ -119,7 +119,7 @@ def _suite_id(suite: SuiteConfig, tasks: Sequence[AskedTask]) -> str:
     return sha256_text(canonical_json([settings, records, asked]))[:12]
 
 
-def _tasks_of(model: Model, plan: Plan, answered: Collection[str]) -> Sequence[AskedTask]:
+def _tasks_of(model: Model, plan: EvaluationPlan, answered: Collection[str]) -> Sequence[AskedTask]:
     """Return the tasks as a model sees them: those of the plan, unless it renders otherwise."""
     first = plan.tasks
     if model.parts.renderer.template_hash == plan.rows.template_sha256:
@@ -135,7 +135,7 @@ def _tasks_of(model: Model, plan: Plan, answered: Collection[str]) -> Sequence[A
 
 
 def _ask(
-    model: Model, tasks: Sequence[AskedTask], plan: Plan, cache: AnswerCache, events: EventLog
+    model: Model, tasks: Sequence[AskedTask], plan: EvaluationPlan, cache: AnswerCache, events: EventLog
 ) -> list[EvaluatedRow]:
     """Return a model's rows, in the order of the plan's items."""
     asked = [each for task in tasks for each in task.asked]
@@ -177,7 +177,7 @@ def _ask(
 
 
 def _noise_floor(
-    model: Model, tasks: Sequence[AskedTask], plan: Plan, cache: AnswerCache, rows: Sequence[EvaluatedRow]
+    model: Model, tasks: Sequence[AskedTask], plan: EvaluationPlan, cache: AnswerCache, rows: Sequence[EvaluatedRow]
 ) -> float | None:
     """Return the share of some rows that are answered otherwise when they are asked among others."""
     answer_of = {row.item.id: row.answer for row in rows if row.answer is not None}
@@ -197,7 +197,7 @@ def _noise_floor(
 
 
 def _general(
-    model: Model, plan: Plan, folder: EvaluationFolder, cache: AnswerCache, events: EventLog
+    model: Model, plan: EvaluationPlan, folder: EvaluationFolder, cache: AnswerCache, events: EventLog
 ) -> tuple[GeneralLoss, ...]:
     if "general" not in plan.parts:
         return ()
@@ -206,13 +206,13 @@ def _general(
     )
 
 
-def _left_out(tasks: Sequence[AskedTask], plan: Plan, answered: Collection[str]) -> tuple[LeftOut, ...]:
+def _left_out(tasks: Sequence[AskedTask], plan: EvaluationPlan, answered: Collection[str]) -> tuple[UnaskedRows, ...]:
     left_out = [each for task in tasks for each in task.left_out]
     seen = {each.item.id for task in tasks for each in task.asked}
     missing = [each.item for each in plan.asked if each.item.id in answered and each.item.id not in seen]
     if missing:
         reason = "this model's template or length leaves no room for it"
-        left_out.append(LeftOut(reason=reason, count=len(missing), example=missing[0].origin))
+        left_out.append(UnaskedRows(reason=reason, count=len(missing), example=missing[0].origin))
     return tuple(left_out)
 
 

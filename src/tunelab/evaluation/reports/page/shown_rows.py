@@ -1,4 +1,4 @@
-"""Which rows the page shows whole, which on one line, and which it only counts: it stays small whatever the rows hold."""
+"""Which rows the page shows whole, which on one line, and which it only counts: it stays small for any rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from markupsafe import Markup
 from tunelab.evaluation.reports.page.harmless import escaped, shortened
 from tunelab.evaluation.reports.report import ComparedRow, Outcome, Report, TaskReport
 from tunelab.evaluation.reports.words import OUTCOMES
-from tunelab.evaluation.rows.row import Answer
+from tunelab.evaluation.rows.evaluated_row import WrittenAnswer
 
 _WHOLE_ROWS: dict[Outcome, int] = {"broken": 200, "wrong": 50, "fixed": 100, "right": 50}
 _WHOLE_BYTES, _BRIEF_BYTES = 1_400_000, 1_200_000
@@ -172,7 +172,7 @@ def _whole(row: ComparedRow, tasks: Sequence[str], filters: Sequence[SliceFilter
     )
 
 
-def _answer(answer: Answer | None, reference: str) -> Markup:
+def _answer(answer: WrittenAnswer | None, reference: str) -> Markup:
     if answer is None:
         return Markup("<em>(not asked)</em>")
     if not answer.text.strip():

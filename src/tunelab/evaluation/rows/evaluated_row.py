@@ -50,7 +50,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WrittenAnswer:
     """What a model wrote."""
 
     text: str
@@ -64,7 +64,7 @@ class EvaluatedRow:
     """An item with all that one model made of it."""
 
     item: Item
-    answer: Answer | None = None
+    answer: WrittenAnswer | None = None
     """None if the model was not asked for one."""
     choice_log_probs: tuple[float, ...] = ()
     """Nats of each whole label of the task, end-of-turn token included; empty if they were not scored."""
