@@ -6,8 +6,14 @@ import pytest
 
 from evaluated_rows import evaluated
 from tunelab.errors import DataError
+from tunelab.evaluation.figures.changes import changes_of
+from tunelab.evaluation.figures.figures_of import figures_of
 from tunelab.evaluation.figures.json_figures import json_figures, leaves
 from tunelab.evaluation.figures.measure import measure
+from tunelab.evaluation.gates.config import GateConfig
+from tunelab.evaluation.gates.evidence import Source, evidence_for, figure_names
+from tunelab.evaluation.reports.numbers import in_words
+from tunelab.evaluation.reports.report import ComparedRow, ModelRecord, Report, TaskReport
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
@@ -58,3 +64,29 @@ def test_a_schema_may_forbid_what_it_does_not_name():
 def test_a_schema_by_which_nothing_can_be_checked_is_refused(schema):
     with pytest.raises(DataError, match="the schema of answers"):
         json_figures(schema)
+
+
+def test_a_gate_can_ask_for_the_schema_on_all_rows_and_on_a_slice():
+    rows = [
+        evaluated('{"a": 1}' if n % 4 else '{"a": "1"}', '{"a": 1}', number=n, fields={"half": str(n // 20)})
+        for n in range(40)
+    ]
+    task = TaskReport(
+        name="rows",
+        kinds=("json",),
+        num_rows=40,
+        num_groups=40,
+        labels=(),
+        json_schema=SCHEMA,
+        first_figure="json_equal",
+        figures=tuple(changes_of(figures_of(("json",), schema=SCHEMA), rows, rows, seed=0)),
+        verdicts={},
+    )
+    model = ModelRecord(name="m", base_model="nano", adapter="", template_sha256="", weights_sha256="")
+    report = Report(suite="0", data="40 rows", before=model, after=model, sampling={}, tasks=(task,))
+    compared = [ComparedRow(item=row.item, before=row, after=row, outcome="right") for row in rows]
+    assert "schema_valid" in figure_names(report)
+    for part in ({}, {"half": "1"}):
+        gate = GateConfig(figure="schema_valid", min=0.9, slice=part)
+        assert evidence_for(gate, Source(report=report, rows=compared)).value == 0.75
+    assert in_words("schema_valid", 0.75) == "75.0\u00a0%"

@@ -1,6 +1,7 @@
 """Figures by groups of rows: what changed where, who is served worse, and what so many rows show."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from evaluated_rows import evaluated
 from tunelab.evaluation.figures.answer_figures import ANSWERS
 from tunelab.evaluation.figures.changes import changes_of
 from tunelab.evaluation.figures.figures_of import figures_of, rightness
-from tunelab.evaluation.reports.report import ModelRecord, Report, TaskReport
+from tunelab.evaluation.reports.report import ModelRecord, Report, SliceCalibration, TaskReport
 from tunelab.evaluation.reports.words import caveats, how_sure
 from tunelab.evaluation.shown_difference import shown_difference
 from tunelab.evaluation.slices import calibration_by_slice, gaps_of, slice_changes, slices_of
+from tunelab.evaluation.statistics.calibration import CalibrationError
 from tunelab.evaluation.statistics.power import difference_shown
 
 EXACT = ANSWERS[0]
@@ -140,3 +142,12 @@ def test_a_gap_is_reported_only_beyond_luck_and_what_rows_show_is_said():
     assert words.startswith("By language, right answers differ by 50.0 points: en 100 %, pt 50 %.")
     assert caveats(_report(gaps_of(nearly, ("language",), IS_RIGHT, seed=0), None)) == []
     assert "a difference of 8.8 points is shown four times in five" in how_sure(_report({}, 0.0884))
+
+
+def test_a_calibration_beyond_luck_is_reported_with_its_slice():
+    error = CalibrationError(value=0.35, by_luck=0.08, p=0.001)
+    found = SliceCalibration(slice_field="language", value="pt", num_rows=200, error=error, is_worth_a_look=True)
+    report = _report({}, None)
+    task = replace(report.tasks[0], calibration_slices=(found, replace(found, value="en", is_worth_a_look=False)))
+    (words,) = caveats(replace(report, tasks=(task,)))
+    assert words == ("Where language is pt, the calibration error is 0.350: beyond luck (0.080) on these 200 rows.")

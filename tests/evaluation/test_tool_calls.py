@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evaluated_rows import evaluated, groups_of
 from tunelab.evaluation.figures.measure import measure
-from tunelab.evaluation.figures.tool_calls import calls_in, is_readable
+from tunelab.evaluation.figures.tool_calls import calls_in, is_readable, same_calls
 from tunelab.evaluation.figures.tool_figures import TOOLS
 from tunelab.evaluation.rows.evaluated_row import ExpectedCall
 
@@ -47,7 +47,7 @@ _JSON = f'{{"name": "find_user", "arguments": {_ARGUMENTS}}}'
     ],
 )
 def test_calls_are_read_in_the_forms_of_model_families(text):
-    assert calls_in(text) == (CALL,)
+    assert same_calls(calls_in(text), (CALL,))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,14 @@ def test_calls_are_read_in_the_forms_of_model_families(text):
 )
 def test_what_is_no_call_is_not_read_as_one(text):
     assert calls_in(text) == ()
+
+
+def test_a_form_without_types_can_mean_the_text_or_the_number():
+    number, text, other = (ExpectedCall(name="f", arguments={"a": value}) for value in (123, "123", "0123"))
+    found = calls_in("<tool_call>\n<function=f>\n<parameter=a>\n123\n</parameter>\n</function>\n</tool_call>")
+    assert same_calls(found, [number])
+    assert same_calls(found, [text])
+    assert not same_calls(found, [other])
 
 
 def test_several_calls_keep_their_order():

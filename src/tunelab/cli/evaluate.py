@@ -91,7 +91,5 @@ def _parts(text: str | None) -> tuple[Any, ...]:
     parts = tuple(part.strip() for part in text.split(",") if part.strip())
     for part in parts:
         if part not in PARTS:
-            raise UserError(
-                f'nothing to measure is called "{part}"', where="--tasks", remedy=did_you_mean(part, PARTS)
-            )
+            raise UserError(f'nothing to measure is called "{part}"', where="--tasks", remedy=did_you_mean(part, PARTS))
     return parts

@@ -73,7 +73,9 @@ def _refuse_unknown(gate: GateConfig, report: Report) -> None:
     if gate.figure in OF_A_REPORT:
         raise RecipeError(f"{gate.figure} is compared against {gate.against}", where="gates", expected="min or max")
     ways = {
-        figure.name: figure.better for task in report.tasks for figure in figures_of(task.kinds, labels=task.labels)
+        figure.name: figure.better
+        for task in report.tasks
+        for figure in figures_of(task.kinds, labels=task.labels, schema=task.json_schema)
     }
     if not ways.get(gate.figure):
         expected = "min or max: of this figure neither more nor less is better"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunelab.evaluation.rows.row import Answer, EvaluatedRow, Item
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, WrittenAnswer
 from tunelab.evaluation.statistics.proportions import mcnemar_mid_p, tango_interval
 from tunelab.evaluation.variants.variant_figures import robustness_loss, robustness_of, swaps_of
 
@@ -15,7 +15,7 @@ def row(number: int, answer: str | None, *, group: str = "", log_probs=()) -> Ev
         id=f"{number:04x}", task="rows", origin=f"a.jsonl:{number}", group=group or str(number), asked="Which?",
         prompt="Which?", reference="yes", num_prompt_tokens=3,
     )  # fmt: skip
-    written = None if answer is None else Answer(text=answer, num_tokens=1, stopped=True)
+    written = None if answer is None else WrittenAnswer(text=answer, num_tokens=1, stopped=True)
     return EvaluatedRow(item=item, answer=written, choice_log_probs=log_probs)
 
 
@@ -23,7 +23,7 @@ def variant(original: EvaluatedRow, kind: str, answer: str | None, *, note: str 
     item = replace(
         original.item, id=f"{original.item.id}-{kind}", variant=kind, variant_of=original.item.id, variant_note=note
     )
-    written = None if answer is None else Answer(text=answer, num_tokens=1, stopped=True)
+    written = None if answer is None else WrittenAnswer(text=answer, num_tokens=1, stopped=True)
     return EvaluatedRow(item=item, answer=written, choice_log_probs=log_probs)
 
 

@@ -190,7 +190,7 @@ ANSWERS: Sequence[Figure[EvaluatedRow]] = (
     ),
     mean_figure(
         "answer_tokens",
-        title="WrittenAnswer length",
+        title="Answer length",
         meaning="mean tokens per answer",
         better="",
         of=_of_answer(lambda answer: answer.num_tokens),

@@ -12,23 +12,28 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tunelab.evaluation.figures.json_figures import equal_leaves
 from tunelab.evaluation.rows.evaluated_row import ExpectedCall
 
 _NAMES = ("name", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
 _DECODER = json.JSONDecoder()
 _NAME = r"[A-Za-z_][\w.-]*"
-_MARK = r"\[ARGS\]|<\|[a-z_]+\|>|>|commentary\b|json\b|```json"
+_MARK = r"\[ARGS\]|<\|[a-z_]+\|>|>|json\b|```json"
 # A name at the start of a line or after a mark, and between it and its arguments nothing but marks.
-_NAMED = re.compile(rf"(?:^|[\]>=])[ ]*({_NAME})(?::\d+)?(?:\s?(?:{_MARK}))*\s*(?={{)", re.MULTILINE)
+_NAMED = re.compile(
+    rf"to=(?:functions\.)?({_NAME}?)\s?(?:<\|channel\|>)?commentary(?:\s?(?:{_MARK}))*\s*(?={{)"
+    rf"|(?:^|[\]>=])[ ]*({_NAME})(?::\d+)?(?:\s?(?:{_MARK}))*\s*(?={{)",
+    re.MULTILINE,
+)
 _MARKUP = re.compile(
     rf"<function=({_NAME})>(.*?)</function>"
-    rf'|<invoke name="({_NAME})">(.*?)</invoke>'
+    rf'|<(?:\w+:)?invoke name="({_NAME})">(.*?)</(?:\w+:)?invoke>'
     rf"|<tool_call>\s*({_NAME})\s*(?=<arg_key>|</tool_call>)(.*?)</tool_call>",
     re.DOTALL,
 )
 _ARGUMENT = re.compile(
-    rf'<parameter(?:=({_NAME})|\s+name="({_NAME})"[^>]*)>(.*?)</parameter>'
+    rf'<(?:\w+:)?parameter(?:=({_NAME})|\s+name="({_NAME})"[^>]*)>(.*?)</(?:\w+:)?parameter>'
     r"|<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>",
     re.DOTALL,
 )
@@ -36,6 +41,16 @@ _FENCE = re.compile(
     r"\A\s*(?:```(?:tool_code|python)?|<\|tool_call_start\|>)(.*?)(?:```|<\|tool_call_end\|>)\s*\Z", re.DOTALL
 )
 _LONGEST_PYTHON = 20_000
+
+
+class Untyped(str):
+    """A number, true, false or null, in a form of calls that writes the text of the same letters alike."""
+
+    __slots__ = ()
+
+    def may_be(self, value: object) -> bool:
+        """Return whether it can mean this value."""
+        return str(self) == value if isinstance(value, str) else equal_leaves(json.loads(self), value)
 
 
 def json_calls(text: str) -> Iterator[ExpectedCall]:
@@ -53,15 +68,15 @@ def named_json_calls(text: str) -> Iterator[ExpectedCall]:
         except (ValueError, RecursionError):
             end = match.end()
             continue
-        yield ExpectedCall(name=match[1].removeprefix("functions."), arguments=value)
+        yield ExpectedCall(name=(match[1] or match[2]).removeprefix("functions."), arguments=value)
 
 
 def markup_calls(text: str) -> Iterator[ExpectedCall]:
-    """Yield ``<function=f><parameter=a>1</parameter></function>`` and its like; values are JSON, or else texts."""
+    """Yield ``<function=f><parameter=a>1</parameter></function>`` and its like, in which values have no type."""
     for match in _MARKUP.finditer(text):
         name, body = (part for part in match.groups() if part is not None)
         pairs = ([part for part in each.groups() if part is not None] for each in _ARGUMENT.finditer(body))
-        arguments = {key.strip(): _json_or_text(value) for key, value in pairs}
+        arguments = {key.strip(): _untyped(value) for key, value in pairs}
         if arguments or not body.strip():
             yield ExpectedCall(name=name, arguments=arguments)
 
@@ -73,7 +88,7 @@ def python_calls(text: str) -> Iterator[ExpectedCall]:
     if not (fenced or code.startswith("[")) or len(code) > _LONGEST_PYTHON:
         return
     try:
-        body = ast.parse(code, mode="eval").body
+        body = _JsonWords().visit(ast.parse(code, mode="eval")).body
         nodes = body.elts if isinstance(body, ast.List) else [body]
         calls = [_python_call(node) for node in nodes]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -92,7 +107,9 @@ def _json_values(text: str) -> Iterator[object]:
         if text[place] in "{[":
             try:
                 value, place = _DECODER.raw_decode(text, place)
-            except (ValueError, RecursionError):
+            except RecursionError:
+                return
+            except ValueError:
                 place += 1
                 continue
             yield value
@@ -122,11 +139,25 @@ def _json_call(value: Mapping[str, object]) -> Iterator[ExpectedCall]:
         yield ExpectedCall(name=name, arguments=given)
 
 
+def _untyped(written: str) -> Any:
+    value = _json_or_text(written)
+    return value if isinstance(value, dict | list | str) else Untyped(written.strip())
+
+
 def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text.strip("\n")
+
+
+class _JsonWords(ast.NodeTransformer):
+    """Takes the words of JSON for those of Python: some templates write nested values as JSON."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Return the constant that a word of JSON is."""
+        words = {"true": True, "false": False, "null": None}
+        return ast.copy_location(ast.Constant(words[node.id]), node) if node.id in words else node
 
 
 def _python_call(node: ast.expr) -> ExpectedCall:

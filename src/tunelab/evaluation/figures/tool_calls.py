@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from tunelab.evaluation.figures.call_forms import FORMS
+from tunelab.evaluation.figures.call_forms import FORMS, Untyped
 from tunelab.evaluation.figures.json_figures import equal_leaves, leaves
 from tunelab.evaluation.rows.evaluated_row import ExpectedCall, Item
 
@@ -12,6 +13,7 @@ _END_OF_REASONING = "</think>"
 _MISSING = object()
 
 
+@lru_cache(maxsize=1 << 13)
 def calls_in(text: str) -> tuple[ExpectedCall, ...]:
     """Return the calls that an answer makes after its reasoning, in whichever form it writes them."""
     said = text.rpartition(_END_OF_REASONING)[2]
@@ -34,13 +36,17 @@ def same_calls(first: Sequence[ExpectedCall], second: Sequence[ExpectedCall]) ->
 def argument_hits(call: ExpectedCall | None, expected: ExpectedCall) -> tuple[int, int]:
     """Return how many arguments of the expected call are right, and how many there are in either of the two."""
     due, own = _values(expected), _values(call)
-    right = sum(equal_leaves(own.get(path, _MISSING), value) for path, value in due.items())
+    right = sum(_equal(own.get(path, _MISSING), value) for path, value in due.items())
     return right, len(due.keys() | own.keys())
 
 
 def _same_call(own: ExpectedCall, expected: ExpectedCall) -> bool:
     right, number = argument_hits(own, expected)
     return own.name == expected.name and right == number
+
+
+def _equal(own: object, due: object) -> bool:
+    return own.may_be(due) if isinstance(own, Untyped) else equal_leaves(own, due)
 
 
 def _values(call: ExpectedCall | None) -> dict[str, object]:

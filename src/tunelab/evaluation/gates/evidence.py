@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -71,7 +70,7 @@ def evidence_for(gate: GateConfig, source: Source) -> Evidence:
 def _figures(task: TaskReport) -> Sequence[Figure[EvaluatedRow]]:
     return [
         figure
-        for figure in figures_of(task.kinds, labels=task.labels)
+        for figure in figures_of(task.kinds, labels=task.labels, schema=task.json_schema)
         if any(change.name == figure.name for change in task.figures)
     ]
 
@@ -146,12 +145,10 @@ def _general(_: GateConfig, source: Source) -> Evidence:
 
 def _robustness(gate: GateConfig, source: Source) -> Evidence:
     task = _task(gate, source.report)
-    kinds = task.robustness.get("after", ()) if task else ()
-    measured = [each for each in kinds if each.loss is not None]
-    if not measured:
+    found = task.robustness_loss if task else None
+    if found is None:
         return _nothing("robustness was not measured")
-    worst = max(measured, key=lambda each: each.loss or -math.inf)
-    return Evidence(value=worst.loss, interval=worst.interval, num_rows=worst.num_rows, lower_is_better=True)
+    return Evidence(value=found.value, interval=found.interval, num_rows=found.num_rows, lower_is_better=True)
 
 
 def _bias_gap(gate: GateConfig, source: Source) -> Evidence:

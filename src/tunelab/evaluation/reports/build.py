@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from tunelab.errors import RunError
 from tunelab.evaluation.figures.changes import changes_of
 from tunelab.evaluation.figures.figure import Figure, ratio
 from tunelab.evaluation.figures.figures_of import figures_of, first_figure, rightness
+from tunelab.evaluation.figures.label_figures import answered_label
 from tunelab.evaluation.figures.measure import FigureChange, measure
 from tunelab.evaluation.label_calibration import calibration_of, confusion_of
 from tunelab.evaluation.reports.report import (
@@ -20,6 +22,7 @@ from tunelab.evaluation.reports.report import (
     Report,
     TaskReport,
     UnaskedRows,
+    VariantChange,
     Verdict,
 )
 from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
@@ -27,6 +30,7 @@ from tunelab.evaluation.rows.evaluation_store import Evaluation, TaskRecord
 from tunelab.evaluation.shown_difference import shown_difference
 from tunelab.evaluation.slices import LANGUAGE, calibration_by_slice, gaps_of, slice_changes
 from tunelab.evaluation.statistics.several import holm
+from tunelab.evaluation.variants.variant_figures import robustness_loss, robustness_of, swaps_of, written_answer
 
 _LEVEL = 0.05
 _OF_A_CLASS = "f1:"
@@ -54,8 +58,9 @@ def build_report(before: Side, after: Side, *, command: str = "") -> tuple[Repor
     for record in after.evaluation.tasks:
         places = [place for place, row in enumerate(second) if row.item.task == record.name]
         own = [first[place] for place in places], [second[place] for place in places]
-        tasks.append(_task(record, *own, after.evaluation.slices, seed=seed))
+        tasks.append(_task(record, *own, after.evaluation, seed=seed))
         compared += _compared(record, *own)
+    answered = [row for row in second if row.answer is not None and not row.item.variant]
     report = Report(
         suite=after.evaluation.suite,
         data=after.evaluation.data,
@@ -66,8 +71,8 @@ def build_report(before: Side, after: Side, *, command: str = "") -> tuple[Repor
         general=_general(before.evaluation, after.evaluation, seed=seed),
         noise_floor=after.evaluation.noise_floor,
         left_out=_left_out(before.evaluation, after.evaluation),
-        num_in_training=sum(row.in_training for row in second if row.answer is not None),
-        num_cut=sum(row.answer is not None and not row.answer.stopped for row in second),
+        num_in_training=sum(row.in_training for row in answered),
+        num_cut=sum(row.answer is not None and not row.answer.stopped for row in answered),
         command=command,
     )
     order: Mapping[Outcome, int] = {"broken": 0, "wrong": 1, "fixed": 2, "right": 3}
@@ -100,10 +105,15 @@ def _task(
     record: TaskRecord,
     before: Sequence[EvaluatedRow],
     after: Sequence[EvaluatedRow],
-    slice_fields: Sequence[str],
+    evaluation: Evaluation,
     *,
     seed: int,
 ) -> TaskReport:
+    changed = {
+        "before": [row for row in before if row.item.variant],
+        "after": [row for row in after if row.item.variant],
+    }
+    before, after = ([row for row in rows if not row.item.variant] for rows in (before, after))
     figures = figures_of(record.kinds, labels=record.labels, schema=record.json_schema)
     changes = changes_of(figures, before, after, seed=seed)
     is_right = rightness(record.kinds, record.labels)
@@ -118,6 +128,7 @@ def _task(
         num_rows=len(answered := [row for row in after if row.answer is not None]),
         num_groups=len({row.item.group for row in answered}),
         labels=record.labels,
+        json_schema=record.json_schema,
         first_figure=first,
         figures=tuple(changes),
         verdicts=_verdicts(figures, changes),
@@ -125,9 +136,37 @@ def _task(
         calibration={name: each for name, each in calibrations.items() if each is not None},
         calibration_slices=calibration_by_slice(after, record.labels, seed=seed),
         confusion={name: each for name, each in confusions.items() if each is not None},
-        gaps=gaps_of(after, (*slice_fields, LANGUAGE), is_right, seed=seed),
+        gaps=gaps_of(after, (*evaluation.slices, LANGUAGE), is_right, seed=seed),
         shown_difference=shown_difference(before, after, is_right),
+        robustness=_of_changed(robustness_of, evaluation.perturbations, sides, changed, is_right, record, seed=seed),
+        swaps=_of_changed(swaps_of, evaluation.swaps, sides, changed, is_right, record, seed=seed),
+        robustness_loss=robustness_loss(after, changed["after"], is_right, kinds=evaluation.perturbations, seed=seed),
     )
+
+
+def _of_changed(
+    measured: Callable[..., tuple[VariantChange, ...]],
+    kinds: Sequence[str],
+    sides: Mapping[str, Sequence[EvaluatedRow]],
+    changed: Mapping[str, Sequence[EvaluatedRow]],
+    is_right: Callable[[EvaluatedRow], bool | None],
+    record: TaskRecord,
+    *,
+    seed: int,
+) -> dict[str, tuple[VariantChange, ...]]:
+    """Return what changed prompts do to each model; empty if none were asked."""
+    if not kinds:
+        return {}
+    found = {}
+    for name, rows in sides.items():
+        tried = [row for row in rows if row.answer is not None]
+        answer_of = partial(_label_of, labels=record.labels) if record.labels else written_answer
+        found[name] = measured(tried, changed[name], is_right, kinds=kinds, answer_of=answer_of, seed=seed)
+    return found
+
+
+def _label_of(row: EvaluatedRow, labels: Sequence[str]) -> str:
+    return answered_label(row, labels)
 
 
 def _first_that_says_something(name: str, changes: Sequence[FigureChange]) -> str:

@@ -19,7 +19,10 @@ _MOST_PLAIN = 1e6
 """Greater numbers are written with a power of ten."""
 _SHARES = frozenset({"argument_accuracy", "bias_gap", "field_accuracy", "off_list", "robustness_loss"})
 """Shares that are no mean of right and wrong rows."""
-_DIGITS = {"chrf": 1, "bleu": 1, "answer_tokens": 1, "length_ratio": 2, "perplexity": 2, "tokens_per_s": 1}
+_DIGITS = {
+    **dict.fromkeys(("chrf", "mean_chrf", "bleu", "answer_tokens", "tokens_per_s"), 1),
+    **dict.fromkeys(("length_ratio", "perplexity"), 2),
+}
 _OTHER_DIGITS = 3
 """For what is measured from 0 to 1, and nats."""
 
@@ -66,7 +69,7 @@ def is_share(name: str) -> bool:
 
 @cache
 def _shares_of_rows() -> frozenset[str]:
-    return frozenset(figure.name for figure in figures_of(get_args(TaskKind)) if figure.is_share)
+    return frozenset(figure.name for figure in figures_of(get_args(TaskKind), schema={}) if figure.is_share)
 
 
 def _style(name: str) -> Callable[[float], str]:

@@ -125,6 +125,19 @@ class VariantChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RobustnessLoss:
+    """The loss over all kinds together, which a gate names `robustness_loss`."""
+
+    value: float
+    """Mean over the kinds of the share of right answers lost."""
+    interval: Interval | None
+    """None of fewer than ten groups, if rows depend on each other."""
+    num_rows: int
+    kinds: tuple[str, ...]
+    """Those that could be measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyFigures:
     """Times of one model, at one number of requests at a time."""
 
@@ -197,6 +210,8 @@ class TaskReport:
     num_rows: int
     num_groups: int
     labels: tuple[str, ...]
+    json_schema: Mapping[str, object] | None = None
+    """That answers are to keep; None for tasks without one."""
     first_figure: str
     """The name of the figure by which rows are right or wrong, and of which the verdict speaks."""
     figures: tuple[FigureChange, ...]
@@ -208,6 +223,8 @@ class TaskReport:
     calibration_slices: tuple[SliceCalibration, ...] = ()
     confusion: Mapping[str, Confusion] = field(default_factory=dict)
     robustness: Mapping[str, tuple[VariantChange, ...]] = field(default_factory=dict)
+    robustness_loss: RobustnessLoss | None = None
+    """Of the later model, over all kinds together."""
     swaps: Mapping[str, tuple[VariantChange, ...]] = field(default_factory=dict)
     gaps: Mapping[str, Gap] = field(default_factory=dict)
     """Of the later model, by each of the suite's slice fields and by language."""

@@ -138,15 +138,22 @@ def caveats(report: Report) -> list[str]:
     gaps = [each for task in report.tasks for each in task.gaps.items()]
     adjusted = holm([gap.p for _, gap in gaps])
     found += [_gap_in_words(*each) for each, p in zip(gaps, adjusted, strict=True) if p <= _LEVEL]
-    found += [f"Not answered: {some.count:,} × {some.reason} (first: {some.example})" for some in report.left_out]
+    found += [
+        f"Where {each.slice_field} is {_cut(each.value)}, the calibration error is {each.error.value:.3f}: beyond luck"
+        f" ({each.error.by_luck:.3f}) on these {counted(each.num_rows, 'row')}."
+        for task in report.tasks
+        for each in task.calibration_slices
+        if each.is_worth_a_look
+    ]
+    found += [f"Left out: {some.count:,} × {some.reason} (first: {some.example})" for some in report.left_out]
     return found
 
 
 def _gap_in_words(name: str, gap: Gap) -> str:
     best, worst = (some(gap.groups, key=lambda group: group.rate) for some in (max, min))
     return (
-        f"By {name}, right answers differ by {100 * gap.value:.1f} points: {best.name} {100 * best.rate:.0f} %,"
-        f" {worst.name} {100 * worst.rate:.0f} %. Without any difference, 95 of 100 models stay below"
+        f"By {name}, right answers differ by {100 * gap.value:.1f} points: {_cut(best.name)} {100 * best.rate:.0f} %,"
+        f" {_cut(worst.name)} {100 * worst.rate:.0f} %. Without any difference, 95 of 100 models stay below"
         f" {100 * gap.by_luck:.1f} points on these rows."
     )
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tunelab.evaluation.figures.answer_figures import normalised
 from tunelab.evaluation.figures.figure import mean_figure
 from tunelab.evaluation.figures.measure import FigureChange, compare_figures
-from tunelab.evaluation.reports.report import VariantChange
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.reports.report import RobustnessLoss, VariantChange
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 from tunelab.evaluation.statistics.distributions import two_sided_z
 from tunelab.evaluation.statistics.groups import mean_interval
 from tunelab.evaluation.statistics.interval import Interval
@@ -22,19 +22,6 @@ IsRight = Callable[[EvaluatedRow], bool | None]
 AnswerOf = Callable[[EvaluatedRow], str]
 Pair = tuple[EvaluatedRow, EvaluatedRow]
 """A row as it is, and changed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RobustnessLoss:
-    """The loss over all kinds together, which a gate names `robustness_loss`."""
-
-    value: float
-    """Mean over the kinds of the share of right answers lost."""
-    interval: Interval | None
-    """None of fewer than ten groups, if rows depend on each other."""
-    num_rows: int
-    kinds: tuple[str, ...]
-    """Those that could be measured."""
 
 
 def written_answer(row: EvaluatedRow) -> str:

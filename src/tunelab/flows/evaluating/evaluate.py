@@ -13,10 +13,10 @@ from tunelab.evaluation.rows.answer_cache import AnswerCache
 from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder, GeneralLoss
 from tunelab.evaluation.suite.config import Part, SuiteConfig
+from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 from tunelab.events import SILENT, EventLog, Notice, Planned, Progress
 from tunelab.files import canonical_json, sha256_text
 from tunelab.flows.evaluating.ask import OnDone, as_continuation, ask_answers, ask_log_probs
-from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 from tunelab.flows.evaluating.changed_items import with_changed_items
 from tunelab.flows.evaluating.general import general_losses
 from tunelab.flows.evaluating.items import Asked, AskedTask, items_of
@@ -130,9 +130,7 @@ def _with_sections(suite: SuiteConfig, parts: Collection[Part]) -> SuiteConfig:
     )
 
 
-def _with_changed(
-    tasks: Sequence[AskedTask], rows: SuiteRows, model: Model, suite: SuiteConfig
-) -> list[AskedTask]:
+def _with_changed(tasks: Sequence[AskedTask], rows: SuiteRows, model: Model, suite: SuiteConfig) -> list[AskedTask]:
     renderer = model.parts.renderer
     return [with_changed_items(task, own, renderer, suite) for task, own in zip(tasks, rows.tasks, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Which rows the page shows whole, which on one line, and which it only counts: it stays small whatever they hold."""
+"""Which rows the page shows whole, which on one line, and which it only counts: it stays small for any rows."""
 
 from __future__ import annotations
 
@@ -96,13 +96,14 @@ def shown_rows(report: Report, rows: Sequence[ComparedRow], *, filters: Sequence
     rest = dict(_WHOLE_ROWS)
     room = _WHOLE_BYTES
     for row in ordered:
-        if not rest[row.outcome] or room < 0:
+        shown = _whole(row, tasks, filters) if rest[row.outcome] and room > 0 else None
+        size = 0 if shown is None else _size(shown)
+        if shown is None or size > room:
             others.append(row)
             continue
-        shown = _whole(row, tasks, filters)
         whole.append(shown)
         rest[row.outcome] -= 1
-        room -= _size(shown)
+        room -= size
     brief = list(_fitting((_brief(row, tasks, filters) for row in others), _BRIEF_BYTES))
     count = Counter(row.outcome for row in rows)
     return ShownRows(
