@@ -146,6 +146,9 @@ def test_paraphrases_are_of_the_message_s_language():
     assert changed("paraphrase", "Can you tell me what is included? I need to know whether I can't cancel.").text == (
         "Could you tell me what's included? I have to know whether I cannot cancel."
     )
+    assert (
+        changed("paraphrase", "I’d like to book the second flight.").text == "I would like to book the second flight."
+    )
     assert changed("paraphrase", PORTUGUESE).text.startswith("Se faz favor, explique de que forma posso cancelar")
     assert changed("paraphrase", "Ich möchte bitte wissen, wann der nächste Zug nach Berlin fährt.").text is None
 
