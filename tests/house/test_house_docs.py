@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -16,6 +17,8 @@ from tiny_model import save_tiny_model
 from tunelab.adapters.kinds import KINDS
 from tunelab.cli.main import VERBS
 from tunelab.conversations import ConversationConfig, read_conversations
+from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
+from tunelab.evaluation.variants.swap_lists import read_swap_lists
 from tunelab.flows.gate import read_gates
 from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import FIELDS, SECTIONS
@@ -115,7 +118,19 @@ def test_every_recipe_and_file_of_gates_on_a_page_is_one(page: Path, tmp_path: P
         content = YAML(typ="safe", pure=True).load(body)
         file = tmp_path / f"file_{number}.yaml"
         file.write_text(body, encoding="utf-8")
-        assert read_gates(file) if "gates" in content else resolve_recipe(file, environment={}).recipe
+        assert read_as(content, file)
+
+
+def read_as(content: dict[str, Any], file: Path) -> object:
+    """Return what a YAML block of a page is read as, by the key that only this kind of file has."""
+    if "gates" in content:
+        return read_gates(file)
+    if "swaps" in content:
+        return read_swap_lists(file)
+    if "robustness" in content:
+        sections = {"robustness": RobustnessConfig, "bias": BiasConfig}
+        return [sections[name].model_validate(section) for name, section in content.items()]
+    return resolve_recipe(file, environment={}).recipe
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)

@@ -81,10 +81,16 @@ def test_lines_of_code_are_protected_and_prose_is_not():
     assert "Thanks" not in protected
 
 
-def test_a_long_message_without_spaces_or_with_many_brackets_takes_no_quadratic_time():
-    for text in ("a" * 200_000, "[" * 200_000, "{" * 50_000 + "word " * 20_000, "x1 " * 60_000):
-        variants = variants_of(text, item_id="a1", config=RobustnessConfig(), seed=1)
-        assert len(variants) == len(PERTURBATIONS)
+def test_brackets_without_end_are_tried_as_json_a_few_hundred_times_at_most(monkeypatch):
+    tried = []
+    decode = json.JSONDecoder.raw_decode
+    monkeypatch.setattr(
+        json.JSONDecoder, "raw_decode", lambda self, text, start: (tried.append(start), decode(self, text, start))[1]
+    )
+    for text in ("[" * 50_000, '{"a":' * 10_000, "[1," * 20_000):
+        tried.clear()
+        assert protected_spans(text)
+        assert 0 < len(tried) < 500
 
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
@@ -139,6 +145,9 @@ def test_accents_are_left_out_of_latin_letters_alone():
 def test_paraphrases_are_of_the_message_s_language():
     assert changed("paraphrase", "Can you tell me what is included? I need to know whether I can't cancel.").text == (
         "Could you tell me what's included? I have to know whether I cannot cancel."
+    )
+    assert (
+        changed("paraphrase", "I’d like to book the second flight.").text == "I would like to book the second flight."
     )
     assert changed("paraphrase", PORTUGUESE).text.startswith("Se faz favor, explique de que forma posso cancelar")
     assert changed("paraphrase", "Ich möchte bitte wissen, wann der nächste Zug nach Berlin fährt.").text is None

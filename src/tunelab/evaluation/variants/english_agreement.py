@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tunelab.evaluation.variants.agreement import (
-    Edit,
+from tunelab.evaluation.variants.found_word import (
     FoundWord,
     Undecided,
+    WordEdit,
     as_written,
     refuse_doubtful_name,
     refuse_other_names,
@@ -24,7 +24,7 @@ _LIKE_A_CONSONANT = re.compile(r"eu|uk|ug|uni|us[aei]|one", re.IGNORECASE)
 _LIKE_A_VOWEL = re.compile(r"[aeiou]|hour|honou?r|honest|heir", re.IGNORECASE)
 
 
-def english_edits(text: str, found: Sequence[FoundWord], swap_list: SwapList) -> list[Edit]:
+def english_edits(text: str, found: Sequence[FoundWord], swap_list: SwapList) -> list[WordEdit]:
     """Return the edits that exchange words of one list in an English text.
 
     Raises:
@@ -45,12 +45,12 @@ def english_edits(text: str, found: Sequence[FoundWord], swap_list: SwapList) ->
     return [*edits, *_articles(text, edits)]
 
 
-def _of_gender(found: FoundWord) -> Edit:
+def _of_gender(found: FoundWord) -> WordEdit:
     word = found.word.lower()
     if word == "her":
-        return Edit(start=found.start, end=found.end, new=as_written(_his_or_him(found), found.word))
+        return WordEdit(start=found.start, end=found.end, new=as_written(_his_or_him(found), found.word))
     if word == "his":
-        return Edit(start=found.start, end=found.end, new=as_written(_her_or_hers(found), found.word))
+        return WordEdit(start=found.start, end=found.end, new=as_written(_her_or_hers(found), found.word))
     return found.edit
 
 
@@ -94,7 +94,7 @@ def _refuse_other_than_people(found: FoundWord) -> None:
     raise Undecided("a word of origin may speak of no person")
 
 
-def _articles(text: str, edits: Sequence[Edit]) -> list[Edit]:
+def _articles(text: str, edits: Sequence[WordEdit]) -> list[WordEdit]:
     """Return the articles before exchanged words that are to become the other."""
     changed = []
     for edit in edits:
@@ -104,7 +104,7 @@ def _articles(text: str, edits: Sequence[Edit]) -> list[Edit]:
         needed = "an" if _sounds_like_a_vowel(edit.new) else "a"
         was_right = article[1].lower() == ("an" if _sounds_like_a_vowel(text[edit.start : edit.end]) else "a")
         if was_right and article[1].lower() != needed:
-            changed.append(Edit(start=article.start(1), end=article.end(1), new=as_written(needed, article[1])))
+            changed.append(WordEdit(start=article.start(1), end=article.end(1), new=as_written(needed, article[1])))
     return changed
 
 

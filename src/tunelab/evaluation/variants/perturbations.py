@@ -121,11 +121,11 @@ def paraphrase(text: str, spans: Sequence[Span], language: str, draws: Random) -
     def reworded(match: re.Match[str]) -> str:
         if not is_free(*match.span(), spans):
             return match[0]
-        found = match[0].lower()
+        found = match[0].lower().replace("’", "'")
         new = anywhere.get(found) or (at_start.get(found) if _starts_sentence(text, match.start()) else None)
         return match[0] if new is None else _as_written(new, match[0])
 
-    phrases = "|".join(sorted(map(re.escape, {*anywhere, *at_start}), key=len, reverse=True))
+    phrases = "|".join(sorted(map(re.escape, {*anywhere, *at_start}), key=len, reverse=True)).replace("'", "['’]")
     changed = re.sub(rf"(?<![\w'’-])(?:{phrases})(?![\w'’-])", reworded, text, flags=re.IGNORECASE)
     return changed if changed != text else None
 

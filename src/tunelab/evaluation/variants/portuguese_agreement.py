@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunelab.evaluation.variants.agreement import (
-    Edit,
+from tunelab.evaluation.variants.found_word import (
     FoundWord,
     Undecided,
+    WordEdit,
     as_written,
     refuse_doubtful_name,
     refuse_other_names,
@@ -28,7 +28,7 @@ _AGREES_FROM_AFAR = re.compile(
 )
 
 
-def portuguese_edits(text: str, found: Sequence[FoundWord], swap_list: SwapList) -> list[Edit]:
+def portuguese_edits(text: str, found: Sequence[FoundWord], swap_list: SwapList) -> list[WordEdit]:
     """Return the edits that exchange words of one list in a Portuguese text, with what agrees with them.
 
     Raises:
@@ -48,7 +48,7 @@ def portuguese_edits(text: str, found: Sequence[FoundWord], swap_list: SwapList)
     return _of_gender(text, found, words)
 
 
-def _of_gender(text: str, found: Sequence[FoundWord], words: Mapping[str, Sequence[str]]) -> list[Edit]:
+def _of_gender(text: str, found: Sequence[FoundWord], words: Mapping[str, Sequence[str]]) -> list[WordEdit]:
     if all(each.word.lower() in words["pronouns"] for each in found):
         raise Undecided("a pronoun stays alone: what agrees with it is not known")
     if _AGREES_FROM_AFAR.search(text):
@@ -66,7 +66,7 @@ def _both(pairs: Sequence[Any]) -> dict[str, str]:
     return {word: partner for pair in pairs for word, partner in (pair, pair[::-1])}
 
 
-def _left(found: FoundWord, partners: Mapping[str, str]) -> list[Edit]:
+def _left(found: FoundWord, partners: Mapping[str, str]) -> list[WordEdit]:
     edits, start = [], found.start
     while (word := word_before(found.text, start)) in partners:
         start = found.text.lower().rindex(word, 0, start)
@@ -74,7 +74,7 @@ def _left(found: FoundWord, partners: Mapping[str, str]) -> list[Edit]:
     return edits
 
 
-def _right(found: FoundWord, partners: Mapping[str, str], others: Sequence[str]) -> list[Edit]:
+def _right(found: FoundWord, partners: Mapping[str, str], others: Sequence[str]) -> list[WordEdit]:
     edits, end, is_name = [], found.end, found.word[0].isupper() and found.partner[0].isupper()
     while (word := word_after(found.text, end)) in partners:
         start = found.text.lower().index(word, end)
@@ -85,7 +85,7 @@ def _right(found: FoundWord, partners: Mapping[str, str], others: Sequence[str])
     return edits
 
 
-def _after_copulas(text: str, found: Sequence[FoundWord], words: Mapping[str, Sequence[str]]) -> list[Edit]:
+def _after_copulas(text: str, found: Sequence[FoundWord], words: Mapping[str, Sequence[str]]) -> list[WordEdit]:
     """Return the edits of adjectives that a verb joins to an exchanged word: ``a minha filha está cansada``."""
     partners, ends = _both(words["adjectives"]), {each.end for each in found}
     starts = {each.start for each in found}
@@ -108,9 +108,9 @@ def _may_agree(word: str, others: Sequence[str]) -> bool:
     return word.endswith(_ENDS_OF_GENDER) and word not in others
 
 
-def _edit(text: str, start: int, word: str, partners: Mapping[str, str]) -> Edit:
+def _edit(text: str, start: int, word: str, partners: Mapping[str, str]) -> WordEdit:
     end = start + len(word)
-    return Edit(start=start, end=end, new=as_written(partners[word.lower()], text[start:end]))
+    return WordEdit(start=start, end=end, new=as_written(partners[word.lower()], text[start:end]))
 
 
 def _refuse_other_than_people(found: FoundWord, words: Mapping[str, Sequence[str]]) -> None:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tunelab.evaluation.variants.agreement import Edit, FoundWord, Undecided
 from tunelab.evaluation.variants.english_agreement import PRONOUNS, english_edits
+from tunelab.evaluation.variants.found_word import FoundWord, Undecided, WordEdit
 from tunelab.evaluation.variants.portuguese_agreement import portuguese_edits
 from tunelab.evaluation.variants.protected_spans import Span, is_free
 from tunelab.evaluation.variants.swap_lists import SwapList
@@ -71,7 +71,7 @@ def _refuse_ids(text: str, spans: Sequence[Span], found: Sequence[FoundWord]) ->
         raise Undecided("a name is also part of an id")
 
 
-def _edits(text: str, found: Sequence[FoundWord], swap_list: SwapList) -> list[Edit]:
+def _edits(text: str, found: Sequence[FoundWord], swap_list: SwapList) -> list[WordEdit]:
     match swap_list.language:
         case "en":
             return english_edits(text, found, swap_list)
@@ -81,7 +81,7 @@ def _edits(text: str, found: Sequence[FoundWord], swap_list: SwapList) -> list[E
             return [each.edit for each in found]
 
 
-def _applied(text: str, edits: Sequence[Edit]) -> str:
+def _applied(text: str, edits: Sequence[WordEdit]) -> str:
     pieces, position = [], 0
     for edit in sorted(edits, key=lambda edit: edit.start):
         pieces += [text[position : edit.start], edit.new]

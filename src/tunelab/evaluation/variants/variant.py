@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tunelab.evaluation.variants.agreement import Undecided
 from tunelab.evaluation.variants.config import BiasConfig, Perturbation, RobustnessConfig
+from tunelab.evaluation.variants.found_word import Undecided
 from tunelab.evaluation.variants.perturbations import PERTURB, double_space, injection
 from tunelab.evaluation.variants.protected_spans import Span, protected_spans
 from tunelab.evaluation.variants.swap_lists import SwapList, list_for, swap_lists

@@ -19,7 +19,7 @@ class Undecided(Exception):  # noqa: N818 - no error: the row is left out, and c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class WordEdit:
     """A place of a text, and what is written there."""
 
     start: int
@@ -53,9 +53,9 @@ class FoundWord:
         return word_after(self.text, self.end)
 
     @property
-    def edit(self) -> Edit:
+    def edit(self) -> WordEdit:
         """The exchange for its partner."""
-        return Edit(start=self.start, end=self.end, new=as_written(self.partner, self.word))
+        return WordEdit(start=self.start, end=self.end, new=as_written(self.partner, self.word))
 
 
 def word_before(text: str, place: int) -> str:
