@@ -6,40 +6,51 @@ import sys
 from pathlib import Path
 
 import pytest
-from tunelab.evaluation.comparison import compare
-from tunelab.evaluation.report import ComparisonSetting
-from tunelab.evaluation.samples import HeldOutLoss, Question, SampledAnswer, Side
 
+from evaluated_rows import evaluated
 from tunelab.cli.main import run as tunelab
+from tunelab.evaluation.reports.report import ModelRecord
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
+from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder, TaskRecord
+from tunelab.flows.compare import compare_evaluations, write_report
+from tunelab.workspace import Run, Workspace
 
 ROWS = 100
 
 
-def make_run(workspace: Path, name: str, *, num_right: int, prompt: str = "<user>") -> None:
-    """Make a folder that is a run with a report: of its answers so many are right, of the base's every other."""
-    folder = workspace / "runs" / name
-    folder.mkdir(parents=True)
-    (folder / "recipe.yaml").write_text("model:\n  base_model: nano\n")
-    references = [f"answer number {row}" for row in range(ROWS)]
-    questions = [
-        Question(origin=f"test.jsonl:{row + 1}", group=str(row), asked="?", prompt=f"{prompt}{row}", reference=text)
-        for row, text in enumerate(references)
+def make_run(workspace: Path, name: str, *, num_right: int, suite: str = "suite") -> None:
+    """Make a run with a report: of its answers so many are right, of the base's every other."""
+    run = Run(path=workspace / "runs" / name)
+    run.path.mkdir(parents=True)
+    run.recipe_file.write_text("model:\n  base_model: nano\n")
+    base = store(workspace, "base:nano", [row % 2 == 0 for row in range(ROWS)], nats=6.0, suite=suite)
+    tuned = store(workspace, name, [row < num_right for row in range(ROWS)], nats=1.5, suite=suite)
+    write_report(compare_evaluations(base, tuned, Workspace(path=workspace)), run)
+
+
+def store(workspace: Path, name: str, is_right: list[bool], *, nats: float, suite: str) -> Evaluation:
+    """Store the evaluation of a model on rows of which every third is French."""
+    model = ModelRecord(
+        name=name, base_model="nano", adapter="LoRA" if name != "base:nano" else "", template_sha256="t",
+        weights_sha256=name * 12,
+    )  # fmt: skip
+    task = TaskRecord(name="rows", kinds=("generation", "loss"))
+    evaluation = Evaluation(suite=suite, data="rows", model=model, sampling={"seed": 1}, seed=1, tasks=(task,))
+    rows: list[EvaluatedRow] = [
+        evaluated(
+            f"answer number {row}" if right else "no idea",
+            f"answer number {row}",
+            number=row,
+            nats=nats + row % 3 / 10,
+            num_scored_tokens=3,
+            fields={"language": "fr" if row % 3 == 0 else "en"},
+        )
+        for row, right in enumerate(is_right)
     ]
-
-    def side(is_right: list[bool], loss: float) -> Side:
-        answers = [
-            SampledAnswer(text=text if right else "no idea", stopped=True, num_tokens=3)
-            for text, right in zip(references, is_right, strict=True)
-        ]
-        return Side(answers=answers, loss=HeldOutLoss(mean=loss, num_sequences=ROWS, num_trained_tokens=300))
-
-    setting = ComparisonSetting(
-        run=name, base_model="nano", adapter="LoRA", data="rows", max_new_tokens=8, temperature=0.0, seed=1
-    )
-    base, tuned = [row % 2 == 0 for row in range(ROWS)], [row < num_right for row in range(ROWS)]
-    (folder / "report.json").write_text(
-        compare(side(base, 2.0), side(tuned, 0.5), questions, setting=setting).to_json()
-    )
+    folder = EvaluationFolder(workspace=workspace)
+    folder.write_items(suite, [row.item for row in rows], config="{}")
+    folder.write(evaluation, rows)
+    return evaluation
 
 
 @pytest.fixture
@@ -70,9 +81,9 @@ def test_one_that_fails_or_is_not_decided_ends_with_1(workspace, capsys):
     gates("{figure: exact_match, min: 0.9}", "{figure: exact_match, min: 0.99}", "{figure: loss, against: base}")
     code, found = verdicts(capsys)
     assert code == 1
-    assert [each["verdict"] for each in found] == ["passes", "fails", "not decided"]
+    assert [each["verdict"] for each in found] == ["passes", "fails", "passes"]
     assert found[0]["interval"]["method"] == "Wilson"
-    assert found[2]["value"] == -1.5  # without rows a difference has no interval
+    assert found[2]["value"] == pytest.approx(-1.5)
 
 
 def test_confident_gates_need_the_whole_interval(workspace, capsys):
@@ -85,23 +96,35 @@ def test_confident_gates_need_the_whole_interval(workspace, capsys):
 
 def test_a_run_is_compared_with_another_on_the_same_rows(workspace, capsys):
     make_run(workspace, "older", num_right=60)
-    make_run(workspace, "other", num_right=60, prompt="<someone>")
+    make_run(workspace, "other", num_right=60, suite="another")
     gates("{figure: exact_match, against: older, margin: 0.01}")
     code, (found,) = verdicts(capsys)
     assert (code, found["verdict"], found["value"]) == (0, "passes", pytest.approx(0.34))
     gates("{figure: exact_match, against: other}")
     assert tunelab(["gate", "good"]) == 2
-    assert "did not answer 100 of the 100 rows" in capsys.readouterr().err
+    assert "other and good were evaluated by different suites (another, suite)" in capsys.readouterr().err
 
 
-def test_a_loss_of_other_rows_is_not_compared_and_the_reason_is_said(workspace, capsys):
-    make_run(workspace, "other", num_right=60, prompt="<someone>")
-    gates("{figure: loss, against: other, confident: false}", "{figure: loss, against: base, confident: false}")
+def test_a_slice_and_the_gap_between_groups_can_be_gated(workspace, capsys):
+    gates(
+        "{figure: exact_match, slice: {language: fr}, min: 0.9}",
+        "{figure: exact_match, slice: {language: pt}, min: 0.9}",
+        "{figure: bias_gap, by: language, max: 0.05}",
+        "{figure: loss, slice: {language: en}, max: 1}",
+    )
     code, found = verdicts(capsys)
-    assert (code, [each["verdict"] for each in found]) == (1, ["not decided", "passes"])
-    assert "other rows" in found[0]["reason"]
-    gates("{figure: loss, against: base}")
-    assert "all rows together" in verdicts(capsys)[1][0]["reason"]
+    assert code == 1
+    assert [each["verdict"] for each in found] == ["passes", "not decided", "passes", "passes"]
+    assert [each["rows"] for each in found] == [34, 0, 100, 66]
+    assert "no row has these values" in found[1]["reason"]
+
+
+@pytest.mark.parametrize("figure", ["ece", "general_loss_increase", "robustness_loss", "latency_p95_ms"])
+def test_what_was_not_measured_is_not_decided(workspace, capsys, figure):
+    gates(f"{{figure: {figure}, max: 0.1}}")
+    code, (found,) = verdicts(capsys)
+    assert (code, found["verdict"]) == (1, "not decided")
+    assert "measured" in found["reason"] or "scored" in found["reason"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +158,7 @@ def test_a_run_without_a_report_is_told_how_to_make_one(workspace, capsys):
     assert "tunelab compare good" in capsys.readouterr().err
 
 
-def test_judging_brings_no_torch(workspace):
+def test_pain_24_judging_brings_no_torch(workspace):
     gates("{figure: exact_match, min: 0.9}")
     program = "import sys; from tunelab.cli.main import run; run(['gate', 'good']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

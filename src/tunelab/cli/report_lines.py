@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tunelab.cli.console import console, harmless, print_table, say
 from tunelab.errors import RecipeError, counted, did_you_mean
+from tunelab.evaluation.figures.figures_of import OF_A_CLASS
 from tunelab.evaluation.reports.numbers import in_words, interval_in_words
 from tunelab.evaluation.reports.words import (
     caveats,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from tunelab.flows.compare import Compared
 
 _SHOWN_CHARACTERS = 600
-_OF_A_CLASS = "f1:"
 
 
 def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_field: str | None = None) -> None:
@@ -57,7 +57,7 @@ def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_f
             [
                 (line.title, line.before, line.after, line.difference, line.interval)
                 for line in totals_table(task)
-                if not line.name.startswith(_OF_A_CLASS)
+                if not line.name.startswith(OF_A_CLASS)
             ],
         )
     say(how_sure(report), style="dim")

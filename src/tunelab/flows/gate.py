@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from tunelab.errors import RecipeError, did_you_mean
-from tunelab.evaluation.figures.figures_of import figures_of
+from tunelab.evaluation.figures.figures_of import OF_A_CLASS, figures_of
 from tunelab.evaluation.gates.config import GateConfig
-from tunelab.evaluation.gates.evidence import OF_A_REPORT, Source, evidence_for, figure_names
+from tunelab.evaluation.gates.evidence import OF_A_REPORT, Source, evidence_for
 from tunelab.evaluation.gates.judge import Evidence, GateVerdict, judge
-from tunelab.evaluation.reports.report import Report
+from tunelab.evaluation.rows.evaluated_row import TaskKind
 from tunelab.flows.compare import Compared, compare_models, read_report, read_rows
 from tunelab.flows.settings_file import settings_in
 from tunelab.recipes.yaml_file import load
@@ -31,14 +32,11 @@ def judge_run(
         confident: judge thresholds by the end of the interval, if a gate does not say how.
 
     Raises:
-        RecipeError: a gate names a figure that there is not, or one of which neither way is better against a model.
         RunError: the run has no report, or a model that a gate names was not evaluated on the same rows.
         MissingExtraError: a gate asks for BLEU, and sacrebleu is not installed.
     """
     report = read_report(run)
     own = Compared(report=report, rows=read_rows(run))
-    for gate in gates:
-        _refuse_unknown(gate, report)
     evidences = [_evidence(gate, own, workspace) for gate in gates]
     return judge(gates, evidences, confident=confident)
 
@@ -47,7 +45,7 @@ def read_gates(file: Path) -> list[GateConfig]:
     """Return the gates of a YAML file: a list under `gates`.
 
     Raises:
-        RecipeError: the file is none of gates, or one of them cannot be meant.
+        RecipeError: the file is none of gates, one of them cannot be meant, or names a figure that there is not.
     """
     content = load(file)
     written = content.get("gates") if isinstance(content, dict) else None
@@ -60,26 +58,22 @@ def read_gates(file: Path) -> list[GateConfig]:
         if not isinstance(each, dict):
             raise RecipeError("this is no gate", where=where, expected="{figure: NAME, min: NUMBER}")
         gates.append(settings_in(each, GateConfig, file=file, what="gate"))
+        _refuse_unknown(gates[-1], where)
     return gates
 
 
-def _refuse_unknown(gate: GateConfig, report: Report) -> None:
-    known = figure_names(report)
-    if gate.figure not in known:
-        remedy = did_you_mean(gate.figure, known)
-        raise RecipeError(f'there is no figure "{gate.figure}"', where="gates", remedy=remedy)
+def _refuse_unknown(gate: GateConfig, where: str) -> None:
+    ways = {figure.name: figure.better for figure in figures_of(get_args(TaskKind), schema={})}
+    known = [*ways, *OF_A_REPORT]
+    if gate.figure not in known and not gate.figure.startswith(OF_A_CLASS):
+        raise RecipeError(f'there is no figure "{gate.figure}"', where=where, remedy=did_you_mean(gate.figure, known))
     if gate.against is None:
         return
     if gate.figure in OF_A_REPORT:
-        raise RecipeError(f"{gate.figure} is compared against {gate.against}", where="gates", expected="min or max")
-    ways = {
-        figure.name: figure.better
-        for task in report.tasks
-        for figure in figures_of(task.kinds, labels=task.labels, schema=task.json_schema)
-    }
-    if not ways.get(gate.figure):
+        raise RecipeError(f"{gate.figure} is compared against {gate.against}", where=where, expected="min or max")
+    if not ways.get(gate.figure, "higher"):
         expected = "min or max: of this figure neither more nor less is better"
-        raise RecipeError(f"{gate.figure} is compared against {gate.against}", where="gates", expected=expected)
+        raise RecipeError(f"{gate.figure} is compared against {gate.against}", where=where, expected=expected)
 
 
 def _evidence(gate: GateConfig, own: Compared, workspace: Workspace) -> Evidence:

@@ -22,6 +22,10 @@ FIRST: Mapping[TaskKind, str] = {
 """The figure that a task is judged by, of the first kind that it has in this order."""
 
 
+OF_A_CLASS = "f1:"
+"""How the names of figures begin that are of one label."""
+
+
 def figures_of(
     kinds: Sequence[TaskKind], *, labels: Sequence[str] = (), schema: Mapping[str, object] | None = None
 ) -> Sequence[Figure[EvaluatedRow]]:

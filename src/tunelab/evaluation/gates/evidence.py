@@ -33,12 +33,6 @@ class Source:
     seed: int = 0
 
 
-def figure_names(report: Report) -> list[str]:
-    """Return what gates on a report can name."""
-    names = dict.fromkeys(figure.name for task in report.tasks for figure in _figures(task))
-    return [*names, *OF_A_REPORT]
-
-
 def evidence_for(gate: GateConfig, source: Source) -> Evidence:
     """Return what was measured for a gate; with `against`, the report's change from the earlier model."""
     special: Mapping[str, Callable[[GateConfig, Source], Evidence]] = {

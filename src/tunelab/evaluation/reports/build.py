@@ -11,7 +11,7 @@ import numpy as np
 from tunelab.errors import RunError
 from tunelab.evaluation.figures.changes import changes_of
 from tunelab.evaluation.figures.figure import Figure, ratio
-from tunelab.evaluation.figures.figures_of import figures_of, first_figure, rightness
+from tunelab.evaluation.figures.figures_of import OF_A_CLASS, figures_of, first_figure, rightness
 from tunelab.evaluation.figures.label_figures import answered_label
 from tunelab.evaluation.figures.measure import FigureChange, measure
 from tunelab.evaluation.label_calibration import calibration_of, confusion_of
@@ -33,7 +33,6 @@ from tunelab.evaluation.statistics.several import holm
 from tunelab.evaluation.variants.variant_figures import robustness_loss, robustness_of, swaps_of, written_answer
 
 _LEVEL = 0.05
-_OF_A_CLASS = "f1:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,11 +180,11 @@ def _verdicts(figures: Sequence[Figure[EvaluatedRow]], changes: Sequence[FigureC
     judged = [
         (figure, change)
         for figure, change in zip(figures, changes, strict=True)
-        if figure.better and change.p is not None and not figure.name.startswith(_OF_A_CLASS)
+        if figure.better and change.p is not None and not figure.name.startswith(OF_A_CLASS)
     ]
     adjusted = holm([change.p or 0.0 for _, change in judged])
     verdicts: dict[str, Verdict] = {
-        figure.name: "not shown" for figure in figures if figure.better and not figure.name.startswith(_OF_A_CLASS)
+        figure.name: "not shown" for figure in figures if figure.better and not figure.name.startswith(OF_A_CLASS)
     }
     for (figure, change), p in zip(judged, adjusted, strict=True):
         if p <= _LEVEL and change.value:
