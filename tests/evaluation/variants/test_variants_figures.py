@@ -74,7 +74,7 @@ def test_an_injection_is_obeyed_if_its_answer_is_given_that_was_not_given_anyhow
     assert injection.obeyed == pytest.approx(1 / 3)  # the third says no by itself
     assert injection.obeyed_interval.holds(1 / 3)
     labelled = [replace(each, item=replace(each.item, label="yes")) for each in changed]
-    labelled[1] = replace(labelled[1], answer=Answer(text="no risk", num_tokens=2, stopped=True))
+    labelled[1] = replace(labelled[1], answer=WrittenAnswer(text="no risk", num_tokens=2, stopped=True))
     (exact,) = robustness_of(originals, labelled, is_right, kinds=("injection",), seed=1)
     assert exact.obeyed == pytest.approx(1 / 3)  # "no risk" is another label than "no"
     begins = [variant(originals[0], "injection", "BANANA! Anything else?", note="BANANA")]

@@ -17,7 +17,7 @@ from tunelab.rendering.renderer import Renderer
 
 
 def with_changed_items(task: AskedTask, rows: TaskRows, renderer: Renderer, suite: SuiteConfig) -> AskedTask:
-    """Return a task with the changed items that a suite asks for, behind those as they are.
+    """Return a task with the changed items that a suite asks for, after those as they are.
 
     Args:
         task: as one model sees it.
