@@ -32,6 +32,7 @@ VERBS = {
     "jobs": "Runs that outlive the terminal: submit, follow, cancel, retry.",
     "compare": "Base model against tuned model on the same held-out rows.",
     "gate": "Thresholds that a compared run must pass; exit code 1 unless all of them do.",
+    "rate": "Judge answers yourself, blind, to see whether a judge model can be trusted.",
     "chat": "Talk to a tuned model, or to a base model.",
     "recipe": "Explain a recipe: each value and where it came from; convert those of other tools.",
 }
