@@ -14,7 +14,7 @@ from tunelab.errors import UserError, counted
 from tunelab.workspace import find_workspace
 
 if TYPE_CHECKING:
-    from tunelab.flows.rate import Question, Sitting
+    from tunelab.flows.rate import RatingQuestion, Sitting
 
 _MOST_CHARS = 6_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
@@ -81,7 +81,7 @@ def _key() -> str | None:
     return line.decode(errors="replace").strip().lower() if line else None
 
 
-def _value(question: Question, key: str) -> int | None:
+def _value(question: RatingQuestion, key: str) -> int | None:
     if len(question.texts) == 1:
         return int(key) if key.isascii() and key.isdigit() and int(key) in question.criterion.ratings else None
     if key == "t":
@@ -89,17 +89,17 @@ def _value(question: Question, key: str) -> int | None:
     return question.value_of("ab".index(key)) if key in ("a", "b") else None
 
 
-def _asked(question: Question) -> str:
+def _asked(question: RatingQuestion) -> str:
     return f"{question.criterion.name}: {harmless(question.criterion.question)}"
 
 
-def _keys(question: Question) -> str:
+def _keys(question: RatingQuestion) -> str:
     if len(question.texts) == 1:
         return f"{harmless(question.criterion.meanings)} · {_OTHER_KEYS}"
     return f"a the first is better · b the second · t no difference · {_OTHER_KEYS}"
 
 
-def _show(question: Question) -> None:
+def _show(question: RatingQuestion) -> None:
     item = question.row.item
     _print_text("Question", item.asked)
     if item.reference:

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.evaluation.judging import judge as asking
-from tunelab.evaluation.judging import ratings as rating
 from tunelab.evaluation.judging.ask import Ask, JudgedRow, plan_asks
+from tunelab.evaluation.judging.calls import JUDGEMENTS_FILE, Judged, OnDone, kept_judgements, make_calls
 from tunelab.evaluation.judging.client import JudgeClient
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.figures import JudgeReport, judge_report
-from tunelab.evaluation.judging.judge import Judged, OnDone, kept_judgements
 from tunelab.evaluation.judging.line_file import LineFile
-from tunelab.evaluation.judging.ratings import Rating
+from tunelab.evaluation.judging.ratings import RATINGS_FILE, Rating
 from tunelab.evaluation.judging.rubric import Criterion, named_criteria
 from tunelab.evaluation.judging.words import cost
 from tunelab.flows.rate import read_rubric
@@ -35,7 +33,7 @@ class JudgingPlan:
     @property
     def judgements_file(self) -> Path:
         """Where judgements are kept."""
-        return self.folder / asking.FILE_NAME
+        return self.folder / JUDGEMENTS_FILE
 
     def cost(self) -> str:
         """Return what asking costs, in words.
@@ -77,13 +75,13 @@ def ask_judge(
         environment: where the key is.
         base_model: of the models that are judged, by name.
         seed: of resamples.
-        on_done: told of each call.
+        on_done: called after each call.
 
     Raises:
         UserError: the key is missing, or the judge refuses or does not answer. What was judged is kept.
     """
     client = JudgeClient(plan.config, environment)
-    judged = asking.judge(plan.asks, plan.config, plan.judgements_file, client, on_done=on_done)
+    judged = make_calls(plan.asks, plan.config, plan.judgements_file, client, on_done=on_done)
     return _report(plan, judged, base_model, seed)
 
 
@@ -98,7 +96,7 @@ def kept_report(plan: JudgingPlan, *, base_model: str = "", seed: int) -> JudgeR
 
 
 def _report(plan: JudgingPlan, judged: Judged, base_model: str, seed: int) -> JudgeReport:
-    ratings = LineFile(plan.folder / rating.FILE_NAME, Rating).read()
+    ratings = LineFile(plan.folder / RATINGS_FILE, Rating).read()
     return judge_report(
         plan.config,
         plan.criteria,

@@ -17,7 +17,7 @@ from tunelab.flows.settings_file import read_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class RatingQuestion:
     """One criterion of one row, as a person sees it."""
 
     row: JudgedRow
@@ -49,7 +49,7 @@ class Sitting:
     """
 
     def __init__(
-        self, questions: Sequence[Question], rater: str, rated: Sequence[Rating], append: Callable[[Rating], None]
+        self, questions: Sequence[RatingQuestion], rater: str, rated: Sequence[Rating], append: Callable[[Rating], None]
     ) -> None:
         self._questions, self._rater, self._append = questions, rater, append
         done = {rating.about for rating in rated}
@@ -67,7 +67,7 @@ class Sitting:
         return len(self._questions) - len(self._open) + self._next
 
     @property
-    def question(self) -> Question | None:
+    def question(self) -> RatingQuestion | None:
         """The next one; None after the last."""
         return self._questions[self._open[self._next]] if self._next < len(self._open) else None
 
@@ -87,7 +87,7 @@ class Sitting:
         self._next -= (moved := self._next > 0)
         return moved
 
-    def _record(self, question: Question, value: int | None = None) -> Rating:
+    def _record(self, question: RatingQuestion, value: int | None = None) -> Rating:
         return rating_of(question.row, question.criterion, rater=self._rater, value=value)
 
 
@@ -119,7 +119,7 @@ def sitting(
 
 def plan_questions(
     rows: Sequence[JudgedRow], criteria: Sequence[Criterion], *, rater: str, num_rows: int
-) -> list[Question]:
+) -> list[RatingQuestion]:
     """Return what a person is asked: rows in an order of their own, and of each row all criteria.
 
     The order is a hash of rater and item. So it says nothing of the models, and is the same in every sitting.
@@ -127,7 +127,7 @@ def plan_questions(
     able = [row for row in rows if not row.is_equal]
     chosen = sorted(able, key=lambda row: _number(rater, row.item.id, "row"))[:num_rows]
     return [
-        Question(row=row, criterion=each, later_is_first=_number(rater, row.item.id, "order") % 2 == 1)
+        RatingQuestion(row=row, criterion=each, later_is_first=_number(rater, row.item.id, "order") % 2 == 1)
         for row in chosen
         for each in criteria
     ]

@@ -1,4 +1,4 @@
-"""A judge in the test's own process: an HTTP server on loopback that answers as it is told to."""
+"""A judge in the test's own process: an HTTP server on loopback that answers as a test says."""
 
 from __future__ import annotations
 

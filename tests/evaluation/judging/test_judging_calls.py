@@ -12,9 +12,9 @@ from judged_rows import judged_row
 
 from tunelab.errors import UserError
 from tunelab.evaluation.judging.ask import JudgedRow, plan_asks
+from tunelab.evaluation.judging.calls import Judged, make_calls
 from tunelab.evaluation.judging.client import JudgeClient
 from tunelab.evaluation.judging.config import JudgeConfig
-from tunelab.evaluation.judging.judge import Judged, judge
 from tunelab.evaluation.judging.rubric import named_criteria
 
 Behaviour = Callable[[BaseHTTPRequestHandler, dict[str, Any], int], None]
@@ -28,7 +28,7 @@ def run(
     config: JudgeConfig, rows: list[JudgedRow], file: Path, *, environment: dict[str, str] | None = None, **hooks: Any
 ) -> Judged:
     asks = plan_asks(config, ONE, rows)
-    return judge(asks, config, file, JudgeClient(config, environment or {}), first_wait_s=0.001, **hooks)
+    return make_calls(asks, config, file, JudgeClient(config, environment or {}), first_wait_s=0.001, **hooks)
 
 
 def first_then(first: Behaviour, then: Behaviour, *, times: int = 1) -> Behaviour:

@@ -9,9 +9,9 @@ from judge_server import judge_server, prefers, reply, shown_answers
 from judged_rows import judged_row
 
 from tunelab.evaluation.judging.ask import Ask, JudgedRow, plan_asks
+from tunelab.evaluation.judging.calls import Judged, Judgement
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.figures import JudgeReport, judge_report
-from tunelab.evaluation.judging.judge import Judged, Judgement
 from tunelab.evaluation.judging.length_control import controlled_interval, controlled_win_rate
 from tunelab.evaluation.judging.ratings import Rating, rating_of
 from tunelab.evaluation.judging.rubric import named_criteria

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tunelab.evaluation.judging.ask import Ask, JudgedRow
+from tunelab.evaluation.judging.calls import Judged
 from tunelab.evaluation.judging.config import JudgeConfig
-from tunelab.evaluation.judging.judge import Judged
 from tunelab.evaluation.judging.length_control import controlled_interval, controlled_win_rate
 from tunelab.evaluation.judging.ratings import Rating, human_values
 from tunelab.evaluation.judging.rubric import Criterion

@@ -10,7 +10,7 @@ import msgspec
 from tunelab.evaluation.judging.ask import JudgedRow, text_hash
 from tunelab.evaluation.judging.rubric import Criterion, criterion_hash
 
-FILE_NAME = "ratings.jsonl"
+RATINGS_FILE = "ratings.jsonl"
 """In the folder of a model's evaluation."""
 
 

@@ -21,7 +21,7 @@ from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.line_file import LineFile
 from tunelab.evaluation.judging.prompt import answer_schema, messages_of, value_in, visible
 
-FILE_NAME = "judgements.jsonl"
+JUDGEMENTS_FILE = "judgements.jsonl"
 """In the folder of a model's evaluation."""
 _MOST_BUSY = 20
 """How often one call waits for a server that asks for patience."""
@@ -53,7 +53,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """All that is known after asking."""
+    """All that is known after calls."""
 
     judgements: Mapping[str, Judgement]
     """By key, of the calls that were answered."""
@@ -81,7 +81,7 @@ def kept_judgements(asks: Sequence[Ask], file: Path) -> dict[str, Judgement]:
     return kept
 
 
-def judge(
+def make_calls(
     asks: Sequence[Ask],
     config: JudgeConfig,
     file: Path,
@@ -97,7 +97,7 @@ def judge(
         config: of the judge.
         file: where judgements are kept.
         client: what the calls are made with.
-        on_done: told of each call.
+        on_done: called after each call.
         first_wait_s: how long a failed call waits before it is made again unless the server says; doubled each time.
 
     Raises:
