@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.evaluation.judging.ask import Ask, JudgedRow, plan_asks
-from tunelab.evaluation.judging.calls import JUDGEMENTS_FILE, Judged, OnDone, kept_judgements, make_calls
+from tunelab.evaluation.judging.calls import JUDGEMENTS_FILE, JudgeAnswers, OnDone, kept_judgements, make_calls
 from tunelab.evaluation.judging.client import JudgeClient
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.figures import JudgeReport, judge_report
@@ -92,10 +92,10 @@ def kept_report(plan: JudgingPlan, *, base_model: str = "", seed: int) -> JudgeR
         RunError: a file is damaged.
     """
     kept = kept_judgements(plan.asks, plan.judgements_file)
-    return _report(plan, Judged(judgements=kept, num_asked=0, faults={}), base_model, seed)
+    return _report(plan, JudgeAnswers(judgements=kept, num_asked=0, faults={}), base_model, seed)
 
 
-def _report(plan: JudgingPlan, judged: Judged, base_model: str, seed: int) -> JudgeReport:
+def _report(plan: JudgingPlan, judged: JudgeAnswers, base_model: str, seed: int) -> JudgeReport:
     ratings = LineFile(plan.folder / RATINGS_FILE, Rating).read()
     return judge_report(
         plan.config,

@@ -12,7 +12,7 @@ from judged_rows import judged_row
 
 from tunelab.errors import UserError
 from tunelab.evaluation.judging.ask import JudgedRow, plan_asks
-from tunelab.evaluation.judging.calls import Judged, make_calls
+from tunelab.evaluation.judging.calls import JudgeAnswers, make_calls
 from tunelab.evaluation.judging.client import JudgeClient
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.rubric import named_criteria
@@ -26,7 +26,7 @@ GOOD = prefers("good")
 
 def run(
     config: JudgeConfig, rows: list[JudgedRow], file: Path, *, environment: dict[str, str] | None = None, **hooks: Any
-) -> Judged:
+) -> JudgeAnswers:
     asks = plan_asks(config, ONE, rows)
     return make_calls(asks, config, file, JudgeClient(config, environment or {}), first_wait_s=0.001, **hooks)
 

@@ -9,7 +9,7 @@ from judge_server import judge_server, prefers, reply, shown_answers
 from judged_rows import judged_row
 
 from tunelab.evaluation.judging.ask import Ask, JudgedRow, plan_asks
-from tunelab.evaluation.judging.calls import Judged, Judgement
+from tunelab.evaluation.judging.calls import JudgeAnswers, Judgement
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.figures import JudgeReport, judge_report
 from tunelab.evaluation.judging.length_control import controlled_interval, controlled_win_rate
@@ -44,7 +44,7 @@ def report(
         )
 
     said = {ask.key: made for ask in asks if (made := judgement(ask)) is not None}
-    judged = Judged(judgements=said, num_asked=len(said), faults={})
+    judged = JudgeAnswers(judgements=said, num_asked=len(said), faults={})
     return judge_report(config, ONE, rows, asks, judged, ratings=ratings or [], base_model=base_model, seed=1)
 
 

@@ -52,7 +52,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgeAnswers:
     """All that is known after calls."""
 
     judgements: Mapping[str, Judgement]
@@ -89,7 +89,7 @@ def make_calls(
     *,
     on_done: OnDone = lambda done, total: None,
     first_wait_s: float = 1.0,
-) -> Judged:
+) -> JudgeAnswers:
     """Return the judgements of all calls; those that are kept are not made again.
 
     Args:
@@ -124,7 +124,7 @@ def make_calls(
                 on_done(num_done, len(asks))
         if missing:
             lines.sort(lambda judgement: judgement.order)
-    return Judged(judgements=kept, num_asked=len(missing), faults=faults)
+    return JudgeAnswers(judgements=kept, num_asked=len(missing), faults=faults)
 
 
 def _in_parallel(caller: _Caller, asks: Sequence[Ask], concurrency: int) -> Generator[Judgement | str]:

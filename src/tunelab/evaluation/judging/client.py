@@ -32,7 +32,7 @@ _LONGEST_WAIT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class JudgeReply:
     """What came back."""
 
     text: str
@@ -72,7 +72,7 @@ class JudgeClient:
         self._closed = False
         self._lock = threading.Lock()
 
-    def send(self, messages: list[dict[str, str]], schema: Mapping[str, Any]) -> Reply:
+    def send(self, messages: list[dict[str, str]], schema: Mapping[str, Any]) -> JudgeReply:
         """Return the reply to messages.
 
         Raises:
@@ -203,13 +203,13 @@ def _connection(config: JudgeConfig, timeout_s: float) -> http.client.HTTPConnec
     return connection
 
 
-def _reply(content: bytes) -> Reply:
+def _reply(content: bytes) -> JudgeReply:
     try:
         answer = json.loads(content)
         text, model = answer["choices"][0]["message"]["content"], answer.get("model")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise NoReply("the answer is no chat completion") from None
-    return Reply(text=text if isinstance(text, str) else "", model=model if isinstance(model, str) else "")
+    return JudgeReply(text=text if isinstance(text, str) else "", model=model if isinstance(model, str) else "")
 
 
 def _seconds(retry_after: str | None, now: Callable[[], float] = time.time) -> float | None:

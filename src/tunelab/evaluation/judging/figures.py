@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tunelab.evaluation.judging.ask import Ask, JudgedRow
-from tunelab.evaluation.judging.calls import Judged
+from tunelab.evaluation.judging.calls import JudgeAnswers
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.length_control import controlled_interval, controlled_win_rate
 from tunelab.evaluation.judging.ratings import Rating, human_values
@@ -115,7 +115,7 @@ def judge_report(
     criteria: Sequence[Criterion],
     rows: Sequence[JudgedRow],
     asks: Sequence[Ask],
-    judged: Judged,
+    judged: JudgeAnswers,
     *,
     ratings: Sequence[Rating] = (),
     base_model: str = "",
@@ -153,7 +153,7 @@ def judge_report(
 class _Values:
     """What the judge said, by item, criterion, what was shown and repeat."""
 
-    def __init__(self, asks: Sequence[Ask], judged: Judged) -> None:
+    def __init__(self, asks: Sequence[Ask], judged: JudgeAnswers) -> None:
         self._values: dict[tuple[str, str, str, int], int] = {}
         for ask in asks:
             judgement = judged.judgements.get(ask.key)
