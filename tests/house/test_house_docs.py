@@ -16,7 +16,9 @@ from tiny_model import save_tiny_model
 from tunelab.adapters.kinds import KINDS
 from tunelab.cli.main import VERBS
 from tunelab.conversations import ConversationConfig, read_conversations
+from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.flows.gate import read_gates
+from tunelab.flows.rate import read_rubric
 from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import FIELDS, SECTIONS
 from tunelab.sources import SourceConfig, locate_data, read_rows
@@ -115,7 +117,12 @@ def test_every_recipe_and_file_of_gates_on_a_page_is_one(page: Path, tmp_path: P
         content = YAML(typ="safe", pure=True).load(body)
         file = tmp_path / f"file_{number}.yaml"
         file.write_text(body, encoding="utf-8")
-        assert read_gates(file) if "gates" in content else resolve_recipe(file, environment={}).recipe
+        if "criteria" in content:
+            assert read_rubric(file)
+        elif "judge" in content:
+            assert JudgeConfig.model_validate(content["judge"])
+        else:
+            assert read_gates(file) if "gates" in content else resolve_recipe(file, environment={}).recipe
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tunelab.evaluation.figures.measure import FigureChange, Measured
+from tunelab.evaluation.judging.figures import JudgeReport
 from tunelab.evaluation.rows.row import EvaluatedRow, Item, TaskKind
 from tunelab.evaluation.statistics.calibration import BrierParts, CalibrationError, ReliabilityBin
 from tunelab.evaluation.statistics.gaps import Gap
@@ -220,6 +221,8 @@ class Report:
     general: tuple[GeneralChange, ...] = ()
     latency: Mapping[str, tuple[LatencyFigures, ...]] = field(default_factory=dict)
     """``before`` and ``after``."""
+    judge: JudgeReport | None = None
+    """None if no judge was asked."""
     noise_floor: float | None = None
     """Share of rows whose answer changes when they are asked again in another batch order; None if none were."""
     left_out: tuple[LeftOut, ...] = ()
