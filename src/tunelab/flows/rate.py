@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.errors import RunError
-from tunelab.evaluation.judging.ask import JudgedRow
+from tunelab.evaluation.judging.asks import JudgedRow
 from tunelab.evaluation.judging.line_file import LineFile
 from tunelab.evaluation.judging.ratings import Rating, rating_of
 from tunelab.evaluation.judging.rubric import DEFAULT_CRITERIA, Criterion, RubricConfig

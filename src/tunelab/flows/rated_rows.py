@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunelab.errors import RunError
-from tunelab.evaluation.judging.ask import JudgedRow
+from tunelab.evaluation.judging.asks import JudgedRow, joined_rows
+from tunelab.evaluation.judging.ratings import RATINGS_FILE
 from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder
+from tunelab.flows.compare import evaluations_of
 from tunelab.workspace import Workspace
+
+_BASE = "base"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +29,31 @@ def rated_rows(model: str, against: str | None, workspace: Workspace) -> RatedRo
     """Return what a person rates of a model: its own answers, or with those of another one.
 
     Args:
-        model: a run's id, or the beginning of one.
+        model: a run's id, the beginning of one, or any other name under which it was evaluated.
         against: another model, ``base`` for its own base; None rates the answers of `model` by themselves.
         workspace: where evaluations lie.
 
     Raises:
         RunError: one of them was not evaluated, or not by the same suite.
     """
+    folder = EvaluationFolder(workspace=workspace.path)
+    for own in reversed(evaluations_of(model, folder, workspace)):
+        rows = _other_rows(own, against, folder, workspace) if against else None
+        if rows is not None or against is None:
+            _, own_rows = folder.read(own.suite, own.model)
+            file = folder.model_folder(own.suite, own.model) / RATINGS_FILE
+            return RatedRows(rows=joined_rows(own_rows, rows), file=file)
+    both = f"{model} and {against} were" if against else f"{model} was"
+    suite = " by one suite" if against else ""
     remedy = f"Make it with: tunelab evaluate {model}{f' --against {against}' if against else ''}"
-    raise RunError("there is no evaluation here", where=str(workspace.path), remedy=remedy)
+    raise RunError(f"{both} not evaluated{suite} yet", where=str(workspace.path), remedy=remedy)
 
 
-def joined_rows(after: Sequence[EvaluatedRow], before: Sequence[EvaluatedRow] | None) -> list[JudgedRow]:
-    """Return the rows that both models answered, by item; those of the later one alone if `before` is None."""
-    answers = {row.item.id: row.answer for row in before or ()}
-    return [
-        JudgedRow(item=row.item, before=answers.get(row.item.id), after=row.answer)
-        for row in after
-        if row.answer is not None and (before is None or answers.get(row.item.id) is not None)
-    ]
+def _other_rows(
+    own: Evaluation, against: str, folder: EvaluationFolder, workspace: Workspace
+) -> list[EvaluatedRow] | None:
+    name = f"base:{own.model.base_model}" if against == _BASE else against
+    for other in reversed(evaluations_of(name, folder, workspace)):
+        if other.suite == own.suite:
+            return folder.read(other.suite, other.model)[1]
+    return None

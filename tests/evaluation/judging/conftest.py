@@ -9,7 +9,7 @@ import pytest
 from judge_server import MODEL
 from judged_rows import judged_row
 
-from tunelab.evaluation.judging.ask import JudgedRow
+from tunelab.evaluation.judging.asks import JudgedRow
 from tunelab.evaluation.judging.config import JudgeConfig
 
 

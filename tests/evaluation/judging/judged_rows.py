@@ -1,6 +1,6 @@
 """Rows with answers of two models, built anew in each test."""
 
-from tunelab.evaluation.judging.ask import JudgedRow
+from tunelab.evaluation.judging.asks import JudgedRow
 from tunelab.evaluation.rows.row import Answer, Item
 
 

@@ -9,7 +9,7 @@ from judged_rows import judged_row
 from pydantic import ValidationError
 
 from tunelab.errors import RecipeError
-from tunelab.evaluation.judging.ask import plan_asks
+from tunelab.evaluation.judging.asks import plan_asks
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.prompt import answer_schema, messages_of, value_in
 from tunelab.evaluation.judging.rubric import DEFAULT_CRITERIA, Criterion, named_criteria

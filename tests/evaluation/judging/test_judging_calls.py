@@ -11,7 +11,7 @@ from judge_server import MODEL, Served, judge_server, prefers, reply
 from judged_rows import judged_row
 
 from tunelab.errors import UserError
-from tunelab.evaluation.judging.ask import JudgedRow, plan_asks
+from tunelab.evaluation.judging.asks import JudgedRow, plan_asks
 from tunelab.evaluation.judging.calls import JudgeAnswers, make_calls
 from tunelab.evaluation.judging.client import JudgeClient
 from tunelab.evaluation.judging.config import JudgeConfig

@@ -1,14 +1,12 @@
 """What judgements add up to: wins in both orders, how far order, luck and length decide, and agreement with people."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-from judge_server import judge_server, prefers, reply, shown_answers
 from judged_rows import judged_row
 
-from tunelab.evaluation.judging.ask import Ask, JudgedRow, plan_asks
+from tunelab.evaluation.judging.asks import Ask, JudgedRow, plan_asks
 from tunelab.evaluation.judging.calls import JudgeAnswers, Judgement
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.figures import JudgeReport, judge_report
@@ -16,8 +14,6 @@ from tunelab.evaluation.judging.length_control import controlled_interval, contr
 from tunelab.evaluation.judging.ratings import Rating, rating_of
 from tunelab.evaluation.judging.rubric import named_criteria
 from tunelab.evaluation.judging.words import judge_lines
-from tunelab.flows.judging import ask_judge, kept_report, plan_judging
-from tunelab.flows.rate import sitting
 
 ONE = named_criteria(["relevance"])
 CONFIG = JudgeConfig(endpoint="http://127.0.0.1:8000/v1", model="judge-7b", repeat_share=1.0)
@@ -244,48 +240,3 @@ def test_another_model_and_one_of_the_same_family_are_said() -> None:
     assert any("judges prefer their own kind" in line for line in lines)
     assert not report(pairs(3), values).other_models
     assert not report(pairs(3), values).is_same_family
-
-
-def test_from_rows_over_a_judge_and_a_person_to_the_same_report_without_the_judge(tmp_path: Path) -> None:
-    rows = [judged_row(each, f"bad {each}", f"good {each}") for each in range(30)]
-    with judge_server(prefers("good")) as served:
-        config = JudgeConfig(endpoint=served.endpoint, model="judge-7b", criteria=("relevance",))
-        plan = plan_judging(config, rows, tmp_path)
-        assert plan.cost() == "judge: 63 calls"
-        with sitting(rows, plan.criteria, rater="ana", file=tmp_path / "ratings.jsonl", num_rows=30) as seat:
-            while seat.question is not None:
-                seat.rate(seat.question.value_of(0) if int(seat.question.row.item.id, 16) % 2 else 0)
-        whole = ask_judge(plan, environment={}, seed=1)
-    assert plan.cost() == "judge: 0 calls; 63 more are kept"
-    assert kept_report(plan, seed=1) == whole
-    assert (whole.pairs[0].wins, whole.pairs[0].agreement.num_rows, whole.pairs[0].repeat_rate) == (30, 30, 1.0)
-
-
-def test_a_rubric_of_ones_own_takes_the_place_of_the_five_criteria(tmp_path: Path) -> None:
-    (tmp_path / "rubric.yaml").write_text("criteria:\n  - {name: tone, question: Is it polite?}\n")
-    config = JudgeConfig(endpoint=CONFIG.endpoint, model="m", rubric=str(tmp_path / "rubric.yaml"))
-    assert [each.name for each in plan_judging(config, pairs(1), tmp_path).criteria] == ["tone"]
-
-
-def test_a_judge_that_only_likes_length_is_seen_through_from_end_to_end(tmp_path: Path) -> None:
-    """The later answers are mostly longer, and the judge takes the longer one: raw and controlled rates part."""
-    draws = np.random.default_rng(5)
-    sizes = draws.integers(-20, 60, 60)
-    rows = [judged_row(each, "y" * 40, "x" * (40 + int(size))) for each, size in enumerate(sizes)]
-
-    def behave(handler: object, body: dict, _: int) -> None:  # type: ignore[type-arg]
-        first, second = map(len, shown_answers(body))
-        better = "tie" if first == second else ("first" if first > second else "second")
-        reply(handler, {"reason": "", "better": better})  # type: ignore[arg-type]
-
-    with judge_server(behave) as served:
-        config = JudgeConfig(endpoint=served.endpoint, model="judge-7b", criteria=("relevance",), repeat_share=0)
-        (figures,) = ask_judge(plan_judging(config, rows, tmp_path), environment={}, seed=1).pairs
-    assert figures.win_rate is not None
-    assert figures.controlled_win_rate is not None
-    assert figures.win_rate > 0.65
-    assert figures.controlled_win_rate < figures.win_rate - 0.1
-    assert figures.interval is not None
-    assert not figures.interval.holds(0.5)
-    assert figures.controlled_interval is not None
-    assert figures.controlled_interval.holds(0.5)

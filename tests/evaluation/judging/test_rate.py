@@ -9,7 +9,7 @@ from judged_rows import judged_row
 
 from tunelab.cli.main import run as tunelab
 from tunelab.errors import RunError
-from tunelab.evaluation.judging.ask import JudgedRow
+from tunelab.evaluation.judging.asks import JudgedRow
 from tunelab.evaluation.judging.line_file import LineFile
 from tunelab.evaluation.judging.ratings import Rating
 from tunelab.evaluation.judging.rubric import named_criteria

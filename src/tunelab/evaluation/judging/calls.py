@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tunelab.errors import UserError
-from tunelab.evaluation.judging.ask import Ask
+from tunelab.evaluation.judging.asks import Ask
 from tunelab.evaluation.judging.client import JudgeClient, NoReply
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.line_file import LineFile

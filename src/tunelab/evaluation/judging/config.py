@@ -88,7 +88,7 @@ class JudgeConfig(BaseModel):
     def _is_safe(self) -> JudgeConfig:
         if urlsplit(self.endpoint).scheme == "http" and not self.allow_http and not is_loopback(self.host):
             raise ValueError("sends rows and key unencrypted to another machine: take https, or set allow_http: true")
-        if self.rubric is not None and "criteria" in self.model_fields_set:
+        if self.rubric is not None and self.criteria != JudgeConfig.model_fields["criteria"].default:
             raise ValueError("names criteria and a rubric: take one of the two")
         return self
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tunelab.evaluation.judging.ask import Ask, JudgedRow
+from tunelab.evaluation.judging.asks import Ask, JudgedRow
 from tunelab.evaluation.judging.calls import JudgeAnswers
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.length_control import controlled_interval, controlled_win_rate
@@ -108,6 +108,11 @@ class JudgeReport:
     """Names under which the endpoint answered though another was asked for, with the number of calls."""
     is_same_family: bool = False
     """Whether judge and judged seem to be of one family by their names: judges prefer their own kind."""
+
+    @property
+    def by_criterion(self) -> tuple[PairFigures | RatingFigures, ...]:
+        """What was judged, a criterion each."""
+        return (*self.pairs, *self.ratings)
 
 
 def judge_report(

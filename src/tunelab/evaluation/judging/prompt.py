@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tunelab.evaluation.judging.ask import Ask
+from tunelab.evaluation.judging.asks import Ask
 
 _MOST_CHARS = 12_000
 """Of each text in a prompt."""

@@ -7,7 +7,7 @@ from statistics import median_low
 
 import msgspec
 
-from tunelab.evaluation.judging.ask import JudgedRow, text_hash
+from tunelab.evaluation.judging.asks import JudgedRow, text_hash
 from tunelab.evaluation.judging.rubric import Criterion, criterion_hash
 
 RATINGS_FILE = "ratings.jsonl"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from tunelab.errors import counted
-from tunelab.evaluation.judging.ask import Ask
+from tunelab.evaluation.judging.asks import Ask
 from tunelab.evaluation.judging.figures import FEWEST_HUMAN_RATINGS, Agreement, JudgeReport, PairFigures, RatingFigures
 from tunelab.evaluation.statistics.interval import Interval
 
@@ -24,10 +24,19 @@ def cost(asks: Sequence[Ask], kept: Collection[str]) -> str:
 
 def judge_lines(report: JudgeReport) -> Iterator[str]:
     """Yield the figures of a judge in sentences, one criterion a line, and what is to be known of it."""
-    for pair in report.pairs:
-        yield f"{pair.criterion}: {_pair(pair)}; {_trust(pair.agreement)}"
-    for rated in report.ratings:
-        yield f"{rated.criterion}: {_rating(rated)}; {_trust(rated.agreement)}"
+    for figures in report.by_criterion:
+        yield f"{figures.criterion}: {criterion_in_words(figures)}"
+    yield from judge_caveats(report)
+
+
+def criterion_in_words(figures: PairFigures | RatingFigures) -> str:
+    """Return what a judge said by one criterion, and what that is worth."""
+    said = _pair(figures) if isinstance(figures, PairFigures) else _rating(figures)
+    return f"{said}; {_trust(figures.agreement)}"
+
+
+def judge_caveats(report: JudgeReport) -> Iterator[str]:
+    """Yield what is to be known of a judge, whatever it said."""
     if report.num_without_judgement:
         reasons = "".join(f"; {counted(count, 'call')}: {reason}" for reason, count in report.faults.items())
         missing = f"{report.num_without_judgement:,} of {counted(report.num_calls, 'call')}"
@@ -42,13 +51,13 @@ def _pair(pair: PairFigures) -> str:
     if pair.win_rate is None:
         return "no row was judged in both orders"
     counts = f"{pair.wins:,} won, {pair.losses:,} lost, {pair.ties:,} ties"
-    parts = [f"win rate {_rate(pair.win_rate, pair.interval)} ({counts})"]
+    parts = [f"win rate {_rate(pair.win_rate, pair.interval, counts)}"]
     if pair.controlled_win_rate is not None:
         parts.append(f"at equal length {_rate(pair.controlled_win_rate, pair.controlled_interval)}")
     if pair.flip_rate is not None:
-        parts.append(f"the order decides {pair.flip_rate:.0%} of rows")
+        parts.append(f"the order decides {_percent(pair.flip_rate)} of rows")
     if pair.first_place_share is not None:
-        parts.append(f"the answer shown first wins {pair.first_place_share:.0%} of decided calls")
+        parts.append(f"the answer shown first wins {_percent(pair.first_place_share)} of decided calls")
     return "; ".join(parts + _repeated(pair.repeat_rate))
 
 
@@ -62,7 +71,7 @@ def _rating(rated: RatingFigures) -> str:
 
 
 def _repeated(rate: float | None) -> list[str]:
-    return [] if rate is None else [f"the same again in {rate:.0%} of repeated calls"]
+    return [] if rate is None else [f"the same again in {_percent(rate)} of repeated calls"]
 
 
 def _trust(agreement: Agreement) -> str:
@@ -74,8 +83,14 @@ def _trust(agreement: Agreement) -> str:
     return f"{kappa} with people on {counted(agreement.num_rows, 'row')}"
 
 
-def _rate(rate: float, interval: Interval | None) -> str:
-    return f"{rate:.0%}" + ("" if interval is None else f" ({interval.low:.0%} to {interval.high:.0%})")
+def _rate(rate: float, interval: Interval | None, counts: str = "") -> str:
+    ends = "" if interval is None else f"{_percent(interval.low)} to {_percent(interval.high)}"
+    details = "; ".join(filter(None, (ends, counts)))
+    return _percent(rate) + (f" ({details})" if details else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _ends(interval: Interval | None) -> str:

@@ -149,21 +149,6 @@ class OtherModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeAgreement:
-    """Whether the model that judged answers can be believed."""
-
-    model: str
-    kappa: float | None
-    """With the ratings of people; None if there are too few of them, and its judgements are unchecked."""
-    num_rated: int
-    """Answers that people rated, too."""
-    flip_rate: float | None = None
-    """Share of pairs that are judged otherwise when the two answers change places."""
-    repeat_rate: float | None = None
-    """Share of judgements that stay the same when they are asked for again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """Rows that were not asked, or of whose answers something was not judged."""
 
@@ -231,7 +216,6 @@ class Report:
     num_cut: int = 0
     """Answers of the later model that the token limit ended."""
     others: tuple[OtherModel, ...] = ()
-    judge: JudgeAgreement | None = None
     command: str = ""
     """What makes this report again."""
     format: int = 2

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.sampling_config import SamplingConfig
 
 Part = Literal["generation", "labels", "json", "tools", "loss", "general", "robustness", "bias", "latency"]
@@ -62,6 +63,8 @@ class SuiteConfig(SamplingConfig):
     """So many rows are answered again in another order, to see what changes by itself."""
     general: GeneralConfig = GeneralConfig()
     """Forgetting."""
+    judge: JudgeConfig | None = None
+    """A model that says which answers are better; null asks none."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> SuiteConfig:

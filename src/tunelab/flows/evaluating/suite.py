@@ -50,4 +50,7 @@ def read_suite(file: Path) -> SuiteConfig:
         for task in suite.tasks
     )
     general = GeneralConfig(prompts=suite.general.prompts, files=tuple(map(here, suite.general.files)))
-    return suite.model_copy(update={"tasks": tasks, "general": general})
+    judge = suite.judge
+    if judge is not None and judge.rubric is not None:
+        judge = judge.model_copy(update={"rubric": here(judge.rubric)})
+    return suite.model_copy(update={"tasks": tasks, "general": general, "judge": judge})

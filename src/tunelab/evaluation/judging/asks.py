@@ -9,7 +9,7 @@ from typing import Literal
 
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.rubric import Criterion, criterion_hash
-from tunelab.evaluation.rows.row import Answer, Item
+from tunelab.evaluation.rows.row import Answer, EvaluatedRow, Item
 from tunelab.files import canonical_json, sha256_text
 
 Shown = Literal["before first", "after first", "before", "after"]
@@ -33,6 +33,11 @@ class JudgedRow:
         return self.before is not None and _same_text(self.before.text, self.after.text)
 
 
+def can_be_judged(item: Item) -> bool:
+    """Return whether its answers are texts; a label or a tool call is right or wrong, and needs no judge."""
+    return item.label is None and not item.calls
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One call to the judge."""
@@ -49,6 +54,18 @@ class Ask:
     def texts(self) -> tuple[str, ...]:
         """The answers in the order in which the judge sees them."""
         return shown_texts(self.row, self.shown)
+
+
+def joined_rows(after: Sequence[EvaluatedRow], before: Sequence[EvaluatedRow] | None) -> list[JudgedRow]:
+    """Return the rows that both models answered in words, by item; those of the later one if `before` is None."""
+    answers = {row.item.id: row.answer for row in before or ()}
+    return [
+        JudgedRow(item=row.item, before=answers.get(row.item.id), after=row.answer)
+        for row in after
+        if row.answer is not None
+        and can_be_judged(row.item)
+        and (before is None or answers.get(row.item.id) is not None)
+    ]
 
 
 def plan_asks(config: JudgeConfig, criteria: Sequence[Criterion], rows: Sequence[JudgedRow]) -> list[Ask]:
@@ -69,6 +86,12 @@ def plan_asks(config: JudgeConfig, criteria: Sequence[Criterion], rows: Sequence
     first = [ask for ask in asks if ask.shown in ("before first", "after")]
     repeated = sorted(first, key=lambda ask: ask.key)[: math.ceil(config.repeat_share * len(first))]
     return asks + [_ask(config, ask.row, ask.criterion, ask.shown, repeat=1) for ask in repeated]
+
+
+def most_calls(config: JudgeConfig, *, num_criteria: int, num_rows: int) -> int:
+    """Return how many calls rows of two models can need at most, before their answers are known."""
+    first = num_criteria * num_rows
+    return 2 * first + math.ceil(config.repeat_share * first)
 
 
 def shown_texts(row: JudgedRow, shown: Shown) -> tuple[str, ...]:
