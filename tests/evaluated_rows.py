@@ -1,6 +1,6 @@
 """Rows of an evaluation, as tests of figures need them."""
 
-from tunelab.evaluation.rows.row import Answer, EvaluatedRow, Item
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, WrittenAnswer
 
 
 def evaluated(
@@ -29,7 +29,7 @@ def evaluated(
             num_prompt_tokens=1,
             **item,
         ),
-        answer=None if answer is None else Answer(text=answer, num_tokens=num_tokens, stopped=stopped),
+        answer=None if answer is None else WrittenAnswer(text=answer, num_tokens=num_tokens, stopped=stopped),
         choice_log_probs=log_probs,
         nats=nats,
         num_scored_tokens=num_scored_tokens,

@@ -15,16 +15,18 @@ from tunelab.evaluation.reports.report import (
     Confusion,
     GeneralChange,
     LatencyFigures,
-    LeftOut,
     ModelRecord,
     OtherModel,
     Outcome,
     Report,
+    SliceCalibration,
     SliceChange,
     TaskReport,
+    UnaskedRows,
     VariantChange,
+    Verdict,
 )
-from tunelab.evaluation.rows.row import Answer, EvaluatedRow, Item
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, WrittenAnswer
 from tunelab.evaluation.statistics.calibration import BrierParts, CalibrationError, ReliabilityBin
 from tunelab.evaluation.statistics.gaps import Gap, GroupRate
 from tunelab.evaluation.statistics.interval import Interval
@@ -69,7 +71,7 @@ def unmeasured(name: str) -> FigureChange:
 
 def plain_task(name: str = "intents", before: float = 0.61, after: float = 0.875) -> TaskReport:
     """Return a task of which only one figure was measured."""
-    verdict = "better" if after > before else "worse" if after < before else "not shown"
+    verdict: Verdict = "better" if after > before else "worse" if after < before else "not shown"
     return TaskReport(
         name=name,
         kinds=("labels",),
@@ -120,6 +122,8 @@ def whole_task() -> TaskReport:
         },
         swaps={"after": (variant("names", 0.004),)},
         gaps={"language": gap()},
+        calibration_slices=(calibration_slice("en", 0.03), calibration_slice("pt", 0.21)),
+        shown_difference=0.088,
     )
 
 
@@ -151,6 +155,16 @@ def calibration(error: float, by_luck: float, *, off_list: float) -> Calibration
     )
 
 
+def calibration_slice(language: str, error: float) -> SliceCalibration:
+    return SliceCalibration(
+        slice_field="language",
+        value=language,
+        num_rows=80,
+        error=CalibrationError(value=error, by_luck=0.1, p=0.01),
+        is_worth_a_look=error > 0.1,
+    )
+
+
 def confusion(right: int) -> Confusion:
     counts = [[3] * 5 for _ in LABELS]
     for place, row in enumerate(counts):
@@ -175,18 +189,29 @@ def whole_report() -> Report:
     return replace(
         plain_report(whole_task()),
         general=(
-            GeneralChange(name="general", num_texts=60, before=1.1, after=1.13, increase=0.03, interval=interval(0.02, 0.04)),
-            GeneralChange(name="wiki.txt", num_texts=4, before=2.0, after=2.01, increase=0.01, interval=None),
+            general("general", 60, 0.03, interval(0.02, 0.04)),
+            general("wiki.txt", 4, 0.01, None),
         ),
         latency={"before": (latency(140.0),), "after": (latency(151.0), latency(None, concurrency=8, requests=40))},
         noise_floor=0.005,
-        left_out=(LeftOut(reason="the prompt is longer than the model's positions", count=3, example="test.jsonl:17"),),
+        left_out=(UnaskedRows(reason="the prompt leaves no room for an answer", count=3, example="test.jsonl:17"),),
         num_in_training=2,
         num_cut=1,
-        others=(OtherModel(role="production", model=replace(TUNED, name="intents v3"), figures={"intents": measured("accuracy", 0.82)}),),
+        others=(production(),),
         judge=JudgeReport(model="judge-1", host="localhost", pairs=(judged_pairs(),), num_calls=420),
         command="tunelab compare base intents-20261201-1 --html report.html",
-    )  # fmt: skip
+    )
+
+
+def general(name: str, num_texts: int, increase: float, within: Interval | None) -> GeneralChange:
+    return GeneralChange(
+        name=name, num_texts=num_texts, before=1.1, after=1.1 + increase, increase=increase, interval=within
+    )
+
+
+def production() -> OtherModel:
+    model = replace(TUNED, name="intents v3")
+    return OtherModel(role="production", model=model, figures={"intents": measured("accuracy", 0.82)})
 
 
 def judged_pairs() -> PairFigures:
@@ -268,7 +293,7 @@ def row(
         fields=fields,
     )
     own, other = (
-        EvaluatedRow(item=item, answer=Answer(text=text, num_tokens=4, stopped=True)) for text in (before, after)
+        EvaluatedRow(item=item, answer=WrittenAnswer(text=text, num_tokens=4, stopped=True)) for text in (before, after)
     )
     return ComparedRow(item=item, before=own, after=other, outcome=outcome)
 
@@ -298,7 +323,8 @@ def ordinary_rows(count: int = 200, *, words: int = 12, seed: int = 7) -> list[C
     def text() -> str:
         return " ".join(draws.choices(vocabulary, k=words))
 
-    outcomes = draws.choices(["fixed", "broken", "right", "wrong"], [60, 8, 120, 20], k=count)
+    names: list[Outcome] = ["fixed", "broken", "right", "wrong"]
+    outcomes = draws.choices(names, [60, 8, 120, 20], k=count)
     return [
         row(
             number, outcome, asked=text(), reference=text(), before=text(), after=text(), prompt=f"<user>{text()}",

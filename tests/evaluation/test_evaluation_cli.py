@@ -20,8 +20,9 @@ def test_compare_prints_the_totals_and_the_way_to_the_page(make_run, capsys):
         "Perplexity",
         "Stopped by itself",
         "Shown: 2 of 4 rows",
-        "95 % intervals by exact match: Tango",
-        "No interval for chrF: it needs rows of ten conversations or sessions.",
+        "95 % intervals of the differences: Tango",
+        "A dash: 10 conversations or sessions are needed for an interval.",
+        "General text: ",
     ):
         assert words in printed
     assert str(run.html_report_file) in printed.replace("\n", "")
@@ -41,7 +42,7 @@ def test_options_of_sampling_reach_the_report(make_run, capsys):
     options = {"temperature": 1.5, "top_p": 0.9, "top_k": 40, "min_p": 0.01, "repetition_penalty": 1.1, "seed": 7}
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     assert tunelab(["compare", str(run.path), *words, "--stop", "END", "--stop", "\n\n"]) == 0
-    setting = json.loads(run.report_file.read_text())["setting"]
+    setting = json.loads(run.report_file.read_text())["sampling"]
     assert setting | options | {"stop_strings": ["END", "\n\n"]} == setting
 
 
@@ -133,7 +134,7 @@ def test_a_piped_question_that_is_no_text_is_one_message(make_run, capsys, monke
 
 def test_compare_says_before_it_computes_that_the_run_s_folder_cannot_be_written_to(make_run, capsys, monkeypatch):
     run = make_run()
-    monkeypatch.setattr("tunelab.flows.compare.open_run", lambda run: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("tunelab.flows.subject.load_renderer", lambda *_, **__: pytest.fail("something was loaded"))
     monkeypatch.setattr("os.access", lambda path, mode: False)
     assert tunelab(["compare", str(run.path)]) == 2
     error = capsys.readouterr().err

@@ -180,7 +180,7 @@ def unchanged_models_that_fail(num_models: int, *, seed: int) -> int:
     gates = [
         GateConfig(figure="accuracy", against="production"),
         GateConfig(figure="ece", max=0.05),
-        GateConfig(figure="bias_gap", max=0.05),
+        GateConfig(figure="bias_gap", by="language", max=0.05),
     ]
     draws = np.random.default_rng(seed)
     return sum(

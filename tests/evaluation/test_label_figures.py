@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluated_rows import evaluated, groups_of
-from tunelab.evaluation.calibration import calibration_of, confusion_of
 from tunelab.evaluation.figures.figures_of import first_figure, rightness
 from tunelab.evaluation.figures.label_figures import label_figures
 from tunelab.evaluation.figures.measure import measure
+from tunelab.evaluation.label_calibration import calibration_of, confusion_of
 
 LABELS = ("low", "high", "high risk")
 

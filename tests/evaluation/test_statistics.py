@@ -15,6 +15,7 @@ from tunelab.evaluation.statistics.calibration import (
     temperature,
 )
 from tunelab.evaluation.statistics.distributions import binomial, binomial_at_most, normal_quantile, student_quantile
+from tunelab.evaluation.statistics.f1_sums import class_f1, confusion, label_sums, macro_f1, weighted_f1
 from tunelab.evaluation.statistics.gaps import gap
 from tunelab.evaluation.statistics.groups import (
     cluster_standard_error,
@@ -26,7 +27,6 @@ from tunelab.evaluation.statistics.groups import (
     resampled_sums,
 )
 from tunelab.evaluation.statistics.kappa import cohen_kappa
-from tunelab.evaluation.statistics.label_figures import class_f1, confusion, label_sums, macro_f1, weighted_f1
 from tunelab.evaluation.statistics.power import design_effect, difference_shown, rows_needed
 from tunelab.evaluation.statistics.proportions import mcnemar_mid_p, tango_interval, wilson_interval
 from tunelab.evaluation.statistics.quantiles import quantile, ranks_around

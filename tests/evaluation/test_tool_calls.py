@@ -10,7 +10,7 @@ from evaluated_rows import evaluated, groups_of
 from tunelab.evaluation.figures.measure import measure
 from tunelab.evaluation.figures.tool_calls import calls_in, is_readable
 from tunelab.evaluation.figures.tool_figures import TOOLS
-from tunelab.evaluation.rows.row import ExpectedCall
+from tunelab.evaluation.rows.evaluated_row import ExpectedCall
 
 CALL = ExpectedCall(name="find_user", arguments={"id": "mia_1", "limit": 3})
 _ARGUMENTS = '{"id": "mia_1", "limit": 3}'

@@ -96,7 +96,7 @@ def _run_of(name: str) -> Run:
 
 
 def _write_page(file: Path, compared: Compared) -> None:
-    from tunelab.evaluation.reports.page.html import to_html
+    from tunelab.evaluation.reports.page.to_html import to_html
     from tunelab.files import write_file
 
     write_file(file, to_html(compared.report, compared.rows, ()))

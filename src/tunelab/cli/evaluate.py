@@ -91,14 +91,14 @@ def command(
 
 
 def _parts(text: str | None) -> tuple[Any, ...]:
-    from tunelab.flows.evaluating.evaluate import KNOWN_PARTS, PARTS
+    from tunelab.flows.evaluating.evaluate import PARTS
 
     if text is None:
         return PARTS
     parts = tuple(part.strip() for part in text.split(",") if part.strip())
     for part in parts:
-        if part not in KNOWN_PARTS:
+        if part not in PARTS:
             raise UserError(
-                f'nothing to measure is called "{part}"', where="--tasks", remedy=did_you_mean(part, KNOWN_PARTS)
+                f'nothing to measure is called "{part}"', where="--tasks", remedy=did_you_mean(part, PARTS)
             )
     return parts

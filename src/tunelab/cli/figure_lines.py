@@ -8,14 +8,14 @@ from tunelab.cli.console import print_table, say
 from tunelab.evaluation.reports.numbers import in_words, interval_in_words
 
 if TYPE_CHECKING:
-    from tunelab.evaluation.rows.store import Evaluation
+    from tunelab.evaluation.rows.evaluation_store import Evaluation
     from tunelab.workspace import Workspace
 
 
 def print_figures(evaluation: Evaluation, workspace: Workspace) -> None:
     """Print the figures of each task with their intervals."""
     from tunelab.evaluation.figures.measure_task import measure_task
-    from tunelab.evaluation.rows.store import EvaluationFolder
+    from tunelab.evaluation.rows.evaluation_store import EvaluationFolder
 
     _, rows = EvaluationFolder(workspace=workspace.path).read(evaluation.suite, evaluation.model)
     for task in evaluation.tasks:

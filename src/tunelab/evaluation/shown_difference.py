@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 from tunelab.evaluation.statistics.groups import intraclass_correlation
 from tunelab.evaluation.statistics.power import design_effect, difference_shown
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from tunelab.evaluation.calibration import choices_of
 from tunelab.evaluation.figures.changes import changes_of
 from tunelab.evaluation.figures.figure import Figure
+from tunelab.evaluation.label_calibration import choices_of
 from tunelab.evaluation.reports.report import SliceCalibration, SliceChange
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 from tunelab.evaluation.statistics.calibration import calibration_error
 from tunelab.evaluation.statistics.gaps import FEWEST_ROWS, Gap, gap
 from tunelab.evaluation.statistics.groups import FEWEST_GROUPS

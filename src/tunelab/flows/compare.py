@@ -11,9 +11,9 @@ import msgspec
 
 from tunelab.errors import RunError, StorageError, UserError
 from tunelab.evaluation.reports.build import Side, build_report
-from tunelab.evaluation.reports.page.html import to_html
+from tunelab.evaluation.reports.page.to_html import to_html
 from tunelab.evaluation.reports.report import ComparedRow, Report
-from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder
+from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder
 from tunelab.events import SILENT, EventLog
 from tunelab.files import write_file
 from tunelab.flows.judging import kept_report

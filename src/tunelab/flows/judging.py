@@ -19,7 +19,7 @@ from tunelab.evaluation.judging.line_file import LineFile
 from tunelab.evaluation.judging.ratings import RATINGS_FILE, Rating
 from tunelab.evaluation.judging.rubric import Criterion, named_criteria
 from tunelab.evaluation.judging.words import cost
-from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder
+from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder
 from tunelab.events import SILENT, EventLog, Notice, Progress
 from tunelab.files import write_file
 from tunelab.flows.rate import read_rubric

@@ -9,8 +9,8 @@ from pathlib import Path
 from tunelab.errors import RunError
 from tunelab.evaluation.judging.asks import JudgedRow, joined_rows
 from tunelab.evaluation.judging.ratings import RATINGS_FILE
-from tunelab.evaluation.rows.row import EvaluatedRow
-from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
+from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder
 from tunelab.flows.compare import evaluations_of
 from tunelab.workspace import Workspace
 

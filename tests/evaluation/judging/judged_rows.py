@@ -1,11 +1,11 @@
 """Rows with answers of two models, built anew in each test."""
 
 from tunelab.evaluation.judging.asks import JudgedRow
-from tunelab.evaluation.rows.row import Answer, Item
+from tunelab.evaluation.rows.evaluated_row import Item, WrittenAnswer
 
 
-def answer(text: str) -> Answer:
-    return Answer(text=text, num_tokens=3, stopped=True)
+def answer(text: str) -> WrittenAnswer:
+    return WrittenAnswer(text=text, num_tokens=3, stopped=True)
 
 
 def judged_row(number: int, before: str | None, after: str, *, group: str = "", reference: str = "right") -> JudgedRow:

@@ -14,8 +14,8 @@ from tunelab.cli.main import run as tunelab
 from tunelab.errors import RunError, UserError
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.reports.report import ModelRecord
-from tunelab.evaluation.rows.row import Answer, EvaluatedRow
-from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder, TaskRecord
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, WrittenAnswer
+from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder, TaskRecord
 from tunelab.events import EventLog, Notice
 from tunelab.flows.compare import compare_models, report_json
 from tunelab.flows.judging import kept_report, open_judge
@@ -61,7 +61,7 @@ def evaluated(workspace: Workspace) -> Callable[..., Evaluations]:
             folder.write(
                 evaluation,
                 [
-                    EvaluatedRow(item=item, answer=Answer(text=text, num_tokens=2, stopped=True))
+                    EvaluatedRow(item=item, answer=WrittenAnswer(text=text, num_tokens=2, stopped=True))
                     for item, text in zip(items, texts, strict=True)
                 ],
             )

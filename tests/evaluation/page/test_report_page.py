@@ -18,8 +18,8 @@ from made_up_reports import (
     whole_report,
     whole_task,
 )
-from tunelab.evaluation.reports.page.html import to_html
 from tunelab.evaluation.reports.page.shown_rows import mark_differences
+from tunelab.evaluation.reports.page.to_html import to_html
 
 WHOLE = {"meta", "br", "input"}
 EVIL = '</style></title><script>alert(1)</script><img src="https://evil.example/a.png" onerror="x()">\x1b[2J\u202egnp.'
@@ -33,10 +33,11 @@ class Reader(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
+        self.texts: list[str] = []
         self.feed(page)
         self.close()
         assert self.open == []
+        self.text = "".join(self.texts)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
@@ -47,7 +48,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.texts.append(data)
 
     def of_class(self, name: str) -> list[dict[str, str | None]]:
         return [each for _, each in self.tags if name in (each.get("class") or "").split()]
@@ -69,7 +70,8 @@ def test_the_page_holds_verdict_gates_tiles_grounds_slices_details_and_command(w
         "+0.020 to +0.040",
         "p95 151 ms",
         "3.4 MB",
-        "200 rows in 40 sessions",
+        "200 rows in 40 sessions; a difference of 8.8 points can be shown",
+        "language: pt, 80 rows: ECE 0.210, by luck up to 0.100 worth a look",
         "0.5 % of answers change",
         "2 rows with a prompt that the model was trained on",
         "judge-1 on relevance",
@@ -81,7 +83,7 @@ def test_the_page_holds_verdict_gates_tiles_grounds_slices_details_and_command(w
         "injected instruction",
         "60 of 200",
         "too few to be judged",
-        "3 × the prompt is longer than the model's positions",
+        "3 × the prompt leaves no room for an answer",
         "tunelab compare base intents-20261201-1 --html report.html",
     ):
         assert expected in text, expected
@@ -211,6 +213,12 @@ def test_what_was_not_measured_is_absent_or_said_to_be_so() -> None:
     bare = replace(plain_task(), figures=(unmeasured("accuracy"),), verdicts={}, num_rows=0, num_groups=0)
     assert "Nothing was measured" in Reader(to_html(plain_report(bare), [], [])).text
     assert "Nothing was measured" in Reader(to_html(replace(plain_report(), tasks=()), [], [])).text
+
+
+def test_an_example_can_be_reached_whatever_the_filters_hide(whole: str) -> None:
+    assert ".rows .one:target { display: block !important; }" in whole
+    assert 'href="#row-id0"' in whole
+    assert 'id="row-id0"' in whole
 
 
 def test_every_picture_says_in_words_what_it_shows(whole: str) -> None:

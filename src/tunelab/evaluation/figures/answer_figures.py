@@ -17,7 +17,7 @@ import numpy as np
 from tunelab.errors import MissingExtraError
 from tunelab.evaluation.figures.figure import Figure, Floats, mean_figure, ratio
 from tunelab.evaluation.figures.rouge import rouge_l
-from tunelab.evaluation.rows.row import Answer, EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, WrittenAnswer
 
 if TYPE_CHECKING:
     from sacrebleu.metrics import BLEU
@@ -111,7 +111,7 @@ def is_normalised_match(answer: str, reference: str) -> bool:
     return normalised(answer) == normalised(reference)
 
 
-def _of_answer(measured: Callable[[Answer], float]) -> Callable[[EvaluatedRow], float | None]:
+def _of_answer(measured: Callable[[WrittenAnswer], float]) -> Callable[[EvaluatedRow], float | None]:
     return lambda row: None if row.answer is None else measured(row.answer)
 
 
@@ -190,7 +190,7 @@ ANSWERS: Sequence[Figure[EvaluatedRow]] = (
     ),
     mean_figure(
         "answer_tokens",
-        title="Answer length",
+        title="WrittenAnswer length",
         meaning="mean tokens per answer",
         better="",
         of=_of_answer(lambda answer: answer.num_tokens),

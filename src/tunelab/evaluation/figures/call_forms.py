@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tunelab.evaluation.rows.row import ExpectedCall
+from tunelab.evaluation.rows.evaluated_row import ExpectedCall
 
 _NAMES = ("name", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters", "args", "input")

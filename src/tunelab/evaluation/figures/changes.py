@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tunelab.evaluation.figures.figure import Figure
 from tunelab.evaluation.figures.likelihood_figures import LIKELIHOOD
 from tunelab.evaluation.figures.measure import FigureChange, compare_figures
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 
 
 def changes_of(

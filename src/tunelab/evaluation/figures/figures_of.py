@@ -10,7 +10,7 @@ from tunelab.evaluation.figures.json_figures import is_equal_json, json_figures
 from tunelab.evaluation.figures.label_figures import answered_label, label_figures
 from tunelab.evaluation.figures.likelihood_figures import LIKELIHOOD
 from tunelab.evaluation.figures.tool_figures import TOOLS, is_right_call
-from tunelab.evaluation.rows.row import EvaluatedRow, TaskKind
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, TaskKind
 
 FIRST: Mapping[TaskKind, str] = {
     "labels": "accuracy",

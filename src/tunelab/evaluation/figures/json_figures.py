@@ -9,7 +9,7 @@ from tunelab.conversations.conversation import ToolCall
 from tunelab.errors import DataError
 from tunelab.evaluation.figures.answer_figures import of_texts
 from tunelab.evaluation.figures.figure import Figure, mean_figure, ratio
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 
 _MISSING = object()
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from tunelab.evaluation.figures.answer_figures import normalised
 from tunelab.evaluation.figures.figure import Figure, Floats, mean_figure
-from tunelab.evaluation.rows.row import EvaluatedRow
-from tunelab.evaluation.statistics.label_figures import NO_LABEL, class_f1, label_sums, macro_f1, weighted_f1
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
+from tunelab.evaluation.statistics.f1_sums import NO_LABEL, class_f1, label_sums, macro_f1, weighted_f1
 
 
 def label_figures(labels: Sequence[str]) -> Sequence[Figure[EvaluatedRow]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tunelab.evaluation.figures.figure import Figure, Floats, ratio
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 
 
 def _nats_and_tokens(row: EvaluatedRow) -> tuple[float, float]:

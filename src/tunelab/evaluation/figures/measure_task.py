@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from tunelab.evaluation.figures.figures_of import figures_of
 from tunelab.evaluation.figures.likelihood_figures import LIKELIHOOD
 from tunelab.evaluation.figures.measure import Measured, measure
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 
 if TYPE_CHECKING:
-    from tunelab.evaluation.rows.store import TaskRecord
+    from tunelab.evaluation.rows.evaluation_store import TaskRecord
 
 
 def measure_task(task: TaskRecord, rows: Sequence[EvaluatedRow], *, seed: int) -> list[tuple[str, Measured]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tunelab.evaluation.figures.call_forms import FORMS
 from tunelab.evaluation.figures.json_figures import equal_leaves, leaves
-from tunelab.evaluation.rows.row import ExpectedCall, Item
+from tunelab.evaluation.rows.evaluated_row import ExpectedCall, Item
 
 _END_OF_REASONING = "</think>"
 _MISSING = object()

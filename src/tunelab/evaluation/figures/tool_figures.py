@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from tunelab.evaluation.figures.figure import Figure, mean_figure, ratio
 from tunelab.evaluation.figures.tool_calls import argument_hits, calls_in, is_readable, same_calls
-from tunelab.evaluation.rows.row import EvaluatedRow, ExpectedCall
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, ExpectedCall
 
 Calls = Sequence[ExpectedCall]
 

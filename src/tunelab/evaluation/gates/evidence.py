@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tunelab.evaluation.calibration import calibration_of
 from tunelab.evaluation.figures.figure import Figure
 from tunelab.evaluation.figures.figures_of import figures_of, rightness
 from tunelab.evaluation.figures.likelihood_figures import LIKELIHOOD
 from tunelab.evaluation.figures.measure import compare_figures, measure
 from tunelab.evaluation.gates.config import BIAS_GAP, GateConfig
 from tunelab.evaluation.gates.judge import Evidence
+from tunelab.evaluation.label_calibration import calibration_of
 from tunelab.evaluation.reports.report import ComparedRow, Report, TaskReport
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 from tunelab.evaluation.statistics.gaps import gap
 
 ECE = "ece"

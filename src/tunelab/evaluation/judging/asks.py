@@ -9,7 +9,7 @@ from typing import Literal
 
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.rubric import Criterion, criterion_hash
-from tunelab.evaluation.rows.row import Answer, EvaluatedRow, Item
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, WrittenAnswer
 from tunelab.files import canonical_json, sha256_text
 
 Shown = Literal["before first", "after first", "before", "after"]
@@ -23,9 +23,9 @@ class JudgedRow:
     """An item with the answers of two models."""
 
     item: Item
-    before: Answer | None
+    before: WrittenAnswer | None
     """None if only the later model is rated."""
-    after: Answer
+    after: WrittenAnswer
 
     @property
     def is_equal(self) -> bool:
@@ -34,8 +34,11 @@ class JudgedRow:
 
 
 def can_be_judged(item: Item) -> bool:
-    """Return whether its answers are texts; a label or a tool call is right or wrong, and needs no judge."""
-    return item.label is None and not item.calls
+    """Return whether its answers are texts; a label or a tool call is right or wrong, and needs no judge.
+
+    Nor do prompts that were changed on purpose: they are compared with the rows as they are.
+    """
+    return item.label is None and not item.calls and not item.variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

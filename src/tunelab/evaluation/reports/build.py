@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunelab.errors import RunError
-from tunelab.evaluation.calibration import calibration_of, confusion_of
 from tunelab.evaluation.figures.changes import changes_of
 from tunelab.evaluation.figures.figure import Figure, ratio
 from tunelab.evaluation.figures.figures_of import figures_of, first_figure, rightness
 from tunelab.evaluation.figures.measure import FigureChange, measure
+from tunelab.evaluation.label_calibration import calibration_of, confusion_of
 from tunelab.evaluation.reports.report import (
     ComparedRow,
     GeneralChange,
-    LeftOut,
     Outcome,
     Report,
     TaskReport,
+    UnaskedRows,
     Verdict,
 )
-from tunelab.evaluation.rows.row import EvaluatedRow
-from tunelab.evaluation.rows.store import Evaluation, TaskRecord
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
+from tunelab.evaluation.rows.evaluation_store import Evaluation, TaskRecord
 from tunelab.evaluation.shown_difference import shown_difference
 from tunelab.evaluation.slices import LANGUAGE, calibration_by_slice, gaps_of, slice_changes
 from tunelab.evaluation.statistics.several import holm
@@ -204,5 +204,5 @@ def _general(before: Evaluation, after: Evaluation, *, seed: int) -> tuple[Gener
     return tuple(changes)
 
 
-def _left_out(before: Evaluation, after: Evaluation) -> tuple[LeftOut, ...]:
+def _left_out(before: Evaluation, after: Evaluation) -> tuple[UnaskedRows, ...]:
     return tuple(dict.fromkeys((*after.left_out, *before.left_out)))

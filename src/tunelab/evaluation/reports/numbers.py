@@ -8,7 +8,7 @@ from functools import cache
 from typing import get_args
 
 from tunelab.evaluation.figures.figures_of import figures_of
-from tunelab.evaluation.rows.row import TaskKind
+from tunelab.evaluation.rows.evaluated_row import TaskKind
 from tunelab.evaluation.statistics.interval import Interval
 
 NO_RESULT = "–"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tunelab.evaluation.figures.measure import FigureChange, Measured
 from tunelab.evaluation.judging.figures import JudgeReport
-from tunelab.evaluation.rows.row import EvaluatedRow, Item, TaskKind
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, TaskKind
 from tunelab.evaluation.statistics.calibration import BrierParts, CalibrationError, ReliabilityBin
 from tunelab.evaluation.statistics.gaps import Gap
 from tunelab.evaluation.statistics.interval import Interval
@@ -107,6 +107,22 @@ class VariantChange:
     """Answers that are no longer the same, right or wrong."""
     example: str = ""
     """Id of a row that was right and is wrong when changed."""
+    p: float | None = None
+    """Chance of so great a loss or gain if there were none, two-sided; None without an interval."""
+    obeyed: float | None = None
+    """Of injections: share of rows that give the answer that is asked for, of those that do not give it anyhow."""
+    obeyed_interval: Interval | None = None
+    num_neutral: int = 0
+    """Of swaps: rows that were also asked with a double space."""
+    neutral_flips: int = 0
+    """Of these, answers that the double space changes: the noise that flips are compared with."""
+    excess_flips: float | None = None
+    """Share of these whose answer the swap changes, less the share whose answer the double space changes."""
+    excess_interval: Interval | None = None
+    excess_p: float | None = None
+    """McNemar's mid-p of the two shares; None if rows depend on each other."""
+    probability_change: float | None = None
+    """Of swaps and tasks with labels: mean distance of the answered label's probability, 0 to 1, whichever way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +165,7 @@ class OtherModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class UnaskedRows:
     """Rows that were not asked, or of whose answers something was not judged."""
 
     reason: str
@@ -210,7 +226,7 @@ class Report:
     """None if no judge was asked."""
     noise_floor: float | None = None
     """Share of rows whose answer changes when they are asked again in another batch order; None if none were."""
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[UnaskedRows, ...] = ()
     num_in_training: int = 0
     """Rows whose prompt the training rows hold."""
     num_cut: int = 0

@@ -14,8 +14,10 @@ from tunelab.evaluation.figures.figures_of import figures_of
 from tunelab.evaluation.figures.measure import FigureChange
 from tunelab.evaluation.reports.numbers import difference_in_words, in_words, interval_in_words
 from tunelab.evaluation.reports.report import ComparedRow, GeneralChange, Outcome, Report, TaskReport, Verdict
-from tunelab.evaluation.rows.row import EvaluatedRow, TaskKind
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, TaskKind
+from tunelab.evaluation.statistics.gaps import Gap
 from tunelab.evaluation.statistics.groups import FEWEST_GROUPS
+from tunelab.evaluation.statistics.several import holm
 
 OUTCOMES: dict[Outcome, str] = {
     "broken": "Broken",
@@ -30,6 +32,7 @@ _VERDICTS: dict[Verdict, str] = {
     "not shown": "is not shown to be better or worse",
 }
 _NAME_CHARACTERS = 60
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,11 @@ def how_sure(report: Report) -> str:
         words.append(f"A dash: {FEWEST_GROUPS} conversations or sessions are needed for an interval.")
     if methods:
         words.append("Better and worse are said so that all of a task are right together in 95 of 100 cases (Holm).")
+    for task in report.tasks:
+        if task.shown_difference is not None:
+            of = f" of {task.name}" if len(report.tasks) > 1 else ""
+            points = f"{100 * task.shown_difference:.1f} points"
+            words.append(f"With so many rows{of}, a difference of {points} is shown four times in five.")
     return " ".join(words)
 
 
@@ -127,8 +135,20 @@ def caveats(report: Report) -> list[str]:
     if report.noise_floor:
         share = f"{100 * report.noise_floor:.0f} %"
         found.append(f"Asked again in another order, {share} of some rows are answered otherwise: less is noise.")
+    gaps = [each for task in report.tasks for each in task.gaps.items()]
+    adjusted = holm([gap.p for _, gap in gaps])
+    found += [_gap_in_words(*each) for each, p in zip(gaps, adjusted, strict=True) if p <= _LEVEL]
     found += [f"Not answered: {some.count:,} × {some.reason} (first: {some.example})" for some in report.left_out]
     return found
+
+
+def _gap_in_words(name: str, gap: Gap) -> str:
+    best, worst = (some(gap.groups, key=lambda group: group.rate) for some in (max, min))
+    return (
+        f"By {name}, right answers differ by {100 * gap.value:.1f} points: {best.name} {100 * best.rate:.0f} %,"
+        f" {worst.name} {100 * worst.rate:.0f} %. Without any difference, 95 of 100 models stay below"
+        f" {100 * gap.by_luck:.1f} points on these rows."
+    )
 
 
 def model_names(report: Report) -> tuple[str, str]:

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import msgspec
 
-from tunelab.evaluation.rows.row import Answer
+from tunelab.evaluation.rows.evaluated_row import WrittenAnswer
 from tunelab.files import canonical_json, storage_errors
 from tunelab.generation.completion import Sampling
 from tunelab.rendering.rendered import TokenIds
 
-Kept = Answer | float
+Kept = WrittenAnswer | float
 """An answer, or the log-probability (nats) of a completion."""
 
 
 class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str
-    answer: Answer | None = None
+    answer: WrittenAnswer | None = None
     log_prob: float | None = None
 
 
@@ -97,7 +97,7 @@ def _read_lines(lines: Iterable[bytes]) -> Iterable[_Line]:
 
 
 def _line(key: str, value: Kept) -> _Line:
-    return _Line(key, answer=value) if isinstance(value, Answer) else _Line(key, log_prob=value)
+    return _Line(key, answer=value) if isinstance(value, WrittenAnswer) else _Line(key, log_prob=value)
 
 
 def _ends_in_mid_line(file: Path) -> bool:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.sampling_config import SamplingConfig
+from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 
 Part = Literal["generation", "labels", "json", "tools", "loss", "general", "robustness", "bias", "latency"]
 """What can be measured; the first five are kinds of figures, which a task has by its references."""
@@ -63,6 +64,10 @@ class SuiteConfig(SamplingConfig):
     """So many rows are answered again in another order, to see what changes by itself."""
     general: GeneralConfig = GeneralConfig()
     """Forgetting."""
+    robustness: RobustnessConfig | None = None
+    """Rows that are asked again with perturbed prompts; null asks none."""
+    bias: BiasConfig | None = None
+    """Rows that are asked again with names and words exchanged, and groups that are compared; null does neither."""
     judge: JudgeConfig | None = None
     """A model that says which answers are better; null asks none."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tunelab.errors import DataError
 from tunelab.evaluation.figures.answer_figures import normalised
-from tunelab.evaluation.rows.row import TaskKind
+from tunelab.evaluation.rows.evaluated_row import TaskKind
 from tunelab.evaluation.suite.config import TaskConfig
 
 _MOST_LABELS = 50

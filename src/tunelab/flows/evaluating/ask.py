@@ -14,7 +14,7 @@ import numpy as np
 
 from tunelab.batching.forest import common_prefix, sort_key
 from tunelab.evaluation.rows.answer_cache import AnswerCache, answer_key, completion_key
-from tunelab.evaluation.rows.row import Answer
+from tunelab.evaluation.rows.evaluated_row import WrittenAnswer
 from tunelab.flows.evaluating.model import Model
 from tunelab.generation.completion import Sampling
 from tunelab.rendering.rendered import TokenIds
@@ -34,7 +34,7 @@ def ask_answers(
     *,
     repeat: int = 0,
     on_done: OnDone = lambda done, total: None,
-) -> list[Answer]:
+) -> list[WrittenAnswer]:
     """Return the answer to each prompt.
 
     Args:
@@ -43,7 +43,7 @@ def ask_answers(
         sampling: how tokens are chosen.
         cache: of the model.
         repeat: numbers answers that are asked for again.
-        on_done: told of the answers.
+        on_done: called as answers are done.
 
     Raises:
         ModelError: a prompt does not fit, or the network computes NaN.
@@ -60,7 +60,7 @@ def ask_answers(
         )
         cache.add(
             {
-                keys[index]: Answer(
+                keys[index]: WrittenAnswer(
                     text=response.text,
                     num_tokens=len(response.completion.token_ids),
                     stopped=response.completion.stopped,
@@ -87,7 +87,7 @@ def ask_log_probs(
         prompts: none of them empty.
         completions: of each prompt, each with the token that ends its turn, if that shall count.
         cache: of the model.
-        on_done: told of the prompts.
+        on_done: called as prompts are done.
 
     Raises:
         ModelError: a prompt with its completions does not fit, or the network computes NaN.
@@ -138,9 +138,9 @@ def as_continuation(prompt_ids: TokenIds, completion_ids: TokenIds) -> tuple[Tok
     return np.asarray(completion_ids[:1]), np.asarray(completion_ids[1:])
 
 
-def _answer(cache: AnswerCache, key: str) -> Answer:
+def _answer(cache: AnswerCache, key: str) -> WrittenAnswer:
     kept = cache.get(key)
-    assert isinstance(kept, Answer)
+    assert isinstance(kept, WrittenAnswer)
     return kept
 
 

@@ -9,14 +9,16 @@ from typing import get_args
 import msgspec
 
 from tunelab.evaluation.judging.asks import can_be_judged
-from tunelab.evaluation.reports.report import LeftOut
+from tunelab.evaluation.reports.report import UnaskedRows
 from tunelab.evaluation.rows.answer_cache import AnswerCache
-from tunelab.evaluation.rows.row import EvaluatedRow
-from tunelab.evaluation.rows.store import Evaluation, EvaluationFolder, GeneralLoss
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
+from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder, GeneralLoss
 from tunelab.evaluation.suite.config import Part, SuiteConfig
+from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 from tunelab.events import SILENT, EventLog, Notice, Planned, Progress
 from tunelab.files import canonical_json, sha256_text
 from tunelab.flows.evaluating.ask import OnDone, as_continuation, ask_answers, ask_log_probs
+from tunelab.flows.evaluating.changed_items import with_changed_items
 from tunelab.flows.evaluating.general import general_losses
 from tunelab.flows.evaluating.items import Asked, AskedTask, items_of
 from tunelab.flows.evaluating.model import Model
@@ -24,13 +26,12 @@ from tunelab.flows.evaluating.slice_fields import slice_fields
 from tunelab.flows.evaluating.task_rows import SuiteRows, read_suite_rows
 from tunelab.workspace import Workspace
 
-PARTS: tuple[Part, ...] = ("generation", "labels", "json", "tools", "loss", "general")
-"""What is measured unless a command names other parts."""
-KNOWN_PARTS: tuple[str, ...] = get_args(Part)
+PARTS: tuple[Part, ...] = get_args(Part)
+"""What is measured unless a command names some of it; robustness, bias and latency only if the suite has a section."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
+class EvaluationPlan:
     """What models are to be asked, before any is."""
 
     suite: SuiteConfig
@@ -53,7 +54,7 @@ class Plan:
 
 def plan_evaluation(
     model: Model, suite: SuiteConfig, *, parts: Collection[Part] = PARTS, events: EventLog = SILENT
-) -> Plan:
+) -> EvaluationPlan:
     """Return what a model is to be asked; no weights come into memory.
 
     Args:
@@ -63,24 +64,27 @@ def plan_evaluation(
         events: of how far reading and rendering have come.
 
     Raises:
-        DataError: rows that cannot be read, labels that cannot be told apart, a field that no row has.
+        DataError: rows that cannot be read, labels that cannot be distinguished, a field that no row has.
         RunError: the run held out no rows, and the suite names none.
     """
     for remark in suite.remarks():
         events.emit(Notice(code="evaluation", text=remark))
     rows = read_suite_rows(suite, model.parts, events)
+    suite = _with_sections(suite, parts)
+    fields = (*suite.slices, *(suite.bias.groups if suite.bias else ()))
     tasks = items_of(
         rows,
         model.parts.renderer,
         num_rows=suite.num_rows,
         longest_prompt=model.longest_prompt,
-        fields=slice_fields(suite.slices, rows, model.parts),
+        fields=slice_fields(fields, rows, model.parts),
     )
-    return Plan(suite=suite, suite_id=_suite_id(suite, tasks), rows=rows, tasks=tuple(tasks), parts=parts)
+    tasks = _with_changed(tasks, rows, model, suite)
+    return EvaluationPlan(suite=suite, suite_id=_suite_id(suite, tasks), rows=rows, tasks=tuple(tasks), parts=parts)
 
 
 def evaluate(
-    plan: Plan, models: Sequence[Model], workspace: Workspace, *, events: EventLog = SILENT
+    plan: EvaluationPlan, models: Sequence[Model], workspace: Workspace, *, events: EventLog = SILENT
 ) -> list[Evaluation]:
     """Return the evaluations of models by one plan, in their order; they are stored, and answers are asked only once.
 
@@ -107,7 +111,9 @@ def evaluate(
             sampling=asdict(plan.suite.sampling(seed=plan.suite.seed)),
             seed=plan.suite.seed,
             tasks=tuple(task.record for task in plan.tasks),
-            slices=plan.suite.slices,
+            slices=(*plan.suite.slices, *(plan.suite.bias.groups if plan.suite.bias else ())),
+            perturbations=plan.suite.robustness.kinds if plan.suite.robustness else (),
+            swaps=plan.suite.bias.swaps if plan.suite.bias else (),
             left_out=_left_out(tasks, plan, answered),
             general=_general(model, plan, folder, cache, events),
             noise_floor=_noise_floor(model, tasks, plan, cache, rows),
@@ -115,6 +121,26 @@ def evaluate(
         folder.write(evaluation, rows)
         evaluations.append(evaluation)
     return evaluations
+
+
+def _with_sections(suite: SuiteConfig, parts: Collection[Part]) -> SuiteConfig:
+    """Return a suite with the sections of the parts: those that are asked for at their defaults, the others gone."""
+    is_asked = set(parts) != set(PARTS)
+    robustness = suite.robustness or (RobustnessConfig() if is_asked else None)
+    bias = suite.bias or (BiasConfig() if is_asked else None)
+    return suite.model_copy(
+        update={
+            "robustness": robustness if "robustness" in parts else None,
+            "bias": bias if "bias" in parts else None,
+        }
+    )
+
+
+def _with_changed(
+    tasks: Sequence[AskedTask], rows: SuiteRows, model: Model, suite: SuiteConfig
+) -> list[AskedTask]:
+    renderer = model.parts.renderer
+    return [with_changed_items(task, own, renderer, suite) for task, own in zip(tasks, rows.tasks, strict=True)]
 
 
 def _suite_id(suite: SuiteConfig, tasks: Sequence[AskedTask]) -> str:
@@ -125,23 +151,24 @@ def _suite_id(suite: SuiteConfig, tasks: Sequence[AskedTask]) -> str:
     return sha256_text(canonical_json([settings, records, asked]))[:12]
 
 
-def _tasks_of(model: Model, plan: Plan, answered: Collection[str]) -> Sequence[AskedTask]:
+def _tasks_of(model: Model, plan: EvaluationPlan, answered: Collection[str]) -> Sequence[AskedTask]:
     """Return the tasks as a model sees them: those of the plan, unless it renders otherwise."""
     first = plan.tasks
     if model.parts.renderer.template_hash == plan.rows.template_sha256:
         return first
     rows = plan.rows.rendered_for(model.parts)
-    return items_of(
+    tasks = items_of(
         rows,
         model.parts.renderer,
         num_rows=plan.suite.num_rows,
         longest_prompt=model.longest_prompt,
         answered=answered,
     )
+    return _with_changed(tasks, rows, model, plan.suite)
 
 
 def _ask(
-    model: Model, tasks: Sequence[AskedTask], plan: Plan, cache: AnswerCache, events: EventLog
+    model: Model, tasks: Sequence[AskedTask], plan: EvaluationPlan, cache: AnswerCache, events: EventLog
 ) -> list[EvaluatedRow]:
     """Return a model's rows, in the order of the plan's items."""
     asked = [each for task in tasks for each in task.asked]
@@ -157,8 +184,8 @@ def _ask(
     for each in asked:
         prompt, reference = as_continuation(each.prompt_ids, each.reference_ids)
         prompts.append(prompt)
-        completions.append([*each.label_ids, reference])
-    scorable = [place for place, some in enumerate(completions) if len(some[-1]) and len(prompts[place])]
+        completions.append([*each.label_ids, *([reference] if len(reference) else [])])
+    scorable = [place for place, some in enumerate(completions) if some and len(prompts[place])]
     scores = ask_log_probs(
         model,
         [prompts[place] for place in scorable],
@@ -170,24 +197,25 @@ def _ask(
     scores_of = {asked[place].item.id: some for place, some in zip(scorable, scores, strict=True)}
     rows = {}
     for each, some in zip(asked, completions, strict=True):
-        own = scores_of.get(each.item.id, ())
+        own, num_labels = scores_of.get(each.item.id, ()), len(each.label_ids)
+        has_reference = len(own) > num_labels
         rows[each.item.id] = EvaluatedRow(
             item=each.item,
             answer=answer_of.get(each.item.id),
-            choice_log_probs=tuple(own[:-1]),
-            nats=-own[-1] if own else None,
-            num_scored_tokens=len(some[-1]) if own else 0,
+            choice_log_probs=tuple(own[:num_labels]),
+            nats=-own[-1] if has_reference else None,
+            num_scored_tokens=len(some[-1]) if has_reference else 0,
             in_training=each.in_training and model.tuned,
         )
     return [rows[each.item.id] for each in plan.asked if each.item.id in rows]
 
 
 def _noise_floor(
-    model: Model, tasks: Sequence[AskedTask], plan: Plan, cache: AnswerCache, rows: Sequence[EvaluatedRow]
+    model: Model, tasks: Sequence[AskedTask], plan: EvaluationPlan, cache: AnswerCache, rows: Sequence[EvaluatedRow]
 ) -> float | None:
     """Return the share of some rows that are answered otherwise when they are asked among others."""
     answer_of = {row.item.id: row.answer for row in rows if row.answer is not None}
-    able = [each for task in tasks for each in task.asked if each.item.id in answer_of]
+    able = [each for task in tasks for each in task.asked if each.item.id in answer_of and not each.item.variant]
     number = min(plan.suite.noise_rows, len(able))
     if not number:
         return None
@@ -203,7 +231,7 @@ def _noise_floor(
 
 
 def _general(
-    model: Model, plan: Plan, folder: EvaluationFolder, cache: AnswerCache, events: EventLog
+    model: Model, plan: EvaluationPlan, folder: EvaluationFolder, cache: AnswerCache, events: EventLog
 ) -> tuple[GeneralLoss, ...]:
     if "general" not in plan.parts:
         return ()
@@ -212,13 +240,13 @@ def _general(
     )
 
 
-def _left_out(tasks: Sequence[AskedTask], plan: Plan, answered: Collection[str]) -> tuple[LeftOut, ...]:
+def _left_out(tasks: Sequence[AskedTask], plan: EvaluationPlan, answered: Collection[str]) -> tuple[UnaskedRows, ...]:
     left_out = [each for task in tasks for each in task.left_out]
     seen = {each.item.id for task in tasks for each in task.asked}
     missing = [each.item for each in plan.asked if each.item.id in answered and each.item.id not in seen]
     if missing:
         reason = "this model's template or length leaves no room for it"
-        left_out.append(LeftOut(reason=reason, count=len(missing), example=missing[0].origin))
+        left_out.append(UnaskedRows(reason=reason, count=len(missing), example=missing[0].origin))
     return tuple(left_out)
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from tunelab.batching.forest import common_prefix, sort_key
 from tunelab.errors import counted
 from tunelab.evaluation.statistics.power import design_effect, difference_shown
-from tunelab.flows.evaluating.evaluate import Plan
+from tunelab.flows.evaluating.evaluate import EvaluationPlan
 from tunelab.rendering.rendered import TokenIds
 
 _CORRELATION = 0.2
 """How much rows of one session are taken to resemble each other where no earlier evaluation says it."""
 
 
-def forecast(plan: Plan, *, num_models: int) -> Iterator[str]:
+def forecast(plan: EvaluationPlan, *, num_models: int) -> Iterator[str]:
     """Yield sentences on what the rows of a plan can show, and on how much is asked.
 
     Args:

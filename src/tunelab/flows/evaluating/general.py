@@ -13,7 +13,7 @@ from tunelab.conversations import Conversation, Message
 from tunelab.errors import DataError
 from tunelab.evaluation.general.prompts import general_prompts
 from tunelab.evaluation.rows.answer_cache import AnswerCache
-from tunelab.evaluation.rows.store import EvaluationFolder, GeneralLoss
+from tunelab.evaluation.rows.evaluation_store import EvaluationFolder, GeneralLoss
 from tunelab.evaluation.suite.config import GeneralConfig
 from tunelab.files import sha256_text
 from tunelab.flows.evaluating.ask import OnDone, as_continuation, ask_answers, ask_log_probs
@@ -44,7 +44,7 @@ def general_losses(
         config: which texts.
         folder: where the base model's answers are kept.
         cache: of the model.
-        on_done: told of the texts.
+        on_done: called as texts are done.
 
     Raises:
         DataError: a file that cannot be read, or holds nothing.

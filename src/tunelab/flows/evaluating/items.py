@@ -15,10 +15,10 @@ from tunelab.conversations.fingerprints import prompt_keys, trained_turns
 from tunelab.errors import DataError
 from tunelab.evaluation.figures.answer_figures import normalised
 from tunelab.evaluation.figures.tool_calls import is_readable
-from tunelab.evaluation.reports.report import LeftOut
-from tunelab.evaluation.rows.row import ExpectedCall, Item
-from tunelab.evaluation.rows.store import TaskRecord
-from tunelab.evaluation.suite.find_task import find_kinds, find_labels
+from tunelab.evaluation.reports.report import UnaskedRows
+from tunelab.evaluation.rows.evaluated_row import ExpectedCall, Item
+from tunelab.evaluation.rows.evaluation_store import TaskRecord
+from tunelab.evaluation.suite.find_task import find_kinds, find_labels, looks_like_labels
 from tunelab.files import canonical_json
 from tunelab.flows.evaluating.slice_fields import found_fields
 from tunelab.flows.evaluating.task_rows import SuiteRows, TaskRows
@@ -42,6 +42,7 @@ class Asked:
     label_ids: tuple[TokenIds, ...] = ()
     """Of each label of the task, with the token that ends the turn."""
     in_training: bool = False
+    place: Place = (0, -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +51,7 @@ class AskedTask:
 
     record: TaskRecord
     asked: tuple[Asked, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[UnaskedRows, ...]
 
 
 def items_of(
@@ -73,7 +74,7 @@ def items_of(
         answered: ids of the items that are answered, if another model chose them.
 
     Raises:
-        DataError: labels that cannot be told apart, or a row with a label that is none.
+        DataError: labels that cannot be distinguished, or a row with a label that is none.
     """
     return [
         _task(
@@ -117,21 +118,22 @@ def _task(
                 is_answered=is_answered,
                 label_ids=label_ids if is_answered else (),
                 in_training=_prompt_key(conversation, sequence.turn) in trained,
+                place=_place(sequence),
             )
         )
     return AskedTask(record=record, asked=tuple(asked), left_out=(*left_out, *_unreadable(asked)))
 
 
-def _unreadable(asked: Sequence[Asked]) -> Sequence[LeftOut]:
+def _unreadable(asked: Sequence[Asked]) -> Sequence[UnaskedRows]:
     """Return the rows whose calls are not judged: this template writes calls in a form that cannot be read."""
     unread = [each.item for each in asked if each.is_answered and not is_readable(each.item)]
     reason = "tool calls are not judged, since those of the reference cannot be read as this template writes them"
-    return [LeftOut(reason=reason, count=len(unread), example=unread[0].origin)] if unread else []
+    return [UnaskedRows(reason=reason, count=len(unread), example=unread[0].origin)] if unread else []
 
 
 def _choose(
     sequences: Sequence[Rendered], *, num_rows: int, longest_prompt: int
-) -> tuple[set[Place], tuple[LeftOut, ...]]:
+) -> tuple[set[Place], tuple[UnaskedRows, ...]]:
     """Return at most `num_rows` answerable sequences, spread evenly, and why the others are not answered."""
     reasons: dict[str, list[Rendered]] = {}
     answerable = []
@@ -147,7 +149,7 @@ def _choose(
         others = [sequence for index, sequence in enumerate(answerable) if index not in picked]
         reasons[f"not among the {count:,} examples that num_examples allows"] = others
     left_out = tuple(
-        LeftOut(reason=reason, count=len(some), example=str(some[0].origin)) for reason, some in reasons.items()
+        UnaskedRows(reason=reason, count=len(some), example=str(some[0].origin)) for reason, some in reasons.items()
     )
     return {_place(answerable[index]) for index in picked}, left_out
 
@@ -172,8 +174,9 @@ def _record(task: TaskRows, training: Sequence[Conversation]) -> TaskRecord:
     labels: tuple[str, ...] = ()
     if "labels" in kinds:
         known = dict(references)
-        if not config.labels:
-            known |= {f"{row.origin}": _last_answer(row) for row in training if _last_answer(row)}
+        trained = {str(row.origin): answer for row in training if (answer := _last_answer(row))}
+        if not config.labels and looks_like_labels(list(trained.values())):
+            known = trained | known
         labels = find_labels(config, known)
     schema = _schema(config.json_schema) if config.json_schema else None
     return TaskRecord(name=config.name, kinds=kinds, labels=labels, json_schema=schema)

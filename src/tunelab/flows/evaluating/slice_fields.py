@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunelab.conversations import Conversation
 from tunelab.errors import RecipeError, did_you_mean
-from tunelab.evaluation.rows.row import ExpectedCall
+from tunelab.evaluation.rows.evaluated_row import ExpectedCall
 from tunelab.flows.evaluating.task_rows import SuiteRows
 from tunelab.flows.subject import SubjectParts
 from tunelab.sources import SourceFile, locate_data, read_rows

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tunelab.evaluation.reports.numbers import in_words, interval_in_words
 from tunelab.evaluation.reports.page.strips import Axis, Strip
 from tunelab.evaluation.reports.report import Calibration, Confusion, TaskReport, VariantChange
+from tunelab.evaluation.statistics.f1_sums import NO_LABEL
 from tunelab.evaluation.statistics.gaps import Gap, GroupRate
-from tunelab.evaluation.statistics.label_figures import NO_LABEL
 
 _SIDE = 200
 """Width and height of a reliability diagram, in the units of its own."""

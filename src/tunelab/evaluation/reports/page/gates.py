@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tunelab.evaluation.gates.config import GateConfig
 from tunelab.evaluation.gates.judge import Evidence, GateVerdict, Outcome
 from tunelab.evaluation.reports.numbers import difference_in_words, in_words, interval_in_words
-from tunelab.evaluation.reports.page.strips import Axis, Span, Strip, axis_over
+from tunelab.evaluation.reports.page.strips import Axis, Stretch, Strip, axis_over
 
 _ORDER: dict[Outcome, int] = {"fails": 0, "not decided": 1, "passes": 2}
 
@@ -96,7 +96,7 @@ def _thresholds(gate: GateConfig, evidence: Evidence) -> list[float]:
     return [threshold for threshold in (gate.min, gate.max) if threshold is not None]
 
 
-def _passing(gate: GateConfig, evidence: Evidence, axis: Axis) -> Span:
+def _passing(gate: GateConfig, evidence: Evidence, axis: Axis) -> Stretch:
     """Return the values that pass."""
     if gate.against is not None:
         (threshold,) = _thresholds(gate, evidence)

@@ -1,4 +1,4 @@
-"""Which rows the page shows whole, which on one line, and which it only counts: it stays small whatever the rows hold."""
+"""Which rows the page shows whole, which on one line, and which it only counts: it stays small whatever they hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from markupsafe import Markup
 from tunelab.evaluation.reports.page.harmless import escaped, shortened
 from tunelab.evaluation.reports.report import ComparedRow, Outcome, Report, TaskReport
 from tunelab.evaluation.reports.words import OUTCOMES
-from tunelab.evaluation.rows.row import Answer
+from tunelab.evaluation.rows.evaluated_row import WrittenAnswer
 
 _WHOLE_ROWS: dict[Outcome, int] = {"broken": 200, "wrong": 50, "fixed": 100, "right": 50}
 _WHOLE_BYTES, _BRIEF_BYTES = 1_400_000, 1_200_000
@@ -96,14 +96,13 @@ def shown_rows(report: Report, rows: Sequence[ComparedRow], *, filters: Sequence
     rest = dict(_WHOLE_ROWS)
     room = _WHOLE_BYTES
     for row in ordered:
-        shown = _whole(row, tasks, filters) if rest[row.outcome] and room > 0 else None
-        size = 0 if shown is None else _size(shown)
-        if shown is None or size > room:
+        if not rest[row.outcome] or room < 0:
             others.append(row)
             continue
+        shown = _whole(row, tasks, filters)
         whole.append(shown)
         rest[row.outcome] -= 1
-        room -= size
+        room -= _size(shown)
     brief = list(_fitting((_brief(row, tasks, filters) for row in others), _BRIEF_BYTES))
     count = Counter(row.outcome for row in rows)
     return ShownRows(
@@ -172,7 +171,7 @@ def _whole(row: ComparedRow, tasks: Sequence[str], filters: Sequence[SliceFilter
     )
 
 
-def _answer(answer: Answer | None, reference: str) -> Markup:
+def _answer(answer: WrittenAnswer | None, reference: str) -> Markup:
     if answer is None:
         return Markup("<em>(not asked)</em>")
     if not answer.text.strip():

@@ -13,7 +13,7 @@ _MARGIN = 0.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Stretch:
     """A part of the axis."""
 
     x: str
@@ -36,9 +36,9 @@ class Strip:
 
     description: str
     """All that the picture says, in words."""
-    zones: tuple[Span, ...] = ()
+    zones: tuple[Stretch, ...] = ()
     ticks: tuple[Point, ...] = ()
-    spans: tuple[Span, ...] = ()
+    spans: tuple[Stretch, ...] = ()
     dots: tuple[Point, ...] = ()
 
 
@@ -53,12 +53,12 @@ class Axis:
         """Return the point of a value; one beyond an end lies on it."""
         return Point(x=_percent(self._share(value)), kind=kind)
 
-    def between(self, low: float, high: float, kind: str) -> Span:
+    def between(self, low: float, high: float, kind: str) -> Stretch:
         """Return the part of the axis between two values."""
         start, end = self._share(low), self._share(high)
-        return Span(x=_percent(start), width=_percent(max(end - start, 0.0)), kind=kind)
+        return Stretch(x=_percent(start), width=_percent(max(end - start, 0.0)), kind=kind)
 
-    def spans(self, interval: Interval | None, kind: str) -> tuple[Span, ...]:
+    def spans(self, interval: Interval | None, kind: str) -> tuple[Stretch, ...]:
         """Return an interval as the part of the axis that it covers; nothing if there is none."""
         return () if interval is None else (self.between(interval.low, interval.high, kind),)
 

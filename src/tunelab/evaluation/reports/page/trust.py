@@ -8,7 +8,7 @@ from typing import Literal
 
 from tunelab.errors import counted
 from tunelab.evaluation.judging.words import criterion_in_words, judge_caveats
-from tunelab.evaluation.reports.numbers import in_words, is_share
+from tunelab.evaluation.reports.numbers import difference_in_words, in_words, is_share
 from tunelab.evaluation.reports.report import Report, TaskReport
 from tunelab.evaluation.reports.words import first_change
 from tunelab.evaluation.statistics.groups import FEW_GROUPS, FEWEST_GROUPS
@@ -51,6 +51,9 @@ def _rows(task: TaskReport, several: bool) -> Ground:
         words += "; too few for most intervals"
     elif few:
         words += "; few, so that intervals are wide"
+    if task.shown_difference is not None:
+        shown = difference_in_words(task.first_figure, task.shown_difference).lstrip("+")
+        words += f"; a difference of {shown} can be shown"
     return Ground(title=_of("Rows", task, several), sentence=words, state="doubtful" if few else "fine")
 
 

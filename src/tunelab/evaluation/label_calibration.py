@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tunelab.evaluation.figures.label_figures import answered_label, off_list_mass
 from tunelab.evaluation.reports.report import Calibration, Confusion
-from tunelab.evaluation.rows.row import EvaluatedRow
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 from tunelab.evaluation.statistics.calibration import brier_parts, calibration_error, reliability, temperature
-from tunelab.evaluation.statistics.label_figures import confusion
+from tunelab.evaluation.statistics.f1_sums import confusion
 
 Floats = NDArray[np.float64]
 

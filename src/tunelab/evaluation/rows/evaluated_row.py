@@ -47,10 +47,12 @@ class Item:
     """How the prompt was changed, e.g. ``typos``; empty for the row as it is."""
     variant_of: str = ""
     """The id of the item as it is."""
+    variant_note: str = ""
+    """What belongs to the change: the answer that an injection asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WrittenAnswer:
     """What a model wrote."""
 
     text: str
@@ -64,7 +66,7 @@ class EvaluatedRow:
     """An item with all that one model made of it."""
 
     item: Item
-    answer: Answer | None = None
+    answer: WrittenAnswer | None = None
     """None if the model was not asked for one."""
     choice_log_probs: tuple[float, ...] = ()
     """Nats of each whole label of the task, end-of-turn token included; empty if they were not scored."""

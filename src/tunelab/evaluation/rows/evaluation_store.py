@@ -15,8 +15,8 @@ from typing import TypeVar
 import msgspec
 
 from tunelab.errors import RunError
-from tunelab.evaluation.reports.report import LatencyFigures, LeftOut, ModelRecord
-from tunelab.evaluation.rows.row import Answer, EvaluatedRow, Item, TaskKind
+from tunelab.evaluation.reports.report import LatencyFigures, ModelRecord, UnaskedRows
+from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, TaskKind, WrittenAnswer
 from tunelab.files import storage_errors, write_file
 
 Record = TypeVar("Record")
@@ -58,7 +58,11 @@ class Evaluation:
     seed: int
     tasks: tuple[TaskRecord, ...]
     slices: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    perturbations: tuple[str, ...] = ()
+    """Kinds of perturbed prompts that were asked."""
+    swaps: tuple[str, ...] = ()
+    """Kinds of exchanged words that were asked."""
+    left_out: tuple[UnaskedRows, ...] = ()
     general: tuple[GeneralLoss, ...] = ()
     latency: tuple[LatencyFigures, ...] = ()
     noise_floor: float | None = None
@@ -71,7 +75,7 @@ class _StoredRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """A row as it is on disk: its item lies apart."""
 
     id: str
-    answer: Answer | None = None
+    answer: WrittenAnswer | None = None
     choice_log_probs: tuple[float, ...] = ()
     nats: float | None = None
     num_scored_tokens: int = 0

@@ -24,7 +24,7 @@ from tunelab.evaluation.reports.page.details import (
 from tunelab.evaluation.reports.page.gates import gate_bars, gates_in_words
 from tunelab.evaluation.reports.page.harmless import harmless, shortened
 from tunelab.evaluation.reports.page.shown_rows import SliceFilter, shown_rows
-from tunelab.evaluation.reports.page.slices import ordered_slices, slice_plots
+from tunelab.evaluation.reports.page.slice_plots import ordered_slices, slice_plots
 from tunelab.evaluation.reports.page.tiles import tiles
 from tunelab.evaluation.reports.page.trust import grounds
 from tunelab.evaluation.reports.report import ComparedRow, ModelRecord, Report
