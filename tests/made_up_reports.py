@@ -8,12 +8,12 @@ from dataclasses import replace
 from tunelab.evaluation.figures.measure import FigureChange, Measured
 from tunelab.evaluation.gates.config import GateConfig
 from tunelab.evaluation.gates.judge import Evidence, GateVerdict, judge
+from tunelab.evaluation.judging.figures import Agreement, JudgeReport, PairFigures
 from tunelab.evaluation.reports.report import (
     Calibration,
     ComparedRow,
     Confusion,
     GeneralChange,
-    JudgeAgreement,
     LatencyFigures,
     ModelRecord,
     OtherModel,
@@ -198,7 +198,7 @@ def whole_report() -> Report:
         num_in_training=2,
         num_cut=1,
         others=(production(),),
-        judge=JudgeAgreement(model="judge-1", kappa=None, num_rated=12),
+        judge=JudgeReport(model="judge-1", host="localhost", pairs=(judged_pairs(),), num_calls=420),
         command="tunelab compare base intents-20261201-1 --html report.html",
     )
 
@@ -212,6 +212,24 @@ def general(name: str, num_texts: int, increase: float, within: Interval | None)
 def production() -> OtherModel:
     model = replace(TUNED, name="intents v3")
     return OtherModel(role="production", model=model, figures={"intents": measured("accuracy", 0.82)})
+
+
+def judged_pairs() -> PairFigures:
+    return PairFigures(
+        criterion="relevance",
+        num_rows=200,
+        wins=120,
+        losses=60,
+        ties=20,
+        win_rate=0.65,
+        interval=interval(0.58, 0.72),
+        controlled_win_rate=0.6,
+        controlled_interval=interval(0.52, 0.67),
+        flip_rate=0.1,
+        first_place_share=0.56,
+        repeat_rate=0.95,
+        agreement=Agreement(num_rows=12),
+    )
 
 
 def latency(p95: float | None, *, concurrency: int = 1, requests: int = 100) -> LatencyFigures:

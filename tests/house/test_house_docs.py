@@ -17,9 +17,11 @@ from tiny_model import save_tiny_model
 from tunelab.adapters.kinds import KINDS
 from tunelab.cli.main import VERBS
 from tunelab.conversations import ConversationConfig, read_conversations
+from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 from tunelab.evaluation.variants.swap_lists import read_swap_lists
 from tunelab.flows.gate import read_gates
+from tunelab.flows.rate import read_rubric
 from tunelab.recipes import resolve_recipe
 from tunelab.recipes.recipe import FIELDS, SECTIONS
 from tunelab.sources import SourceConfig, locate_data, read_rows
@@ -123,6 +125,10 @@ def test_every_recipe_and_file_of_gates_on_a_page_is_one(page: Path, tmp_path: P
 
 def read_as(content: dict[str, Any], file: Path) -> object:
     """Return what a YAML block of a page is read as, by the key that only this kind of file has."""
+    if "criteria" in content:
+        return read_rubric(file)
+    if "judge" in content:
+        return JudgeConfig.model_validate(content["judge"])
     if "gates" in content:
         return read_gates(file)
     if "swaps" in content:

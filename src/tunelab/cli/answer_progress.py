@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tunelab.cli.console import console, say
 from tunelab.events import AnyEvent, Listener, Notice, Progress
 
-_UNITS = ("answers", "sequences", "general texts")
+_UNITS = ("answers", "sequences", "general texts", "judgements")
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def command(
     from tunelab.flows.evaluating.find_models import find_model, find_other
     from tunelab.flows.evaluating.forecast import forecast
     from tunelab.flows.evaluating.suite import read_suite, suite_of
+    from tunelab.flows.judging import open_judge
 
     given = FLAGS.read(EvaluationConfig, settings).model_dump(exclude_unset=True)
     parts = _parts(tasks)
@@ -67,9 +68,15 @@ def command(
         plan = plan_evaluation(first, plan_of, parts=parts, events=events)
         for line in forecast(plan, num_models=1 + len(others)):
             say(line)
+        judge = open_judge(plan_of.judge) if plan_of.judge is not None and others else None
+        if judge is not None:
+            say(judge.most_cost(num_rows=plan.num_judged, num_pairs=len(others)))
         if dry_run:
             return
         evaluations = evaluate(plan, [*others, first], workspace, events=events)
+        if judge is not None:
+            for other in evaluations[:-1]:
+                judge.ask(other, evaluations[-1], workspace, events=events)
     folder = workspace.path / "evaluations" / plan.suite_id
     for other in evaluations[:-1]:
         from tunelab.cli.report_lines import print_report

@@ -33,6 +33,7 @@ VERBS = {
     "evaluate": "A model answers held-out rows; its answers are kept.",
     "compare": "Two models over the same rows; a run against its base.",
     "gate": "Thresholds that a compared run must pass; exit code 1 unless all of them do.",
+    "rate": "Judge answers yourself, blind, to see whether a judge model can be trusted.",
     "chat": "Talk to a tuned model, or to a base model.",
     "recipe": "Explain a recipe: each value and where it came from; convert those of other tools.",
 }

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tunelab.errors import UserError
 
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
 
 def harmless(text: str) -> str:
     """Return text of data or models without control characters, which could move the cursor or rewrite the screen.
 
-    What has no bytes in UTF-8, such as a part of a file name that is none, is shown as its escape.
+    Nor with marks that turn the direction of what follows, which could show it in another order. What has no bytes in
+    UTF-8, such as a part of a file name that is none, is shown as its escape.
     """
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text.encode(errors="backslashreplace").decode())
+    return _UNSAFE.sub("", text.encode(errors="backslashreplace").decode())
 
 
 def print_document(text: str) -> None:

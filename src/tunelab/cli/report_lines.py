@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tunelab.cli.console import console, harmless, print_table, say
 from tunelab.errors import RecipeError, counted, did_you_mean
 from tunelab.evaluation.figures.figures_of import OF_A_CLASS
+from tunelab.evaluation.judging.words import judge_lines
 from tunelab.evaluation.reports.numbers import in_words, interval_in_words
 from tunelab.evaluation.reports.words import (
     caveats,
@@ -65,6 +66,10 @@ def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_f
         _print_slices(report, slice_field, names)
     for text in caveats(report):
         say(harmless(text), style="dim")
+    if report.judge is not None:
+        say(f"Judge {harmless(report.judge.model)}:")
+        for text in judge_lines(report.judge):
+            say(f"  {harmless(text)}")
     for change in report.general:
         what = "General text" if change.name == "general" else harmless(change.name)
         say(f"{what}: {general_in_words(change)}.")

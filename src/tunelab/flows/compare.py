@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ from tunelab.evaluation.reports.report import ComparedRow, Report
 from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder
 from tunelab.events import SILENT, EventLog
 from tunelab.files import write_file
+from tunelab.flows.judging import kept_report
 from tunelab.workspace import Run, Workspace, find_workspace
 
 
@@ -76,7 +77,7 @@ def compare_models(before: str, after: str, workspace: Workspace) -> Compared:
         RunError: one of them was not evaluated, or not by the same suite.
     """
     folder = EvaluationFolder(workspace=workspace.path)
-    own, other = (_evaluations_of(name, folder, workspace) for name in (before, after))
+    own, other = (evaluations_of(name, folder, workspace) for name in (before, after))
     pairs = [(first, second) for second in reversed(other) for first in reversed(own) if first.suite == second.suite]
     if pairs:
         return compare_evaluations(*pairs[0], workspace)
@@ -100,7 +101,8 @@ def compare_evaluations(before: Evaluation, after: Evaluation, workspace: Worksp
         sides.append(Side(evaluation=evaluation, rows=rows))
     command = f"tunelab evaluate {after.model.name} --against {before.model.name}"
     report, rows_ = build_report(*sides, command=command)
-    return Compared(report=report, rows=rows_)
+    judge = kept_report(before, after, workspace)
+    return Compared(report=replace(report, judge=judge), rows=rows_)
 
 
 def write_report(compared: Compared, run: Run) -> None:
@@ -150,7 +152,8 @@ def read_rows(run: Run) -> list[ComparedRow]:
         raise RunError(f"these are no rows of a report ({error})", where=str(run.rows_file), remedy=remedy) from error
 
 
-def _evaluations_of(name: str, folder: EvaluationFolder, workspace: Workspace) -> list[Evaluation]:
+def evaluations_of(name: str, folder: EvaluationFolder, workspace: Workspace) -> list[Evaluation]:
+    """Return the evaluations of a model by its name or that of its run, the newest last; empty if there are none."""
     found = folder.evaluations_of(name)
     if found:
         return found

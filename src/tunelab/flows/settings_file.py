@@ -56,12 +56,15 @@ def _plain(value: Any) -> Any:
 def _fault(
     error: ValidationError, content: Mapping[str, Any], config: type[BaseModel], file: Path, what: str
 ) -> RecipeError:
-    first = error.errors()[0]
+    # a wrong name leaves another one missing, and is what is to be said
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = [part for part in first["loc"] if isinstance(part, int) or not part.startswith("function-")]
     key, where = ".".join(map(str, path)), f"{file}:{_line(content, path)}"
     if first["type"] == "extra_forbidden":
         section = _config_at(config, path[:-1])
         return RecipeError(f'a {what} has no key "{key}"', where=where, remedy=did_you_mean(str(path[-1]), section))
+    if first["type"] == "missing":
+        return RecipeError(f"{key} is missing", where=where)
     words = re.sub("^(Value error, |Input should be )", "", first["msg"])
     if first["type"] == "value_error":
         return RecipeError(f"{key}: {words}" if key else f"the {what} {words}", where=where)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tunelab.evaluation.figures.measure import FigureChange, Measured
+from tunelab.evaluation.judging.figures import JudgeReport
 from tunelab.evaluation.rows.evaluated_row import EvaluatedRow, Item, TaskKind
 from tunelab.evaluation.statistics.calibration import BrierParts, CalibrationError, ReliabilityBin
 from tunelab.evaluation.statistics.gaps import Gap
@@ -177,21 +178,6 @@ class OtherModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeAgreement:
-    """Whether the model that judged answers can be believed."""
-
-    model: str
-    kappa: float | None
-    """With the ratings of people; None if there are too few of them, and its judgements are unchecked."""
-    num_rated: int
-    """Answers that people rated, too."""
-    flip_rate: float | None = None
-    """Share of pairs that are judged otherwise when the two answers change places."""
-    repeat_rate: float | None = None
-    """Share of judgements that stay the same when they are asked for again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UnaskedRows:
     """Rows that were not asked, or of whose answers something was not judged."""
 
@@ -253,6 +239,8 @@ class Report:
     general: tuple[GeneralChange, ...] = ()
     latency: Mapping[str, tuple[LatencyFigures, ...]] = field(default_factory=dict)
     """``before`` and ``after``."""
+    judge: JudgeReport | None = None
+    """None if no judge was asked."""
     noise_floor: float | None = None
     """Share of rows whose answer changes when they are asked again in another batch order; None if none were."""
     left_out: tuple[UnaskedRows, ...] = ()
@@ -261,7 +249,6 @@ class Report:
     num_cut: int = 0
     """Answers of the later model that the token limit ended."""
     others: tuple[OtherModel, ...] = ()
-    judge: JudgeAgreement | None = None
     command: str = ""
     """What makes this report again."""
     format: int = 2

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.sampling_config import SamplingConfig
 from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 
@@ -67,6 +68,8 @@ class SuiteConfig(SamplingConfig):
     """Rows that are asked again with perturbed prompts; null asks none."""
     bias: BiasConfig | None = None
     """Rows that are asked again with names and words exchanged, and groups that are compared; null does neither."""
+    judge: JudgeConfig | None = None
+    """A model that says which answers are better; null asks none."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> SuiteConfig:

@@ -8,6 +8,7 @@ from typing import get_args
 
 import msgspec
 
+from tunelab.evaluation.judging.asks import can_be_judged
 from tunelab.evaluation.reports.report import UnaskedRows
 from tunelab.evaluation.rows.answer_cache import AnswerCache
 from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
@@ -44,6 +45,11 @@ class EvaluationPlan:
     def asked(self) -> list[Asked]:
         """The items of all tasks."""
         return [each for task in self.tasks for each in task.asked]
+
+    @property
+    def num_judged(self) -> int:
+        """Rows that a judge is asked about, if there is one."""
+        return sum(each.is_answered and can_be_judged(each.item) for each in self.asked)
 
 
 def plan_evaluation(
@@ -137,7 +143,7 @@ def _with_changed(tasks: Sequence[AskedTask], rows: SuiteRows, model: Model, sui
 
 def _suite_id(suite: SuiteConfig, tasks: Sequence[AskedTask]) -> str:
     """Return a hash of what is asked, wherever the rows lie."""
-    settings = suite.model_dump(mode="json", exclude={"tasks", "general"})
+    settings = suite.model_dump(mode="json", exclude={"tasks", "general", "judge"})
     asked = [(each.item.id, each.is_answered) for task in tasks for each in task.asked]
     records = [msgspec.to_builtins(task.record) for task in tasks]
     return sha256_text(canonical_json([settings, records, asked]))[:12]

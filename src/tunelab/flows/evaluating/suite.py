@@ -51,4 +51,7 @@ def read_suite(file: Path) -> SuiteConfig:
     )
     general = GeneralConfig(prompts=suite.general.prompts, files=tuple(map(here, suite.general.files)))
     bias = suite.bias and suite.bias.model_copy(update={"lists": suite.bias.lists and here(suite.bias.lists)})
-    return suite.model_copy(update={"tasks": tasks, "general": general, "bias": bias})
+    judge = suite.judge
+    if judge is not None and judge.rubric is not None:
+        judge = judge.model_copy(update={"rubric": here(judge.rubric)})
+    return suite.model_copy(update={"tasks": tasks, "general": general, "bias": bias, "judge": judge})

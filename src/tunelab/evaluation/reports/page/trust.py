@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tunelab.errors import counted
+from tunelab.evaluation.judging.words import criterion_in_words, judge_caveats
 from tunelab.evaluation.reports.numbers import difference_in_words, in_words, is_share
 from tunelab.evaluation.reports.report import Report, TaskReport
 from tunelab.evaluation.reports.words import first_change
@@ -14,6 +15,9 @@ from tunelab.evaluation.statistics.groups import FEW_GROUPS, FEWEST_GROUPS
 
 _OFF_LIST = 0.1
 """Above it, the confidence in the labels is of a small part of what the model would say."""
+
+_GOOD_KAPPA = 0.6
+"""From it on a judge agrees with people well enough to stand for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +92,13 @@ def _judge(report: Report) -> Iterator[Ground]:
     judge = report.judge
     if judge is None:
         return
-    if judge.kappa is None:
-        sentence = f"{judge.model} is unchecked: {counted(judge.num_rated, 'rating')} by people, too few for kappa"
-        yield Ground(title="Judge", sentence=sentence, state="doubtful")
-        return
-    sentence = f"{judge.model}: kappa {judge.kappa:.2f} with people, on {judge.num_rated:,} answers"
-    yield Ground(title="Judge", sentence=sentence, state="fine" if judge.kappa >= 0.6 else "doubtful")
+    for figures in judge.by_criterion:
+        kappa = figures.agreement.kappa
+        state: Literal["fine", "doubtful"] = "fine" if kappa is not None and kappa >= _GOOD_KAPPA else "doubtful"
+        title = f"{judge.model} on {figures.criterion}"
+        yield Ground(title=title, sentence=criterion_in_words(figures), state=state)
+    for caveat in judge_caveats(judge):
+        yield Ground(title=judge.model, sentence=caveat, state="doubtful")
 
 
 def _calibration(task: TaskReport, several: bool) -> Iterator[Ground]:
