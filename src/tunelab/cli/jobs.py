@@ -17,7 +17,6 @@ from tunelab.cli.job_places import HERE, refuse_other_places
 from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
 from tunelab.cli.jobs_list import list_jobs
 from tunelab.errors import RunError, counted, listed
-from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.state import BEGUN, JobState
@@ -82,9 +81,8 @@ def submit_command(
     same name is the same job: submitting it twice does no harm.
     """
     from tunelab.flows.training.gpu_memory import expected_gpu_bytes
-    from tunelab.jobs.job_secrets import keep_secrets
     from tunelab.jobs.local import LocalJobs
-    from tunelab.jobs.submit import seconds_of, spec_of
+    from tunelab.jobs.submit import seconds_of, spec_of, submit
     from tunelab.recipes import resolve_recipe
 
     refuse_other_places(to, option="--to")
@@ -107,14 +105,8 @@ def submit_command(
         gpu_bytes_of=expected_gpu_bytes,
     )
     where = LocalJobs(folder).plan(spec)
-    if elsewhere := host_of(folder, spec.id):
-        host, job_id, state = elsewhere
-        what = f"this recipe was submitted on {host}: job {job_id} is {state}"
-        raise RunError(what, remedy="--name NAME makes it another job.")
     store = Store(folder)
-    if (known := store.with_key(spec.key)) is None or not known.is_over:  # retry asks for them anew
-        keep_secrets(spec)
-    job, is_new = store.add(spec)
+    job, is_new = submit(store, spec)
     bring_up_to_date(store)
     if as_json:
         print_document(json.dumps({"is_new": is_new, **asdict(store.get(job.id))}))

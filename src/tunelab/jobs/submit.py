@@ -11,6 +11,7 @@ from tunelab.errors import RunError, UserError
 from tunelab.files import canonical_json, sha256_text
 from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.gpus import Gpu, gpus_here
+from tunelab.jobs.hosts import refuse_elsewhere
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.job_secrets import keep_secrets, secret_files
@@ -49,7 +50,7 @@ def spec_of(
     submission is the same job, whoever makes it again and whatever was lost in between.
 
     Args:
-        secrets: `NAME` or `NAME=FILE` of variables that only it gets; `keep_secrets` comes before it is added.
+        secrets: `NAME` or `NAME=FILE` of variables that only it gets; `submit` keeps their values.
         gpus: how many it gets; None for one if its recipe leads to a GPU and there is one, else none.
         gpu_bytes_of: estimates the memory that it holds on a GPU of so many bytes; without, it has its GPUs to itself.
         gpus_there: looks which there are.
@@ -90,6 +91,20 @@ def spec_of(
         warm=warm,
         submitted=time.time(),
     )
+
+
+def submit(store: Store, spec: JobSpec) -> tuple[Job, bool]:
+    """Return the job of a key, and whether it is new; its secrets are kept for it, unless it has ended.
+
+    Raises:
+        RunError: another machine has it.
+        UserError: a secret of it is not there.
+    """
+    if (known := store.with_key(spec.key)) is None:
+        refuse_elsewhere(store.folder, spec.id)
+    if known is None or not known.is_over:  # retry asks for them anew
+        keep_secrets(spec)
+    return store.add(spec)
 
 
 def _gpus_to_use(resolved: ResolvedRecipe, gpus: int | None, gpus_there: Callable[[], Sequence[Gpu]]) -> Sequence[Gpu]:

@@ -20,7 +20,7 @@ from tunelab.files import write_file, write_json
 from tunelab.jobs.job import Job
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
-from tunelab.jobs.submit import spec_of
+from tunelab.jobs.submit import spec_of, submit
 from tunelab.recipes.recipe import changed
 from tunelab.sweeps.curve import LossCurve
 from tunelab.sweeps.sweep import Sweep
@@ -113,7 +113,7 @@ class Trials:
             return
         resolved = replace(self._sweep.resolved, recipe=recipe)
         name = f"{self._sweep.name}-{trial.label if trial.number is None else f'{trial.number:03d}'}"
-        self._store.add(spec_of(resolved, self._store.folder, name=name, key=self.key(trial.label), warm=True))
+        submit(self._store, spec_of(resolved, self._store.folder, name=name, key=self.key(trial.label), warm=True))
 
     def prune(self, label: str, *, share: float, reason: str) -> None:
         """Note that a run is to be stopped early, at a share of it; stopping it is for others."""

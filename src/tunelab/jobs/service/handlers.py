@@ -13,7 +13,6 @@ from typing import Any
 from tunelab.errors import RunError, UserError
 from tunelab.events import EvaluationDone, EventIndex, StepDone
 from tunelab.jobs import submit
-from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job
 from tunelab.jobs.service.recipe_name import recipe_in
 from tunelab.jobs.service.schemas import (
@@ -85,11 +84,7 @@ def submit_job(call: Call) -> Reply:
             stall_timeout_s=given.stall_timeout_s,
         )
         call.jobs.local.plan(spec)
-        if elsewhere := host_of(call.jobs.folder, spec.id):
-            host, job_id, state = elsewhere
-            remedy = "Give a name to make it another job."
-            raise RunError(f"this recipe was submitted on {host}: job {job_id} is {state}", remedy=remedy)
-        job, is_new = store.add(spec)
+        job, is_new = submit.submit(store, spec)
         call.jobs.bring_up_to_date(store)
         return Reply(content=Submitted(job=store.get(job.id), is_new=is_new), status=201 if is_new else 200)
 
