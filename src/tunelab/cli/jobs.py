@@ -17,7 +17,7 @@ from tunelab.cli.job_places import HERE, refuse_other_places
 from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
 from tunelab.cli.jobs_list import list_jobs
 from tunelab.errors import RunError, counted, listed
-from tunelab.jobs.job import Job, JobSpec
+from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.state import BEGUN, JobState
 from tunelab.jobs.store import Store
@@ -31,6 +31,8 @@ command = plain_app(help="Runs that outlive the terminal: submit, follow, cancel
 _ID = typer.Argument(metavar="ID", hidden=True)
 _JSON = typer.Option("--json", help="Print JSON instead.")
 _LOOK_S = 0.2
+_OPTIONS = {"priority": "--priority", "timeout_s": "--timeout", "stall_timeout_s": "--stall-timeout"}
+_OPTIONS |= {"retries": "--retries", "gpus": "--gpus", "secrets": "--secret"}
 
 
 @command.command("submit")
@@ -82,7 +84,7 @@ def submit_command(
     """
     from tunelab.flows.training.gpu_memory import expected_gpu_bytes
     from tunelab.jobs.local import LocalJobs
-    from tunelab.jobs.submit import seconds_of, spec_of, submit
+    from tunelab.jobs.submit import differences, seconds_of, spec_of, submit
     from tunelab.recipes import resolve_recipe
 
     refuse_other_places(to, option="--to")
@@ -116,8 +118,9 @@ def submit_command(
     else:
         job = store.get(job.id)
         print(f"This recipe was submitted before: job {job.id} is {job.state}. --name NAME makes it another job.")
-        if other := _otherwise(spec, store.spec(job.id)):
-            print(f"Note     it keeps what it was submitted with, and that is otherwise: {listed(other)}.")
+        if other := differences(spec, store.spec(job.id)):
+            options = listed(_OPTIONS[each] for each in other)
+            print(f"Note     it keeps what it was submitted with, and that is otherwise: {options}.")
     following = "retry" if job.state.is_end and job.state is not JobState.SUCCEEDED else "logs -f"
     print(f"Next     {this_command()} jobs {following} {job.id}")
     print_editor_link(log_file_of(store, job))
@@ -293,6 +296,7 @@ def serve_command(
 
     They need the token that lies in .tunelab/service.json as long as the service runs. /openapi.json describes it.
     """
+    from tunelab.flows.training.gpu_memory import expected_gpu_bytes
     from tunelab.jobs.service.http_server import serve
     from tunelab.jobs.service.service_file import service_file
 
@@ -303,16 +307,9 @@ def serve_command(
         print("Ctrl+C ends the service; jobs go on.", flush=True)
 
     try:
-        serve(folder, port=port, say_address=say_address)
+        serve(folder, port=port, say_address=say_address, gpu_bytes_of=expected_gpu_bytes)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the service has ended; jobs go on") from None
-
-
-def _otherwise(spec: JobSpec, known: JobSpec) -> list[str]:
-    """Return the options whose values a job that was submitted before does not have."""
-    options = {"priority": "--priority", "timeout_s": "--timeout", "stall_timeout_s": "--stall-timeout"}
-    options |= {"retries": "--retries", "gpus": "--gpus", "secrets": "--secret"}
-    return [option for name, option in options.items() if getattr(spec, name) != getattr(known, name)]
 
 
 def _only_job(store: Store) -> Job | None:

@@ -20,7 +20,7 @@ from tunelab.files import write_file, write_json
 from tunelab.jobs.job import Job
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
-from tunelab.jobs.submit import spec_of, submit
+from tunelab.jobs.submit import GpuBytesOf, spec_of, submit
 from tunelab.recipes.recipe import changed
 from tunelab.sweeps.curve import LossCurve
 from tunelab.sweeps.sweep import Sweep
@@ -77,10 +77,11 @@ class Trials:
     Args:
         sweep: it.
         store: of the jobs of its workspace.
+        gpu_bytes_of: estimates what a run holds on a GPU; without, it has its GPU to itself.
     """
 
-    def __init__(self, sweep: Sweep, store: Store) -> None:
-        self._sweep, self._store = sweep, store
+    def __init__(self, sweep: Sweep, store: Store, *, gpu_bytes_of: GpuBytesOf | None = None) -> None:
+        self._sweep, self._store, self._gpu_bytes_of = sweep, store, gpu_bytes_of
         self._ended: dict[str, Trial] = {}
         self._reports: dict[str, _Report] = {}
 
@@ -113,7 +114,15 @@ class Trials:
             return
         resolved = replace(self._sweep.resolved, recipe=recipe)
         name = f"{self._sweep.name}-{trial.label if trial.number is None else f'{trial.number:03d}'}"
-        submit(self._store, spec_of(resolved, self._store.folder, name=name, key=self.key(trial.label), warm=True))
+        spec = spec_of(
+            resolved,
+            self._store.folder,
+            name=name,
+            key=self.key(trial.label),
+            gpu_bytes_of=self._gpu_bytes_of,
+            warm=True,
+        )
+        submit(self._store, spec)
 
     def prune(self, label: str, *, share: float, reason: str) -> None:
         """Note that a run is to be stopped early, at a share of it; stopping it is for others."""
