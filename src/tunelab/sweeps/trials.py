@@ -6,7 +6,6 @@ best trial with the seeds of `base-2`, `base-3`, …. Where a run is follows fro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -23,7 +22,8 @@ from tunelab.jobs.store import Store
 from tunelab.jobs.submit import GpuBytesOf, spec_of, submit
 from tunelab.recipes.recipe import changed
 from tunelab.sweeps.curve import LossCurve
-from tunelab.sweeps.sweep import Sweep
+from tunelab.sweeps.read_record import read_record
+from tunelab.sweeps.sweep import BEGIN_AGAIN, Sweep
 from tunelab.workspace import Run
 
 BASE, BEST = "base-", "best-"
@@ -92,7 +92,9 @@ class Trials:
         trials = {}
         for label in sorted(found, key=_order):
             if (trial := self._ended.get(label)) is None:
-                trial = self._seen(Trial(label=label, settings=json.loads(found[label].read_bytes())), due)
+                trial = self._seen(
+                    Trial(label=label, settings=read_record(found[label], dict[str, Any], remedy=BEGIN_AGAIN)), due
+                )
                 if trial.state.is_end:
                     self._ended[label] = trial
             trials[label] = trial
@@ -149,7 +151,7 @@ class Trials:
         report.read(keeps_best=self._sweep.recipe.training.load_best_model_at_end)
         trial = replace(trial, curve=report.curve)
         if (pruned := self._pruned_file(trial.label)).exists():
-            mark = json.loads(pruned.read_bytes())
+            mark = read_record(pruned, dict[str, Any], remedy=BEGIN_AGAIN)
             state = TrialState.PRUNED if job.state.is_end and job.id not in due else TrialState.RUNNING
             return replace(trial, state=state, curve=report.curve.until(mark["share"]), reason=mark["reason"])
         state = _state_of(job, is_due=job.id in due)
