@@ -13,6 +13,7 @@ import pytest
 from jobs_files import finish_run, local, run_until, run_until_done, spec, store_in
 
 from tunelab.errors import StorageError
+from tunelab.files import write_json
 from tunelab.jobs.backend import JobAttempt, JobBackend, Sighting
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
 from tunelab.jobs.runner import Runner
@@ -223,6 +224,21 @@ def test_a_run_whose_adapter_is_not_that_of_its_manifest_is_no_success(store: St
     assert "files of its adapter are not those of its manifest: adapter_model.safetensors" in changed.reason
     assert (whole.state, whole.reason) == (JobState.SUCCEEDED, "")
     assert (later.state, later.reason) == (JobState.SUCCEEDED, "the run is whole; after that, ended with exit code 1")
+
+
+def test_a_manifest_of_another_run_is_no_success(store: Store) -> None:
+    def work(work: InProcessWork) -> int:
+        finish_run(store, work)
+        manifest = store.folder.workspace.path / "runs" / work.attempt.spec.id / "manifest.json"
+        write_json(manifest, json.loads(manifest.read_text()) | {"run_id": "another"})
+        return 0
+
+    store.add(spec("job"))
+    (job,) = run_until_done(store, InProcessJobs(work))
+    assert (job.state, job.reason) == (
+        JobState.FAILED,
+        "ended with exit code 0, and its manifest is that of run another",
+    )
 
 
 def test_a_job_whose_own_file_is_gone_has_it_again_from_the_database(store: Store, place: JobBackend) -> None:

@@ -118,6 +118,32 @@ def test_a_machine_that_writes_is_said_to_be_unread_and_a_strangers_folder_is_no
     assert err == "Note: the jobs of one cannot be read now, and are missing here.\n"
 
 
+def test_a_copy_that_was_begun_while_a_machine_wrote_is_not_taken_though_it_is_done_by_the_end(
+    tmp_path: Path, become: Become, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become("one")
+    store = store_in(tmp_path / "shared")
+    store.add(spec("job"))
+    store.close()
+    journal = store.folder.database.with_name("jobs.db-journal")
+    journal.write_bytes(b"a change is half written")
+    become("two")
+    read = Path.read_bytes
+
+    def read_bytes(file: Path) -> bytes:
+        data = read(file)
+        journal.unlink(missing_ok=True)
+        return data
+
+    monkeypatch.setattr(hosts, "_TRY_AGAIN_S", 0)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(hosts, "_TRIES", 1)
+    folder = jobs_in(tmp_path / "shared")
+    assert hosts.host_of(folder, "job") is None
+    journal.unlink()
+    assert hosts.host_of(folder, "job") == ("one", "job", JobState.QUEUED)
+
+
 def test_a_job_of_a_network_disk_runs_and_its_copy_says_what_its_machine_knows(tmp_path: Path, become: Become) -> None:
     become("one")
     store = store_in(tmp_path / "shared")

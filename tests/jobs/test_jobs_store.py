@@ -186,6 +186,17 @@ def test_a_full_disk_changes_nothing_and_says_so(tmp_path: Path) -> None:
     store.close()
 
 
+def test_whoever_saw_an_earlier_attempt_moves_no_later_one(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    first, _ = store.add(spec("job"))
+    cancelled = store.move(first, JobState.CANCELLED)
+    assert cancelled is not None
+    assert store.move(cancelled, JobState.QUEUED) is not None
+    assert store.move(first, JobState.STARTING) is None  # queued, as it was seen, and by now for the second attempt
+    assert (store.get("job").state, store.get("job").attempt) == (JobState.QUEUED, 2)
+    store.close()
+
+
 def test_the_clock_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = store_in(tmp_path)
     now = time.time()
