@@ -242,3 +242,13 @@ def test_a_job_is_cancelled_without_its_id_if_it_is_the_only_one(
     capsys.readouterr()
     assert tunelab(["jobs", "cancel"]) == 0
     assert capsys.readouterr().out == "No job runs here, and none is queued.\n"
+
+
+def test_names_that_differ_in_large_and_small_letters_alone_are_never_one_job(
+    work: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "--name", "Mine", "--detach")
+    _, err = said(capsys, "--name", "mine", code=2)
+    assert '"mine" is the name of a run in other letters; expected Mine, or another name' in err
+    assert [each.name for each in (work.path / "nano_v1" / "history" / "LoRA").iterdir()] == ["Mine"]
+    assert len(work.store().jobs()) == 1

@@ -1,5 +1,6 @@
 """Data are gathered in one way, and every row is on one side, left out aloud, or refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_a_share_is_held_out_by_seed_and_no_row_is_lost(tmp_path: Path) -> None:
     assert sorted(lines(first.train) + lines(first.held_out)) == list(range(1, 41))
     assert lines(first.held_out) == lines(again.held_out) != lines(other.held_out)
     assert "10 rows of 40 held out" in first.notes
+
+
+@pytest.mark.parametrize("settings", [(), ("data.cleaning.drop_duplicates=row",)])
+def test_rows_of_an_array_on_one_line_are_conversations_of_their_own(tmp_path: Path, settings: tuple[str, ...]) -> None:
+    sets = []
+    for indent in (None, 1):
+        (tmp_path / "train.json").write_text(json.dumps(rows(12), indent=indent))
+        sets.append(gathered(tmp_path, "data.train_files=train.json", "data.eval_fraction=0", *settings))
+    on_one_line, indented = sets
+    assert len({sequence.group for sequence in on_one_line.train_sequences}) == 12
+    assert lines(on_one_line.train) == list(range(1, 13)) != lines(indented.train)
 
 
 @pytest.mark.parametrize("eval_files", ["[]", "test.jsonl"])

@@ -22,6 +22,7 @@ from tunelab.jobs.service.watch import Watch
 from tunelab.jobs.shepherd import log_file
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
+from tunelab.jobs.submit import GpuBytesOf
 
 PORT = 12432
 TOKEN = "the token of the tests"
@@ -30,9 +31,9 @@ ENDED = (JobState.STARTING, JobState.RUNNING, JobState.SUCCEEDED)
 
 
 @contextmanager
-def quiet_jobs(workspace: Path) -> Iterator[ServedJobs]:
+def quiet_jobs(workspace: Path, *, gpu_bytes_of: GpuBytesOf | None = None) -> Iterator[ServedJobs]:
     """The jobs of a workspace that no runner moves, since this process holds its lock."""
-    jobs = ServedJobs(jobs_in(workspace))
+    jobs = ServedJobs(jobs_in(workspace), gpu_bytes_of=gpu_bytes_of)
     jobs.folder.make()
     with held(jobs.folder.runner_lock):
         yield jobs

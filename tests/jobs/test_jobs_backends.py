@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from jobs_files import finish_run, local, run_until, run_until_done, spec, store_in
 
+from tunelab.errors import StorageError
+from tunelab.files import write_json
 from tunelab.jobs.backend import JobAttempt, JobBackend, Sighting
 from tunelab.jobs.in_process import InProcessJobs, InProcessWork
 from tunelab.jobs.runner import Runner
@@ -223,6 +226,21 @@ def test_a_run_whose_adapter_is_not_that_of_its_manifest_is_no_success(store: St
     assert (later.state, later.reason) == (JobState.SUCCEEDED, "the run is whole; after that, ended with exit code 1")
 
 
+def test_a_manifest_of_another_run_is_no_success(store: Store) -> None:
+    def work(work: InProcessWork) -> int:
+        finish_run(store, work)
+        manifest = store.folder.workspace.path / "runs" / work.attempt.spec.id / "manifest.json"
+        write_json(manifest, json.loads(manifest.read_text()) | {"run_id": "another"})
+        return 0
+
+    store.add(spec("job"))
+    (job,) = run_until_done(store, InProcessJobs(work))
+    assert (job.state, job.reason) == (
+        JobState.FAILED,
+        "ended with exit code 0, and its manifest is that of run another",
+    )
+
+
 def test_a_job_whose_own_file_is_gone_has_it_again_from_the_database(store: Store, place: JobBackend) -> None:
     store.add(spec("job"))
     file = store.folder.job("job").spec_file
@@ -262,6 +280,64 @@ def test_a_run_that_cannot_be_read_is_looked_at_again_and_keeps_no_other_job_fro
     while runner.tick():
         time.sleep(0.001)
     assert [job.state for job in store.jobs()] == [JobState.SUCCEEDED] * 2
+
+
+class Refusing(InProcessJobs):
+    """A place that refuses to begin some jobs, until they are let in."""
+
+    refused: tuple[str, ...] = ("bad",)
+    num_refused = 0
+
+    def submit(self, attempt: JobAttempt) -> None:
+        if attempt.spec.id in self.refused:
+            self.num_refused += 1
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        super().submit(attempt)
+
+
+def test_a_job_that_cannot_be_started_holds_up_no_other_is_tried_again_ever_less_often_and_loses_no_attempt(
+    store: Store,
+) -> None:
+    place = Refusing(in_process(store)._work)
+    store.add(replace(spec("bad"), priority=9))
+    store.add(spec("good"))
+    now = 0.0
+    runner = Runner(store, place, clock=lambda: now)
+    for _ in range(1_000):
+        runner.tick()
+        if store.get("good").state is JobState.SUCCEEDED:
+            break
+        time.sleep(0.01)
+    assert store.get("good").state is JobState.SUCCEEDED
+    bad = store.get("bad")
+    assert (bad.state, bad.attempt) == (JobState.QUEUED, 1)
+    assert bad.reason == "it cannot be started now: Resource temporarily unavailable"
+    assert place.num_refused == 1
+    for now in range(1, 10_000):  # seconds
+        runner.tick() if now % 5 == 0 else None
+    assert 10_000 / 300 <= place.num_refused <= 10_000 / 300 + 10
+    place.refused = ()
+    run_until_done(store, place)
+    assert (store.get("bad").state, store.get("bad").attempt) == (JobState.SUCCEEDED, 1)
+
+
+def test_an_attempt_whose_shepherd_cannot_be_started_was_not_begun(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = JobAttempt(spec=spec("job"), number=1)
+    store.folder.job("job").write_spec(attempt.spec)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as context:
+        context.setattr("tunelab.jobs.local._started", refuse)
+        with pytest.raises(StorageError):
+            local(store).submit(attempt)
+    assert not local(store).find(attempt)
+    local(store).submit(attempt)
+    assert local(store).find(attempt)
+    run_until(store, local(store), lambda: not local(store).state(attempt).is_running, ticks=False)
 
 
 def test_a_job_that_is_due_again_is_not_over_and_can_be_cancelled(store: Store, place: JobBackend) -> None:

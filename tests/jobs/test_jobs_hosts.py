@@ -13,12 +13,12 @@ from jobs_files import jobs_in, local, run_until_done, spec, store_in
 
 from tunelab.cli import jobs_list
 from tunelab.cli.main import run as tunelab
-from tunelab.errors import RunError
+from tunelab.errors import RunError, StorageError
 from tunelab.jobs import disk, hosts, job_folder
 from tunelab.jobs.disk import is_memory, is_network_disk
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import JOB_FIELDS
-from tunelab.jobs.submit import cancel
+from tunelab.jobs.submit import cancel, submit
 
 Become = Callable[[str], None]
 
@@ -118,6 +118,32 @@ def test_a_machine_that_writes_is_said_to_be_unread_and_a_strangers_folder_is_no
     assert err == "Note: the jobs of one cannot be read now, and are missing here.\n"
 
 
+def test_a_copy_that_was_begun_while_a_machine_wrote_is_not_taken_though_it_is_done_by_the_end(
+    tmp_path: Path, become: Become, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become("one")
+    store = store_in(tmp_path / "shared")
+    store.add(spec("job"))
+    store.close()
+    journal = store.folder.database.with_name("jobs.db-journal")
+    journal.write_bytes(b"a change is half written")
+    become("two")
+    read = Path.read_bytes
+
+    def read_bytes(file: Path) -> bytes:
+        data = read(file)
+        journal.unlink(missing_ok=True)
+        return data
+
+    monkeypatch.setattr(hosts, "_TRY_AGAIN_S", 0)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(hosts, "_TRIES", 1)
+    folder = jobs_in(tmp_path / "shared")
+    assert hosts.host_of(folder, "job") is None
+    journal.unlink()
+    assert hosts.host_of(folder, "job") == ("one", "job", JobState.QUEUED)
+
+
 def test_a_job_of_a_network_disk_runs_and_its_copy_says_what_its_machine_knows(tmp_path: Path, become: Become) -> None:
     become("one")
     store = store_in(tmp_path / "shared")
@@ -142,3 +168,36 @@ def test_a_row_of_another_host_moves_no_cursor(
     monkeypatch.setattr(jobs_list, "_rows", lambda *_, limit: ([row], 1))
     jobs_list.list_jobs(None, as_json=False)
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_job_of_another_machine_is_refused_by_its_folder_even_if_its_database_cannot_be_read(
+    tmp_path: Path, become: Become, monkeypatch: pytest.MonkeyPatch, is_readable: bool
+) -> None:
+    monkeypatch.setattr(hosts, "_TRY_AGAIN_S", 0)
+    become("one")
+    first = store_in(tmp_path / "shared")
+    first.add(spec("job"))
+    first.close()
+    if not is_readable:  # as a machine leaves it that was killed while it wrote
+        first.folder.database.with_name("jobs.db-journal").write_bytes(b"half")
+    become("two")
+    second = store_in(tmp_path / "shared")
+    state = "is queued" if is_readable else "is in a state that cannot be read now"
+    with pytest.raises(RunError, match=f"this was submitted on one: job job {state}"):
+        submit(second, spec("job"))
+    assert not second.folder.job("job").path.exists()
+    assert submit(second, spec("other"))[1]
+
+
+def test_a_disk_that_does_not_say_whether_another_machine_has_a_job_is_not_passed_over(
+    tmp_path: Path, become: Become
+) -> None:
+    become("one")
+    store_in(tmp_path / "shared").close()
+    (jobs_in(tmp_path / "shared").path / "job").symlink_to("job")  # a look below it ends with an error
+    become("two")
+    store = store_in(tmp_path / "shared")
+    with pytest.raises(StorageError, match="the jobs of other machines cannot be looked at"):
+        submit(store, spec("job"))
+    assert not store.jobs()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from jobs_files import local, run_until, run_until_done, spec, store_in
@@ -224,6 +226,31 @@ def test_no_variable_but_those_of_the_list_reaches_a_job(store: Store, monkeypat
     written = [file for file in store.folder.workspace.path.rglob("*") if file.is_file()]
     assert len(written) > 8
     assert [file for file in written if b"canary-73519" in file.read_bytes()] == []
+
+
+def test_what_an_attempt_left_running_is_ended_before_the_next_one_though_its_files_are_gone(store: Store) -> None:
+    left = subprocess.Popen(
+        ["sleep", "600"], env={"TUNELAB_JOB_FOLDER": str(store.folder.job("job").path)}, start_new_session=True
+    )
+    attempt = JobAttempt(spec=spec("job"), number=2)
+    store.folder.job("job").write_spec(attempt.spec)
+    local(store).submit(attempt)
+    assert left.wait(timeout=60) == -signal.SIGKILL
+    run_until(store, local(store), lambda: not local(store).state(attempt).is_running, ticks=False)
+
+
+def test_a_runner_gives_its_lock_up_while_no_other_process_can_write(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was_held = []
+
+    def flock(descriptor: int, operation: int) -> None:
+        with held(store.folder.write_lock) as lock:
+            was_held.append(lock is None)
+
+    monkeypatch.setattr("tunelab.jobs.runner.fcntl", SimpleNamespace(flock=flock, LOCK_UN=fcntl.LOCK_UN))
+    run_jobs(store.folder, local(store))  # there is nothing to do
+    assert was_held == [True]
 
 
 def test_doctor_says_what_it_found_and_did(store: Store) -> None:

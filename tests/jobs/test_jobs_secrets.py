@@ -111,6 +111,7 @@ def test_a_file_of_the_users_own_is_read_and_neither_written_nor_deleted(store: 
     file.chmod(0o644)
     with pytest.raises(ValueError, match="others may read it"):
         shepherd._secret("TOKEN", str(file))
+    file.chmod(0o600)
     (tmp_path / "link").symlink_to(file)
     with pytest.raises(ValueError, match="cannot be read"):
         shepherd._secret("TOKEN", str(tmp_path / "link"))
@@ -149,13 +150,27 @@ def test_without_a_place_in_memory_a_file_is_called_for(
         secret_files(["TOKEN"], store.folder, "job", environment=given)
 
 
-def test_a_secret_is_left_out_of_the_log_in_whichever_pieces_it_comes(tmp_path: Path) -> None:
-    text = f"a {CANARY} b {CANARY[:9]}{CANARY} cana\n{CANARY[:-1]}"
-    expected = text.replace(CANARY, "[secret T]")
+@pytest.mark.parametrize(
+    ("secrets", "text", "expected"),
+    [
+        ({"T": CANARY}, f"a {CANARY} b {CANARY[:9]}{CANARY} cana\n{CANARY[:-1]}", None),
+        ({"A": "SECRET", "B": "SECRETREST"}, "SECRETREST, SECRET, SECRETRE.\nSECRETRESECRETREST; SECRETRES", None),
+        ({"A": "SECRET", "B": "SECRETREST"}, "it ends with SECRET", None),
+        ({"A": "one-two", "B": "two-three"}, "one-two-three two-three", "[secret A]-three [secret B]"),
+        ({"A": "aaaaaa", "B": "aaaaaab"}, "aaaaaaaaaaaab aaaaaaa", "[secret A][secret B] [secret A]a"),
+    ],
+)
+def test_secrets_are_left_out_of_the_log_in_whichever_pieces_they_come(
+    tmp_path: Path, secrets: dict[str, str], text: str, expected: str | None
+) -> None:
+    if expected is None:  # the longest first
+        expected = text
+        for name, value in sorted(secrets.items(), key=lambda item: -len(item[1])):
+            expected = expected.replace(value, f"[secret {name}]")
     for size in range(1, len(text) + 1):
         (tmp_path / str(size)).mkdir()
         log = shepherd.Log(str(tmp_path / str(size)))
-        log.hide({"T": CANARY})
+        log.hide(secrets)
         for start in range(0, len(text), size):
             log.write(log._without_secrets(text[start : start + size].encode()))
         log.flush()

@@ -14,8 +14,9 @@ from jobs_files import jobs_in, local, run_until, run_until_done, spec, store_in
 
 from tunelab.errors import RunError, StorageError
 from tunelab.files import write_json
+from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine_database
-from tunelab.jobs.job_folder import held, pack
+from tunelab.jobs.job_folder import JobFolder, held, pack
 from tunelab.jobs.runner import Runner
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
@@ -155,13 +156,20 @@ def test_a_store_that_was_open_finds_the_database_that_another_process_made_agai
         each.close()
 
 
-def test_a_submission_killed_between_folder_and_row_is_found(tmp_path: Path) -> None:
+def test_a_job_that_is_in_no_row_is_found_and_begins_when_a_person_says_so(tmp_path: Path) -> None:
+    """A submission was cut short between folder and row, or the folder was pulled from elsewhere, even half done."""
     store = store_in(tmp_path)
     store.folder.job("job").write_spec(spec("job"))
+    store.folder.job("begun").write_spec(spec("begun"))
+    write_json(store.folder.job("begun").attempt(1) / "start.json", {})
     assert store.jobs() == []
-    assert store.adopt() == ["job"]
+    assert store.adopt() == ["begun", "job"]
     assert store.adopt() == []
-    assert store.get("job").state is JobState.QUEUED
+    states = [(job.id, job.state) for job in run_until_done(store, local(store))]
+    assert states == [("begun", JobState.LOST), ("job", JobState.CANCELLED)]
+    assert store.get("job").reason.endswith("tunelab jobs retry job begins it")
+    retry(store, store.get("job"))
+    assert run_until_done(store, local(store))[1].state is JobState.SUCCEEDED
     store.close()
 
 
@@ -175,6 +183,17 @@ def test_a_full_disk_changes_nothing_and_says_so(tmp_path: Path) -> None:
             store.add(spec(f"more-{number}"))
     assert store.get("job") == job
     assert store.database.faults() == []
+    store.close()
+
+
+def test_whoever_saw_an_earlier_attempt_moves_no_later_one(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    first, _ = store.add(spec("job"))
+    cancelled = store.move(first, JobState.CANCELLED)
+    assert cancelled is not None
+    assert store.move(cancelled, JobState.QUEUED) is not None
+    assert store.move(first, JobState.STARTING) is None  # queued, as it was seen, and by now for the second attempt
+    assert (store.get("job").state, store.get("job").attempt) == (JobState.QUEUED, 2)
     store.close()
 
 
@@ -273,6 +292,7 @@ def test_no_job_of_a_copied_workspace_begins_before_a_person_says_so(has_databas
     [
         {"id": "../../outside"},
         {"id": "another"},
+        {"id": 3},
         {"secrets": {"PYTHONPATH": "/p"}},
         {"secrets": {"LD_PRELOAD": "/p"}},
         {"secrets": {"A B": "/p"}},
@@ -287,6 +307,46 @@ def test_a_job_that_reaches_out_of_its_folder_is_none(values: dict[str, object],
     with pytest.raises(RunError, match="the job cannot be read"):
         folder.read_spec()
     assert store.adopt() == []
+    store.close()
+
+
+@pytest.mark.parametrize("link", ["attempt-1", "attempt-1/shepherd.txt", "log-0000000000000000", "lock", "."])
+def test_links_in_the_folder_of_a_job_are_not_followed(link: str, tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_text("precious")
+    folder = store.folder.job("job")
+    if link == ".":
+        folder.path.parent.mkdir()
+        JobFolder(path=tmp_path / "outside").write_spec(spec("job"))
+        folder.path.symlink_to(tmp_path / "outside")
+    else:
+        folder.write_spec(spec("job"))
+        (folder.path / link).parent.mkdir(exist_ok=True)
+        (folder.path / link).symlink_to(tmp_path / ("outside" if link == "attempt-1" else "outside/file"))
+    files = {file: file.read_bytes() for file in (tmp_path / "outside").iterdir()}
+    assert store.adopt() == []
+    with pytest.raises(RunError, match="is a link"):
+        folder.read_spec()
+    with pytest.raises(RunError, match="is a link"):
+        local(store).submit(JobAttempt(spec=spec("job"), number=1))
+    if link == "attempt-1":
+        with pytest.raises(RunError, match="is a link"):
+            local(store).cancel(JobAttempt(spec=spec("job"), number=1))
+    assert {file: file.read_bytes() for file in (tmp_path / "outside").iterdir()} == files
+    store.close()
+
+
+def test_a_job_whose_row_of_what_to_do_is_damaged_is_read_from_its_file(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    given = spec("job")
+    store.add(given)
+    with store.database.writing() as connection:
+        connection.execute("UPDATE specs SET spec = ?", (b"[",))
+    assert store.spec("job") == given
+    store.folder.job("job").spec_file.write_text("{")
+    with pytest.raises(RunError, match="the job cannot be read"):
+        store.spec("job")
     store.close()
 
 

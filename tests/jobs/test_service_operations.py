@@ -18,8 +18,10 @@ from service_files import ENDED, KNOWN, PORT, TOKEN, add_job, async_client_of, c
 from starlette.testclient import TestClient
 
 from train_task import write_task
+from tunelab.cli.main import run as tunelab
 from tunelab.errors import StorageError, UserError
 from tunelab.events import EvaluationDone, EventLog, StepDone
+from tunelab.flows.training.gpu_memory import expected_gpu_bytes
 from tunelab.jobs.job import Job
 from tunelab.jobs.service import handlers
 from tunelab.jobs.service.application import application
@@ -27,6 +29,7 @@ from tunelab.jobs.service.operations import OPERATIONS
 from tunelab.jobs.service.recipe_name import recipe_in
 from tunelab.jobs.service.schemas import error_answer
 from tunelab.jobs.service.served_jobs import ServedJobs
+from tunelab.jobs.store import Store
 
 CANARY = "canary-5f0e1c"
 
@@ -50,6 +53,7 @@ def test_a_recipe_of_the_workspace_is_submitted_once(jobs: ServedJobs, client: T
     assert (first.status_code, again.status_code, other.status_code) == (201, 200, 201)
     assert (first.json()["is_new"], again.json()["is_new"]) == (True, False)
     assert first.json()["job"] == again.json()["job"]
+    assert (first.json()["otherwise"], again.json()["otherwise"]) == ([], ["priority", "timeout_s", "stall_timeout_s"])
     assert (first.json()["job"]["priority"], first.json()["job"]["state"]) == (3, "queued")
     assert other.json()["job"]["id"].startswith("other-")
     listed = client.get("/jobs").json()
@@ -57,6 +61,32 @@ def test_a_recipe_of_the_workspace_is_submitted_once(jobs: ServedJobs, client: T
         [other.json()["job"]["id"], first.json()["job"]["id"]],
         2,
     )
+
+
+def test_a_recipe_that_leads_to_a_gpu_shares_it_as_one_that_is_submitted_by_command(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nvidia_smi = tmp_path / "bin" / "nvidia-smi"
+    nvidia_smi.parent.mkdir()
+    nvidia_smi.write_text("#!/bin/sh\necho '0, GPU-aaaa, 81920'\n")
+    nvidia_smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{nvidia_smi.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("tunelab.jobs.runner.start_runner", lambda _: 0)
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    write_task(workspace, tiny_model)
+    monkeypatch.setenv("LLM_MODEL__DEVICE_MAP", "cuda")
+    with quiet_jobs(workspace, gpu_bytes_of=expected_gpu_bytes) as jobs:
+        answer = client_of(jobs).post("/jobs", json={"recipe": "task.yaml", "name": "by-http"}).json()
+        monkeypatch.chdir(workspace)
+        assert tunelab(["jobs", "submit", "task.yaml", "--name", "by-command"]) == 0
+        store = Store(jobs.folder)
+        by_command = next(job for job in store.jobs() if job.id.startswith("by-command"))
+        specs = [store.spec(answer["job"]["id"]), store.spec(by_command.id)]
+        store.close()
+    assert specs[0].gpus == specs[1].gpus == 1
+    assert specs[0].gpu_bytes == specs[1].gpu_bytes > 1 << 30
 
 
 def test_the_same_submission_by_eight_callers_at_once_is_one_job(jobs: ServedJobs, tiny_model: Path) -> None:

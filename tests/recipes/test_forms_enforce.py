@@ -175,9 +175,63 @@ def test_the_form_of_every_method_lets_its_own_defaults_through(tmp_path: Path) 
         assert not any(".config" in note for note in resolved.notes)
 
 
-def test_values_of_the_command_line_are_the_users_own(tmp_path: Path) -> None:
-    resolved = _resolved(tmp_path, LORA, overrides=["training.learning_rate=0.5"])
-    assert resolved.recipe.training.learning_rate == 0.5
+@pytest.mark.parametrize("source", ["--set", "environment LLM_TRAINING__LEARNING_RATE", ".env:2"])
+def test_a_value_from_outside_the_file_is_held_against_the_form_and_named_by_its_source(
+    tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "lora.yaml").write_text(LORA)
+    (tmp_path / "lora.yaml.config").write_text(form_text("lora"))
+    if source == ".env:2":
+        (tmp_path / ".env").write_text("# mine\nLLM_TRAINING__LEARNING_RATE=0.5\n")
+    with pytest.raises(RecipeError) as caught:
+        resolve_recipe(
+            tmp_path / "lora.yaml",
+            overrides=["training.learning_rate=0.5"] if source == "--set" else (),
+            environment={"LLM_TRAINING__LEARNING_RATE": "0.5"} if source.startswith("environment") else {},
+        )
+    place = f"lora.yaml.config:{_line(form_text('lora'), 'learning_rate', 'max')}"
+    assert str(caught.value) == f"{source}: learning_rate 0.5 is above 0.01 ({place}). Change the value or the form."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "override"),
+    [
+        ("0.0002", "0.5", "training.learning_rate=0.001"),
+        ("seed: 42\n", "", "training.seed=7"),
+        ("eval_delay: 0\n", "eval_delay: 0\neval_strategy: no_such\n", "training.eval_strategy=no"),
+    ],
+)
+def test_a_value_of_the_file_that_is_not_used_is_not_held_against_the_form(
+    tmp_path: Path, old: str, new: str, override: str
+) -> None:
+    key, _, value = override.partition("=")
+    resolved = _resolved(tmp_path, LORA.replace(old, new), overrides=[override])
+    assert str(getattr(resolved.recipe.training, key.rpartition(".")[2])) == value
+
+
+def test_a_group_is_on_if_the_value_that_is_used_switches_it_on(tmp_path: Path) -> None:
+    text = "model: nano\nfinetune_dataset: data\ncompare_enabled: false\ncompare_temperature: 1.9\n"
+    form = _form({"id": "compare_temperature", "type": "Number", "max": 1}, toggle="compare_enabled")
+    with pytest.raises(RecipeError, match=r"lora\.yaml:4: compare_temperature 1\.9 is above 1"):
+        _resolved(tmp_path, text, form, overrides=["evaluation.compare=true"])
+    text = text.replace("enabled: false", "enabled: true")
+    assert not _resolved(tmp_path, text, form, overrides=["evaluation.compare=false"]).recipe.evaluation.compare
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key"),
+    [
+        ("lora.yaml", "data: {train_files: a.jsonl, max_length: 9}\nlora: {r: 4, lora_alpha: 8}\n", "lora.r"),
+        ("mine.yaml", "model_name: nano\nlora_config: {r: 4, lora_alpha: 8}\n", "lora_config.r"),
+    ],
+)
+def test_recipes_of_every_dialect_hold_overrides_against_a_form_of_their_own_keys(
+    tmp_path: Path, name: str, text: str, key: str
+) -> None:
+    form = _form({"id": key, "type": "Integer", "max": 6})
+    with pytest.raises(RecipeError, match=f"--set: {key} 7 is above 6"):
+        _resolved(tmp_path, text, form, name, overrides=["lora.r=7"])
+    assert _resolved(tmp_path, text.replace("r: 4", "r: 40"), form, name, overrides=["lora.r=5"])
 
 
 def test_without_a_form_next_to_it_a_file_of_modellab_is_held_against_modellabs_own_and_used(tmp_path: Path) -> None:
@@ -189,3 +243,6 @@ def test_without_a_form_next_to_it_a_file_of_modellab_is_held_against_modellabs_
     assert 'lora.yaml:3: lr_scheduler_type "constant" is none of' in notes
     overridden = resolve_recipe(tmp_path / "lora.yaml", overrides=["training.learning_rate=0.001"], environment={})
     assert "learning_rate 0.05" not in "\n".join(overridden.notes)
+    assert "learning_rate 0.001" not in "\n".join(overridden.notes)
+    high = resolve_recipe(tmp_path / "lora.yaml", overrides=["training.learning_rate=0.02"], environment={})
+    assert "--set: learning_rate 0.02 is above 0.01 (ModelLab's own form), and is used." in high.notes

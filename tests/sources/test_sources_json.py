@@ -1,6 +1,9 @@
 """JSON in its three lay-outs: lines, one array, pretty-printed objects."""
 
 import json
+from itertools import accumulate
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +35,23 @@ def test_an_array_cut_at_any_place_gives_its_elements_and_their_lines(objects, i
         assert lines[line - 1][column - 1 :].startswith(element.split("\n")[0])
 
 
+@settings(max_examples=60, deadline=None)
+@given(gaps=st.lists(st.sampled_from(["", "\n", "\n\n\n"]), min_size=1, max_size=12))
+def test_no_two_rows_of_a_file_have_one_number_and_rows_on_lines_of_their_own_have_their_lines(gaps):
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.json"
+        file.write_text("[" + ",".join(f'{gap}{{"a": {number}}}' for number, gap in enumerate(gaps)) + "]")
+        numbers = [row.origin.line for row in json_rows_module.read_json(file, "rows.json", _refuse)]
+    assert len(set(numbers)) == len(gaps)
+    opened = list(accumulate(len(gap) for gap in gaps))
+    if len(set(opened)) == len(gaps):
+        assert numbers == [1 + lines for lines in opened]
+
+
+def _refuse(error: DataError) -> None:
+    raise error
+
+
 @pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.ndjson"])
 def test_lines_are_read_under_every_json_name(read, name):
     rows = read(name, '{"a": 1}\r\n\r\n  \n{"a": 2}')
@@ -41,7 +61,8 @@ def test_lines_are_read_under_every_json_name(read, name):
 @pytest.mark.parametrize(
     ("content", "lines"),
     [
-        ('[{"a": 1}, {"a": 2}]', [1, 1]),
+        ('[{"a": 1}, {"a": 2}]', [1, 2]),
+        ('\n[{"a": 1}, {"a": 2}]', [2, 3]),
         ('\n[\n  {"a": 1\n  },\n\n  {"a": 2}\n]\n', [3, 6]),
         ('{"data": [\n{"a": 1},\n{"a": 2}]}\n', [2, 3]),
         ('{\n  "a": 1\n}\n{\n  "a": 2\n}\n', [1, 4]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,7 @@ def test_a_sweep_has_one_controller(
 
 PREPARES = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tunelab.recipes import resolve_recipe
 from tunelab.sweeps.prepare import Requested, prepare
@@ -227,3 +229,32 @@ def test_a_fault_is_one_message_and_leaves_no_file(
 def test_a_sweep_that_is_not_there_is_named_with_those_that_are(printed: pytest.CaptureFixture[str]) -> None:
     assert tunelab(["sweep", "show", "smal"]) == 2
     assert 'Did you mean "small"?' in printed.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        ("result.json", "Delete it, and make it again: tunelab sweep resume small."),
+        ("trials/1.json", "Begin the sweep again under another name."),
+        ("plan.json", "Begin the sweep again under another name."),
+    ],
+)
+def test_a_damaged_file_of_a_sweep_is_named_in_one_message(
+    sweep: Sweep, file: str, remedy: str, printed: pytest.CaptureFixture[str]
+) -> None:
+    before = (sweep.path / file).read_bytes()
+    try:
+        (sweep.path / file).write_text("{")
+        assert tunelab(["sweep", "show", sweep.name]) == 2
+    finally:
+        (sweep.path / file).write_bytes(before)
+    err = printed.readouterr().err
+    assert f"{sweep.name}/{file}: this file of a sweep cannot be read" in err
+    assert remedy in err
+
+
+def test_a_sweep_whose_budget_ended_before_its_first_trial_says_so(result: Result) -> None:
+    none = replace(result, best=None, comparison=None)
+    assert none.sentence() == "No trial is better than the recipe."
+    assert replace(none, num_trials=0).sentence().startswith("No trial was measured")
+    assert result.num_trials == 12

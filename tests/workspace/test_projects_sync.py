@@ -1,5 +1,6 @@
 """Projects follow their templates; what a person changed is never overwritten, and a killed sync is finished later."""
 
+import fcntl
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from tunelab.errors import StorageError, WorkspaceError
 from tunelab.workspace import OWN_FOLDER, Workspace
 from tunelab.workspace.projects import Synced, add_model, create_workspace, read_catalogue, sync_projects
-from tunelab.workspace.projects.stored import LOCK, STORED
+from tunelab.workspace.projects.stored import LOCK, STORED, writing
 from workspace.workspace_files import BICEP, LORA, Killed, began_as, contents, dying, workspace_with
 
 
@@ -251,3 +252,11 @@ def test_a_sync_that_dies_anywhere_leaves_each_file_old_or_new_and_the_next_one_
 
 def test_a_workspace_without_projects_has_nothing_to_sync(tmp_path: Path) -> None:
     assert sync_projects(create_workspace(tmp_path / "ws").workspace) == Synced(files=(), notes=())
+
+
+def test_two_processes_do_not_write_to_the_projects_of_a_workspace_at_once(tmp_path: Path) -> None:
+    workspace = workspace_with(tmp_path / "ws", "lora")
+    with (workspace.path / LOCK).open("w") as lock:
+        with writing(workspace), pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,8 +17,7 @@ from tunelab.cli.job_places import HERE, refuse_other_places
 from tunelab.cli.jobs_here import bring_up_to_date, reason_of, store_here, when
 from tunelab.cli.jobs_list import list_jobs
 from tunelab.errors import RunError, counted, listed
-from tunelab.jobs.hosts import host_of
-from tunelab.jobs.job import Job, JobSpec
+from tunelab.jobs.job import Job
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.state import BEGUN, JobState
 from tunelab.jobs.store import Store
@@ -32,6 +31,8 @@ command = plain_app(help="Runs that outlive the terminal: submit, follow, cancel
 _ID = typer.Argument(metavar="ID", hidden=True)
 _JSON = typer.Option("--json", help="Print JSON instead.")
 _LOOK_S = 0.2
+_OPTIONS = {"priority": "--priority", "timeout_s": "--timeout", "stall_timeout_s": "--stall-timeout"}
+_OPTIONS |= {"retries": "--retries", "gpus": "--gpus", "secrets": "--secret"}
 
 
 @command.command("submit")
@@ -82,9 +83,8 @@ def submit_command(
     same name is the same job: submitting it twice does no harm.
     """
     from tunelab.flows.training.gpu_memory import expected_gpu_bytes
-    from tunelab.jobs.job_secrets import keep_secrets
     from tunelab.jobs.local import LocalJobs
-    from tunelab.jobs.submit import seconds_of, spec_of
+    from tunelab.jobs.submit import differences, seconds_of, spec_of, submit
     from tunelab.recipes import resolve_recipe
 
     refuse_other_places(to, option="--to")
@@ -107,14 +107,8 @@ def submit_command(
         gpu_bytes_of=expected_gpu_bytes,
     )
     where = LocalJobs(folder).plan(spec)
-    if elsewhere := host_of(folder, spec.id):
-        host, job_id, state = elsewhere
-        what = f"this recipe was submitted on {host}: job {job_id} is {state}"
-        raise RunError(what, remedy="--name NAME makes it another job.")
     store = Store(folder)
-    if (known := store.with_key(spec.key)) is None or not known.is_over:  # retry asks for them anew
-        keep_secrets(spec)
-    job, is_new = store.add(spec)
+    job, is_new = submit(store, spec)
     bring_up_to_date(store)
     if as_json:
         print_document(json.dumps({"is_new": is_new, **asdict(store.get(job.id))}))
@@ -124,8 +118,9 @@ def submit_command(
     else:
         job = store.get(job.id)
         print(f"This recipe was submitted before: job {job.id} is {job.state}. --name NAME makes it another job.")
-        if other := _otherwise(spec, store.spec(job.id)):
-            print(f"Note     it keeps what it was submitted with, and that is otherwise: {listed(other)}.")
+        if other := differences(spec, store.spec(job.id)):
+            options = listed(_OPTIONS[each] for each in other)
+            print(f"Note     it keeps what it was submitted with, and that is otherwise: {options}.")
     following = "retry" if job.state.is_end and job.state is not JobState.SUCCEEDED else "logs -f"
     print(f"Next     {this_command()} jobs {following} {job.id}")
     print_editor_link(log_file_of(store, job))
@@ -301,6 +296,7 @@ def serve_command(
 
     They need the token that lies in .tunelab/service.json as long as the service runs. /openapi.json describes it.
     """
+    from tunelab.flows.training.gpu_memory import expected_gpu_bytes
     from tunelab.jobs.service.http_server import serve
     from tunelab.jobs.service.service_file import service_file
 
@@ -311,16 +307,9 @@ def serve_command(
         print("Ctrl+C ends the service; jobs go on.", flush=True)
 
     try:
-        serve(folder, port=port, say_address=say_address)
+        serve(folder, port=port, say_address=say_address, gpu_bytes_of=expected_gpu_bytes)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the service has ended; jobs go on") from None
-
-
-def _otherwise(spec: JobSpec, known: JobSpec) -> list[str]:
-    """Return the options whose values a job that was submitted before does not have."""
-    options = {"priority": "--priority", "timeout_s": "--timeout", "stall_timeout_s": "--stall-timeout"}
-    options |= {"retries": "--retries", "gpus": "--gpus", "secrets": "--secret"}
-    return [option for name, option in options.items() if getattr(spec, name) != getattr(known, name)]
 
 
 def _only_job(store: Store) -> Job | None:

@@ -81,20 +81,16 @@ def _submitted(
     workspace: Workspace, workflow: Workflow, entry: HistoryEntry, overrides: Sequence[str], timeout_s: float | None
 ) -> _Submission:
     """Return the job of an entry of the history: a new one, or the one that it had, which goes on if it has ended."""
-    from tunelab.jobs.hosts import host_of
     from tunelab.jobs.local import LocalJobs
-    from tunelab.jobs.submit import retry
+    from tunelab.jobs.submit import retry, submit
 
     store = spec = None
     try:
         store = Store(JobsFolder(workspace=workspace))
         spec = _spec(store, workflow, entry, overrides, timeout_s)
         LocalJobs(store.folder).plan(spec)
-        if elsewhere := host_of(store.folder, spec.id):
-            host, job_id, state = elsewhere
-            raise RunError(f"{entry.name} was run on {host}: job {job_id} is {state}", remedy="Give another --name.")
         entry.point_to(spec.id)
-        job, is_new = store.add(spec)
+        job, is_new = submit(store, spec)
     except BaseException:  # Ctrl+C, too
         if store is None or spec is None or store.with_key(spec.key) is None:  # it is not a job yet
             entry.take_back()

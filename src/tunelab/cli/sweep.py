@@ -189,6 +189,7 @@ def best_command(
 
 def _run(sweep: Sweep, store: Store) -> None:
     """Be the controller of a sweep until it ends or is stopped."""
+    from tunelab.flows.training.gpu_memory import expected_gpu_bytes
     from tunelab.jobs.job_folder import held
     from tunelab.jobs.local import LocalJobs
     from tunelab.jobs.runner import ensure_runner
@@ -207,7 +208,14 @@ def _run(sweep: Sweep, store: Store) -> None:
             if store.needs_runner():
                 ensure_runner(store)
 
-        controller = Controller(sweep, store, LocalJobs(store.folder), advance=advance, watch=_say_trial)
+        controller = Controller(
+            sweep,
+            store,
+            LocalJobs(store.folder),
+            advance=advance,
+            watch=_say_trial,
+            gpu_bytes_of=expected_gpu_bytes,
+        )
         try:
             trials = controller.run()
         except KeyboardInterrupt:

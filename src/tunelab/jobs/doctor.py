@@ -44,7 +44,13 @@ def examine_database(store: Store) -> list[Diagnosis]:
 
 def _folders(store: Store) -> list[Diagnosis]:
     adopted = store.adopt()
-    diagnoses = [Diagnosis(found=f"job {each} was in no row of the database", did="taken in") for each in adopted]
+    diagnoses = [
+        Diagnosis(
+            found=f"job {each} was in no row of the database",
+            did=f"taken in, and not begun: tunelab jobs retry {each} begins it",
+        )
+        for each in adopted
+    ]
     for folder in store.folder.jobs():
         try:
             folder.read_spec()

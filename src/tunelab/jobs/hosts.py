@@ -9,12 +9,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunelab.jobs.job_folder import HOSTS, JobsFolder, is_of_this_user
+from tunelab.errors import RunError, StorageError
+from tunelab.jobs.job_folder import HOSTS, JobFolder, JobsFolder, is_of_this_user
 from tunelab.jobs.state import JobState
 
 _TRIES = 20
@@ -49,12 +50,46 @@ def host_of(folder: JobsFolder, beginning: str) -> tuple[str, str, JobState] | N
     return None
 
 
+def refuse_elsewhere(folder: JobsFolder, job_id: str) -> None:
+    """Return if a job is no other machine's. The folder of a job says so, even if the database cannot be read.
+
+    Raises:
+        RunError: another machine has it.
+        StorageError: the disk does not say it now.
+    """
+    for host, place in sorted(_places(folder).items()):
+        with _looked_at(place):
+            JobFolder(path=place / "job" / job_id).spec_file.lstat()
+            rows = _rows(place / folder.database.name, "SELECT state FROM jobs WHERE id = ?", (job_id,))
+            state = f"is {rows[0][0]}" if rows else "is in a state that cannot be read now"
+            remedy = f"Look there, or give another name to make it another job: {host} goes on with this one."
+            raise RunError(f"this was submitted on {host}: job {job_id} {state}", where=str(place), remedy=remedy)
+
+
 def _databases(folder: JobsFolder) -> dict[str, Path]:
+    files = {name: place / folder.database.name for name, place in _places(folder).items()}
+    return {name: file for name, file in files.items() if file.exists()}
+
+
+def _places(folder: JobsFolder) -> dict[str, Path]:
+    """Return the folders of the other machines, by name."""
     places = {SERVER: folder.home}
-    with suppress(OSError):
+    with _looked_at(folder.home):
         places |= {each.name: Path(each.path) for each in os.scandir(folder.home / HOSTS)}
-    files = {name: place / folder.database.name for name, place in places.items() if is_of_this_user(place)}
-    return {name: file for name, file in files.items() if file != folder.database and file.exists()}
+    return {name: place for name, place in places.items() if place != folder.path and is_of_this_user(place)}
+
+
+@contextmanager
+def _looked_at(place: Path) -> Iterator[None]:
+    """Pass over what is not there; let no other refusal of the disk look the same."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        what = f"the jobs of other machines cannot be looked at ({error.strerror})"
+        remedy = "Give the same command again when the disk answers."
+        raise StorageError(what, where=str(place), remedy=remedy) from error
 
 
 def _rows(file: Path, query: str, values: Collection[object]) -> list[tuple[Any, ...]] | None:

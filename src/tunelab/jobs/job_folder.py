@@ -75,6 +75,11 @@ class JobFolder:
         numbers = (each.name.removeprefix("attempt-") for each in self.path.glob("attempt-*"))
         return max((int(number) for number in numbers if number.isdecimal()), default=1)
 
+    def link(self) -> Path | None:
+        """Return a link in the folder, or to it or its parent: what is written through one lands elsewhere."""
+        inside = (Path(root, name) for root, folders, files in os.walk(self.path) for name in (*folders, *files))
+        return next((each for each in (self.path.parent, self.path, *inside) if each.is_symlink()), None)
+
     def write_spec(self, spec: JobSpec) -> None:
         """Write what is to be done, whole or not at all, unless it is there.
 
@@ -95,8 +100,8 @@ class JobFolder:
             RunError: the file is missing or damaged.
         """
         try:
-            if self.path.is_symlink():
-                raise ValueError("its folder is a link")
+            if link := self.link():
+                raise ValueError(f"{link} is a link")
             spec = unpack(self.spec_file.read_bytes())
             if spec.id != self.path.name:
                 raise ValueError(f"its id is {spec.id!r}, and its folder is {self.path.name}")

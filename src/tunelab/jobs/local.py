@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from tunelab.errors import StorageError, UserError, counted
+from tunelab.errors import RunError, StorageError, UserError, counted
 from tunelab.files import storage_errors, write_file, write_json
 from tunelab.jobs import shepherd
 from tunelab.jobs.backend import JobAttempt, LogPart, Sighting, command_of
@@ -80,6 +80,8 @@ class LocalJobs:
         self._reap()
         if self.find(attempt) or (files / "stop").exists():
             return
+        if link := folder.link():
+            raise _outside(link)
         with held(folder.lock_file) as lock:
             if lock is None:
                 return  # an earlier attempt is still ending
@@ -99,9 +101,13 @@ class LocalJobs:
                 **(self._warm_start(attempt) if attempt.spec.warm else {}),
             }
             write_json(files / "start.json", start)
+            try:
+                with storage_errors(files), (files / "shepherd.txt").open("wb") as errors:
+                    self._children.append(_started(folder, attempt.number, lock, errors.fileno()))
+            except BaseException:
+                (files / "start.json").unlink(missing_ok=True)  # it was not begun: no attempt is spent
+                raise
             self._held[attempt.spec.id] = held_gpus
-            with storage_errors(files), (files / "shepherd.txt").open("wb") as errors:
-                self._children.append(_started(folder, attempt.number, lock, errors.fileno()))
 
     def find(self, attempt: JobAttempt) -> bool:
         """Return whether it was begun here."""
@@ -202,7 +208,9 @@ class LocalJobs:
 
     def _places(self, attempt: JobAttempt) -> tuple[JobFolder, Path]:
         folder = self._folder.job(attempt.spec.id)
-        return folder, folder.attempt(attempt.number)
+        if (files := folder.attempt(attempt.number)).is_symlink():
+            raise _outside(files)
+        return folder, files
 
     def _reap(self) -> None:
         self._children = [each for each in self._children if each.poll() is None]
@@ -216,6 +224,10 @@ class LocalJobs:
             print(error, file=sys.stderr, flush=True)
         arguments = command_of(attempt, (), self._folder.job(attempt.spec.id).recipe_file.name)
         return {"warm": {"socket": str(warm_socket(self._folder)), "arguments": arguments}}
+
+
+def _outside(link: Path) -> RunError:
+    return RunError(f"{link} is a link, and a job writes into its own folder alone", remedy="Delete it.")
 
 
 def _gpus_in_words(spec: JobSpec) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tunelab.errors import StorageError, counted
+from tunelab.errors import StorageError, UserError, counted
 from tunelab.files import storage_errors, write_file
 from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.gpus import gibibytes
@@ -22,6 +22,7 @@ from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
 from tunelab.jobs.job_folder import JobsFolder, held
 from tunelab.jobs.local import LocalJobs
+from tunelab.jobs.pauses import Pauses
 from tunelab.jobs.slots import read_slots
 from tunelab.jobs.stall import StallWatch
 from tunelab.jobs.state import BEGUN, JobState
@@ -49,29 +50,26 @@ class Runner:
         self._store, self._backend, self._clock = store, backend, clock
         self._specs: dict[str, JobSpec] = {}
         """Of jobs that were begun: they are looked at several times a second."""
-        self._faulty_until: dict[str, float] = {}
-        """Time by the clock at which a job is looked at again whose files could not be read."""
+        self._pauses = Pauses(clock)
         self._watches: dict[tuple[str, int], StallWatch] = {}
 
     def tick(self) -> bool:
         """Look at everything once, start what may start, and return whether anything is left to do."""
         self.settle()
-        num_begun = sum(job.id not in self._faulty_until for job in self._store.jobs(BEGUN))
+        num_begun = sum(not self._pauses.has(job.id) for job in self._store.jobs(BEGUN))
         self._start_queued(read_slots(self._store.folder) - num_begun)
         return self._store.has_work()
 
     def settle(self) -> None:
         """Move every begun job to where it really is, and queue again what is due again."""
         for job in self._store.jobs(BEGUN):
-            if self._clock() < self._faulty_until.get(job.id, 0.0):
+            if self._pauses.has(job.id):
                 continue
             try:
                 self._settle(job)
-                self._faulty_until.pop(job.id, None)
-            except (StorageError, OSError) as error:  # one job's files must not keep the others from theirs
-                self._faulty_until[job.id] = self._clock() + _AFTER_FAULT_S
-                what = error.what if isinstance(error, StorageError) else error.strerror
-                self._store.explain(self._store.get(job.id), f"it cannot be looked at now: {what}")
+                self._pauses.end(job.id)
+            except (UserError, OSError) as error:  # one job's files must not keep the others from theirs
+                self._pause(job, f"it cannot be looked at now: {_in_words(error)}")
         for job in self._store.due_again():
             again(self._store, job, reason=f"attempt {job.attempt + 1} of {job.max_attempt}")
 
@@ -134,9 +132,15 @@ class Runner:
             return
         lacks_gpu = False
         for job in self._store.next_queued(slots + _PASSED):
-            spec = self._attempt(job).spec
             if not slots:
                 return
+            if self._pauses.has(job.id):
+                continue
+            try:
+                spec = self._attempt(job).spec
+            except (UserError, OSError) as error:
+                self._pause(job, f"it cannot be started now: {_in_words(error)}")
+                continue
             if (lacks_gpu and spec.gpus) or not self._backend.has_room(spec):
                 lacks_gpu = True
                 memory = f" with {gibibytes(spec.gpu_bytes)}" if spec.gpu_bytes else " to itself"
@@ -147,8 +151,18 @@ class Runner:
 
     def _start(self, job: Job) -> None:
         started = self._store.move(job, JobState.STARTING)
-        if started is not None:
+        if started is None:
+            return
+        try:
             self._backend.submit(self._attempt(started))
+            self._pauses.end(job.id)
+        except (UserError, OSError) as error:
+            self._pauses.begin(job.id)
+            self._store.move(started, JobState.QUEUED, reason=f"it cannot be started now: {_in_words(error)}")
+
+    def _pause(self, job: Job, reason: str) -> None:
+        self._pauses.begin(job.id)
+        self._store.explain(self._store.get(job.id), reason)
 
     def _attempt(self, job: Job) -> JobAttempt:
         if (spec := self._specs.get(job.id)) is None:
@@ -157,6 +171,10 @@ class Runner:
 
     def _run(self, job: Job) -> Run:
         return Run(path=self._store.folder.workspace.path / "runs" / job.id)
+
+
+def _in_words(error: UserError | OSError) -> str:
+    return error.what if isinstance(error, UserError) else error.strerror or str(error)
 
 
 def again(store: Store, job: Job, *, reason: str) -> Job | None:

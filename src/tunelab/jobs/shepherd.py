@@ -18,6 +18,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -222,7 +223,8 @@ class Log:
         self._folder = folder
         self._left_out = 0
         self._hidden: dict[bytes, bytes] = {}
-        """Value of a secret -> what is written instead."""
+        """Value of a secret -> what is written instead, the longest first."""
+        self._any_hidden = re.compile(b"(?!)")
         self._held_back = b""
         files = log_files(folder)
         start = files[-1] if files else 0
@@ -238,6 +240,7 @@ class Log:
         """Write none of these values from now on, but their names."""
         longest_first = sorted(secrets.items(), key=lambda item: -len(item[1]))
         self._hidden = {value.encode(): f"[secret {name}]".encode() for name, value in longest_first}
+        self._any_hidden = re.compile(b"|".join(map(re.escape, self._hidden)) or b"(?!)")
 
     def copy(self, descriptor: int) -> bool | None:
         """Write what can be read now; false at the end of it, None if there is nothing yet."""
@@ -250,18 +253,27 @@ class Log:
         return bool(data)
 
     def flush(self) -> None:
-        """Write what may have been the beginning of a secret, and was none."""
-        self.write(self._held_back)
+        """Write what may have been the beginning of a secret, and was none, or a shorter one."""
+        self.write(self._any_hidden.sub(lambda found: self._hidden[found[0]], self._held_back))
         self._held_back = b""
 
     def _without_secrets(self, data: bytes) -> bytes:
-        """Return what may be written by now: a secret may come in pieces, and its beginning waits for the rest."""
+        """Return what may be written by now: what may be the beginning of a secret waits for the rest of it."""
         data = self._held_back + data
-        for value, name in self._hidden.items():
-            data = data.replace(value, name)
-        num_held = max(_length_of_beginning(data, value) for value in self._hidden)
-        self._held_back = data[len(data) - num_held :]
-        return data[: len(data) - num_held]
+        parts: list[bytes] = []
+        at, held_from = 0, self._held_from(data, 0)
+        for found in self._any_hidden.finditer(data):
+            if found.start() >= held_from:
+                break
+            parts += [data[at : found.start()], self._hidden[found[0]]]
+            at = found.end()
+            held_from = held_from if at <= held_from else self._held_from(data, at)
+        self._held_back = data[held_from:]
+        return b"".join([*parts, data[at:held_from]])
+
+    def _held_from(self, data: bytes, at: int) -> int:
+        """Return where, from a byte on, the first beginning of a secret lies that the data may break off."""
+        return len(data) - max(_length_of_beginning(data, value, len(data) - at) for value in self._hidden)
 
     def write(self, data: bytes) -> None:
         """Write some bytes, the time in front of each line."""
@@ -319,9 +331,9 @@ class Log:
             return file.read(1) in (b"", b"\n")
 
 
-def _length_of_beginning(data: bytes, value: bytes) -> int:
+def _length_of_beginning(data: bytes, value: bytes, at_most: int) -> int:
     """Return how many of the last bytes are the first ones of a value, but not all of it."""
-    return next((n for n in range(min(len(value) - 1, len(data)), 0, -1) if data.endswith(value[:n])), 0)
+    return next((n for n in range(min(len(value) - 1, at_most), 0, -1) if data.endswith(value[:n])), 0)
 
 
 def log_file(folder: str, start: int) -> str:

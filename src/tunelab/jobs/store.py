@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 from tunelab.errors import TRY_AGAIN, RunError, did_you_mean, listed
@@ -52,7 +53,6 @@ class Store:
     def __init__(self, folder: JobsFolder) -> None:
         folder.make()
         self.folder = folder
-        self._is_copied = False
         if not folder.is_own:
             self._take_over()
         self.database = self._opened()
@@ -122,10 +122,18 @@ class Store:
         raise RunError(f"there is no job {job_id} any more", where=str(self.folder.path), remedy=remedy)
 
     def spec(self, job_id: str) -> JobSpec:
-        """Return what is to be done, and see that its file is there, too."""
-        ((packed,),) = self.database.read("SELECT spec FROM specs WHERE id = ?", job_id)
-        spec = unpack(packed)
-        self.folder.job(job_id).write_spec(spec)
+        """Return what is to be done, and see that its file is there, too.
+
+        Raises:
+            RunError: neither its row nor its file can be read.
+        """
+        folder = self.folder.job(job_id)
+        try:
+            ((packed,),) = self.database.read("SELECT spec FROM specs WHERE id = ?", job_id)
+            spec = unpack(packed)
+        except (ValueError, TypeError):  # a damaged page of the database
+            return folder.read_spec()
+        folder.write_spec(spec)
         return spec
 
     def with_key(self, key: str) -> Job | None:
@@ -191,10 +199,14 @@ class Store:
         return [Move(**dict(zip(_MOVE, row, strict=True))) for row in self.database.read(query, job_id)]
 
     def adopt(self) -> list[str]:
-        """Take in the jobs whose folder was written and whose row was not, and return their ids."""
+        """Take in the jobs whose folder was written and whose row was not, and return their ids.
+
+        None of them begins before a person says so: a submission that was cut short was never confirmed, and the
+        folder may have come from elsewhere.
+        """
         before = {job.id for job in self.jobs()}
         with self.database.writing() as connection:
-            self._take_in(connection)
+            self._take_in(connection, found_in="a folder that was in no row of the database")
         return sorted({job.id for job in self.jobs()} - before)
 
     def _take_over(self) -> None:
@@ -207,20 +219,23 @@ class Store:
                 database.with_name(f"{database.name}-journal").unlink(missing_ok=True)
                 if os.path.lexists(database):
                     database.rename(database.with_name(f"{database.name}.copied"))
-            self._is_copied = True
-            self._opened().connection.close()
-            self._is_copied = False
+            self._opened(found_in="a copied workspace").connection.close()
             self.folder.sign()
 
-    def _opened(self) -> Database:
-        folder = self.folder
-        return Database(folder.database, lock=folder.write_lock, schema=_SCHEMA, fill=self._take_in)
+    def _opened(self, *, found_in: str = "") -> Database:
+        fill = partial(self._take_in, found_in=found_in)
+        return Database(self.folder.database, lock=self.folder.write_lock, schema=_SCHEMA, fill=fill)
 
     def _select(self, rest: str, *values: object) -> list[Job]:
         return [_job(row) for row in self.database.read(f"SELECT {', '.join(JOB_FIELDS)} FROM jobs {rest}", *values)]
 
-    def _take_in(self, connection: sqlite3.Connection) -> int:
-        """Insert the jobs that have a folder and no row, and return how many."""
+    def _take_in(self, connection: sqlite3.Connection, *, found_in: str) -> int:
+        """Insert the jobs that have a folder and no row, and return how many.
+
+        Args:
+            connection: in a transaction.
+            found_in: where, if it may not be this machine that they were submitted on: none of them begins by itself.
+        """
         num_taken = 0
         known = {job_id for (job_id,) in connection.execute("SELECT id FROM jobs")}
         for folder in self.folder.jobs():
@@ -231,9 +246,10 @@ class Store:
                 spec = folder.read_spec()
                 state, attempt = state_on_disk(folder)
                 reason = "found in its folder"
-                if self._is_copied:
-                    reason = f"found in a copied workspace; tunelab jobs retry {spec.id} begins it"
+                if found_in:
                     state, spec = (JobState.CANCELLED if state is JobState.QUEUED else state), replace(spec, retries=0)
+                    begins = f"; tunelab jobs retry {spec.id} begins it" if state.is_end else ""
+                    reason = f"found in {found_in}{begins}"
                 _insert(connection, spec, state, attempt=attempt, reason=reason)
                 num_taken += 1
         return num_taken

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tunelab.errors import RunError, UserError
 from tunelab.files import canonical_json, sha256_text
 from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.gpus import Gpu, gpus_here
+from tunelab.jobs.hosts import refuse_elsewhere
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.job_secrets import keep_secrets, secret_files
@@ -20,6 +21,9 @@ from tunelab.jobs.store import Store
 
 if TYPE_CHECKING:
     from tunelab.recipes import ResolvedRecipe
+
+GpuBytesOf: TypeAlias = "Callable[[ResolvedRecipe, int], int]"
+"""Estimates the memory that a recipe holds on a GPU of so many bytes; 0 if that is not known."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 _TIME = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?", re.ASCII)
@@ -39,7 +43,7 @@ def spec_of(
     stall_timeout_s: float | None = None,
     gpus: int | None = None,
     secrets: Sequence[str] = (),
-    gpu_bytes_of: Callable[[ResolvedRecipe, int], int] | None = None,
+    gpu_bytes_of: GpuBytesOf | None = None,
     gpus_there: Callable[[], Sequence[Gpu]] = gpus_here,
     warm: bool = False,
 ) -> JobSpec:
@@ -49,9 +53,9 @@ def spec_of(
     submission is the same job, whoever makes it again and whatever was lost in between.
 
     Args:
-        secrets: `NAME` or `NAME=FILE` of variables that only it gets; `keep_secrets` comes before it is added.
+        secrets: `NAME` or `NAME=FILE` of variables that only it gets; `submit` keeps their values.
         gpus: how many it gets; None for one if its recipe leads to a GPU and there is one, else none.
-        gpu_bytes_of: estimates the memory that it holds on a GPU of so many bytes; without, it has its GPUs to itself.
+        gpu_bytes_of: estimates the memory that it holds; without, it has its GPUs to itself.
         gpus_there: looks which there are.
 
     Raises:
@@ -90,6 +94,26 @@ def spec_of(
         warm=warm,
         submitted=time.time(),
     )
+
+
+def submit(store: Store, spec: JobSpec) -> tuple[Job, bool]:
+    """Return the job of a key, and whether it is new; its secrets are kept for it, unless it has ended.
+
+    Raises:
+        RunError: another machine has it.
+        UserError: a secret of it is not there.
+    """
+    if (known := store.with_key(spec.key)) is None:
+        refuse_elsewhere(store.folder, spec.id)
+    if known is None or not known.is_over:  # retry asks for them anew
+        keep_secrets(spec)
+    return store.add(spec)
+
+
+def differences(spec: JobSpec, known: JobSpec) -> list[str]:
+    """Return what a submission asks for that the job which it is the same as does not have, by the fields' names."""
+    names = ("priority", "timeout_s", "stall_timeout_s", "retries", "gpus", "secrets")
+    return [name for name in names if getattr(spec, name) != getattr(known, name)]
 
 
 def _gpus_to_use(resolved: ResolvedRecipe, gpus: int | None, gpus_there: Callable[[], Sequence[Gpu]]) -> Sequence[Gpu]:

@@ -103,7 +103,10 @@ def resolve_recipe(
     """
     base = path.parent if path else Path()
     faults = Faults()
-    dialect, in_file, notes = _read_file(path, faults, run_folder) if path else ("environment", {}, [])
+    document = read_document(path, run_folder=run_folder) if path else None
+    dialect, in_file, notes = (
+        dialect_of(document.names).read(document, faults) if document else ("environment", Layer(), [])
+    )
     layer = dict(in_file)
     if environment is not None:
         for folder in dict.fromkeys((Path.cwd(), base.absolute())):
@@ -111,6 +114,8 @@ def resolve_recipe(
                 layer |= from_dotenv(folder / ".env")
         layer |= from_environment(environment, faults)
     layer |= from_command_line(overrides, faults)
+    if document:
+        notes = [*notes, *enforce(document, dialect, in_file, layer, faults)]
     with faults.noted():
         _refuse_clashes(layer)
     recipe = _validated(layer, faults)
@@ -143,12 +148,6 @@ def with_setting(resolved: ResolvedRecipe, dotted: str, text: str, *, where: str
 
 def _applies(note: Note, in_file: Layer, layer: Layer) -> bool:
     return layer.get(note.about) is in_file.get(note.about)
-
-
-def _read_file(path: Path, faults: Faults, run_folder: Path | None) -> tuple[str, Layer, list[Note]]:
-    document = read_document(path, run_folder=run_folder)
-    dialect, layer, notes = dialect_of(document.names).read(document, faults)
-    return dialect, layer, [*notes, *enforce(document, dialect, layer, faults)]
 
 
 def _validated(layer: Layer, faults: Faults) -> Recipe:

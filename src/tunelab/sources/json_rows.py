@@ -54,11 +54,13 @@ def read_json_lines(path: Path, name: str, on_bad: OnBad) -> Iterator[Row]:
 
 
 def _rows(placed: Iterable[tuple[str, int, int]], name: str, on_bad: OnBad) -> Iterator[Row]:
-    """Yield the row of each (text, line, column)."""
+    """Yield the row of each (text, line, column). Rows that open on one line count on from it: each has its number."""
+    number = 0
     for text, line, column in placed:
-        origin = Origin(path=name, line=line)
+        number = max(line, number + 1)
+        origin = Origin(path=name, line=number)
         try:
-            value = parse_json(text, origin, column=column)
+            value = parse_json(text, Origin(path=name, line=line), column=column)
             if not isinstance(value, dict):
                 expected = "an object {…} with named fields"
                 raise DataError(f"the row is {kind_of(value)}", where=str(origin), expected=expected)

@@ -10,7 +10,9 @@ class Origin:
     path: str
     """The file as the user named it, or relative to the data folder."""
     line: int
-    """1-based line of text files (the line on which an element of a JSON array opens); row number of parquet."""
+    """1-based line of text files; row number of parquet. An element of a JSON array has the line on which it opens, or
+    the number after that of the element before it, if that opens on the same line: a file on one line has row numbers.
+    """
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}"

@@ -17,7 +17,7 @@ from tunelab.jobs.backend import JobBackend
 from tunelab.jobs.job import Job
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
-from tunelab.jobs.submit import cancel, retry
+from tunelab.jobs.submit import GpuBytesOf, cancel, retry
 from tunelab.recipes.recipe import settings_of
 from tunelab.sweeps.curve import hopeless
 from tunelab.sweeps.sampler import lies_in, propose
@@ -40,6 +40,7 @@ class Controller:
         backend: the place where they run.
         advance: called before each look; whoever starts jobs and moves them on does so in it, or sees that it is done.
         watch: what is to be shown.
+        gpu_bytes_of: estimates what a run holds on a GPU.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class Controller:
         *,
         advance: Callable[[], object],
         watch: Watch = lambda trial: None,
+        gpu_bytes_of: GpuBytesOf | None = None,
     ) -> None:
         self._sweep, self._plan, self._store, self._backend = sweep, sweep.plan, store, backend
         self._advance, self._watch = advance, watch
-        self.trials = Trials(sweep, store)
+        self._gpu_bytes_of = gpu_bytes_of
+        self.trials = Trials(sweep, store, gpu_bytes_of=gpu_bytes_of)
         """Its runs."""
         self._shown: dict[str, TrialState] = {}
         self._judged: set[str] = set()
@@ -94,7 +97,7 @@ class Controller:
             failed = trial.state is TrialState.FAILED and trial.label.startswith(BASE)
             if trial.job is not None and (failed or trial.state is TrialState.STOPPED) and trial.job.state.is_end:
                 retry(self._store, trial.job)
-        self.trials = Trials(self._sweep, self._store)
+        self.trials = Trials(self._sweep, self._store, gpu_bytes_of=self._gpu_bytes_of)
 
     def _look(self) -> dict[str, Trial]:
         trials = self.trials.look()

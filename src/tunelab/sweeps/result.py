@@ -11,15 +11,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from tunelab.files import write_json
 from tunelab.sweeps.controller import best_of
 from tunelab.sweeps.importance import Importance, importance_of
 from tunelab.sweeps.noise import Comparison, GroupLosses, Noise, compared
 from tunelab.sweeps.picture import draw
+from tunelab.sweeps.read_record import read_record
 from tunelab.sweeps.sweep import Sweep
-from tunelab.sweeps.trials import BASE, BEST, Trial, Trials
+from tunelab.sweeps.trials import BASE, BEST, Trial, Trials, TrialState
 from tunelab.workspace import Run
 
 Measure = Callable[[Sweep, Sequence[Run]], dict[str, GroupLosses]]
@@ -30,6 +29,8 @@ Measure = Callable[[Sweep, Sequence[Run]], dict[str, GroupLosses]]
 class Result:
     """What came of a sweep."""
 
+    num_trials: int
+    """How many were measured to their end, or until they were stopped since others were better."""
     noise: Noise
     """The recipe itself, on the rows that trials are measured on."""
     best: str | None
@@ -45,6 +46,8 @@ class Result:
 
     def sentence(self) -> str:
         """Return whether the best trial beats the noise."""
+        if not self.num_trials:
+            return "No trial was measured: there is nothing to compare with the recipe."
         if self.best is None:
             return "No trial is better than the recipe."
         if self.comparison is None:
@@ -59,7 +62,11 @@ class Result:
 def conclude(sweep: Sweep, trials: Mapping[str, Trial], runs: Trials, *, measure: Measure) -> Result:
     """Return the result of a sweep whose runs have ended; result.json and result.png are written."""
     best = best_of(trials)
+    measured = [
+        each for each in trials.values() if each.number and (each.loss is not None or each.state is TrialState.PRUNED)
+    ]
     result = Result(
+        num_trials=len(measured),
         noise=Noise(losses=_losses(trials, BASE)),
         best=best.label if best else None,
         best_loss=best.loss if best else None,
@@ -76,7 +83,8 @@ def read_result(sweep: Sweep) -> Result | None:
     """Return the result of a sweep; None before its end."""
     if not sweep.result_file.exists():
         return None
-    return msgspec.json.decode(sweep.result_file.read_bytes(), type=Result)
+    again = f"Delete it, and make it again: tunelab sweep resume {sweep.name}."
+    return read_record(sweep.result_file, Result, remedy=again)
 
 
 def measure_reserved(sweep: Sweep, runs: Sequence[Run]) -> dict[str, GroupLosses]:
@@ -98,7 +106,8 @@ def measure_reserved(sweep: Sweep, runs: Sequence[Run]) -> dict[str, GroupLosses
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, tuple[float, float]]])
+    remedy = "Delete it, and give the same command again."
+    return read_record(file, dict[str, dict[str, tuple[float, float]]], remedy=remedy)
 
 
 def _other_data(sweep: Sweep, trials: Mapping[str, Trial], runs: Trials) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ NAMED: dict[str, dict[str, str]] = {
 WARMUP, SCHEDULE = "training.num_warmup_steps", "training.lr_scheduler_type"
 _OF_THE_SWEEP = ("data.split_seed", "data.eval_reserved")
 _ONLY_TRAINING_ROWS = ("data.train_samples", "data.max_length")
-_RANGE = re.compile(r"(.+?)\.\.(.+?)(:log)?")
+_RANGE = re.compile(r"(.+?)(?<!\.)\.\.(?!\.)(.+?)(:log)?")
 _BETWEEN_BRACKETS = re.compile(r",(?![^\[{]*[\]}])")
 _OVER = "--over"
 
@@ -158,6 +158,9 @@ def _dimension(key: str, text: str, resolved: ResolvedRecipe) -> Range | Choice:
     if numbers and (match := _RANGE.fullmatch(text)):
         return _range(key, match[1], match[2], resolved, log=match[3] is not None)
     parts = [part.strip() for part in _BETWEEN_BRACKETS.split(text) if part.strip()]
+    if torn := next((part for part in parts if _is_torn(part)), ""):
+        what = f"{key} has a bracket without its other half: {torn}"
+        raise RecipeError(what, where=_OVER, expected="such as [q_proj, v_proj],[q_proj]")
     values = tuple(_value(key, part, resolved) for part in parts)
     twice = next((value for place, value in enumerate(values) if value in values[:place]), None)
     if twice is not None:
@@ -167,6 +170,10 @@ def _dimension(key: str, text: str, resolved: ResolvedRecipe) -> Range | Choice:
         remedy = f"A value that is the same in every trial is given with --set {key}={text}." if values else ""
         raise RecipeError(what, where=_OVER, expected="two values or more, or a range such as 1..8", remedy=remedy)
     return Choice(key=key, values=values)
+
+
+def _is_torn(part: str) -> bool:
+    return part.count("[") != part.count("]") or part.count("{") != part.count("}")
 
 
 def _range(key: str, first: str, last: str, resolved: ResolvedRecipe, *, log: bool) -> Range:

@@ -25,9 +25,11 @@ from tunelab.errors import RunError, did_you_mean
 from tunelab.files import write_file, write_json
 from tunelab.recipes import Recipe, ResolvedRecipe, portable, resolve_recipe, to_yaml
 from tunelab.recipes.recipe import changed
+from tunelab.sweeps.read_record import read_record
 from tunelab.sweeps.space import Choice, Range, Space
 from tunelab.workspace import OWN_FOLDER, Workspace
 
+BEGIN_AGAIN = "Begin the sweep again under another name."
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
@@ -125,11 +127,7 @@ class Sweep:
         Raises:
             RunError: the file is damaged.
         """
-        try:
-            return msgspec.json.decode(self.plan_file.read_bytes(), type=SweepPlan)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            remedy = "Begin the sweep again under another name."
-            raise RunError(f"the plan cannot be read ({error})", where=str(self.plan_file), remedy=remedy) from error
+        return read_record(self.plan_file, SweepPlan, remedy=BEGIN_AGAIN)
 
     @cached_property
     def resolved(self) -> ResolvedRecipe:

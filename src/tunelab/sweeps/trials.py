@@ -6,7 +6,6 @@ best trial with the seeds of `base-2`, `base-3`, …. Where a run is follows fro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -20,10 +19,11 @@ from tunelab.files import write_file, write_json
 from tunelab.jobs.job import Job
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
-from tunelab.jobs.submit import spec_of
+from tunelab.jobs.submit import GpuBytesOf, spec_of, submit
 from tunelab.recipes.recipe import changed
 from tunelab.sweeps.curve import LossCurve
-from tunelab.sweeps.sweep import Sweep
+from tunelab.sweeps.read_record import read_record
+from tunelab.sweeps.sweep import BEGIN_AGAIN, Sweep
 from tunelab.workspace import Run
 
 BASE, BEST = "base-", "best-"
@@ -77,10 +77,11 @@ class Trials:
     Args:
         sweep: it.
         store: of the jobs of its workspace.
+        gpu_bytes_of: estimates what a run holds on a GPU; without, it has its GPU to itself.
     """
 
-    def __init__(self, sweep: Sweep, store: Store) -> None:
-        self._sweep, self._store = sweep, store
+    def __init__(self, sweep: Sweep, store: Store, *, gpu_bytes_of: GpuBytesOf | None = None) -> None:
+        self._sweep, self._store, self._gpu_bytes_of = sweep, store, gpu_bytes_of
         self._ended: dict[str, Trial] = {}
         self._reports: dict[str, _Report] = {}
 
@@ -91,7 +92,9 @@ class Trials:
         trials = {}
         for label in sorted(found, key=_order):
             if (trial := self._ended.get(label)) is None:
-                trial = self._seen(Trial(label=label, settings=json.loads(found[label].read_bytes())), due)
+                trial = self._seen(
+                    Trial(label=label, settings=read_record(found[label], dict[str, Any], remedy=BEGIN_AGAIN)), due
+                )
                 if trial.state.is_end:
                     self._ended[label] = trial
             trials[label] = trial
@@ -113,7 +116,15 @@ class Trials:
             return
         resolved = replace(self._sweep.resolved, recipe=recipe)
         name = f"{self._sweep.name}-{trial.label if trial.number is None else f'{trial.number:03d}'}"
-        self._store.add(spec_of(resolved, self._store.folder, name=name, key=self.key(trial.label), warm=True))
+        spec = spec_of(
+            resolved,
+            self._store.folder,
+            name=name,
+            key=self.key(trial.label),
+            gpu_bytes_of=self._gpu_bytes_of,
+            warm=True,
+        )
+        submit(self._store, spec)
 
     def prune(self, label: str, *, share: float, reason: str) -> None:
         """Note that a run is to be stopped early, at a share of it; stopping it is for others."""
@@ -140,7 +151,7 @@ class Trials:
         report.read(keeps_best=self._sweep.recipe.training.load_best_model_at_end)
         trial = replace(trial, curve=report.curve)
         if (pruned := self._pruned_file(trial.label)).exists():
-            mark = json.loads(pruned.read_bytes())
+            mark = read_record(pruned, dict[str, Any], remedy=BEGIN_AGAIN)
             state = TrialState.PRUNED if job.state.is_end and job.id not in due else TrialState.RUNNING
             return replace(trial, state=state, curve=report.curve.until(mark["share"]), reason=mark["reason"])
         state = _state_of(job, is_due=job.id in due)

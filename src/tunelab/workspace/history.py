@@ -7,6 +7,7 @@ read from Windows keeps its history, which a link would not.
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def new_entry(project: Path, workflow: str, name: str | None = None) -> HistoryE
         name: of an entry, perhaps one that is there; None takes ``<workflow>_<time>``, which is always a new one.
 
     Raises:
-        RunError: the name is none.
+        RunError: the name is none, or is that of an entry in other letters: Windows takes the two for one.
         StorageError: the folder cannot be made.
     """
     folder = project / "history" / _as_file_name(workflow)
@@ -71,6 +72,9 @@ def new_entry(project: Path, workflow: str, name: str | None = None) -> HistoryE
     if name is not None and not _NAME.fullmatch(name):
         expected = "at most 60 letters, digits, dots, dashes and underscores, a letter or digit first"
         raise RunError(f'"{name}" is no name for a run', where="--name", expected=expected)
+    if name is not None and (other := _in_other_letters(folder, name)):
+        what = f'"{name}" is the name of a run in other letters'
+        raise RunError(what, where=str(folder / other), expected=f"{other}, or another name")
     for each in [name] if name is not None else chain([stem], (f"{stem}-{number}" for number in count(2))):
         with storage_errors(folder / each):
             try:
@@ -81,6 +85,14 @@ def new_entry(project: Path, workflow: str, name: str | None = None) -> HistoryE
                 return HistoryEntry(path=folder / each, workflow=workflow, is_new=False)
         return HistoryEntry(path=folder / each, workflow=workflow, is_new=True)
     raise AssertionError("count() has no end")
+
+
+def _in_other_letters(folder: Path, name: str) -> str:
+    """Return the entry whose name differs in large and small letters alone; empty if there is none."""
+    with suppress(FileNotFoundError):
+        names = os.listdir(folder)
+        return next((each for each in names if each != name and each.lower() == name.lower()), "")
+    return ""
 
 
 def run_of(folder: Path, runs: Path) -> Run | None:

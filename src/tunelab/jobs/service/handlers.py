@@ -13,7 +13,6 @@ from typing import Any
 from tunelab.errors import RunError, UserError
 from tunelab.events import EvaluationDone, EventIndex, StepDone
 from tunelab.jobs import submit
-from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job
 from tunelab.jobs.service.recipe_name import recipe_in
 from tunelab.jobs.service.schemas import (
@@ -83,15 +82,14 @@ def submit_job(call: Call) -> Reply:
             timeout_s=given.timeout_s,
             retries=given.retries,
             stall_timeout_s=given.stall_timeout_s,
+            gpu_bytes_of=call.jobs.gpu_bytes_of,
         )
         call.jobs.local.plan(spec)
-        if elsewhere := host_of(call.jobs.folder, spec.id):
-            host, job_id, state = elsewhere
-            remedy = "Give a name to make it another job."
-            raise RunError(f"this recipe was submitted on {host}: job {job_id} is {state}", remedy=remedy)
-        job, is_new = store.add(spec)
+        job, is_new = submit.submit(store, spec)
         call.jobs.bring_up_to_date(store)
-        return Reply(content=Submitted(job=store.get(job.id), is_new=is_new), status=201 if is_new else 200)
+        otherwise = [name for name in submit.differences(spec, store.spec(job.id)) if name in given.__struct_fields__]
+        answer = Submitted(job=store.get(job.id), is_new=is_new, otherwise=otherwise)
+        return Reply(content=answer, status=201 if is_new else 200)
 
 
 def show_job(call: Call) -> Reply:

@@ -17,6 +17,7 @@ from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.service.application import application
 from tunelab.jobs.service.served_jobs import ServedJobs
 from tunelab.jobs.service.service_file import only_service, publish
+from tunelab.jobs.submit import GpuBytesOf
 
 HOST = "127.0.0.1"
 FIRST_PORT = 12432
@@ -25,13 +26,20 @@ _LONGEST_END_S = 5
 """What a reader that takes nothing is given when the service ends."""
 
 
-def serve(folder: JobsFolder, *, port: int | None, say_address: Callable[[str], None]) -> None:
+def serve(
+    folder: JobsFolder,
+    *,
+    port: int | None,
+    say_address: Callable[[str], None],
+    gpu_bytes_of: GpuBytesOf | None = None,
+) -> None:
     """Serve the jobs of a workspace until SIGTERM or SIGHUP, which is a good end, or Ctrl+C, which is raised.
 
     Args:
         folder: their files.
         port: the port; None for the first that is free from `FIRST_PORT` on, 0 for any.
         say_address: called once callers can connect.
+        gpu_bytes_of: estimates what a submitted recipe holds on a GPU.
 
     Raises:
         UserError: the port is taken, or the workspace has a service already.
@@ -40,7 +48,8 @@ def serve(folder: JobsFolder, *, port: int | None, say_address: Callable[[str], 
     with only_service(folder), _listening(port) as listener:
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(32)
-        app = application(ServedJobs(folder), port=port, token=token, is_ending=lambda: server.should_exit)
+        jobs = ServedJobs(folder, gpu_bytes_of=gpu_bytes_of)
+        app = application(jobs, port=port, token=token, is_ending=lambda: server.should_exit)
         server = uvicorn.Server(_config(app))
         for each in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(each) is not signal.SIG_IGN:

@@ -91,6 +91,8 @@ class Submitted(Struct, frozen=True, kw_only=True):
     job: Job
     is_new: bool
     """False if the same was submitted before."""
+    otherwise: list[str] = []
+    """What was asked for and does not count: the job keeps what it was first submitted with."""
 
 
 class Curve(Struct, frozen=True, kw_only=True):

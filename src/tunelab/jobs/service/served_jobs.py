@@ -11,6 +11,7 @@ from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.runner import ensure_runner
 from tunelab.jobs.store import Store
+from tunelab.jobs.submit import GpuBytesOf
 
 
 class ServedJobs:
@@ -18,10 +19,11 @@ class ServedJobs:
 
     Args:
         folder: their files.
+        gpu_bytes_of: estimates what a recipe holds on a GPU of so many bytes, as for `spec_of`.
     """
 
-    def __init__(self, folder: JobsFolder) -> None:
-        self.folder = folder
+    def __init__(self, folder: JobsFolder, *, gpu_bytes_of: GpuBytesOf | None = None) -> None:
+        self.folder, self.gpu_bytes_of = folder, gpu_bytes_of
         self.local = LocalJobs(folder)
         self._looking = Lock()
         self._runners: list[int] = []

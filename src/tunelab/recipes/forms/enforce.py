@@ -1,4 +1,4 @@
-"""The values of a file held against its form: what is outside is a fault with the lines of both, or a note."""
+"""The values of a recipe held against its form: what is outside is a fault with the places of both, or a note."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tunelab.errors import RecipeError, listed
-from tunelab.recipes.dialects.modellab import TITLES
+from tunelab.recipes.dialects.modellab import KEYS, TITLES
 from tunelab.recipes.forms.form import Field, RecipeForm
 from tunelab.recipes.forms.make_form import form_of
 from tunelab.recipes.forms.read import form_next_to
@@ -36,23 +36,56 @@ class Breach:
         return self.entry is not None and _same(self.entry.value, self.field.default)
 
 
-def enforce(document: YamlDocument, dialect: str, layer: Layer, faults: Faults) -> list[Note]:
+def enforce(document: YamlDocument, dialect: str, in_file: Layer, layer: Layer, faults: Faults) -> list[Note]:
     """Note a fault for each value outside the form next to the file, and return what else is to be said of it.
 
-    A value that is the field's own default is used, and said. Where no form lies next to a file of ModelLab's, a value
-    outside ModelLab's own form is used, and said.
+    Held against it is what is used: a value of `--set` or of a variable in place of the file's. A value that is the
+    field's own default is used, and said. If no form lies next to a file of ModelLab's, a value outside ModelLab's own
+    form is used, and said.
+
+    Args:
+        document: the file.
+        dialect: the name of its dialect.
+        in_file: the settings that it gives.
+        layer: all settings, each from the source that wins.
+        faults: where a fault is noted.
     """
     with faults.noted():
         entries = document.entries(depth=_DEPTH)
         if form := form_next_to(document.path):
-            found = list(breaches(form, entries))
+            found = list(breaches(form, _used(form, entries, in_file, layer)))
             faults += [_fault(each, form, document) for each in found if not each.is_own_default]
-            return [_note(each, form, layer) for each in found if each.is_own_default]
+            return [_note(each, form) for each in found if each.is_own_default]
         if method := next((method for method, title in TITLES.items() if title == dialect), ""):
             form = form_of(method)
-            outside = (each for each in breaches(form, entries) if each.limit in ("min", "max", "optionValues"))
-            return [_note(each, form, layer) for each in outside]
+            outside = breaches(form, _used(form, entries, in_file, layer))
+            return [_note(each, form) for each in outside if each.limit in ("min", "max", "optionValues")]
     return []
+
+
+def _used(form: RecipeForm, entries: list[Entry], in_file: Layer, layer: Layer) -> list[Entry]:
+    """Return the values by the names of the file and of its form: what wins over the file is in place of its value."""
+    over = {setting: each for setting, each in layer.items() if in_file.get(setting) is not each}
+    values = {entry.dotted: entry for entry in entries}
+    settings = {name: _setting(name, values.get(name), in_file) for name in (*values, *_names(form))} if over else {}
+    for name, setting in settings.items():
+        if setting in over:
+            values[name] = Entry(section="", key=name, value=over[setting].value, where=over[setting].source)
+    return list(values.values())
+
+
+def _names(form: RecipeForm) -> Iterator[str]:
+    for group in form.groups:
+        yield from filter(None, (group.toggle, *(field.key for field in group.fields)))
+
+
+def _setting(name: str, entry: Entry | None, in_file: Layer) -> str:
+    """Return the setting that a key of the file or of its form becomes."""
+    if entry is not None:
+        renamed = (f"{entry.where} ({name})", f"{entry.where} (ModelLab {name})")
+        if found := next((setting for setting, each in in_file.items() if each.source in renamed), ""):
+            return found
+    return KEYS[name].setting if name in KEYS else name
 
 
 def breaches(form: RecipeForm, entries: list[Entry]) -> Iterator[Breach]:
@@ -124,13 +157,10 @@ def _fault(breach: Breach, form: RecipeForm, document: YamlDocument) -> RecipeEr
     return RecipeError(f"{breach.what} ({_place(breach, form)})", where=where, remedy="Change the value or the form.")
 
 
-def _note(breach: Breach, form: RecipeForm, layer: Layer) -> Note:
+def _note(breach: Breach, form: RecipeForm) -> Note:
     where = breach.entry.where if breach.entry else ""
-    about = next(
-        (key for key, each in layer.items() if each.source in (where, f"{where} (ModelLab {breach.field.key})")), ""
-    )
     ending = "and is the form's own default: it is used" if form.name else "and is used"
-    return Note(about=about, text=f"{where}: {breach.what} ({_place(breach, form)}), {ending}.")
+    return Note(about="", text=f"{where}: {breach.what} ({_place(breach, form)}), {ending}.")
 
 
 def _place(breach: Breach, form: RecipeForm) -> str:
