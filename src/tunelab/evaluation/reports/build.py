@@ -68,6 +68,11 @@ def build_report(before: Side, after: Side, *, command: str = "") -> tuple[Repor
         sampling=after.evaluation.sampling,
         tasks=tuple(tasks),
         general=_general(before.evaluation, after.evaluation, seed=seed),
+        latency={
+            name: each.evaluation.latency
+            for name, each in (("before", before), ("after", after))
+            if each.evaluation.latency
+        },
         noise_floor=after.evaluation.noise_floor,
         left_out=_left_out(before.evaluation, after.evaluation),
         num_in_training=sum(row.in_training for row in answered),
@@ -130,7 +135,7 @@ def _task(
         json_schema=record.json_schema,
         first_figure=first,
         figures=tuple(changes),
-        verdicts=_verdicts(figures, changes),
+        verdicts=_verdicts(figures, changes, noise=evaluation.noise_floor or 0.0),
         slices=slice_changes(judged, before, after, seed=seed),
         calibration={name: each for name, each in calibrations.items() if each is not None},
         calibration_slices=calibration_by_slice(after, record.labels, seed=seed),
@@ -175,8 +180,16 @@ def _first_that_says_something(name: str, changes: Sequence[FigureChange]) -> st
     return "mean_chrf" if is_mute and found[name].value is not None else name
 
 
-def _verdicts(figures: Sequence[Figure[EvaluatedRow]], changes: Sequence[FigureChange]) -> dict[str, Verdict]:
-    """Return what is shown of each figure, so that all verdicts are right together in 95 of 100 cases."""
+def _verdicts(
+    figures: Sequence[Figure[EvaluatedRow]], changes: Sequence[FigureChange], *, noise: float
+) -> dict[str, Verdict]:
+    """Return what is shown of each figure, so that all verdicts are right together in 95 of 100 cases.
+
+    Args:
+        figures: of the task.
+        changes: of each.
+        noise: share of rows that are answered otherwise by themselves; a share that changed by no more is not shown to.
+    """
     judged = [
         (figure, change)
         for figure, change in zip(figures, changes, strict=True)
@@ -187,7 +200,8 @@ def _verdicts(figures: Sequence[Figure[EvaluatedRow]], changes: Sequence[FigureC
         figure.name: "not shown" for figure in figures if figure.better and not figure.name.startswith(OF_A_CLASS)
     }
     for (figure, change), p in zip(judged, adjusted, strict=True):
-        if p <= _LEVEL and change.value:
+        is_noise = figure.is_share and abs(change.value or 0.0) <= noise
+        if p <= _LEVEL and change.value and not is_noise:
             verdicts[figure.name] = "better" if (change.value > 0) == (figure.better == "higher") else "worse"
     return verdicts
 

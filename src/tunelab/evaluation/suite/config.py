@@ -44,6 +44,17 @@ class GeneralConfig(BaseModel):
     """Text files of your own; the loss of each is measured."""
 
 
+class LatencyConfig(BaseModel):
+    """How fast answers come."""
+
+    model_config = _SETTINGS
+
+    requests: int = Field(60, ge=1)
+    """So many requests are measured; a 95th percentile needs at least 72, a 99th more."""
+    concurrency: tuple[Annotated[int, Field(ge=1)], ...] = (1, 8)
+    """How many requests come at a time, one measurement for each number."""
+
+
 class SuiteConfig(SamplingConfig):
     """Which rows are asked, and what is measured of the answers."""
 
@@ -66,6 +77,8 @@ class SuiteConfig(SamplingConfig):
     """Forgetting."""
     robustness: RobustnessConfig | None = None
     """Rows that are asked again with perturbed prompts; null asks none."""
+    latency: LatencyConfig | None = None
+    """Times of answers, base and tuned model in turn; null measures none."""
     bias: BiasConfig | None = None
     """Rows that are asked again with names and words exchanged, and groups that are compared; null does neither."""
     judge: JudgeConfig | None = None

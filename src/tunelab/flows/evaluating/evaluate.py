@@ -9,11 +9,11 @@ from typing import get_args
 import msgspec
 
 from tunelab.evaluation.judging.asks import can_be_judged
-from tunelab.evaluation.reports.report import UnaskedRows
+from tunelab.evaluation.reports.report import LatencyFigures, UnaskedRows
 from tunelab.evaluation.rows.answer_cache import AnswerCache
 from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder, GeneralLoss
-from tunelab.evaluation.suite.config import Part, SuiteConfig
+from tunelab.evaluation.suite.config import LatencyConfig, Part, SuiteConfig
 from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 from tunelab.events import SILENT, EventLog, Notice, Planned, Progress
 from tunelab.files import canonical_json, sha256_text
@@ -21,6 +21,7 @@ from tunelab.flows.evaluating.ask import OnDone, as_continuation, ask_answers, a
 from tunelab.flows.evaluating.changed_items import with_changed_items
 from tunelab.flows.evaluating.general import general_losses
 from tunelab.flows.evaluating.items import Asked, AskedTask, items_of
+from tunelab.flows.evaluating.latency import measure_latency
 from tunelab.flows.evaluating.model import Model
 from tunelab.flows.evaluating.slice_fields import slice_fields
 from tunelab.flows.evaluating.task_rows import SuiteRows, read_suite_rows
@@ -80,7 +81,8 @@ def plan_evaluation(
         fields=slice_fields(fields, rows, model.parts),
     )
     tasks = _with_changed(tasks, rows, model, suite)
-    return EvaluationPlan(suite=suite, suite_id=_suite_id(suite, tasks), rows=rows, tasks=tuple(tasks), parts=parts)
+    suite_id = _suite_id(suite, tasks, parts)
+    return EvaluationPlan(suite=suite, suite_id=suite_id, rows=rows, tasks=tuple(tasks), parts=parts)
 
 
 def evaluate(
@@ -99,8 +101,9 @@ def evaluate(
     num_answers = len(answered) * ("generation" in plan.parts)
     amounts = {"answers": len(models) * num_answers, "sequences": len(models) * len(items)}
     events.emit(Planned(stage="comparing", amounts=amounts))
+    latencies = _latencies(models, plan)
     evaluations = []
-    for model in models:
+    for model, latency in zip(models, latencies, strict=True):
         tasks = _tasks_of(model, plan, answered)
         cache = AnswerCache(folder.cache_file(model.record.weights_sha256))
         rows = _ask(model, tasks, plan, cache, events)
@@ -117,6 +120,7 @@ def evaluate(
             left_out=_left_out(tasks, plan, answered),
             general=_general(model, plan, folder, cache, events),
             noise_floor=_noise_floor(model, tasks, plan, cache, rows),
+            latency=latency,
         )
         folder.write(evaluation, rows)
         evaluations.append(evaluation)
@@ -128,10 +132,12 @@ def _with_sections(suite: SuiteConfig, parts: Collection[Part]) -> SuiteConfig:
     is_asked = set(parts) != set(PARTS)
     robustness = suite.robustness or (RobustnessConfig() if is_asked else None)
     bias = suite.bias or (BiasConfig() if is_asked else None)
+    latency = suite.latency or (LatencyConfig() if is_asked else None)
     return suite.model_copy(
         update={
             "robustness": robustness if "robustness" in parts else None,
             "bias": bias if "bias" in parts else None,
+            "latency": latency if "latency" in parts else None,
         }
     )
 
@@ -141,12 +147,20 @@ def _with_changed(tasks: Sequence[AskedTask], rows: SuiteRows, model: Model, sui
     return [with_changed_items(task, own, renderer, suite) for task, own in zip(tasks, rows.tasks, strict=True)]
 
 
-def _suite_id(suite: SuiteConfig, tasks: Sequence[AskedTask]) -> str:
+def _latencies(models: Sequence[Model], plan: EvaluationPlan) -> Sequence[tuple[LatencyFigures, ...]]:
+    """Return the times of each model; none if the suite asks for none."""
+    if plan.suite.latency is None:
+        return [() for _ in models]
+    prompts = [each.prompt_ids for each in plan.asked if each.is_answered and not each.item.variant]
+    return measure_latency(models, prompts, plan.suite.latency, plan.suite.sampling(seed=plan.suite.seed))
+
+
+def _suite_id(suite: SuiteConfig, tasks: Sequence[AskedTask], parts: Collection[Part]) -> str:
     """Return a hash of what is asked, wherever the rows lie."""
-    settings = suite.model_dump(mode="json", exclude={"tasks", "general", "judge"})
+    settings = suite.model_dump(mode="json", exclude={"tasks", "general", "judge", "latency"})
     asked = [(each.item.id, each.is_answered) for task in tasks for each in task.asked]
     records = [msgspec.to_builtins(task.record) for task in tasks]
-    return sha256_text(canonical_json([settings, records, asked]))[:12]
+    return sha256_text(canonical_json([settings, records, asked, sorted(parts)]))[:12]
 
 
 def _tasks_of(model: Model, plan: EvaluationPlan, answered: Collection[str]) -> Sequence[AskedTask]:
