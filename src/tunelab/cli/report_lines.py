@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tunelab.cli.console import console, harmless, print_table, say
 from tunelab.errors import RecipeError, counted, did_you_mean
 from tunelab.evaluation.figures.figures_of import OF_A_CLASS
-from tunelab.evaluation.judging.words import judge_lines
+from tunelab.evaluation.judging.judge_words import judge_lines
 from tunelab.evaluation.reports.numbers import in_words, interval_in_words
 from tunelab.evaluation.reports.words import (
     caveats,

@@ -15,10 +15,10 @@ from tunelab.evaluation.judging.calls import JUDGEMENTS_FILE, JudgeAnswers, kept
 from tunelab.evaluation.judging.client import JudgeClient
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.figures import JudgeReport, judge_report
+from tunelab.evaluation.judging.judge_words import cost
 from tunelab.evaluation.judging.line_file import LineFile
 from tunelab.evaluation.judging.ratings import RATINGS_FILE, Rating
 from tunelab.evaluation.judging.rubric import Criterion, named_criteria
-from tunelab.evaluation.judging.words import cost
 from tunelab.evaluation.rows.evaluation_store import Evaluation, EvaluationFolder
 from tunelab.events import SILENT, EventLog, Notice, Progress
 from tunelab.files import write_file

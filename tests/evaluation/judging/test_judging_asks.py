@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from tunelab.errors import RecipeError
 from tunelab.evaluation.judging.asks import plan_asks
 from tunelab.evaluation.judging.config import JudgeConfig
+from tunelab.evaluation.judging.judge_words import cost
 from tunelab.evaluation.judging.prompt import answer_schema, messages_of, value_in
 from tunelab.evaluation.judging.rubric import DEFAULT_CRITERIA, Criterion, named_criteria
-from tunelab.evaluation.judging.words import cost
 from tunelab.flows.rate import read_rubric
 
 LOCAL = "http://127.0.0.1:8000/v1"

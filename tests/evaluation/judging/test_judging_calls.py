@@ -161,25 +161,33 @@ def hang(served: Served) -> Behaviour:
     return lambda handler, _, __: served.released.wait(20) and None
 
 
-def drip(handler: BaseHTTPRequestHandler, _: object, __: int) -> None:
-    """Send a byte before every timeout of a single read, without end."""
-    handler.send_response(200)
-    for _ in range(400):
-        handler.wfile.write(b"X-More: ")
-        handler.wfile.flush()
-        time.sleep(0.05)
+def drip(sent: list[bytes]) -> Behaviour:
+    """Return a judge that sends a byte before every timeout of a single read, 400 of them."""
+
+    def behave(handler: BaseHTTPRequestHandler, _: object, __: int) -> None:
+        handler.send_response(200)
+        handler.flush_headers()
+        for _ in range(400):
+            handler.wfile.write(b"X")
+            sent.append(b"X")
+            time.sleep(0.05)
+
+    return behave
 
 
-@pytest.mark.parametrize("kind", ["hang", "drip"])
-def test_a_hang_ends_at_the_timeout_of_the_whole_request(
-    tmp_path: Path, rows: list[JudgedRow], config_of: ConfigOf, kind: str
-) -> None:
-    with judge_server(drip) as served:
-        if kind == "hang":
-            served.behave = hang(served)
-        config = config_of(served.endpoint, timeout_s=0.3, max_retries=0)
-        judged = run(config, rows[:1], tmp_path / "j.jsonl")
+def test_a_hang_ends_at_the_timeout(tmp_path: Path, rows: list[JudgedRow], config_of: ConfigOf) -> None:
+    with judge_server(GOOD) as served:
+        served.behave = hang(served)
+        judged = run(config_of(served.endpoint, timeout_s=0.3, max_retries=0), rows[:1], tmp_path / "j.jsonl")
     assert judged.faults == {"timed out after 0.3 s": 2}
+
+
+def test_the_timeout_is_one_of_the_whole_request(tmp_path: Path, rows: list[JudgedRow], config_of: ConfigOf) -> None:
+    sent: list[bytes] = []
+    with judge_server(drip(sent)) as served:
+        judged = run(config_of(served.endpoint, timeout_s=0.3, max_retries=0), rows[:1], tmp_path / "j.jsonl")
+    assert judged.faults == {"timed out after 0.3 s": 2}
+    assert 0 < len(sent) < 400  # of both calls together: neither was sent to its end
 
 
 def test_a_redirect_is_refused_since_the_key_would_go_with_it(

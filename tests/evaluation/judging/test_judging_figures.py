@@ -10,10 +10,10 @@ from tunelab.evaluation.judging.asks import Ask, JudgedRow, plan_asks
 from tunelab.evaluation.judging.calls import JudgeAnswers, Judgement
 from tunelab.evaluation.judging.config import JudgeConfig
 from tunelab.evaluation.judging.figures import JudgeReport, judge_report
+from tunelab.evaluation.judging.judge_words import judge_lines
 from tunelab.evaluation.judging.length_control import controlled_interval, controlled_win_rate
 from tunelab.evaluation.judging.ratings import Rating, rating_of
 from tunelab.evaluation.judging.rubric import named_criteria
-from tunelab.evaluation.judging.words import judge_lines
 
 ONE = named_criteria(["relevance"])
 CONFIG = JudgeConfig(endpoint="http://127.0.0.1:8000/v1", model="judge-7b", repeat_share=1.0)

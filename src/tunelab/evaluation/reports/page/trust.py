@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tunelab.errors import counted
-from tunelab.evaluation.judging.words import criterion_in_words, judge_caveats
+from tunelab.evaluation.judging.judge_words import criterion_in_words, judge_caveats
 from tunelab.evaluation.reports.numbers import difference_in_words, in_words, is_share
 from tunelab.evaluation.reports.report import Report, TaskReport
 from tunelab.evaluation.reports.words import first_change
