@@ -172,7 +172,10 @@ def test_the_shepherd_ignores_a_shutdowns_signal_and_the_worker_does_not(store: 
 
 def test_a_command_that_cannot_be_started_fails_and_says_why(store: Store) -> None:
     store.add(spec("job"))
-    (job,) = run_until_done(store, LocalJobs(store.folder, program=["/no/such/python"]))
+    place = LocalJobs(store.folder, program=["/no/such/python"])
+    (job,) = run_until_done(store, place)
+    for shepherd_process in place._children:  # it lets its lock go a moment before it is gone
+        shepherd_process.wait()
     assert (job.state, job.code) == (JobState.FAILED, 127)
     assert "the command could not be started" in log(store)
 
