@@ -41,7 +41,7 @@ def store(workspace: Path, name: str, is_right: list[bool], *, nats: float, suit
             f"answer number {row}" if right else "no idea",
             f"answer number {row}",
             number=row,
-            nats=nats + row % 3 / 10,
+            nats=nats + (row % 3 if name == "base:nano" else row % 5) / 10,
             num_scored_tokens=3,
             fields={"language": "fr" if row % 3 == 0 else "en"},
         )
@@ -83,7 +83,7 @@ def test_one_that_fails_or_is_not_decided_ends_with_1(workspace, capsys):
     assert code == 1
     assert [each["verdict"] for each in found] == ["passes", "fails", "passes"]
     assert found[0]["interval"]["method"] == "Wilson"
-    assert found[2]["value"] == pytest.approx(-1.5)
+    assert found[2]["value"] == pytest.approx(-1.5, abs=0.05)
 
 
 def test_confident_gates_need_the_whole_interval(workspace, capsys):

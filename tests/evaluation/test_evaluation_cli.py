@@ -21,7 +21,7 @@ def test_compare_prints_the_totals_and_the_way_to_the_page(make_run, capsys):
         "Stopped by itself",
         "Shown: 2 of 4 rows",
         "95 % intervals of the differences: Tango",
-        "A dash: 10 conversations or sessions are needed for an interval.",
+        "A dash: 10 conversations or sessions that differ are needed for an interval.",
         "General text: ",
     ):
         assert words in printed

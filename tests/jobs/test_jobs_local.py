@@ -20,6 +20,7 @@ import pytest
 from jobs_files import local, run_until, run_until_done, spec, store_in
 
 from jobs_trial.runner import SUBSTITUTE
+from tunelab.errors import StorageError
 from tunelab.jobs import shepherd
 from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine
@@ -114,6 +115,26 @@ def test_cancel_now_ends_what_ignores_sigterm(store: Store) -> None:
     assert (store.get("job").state, store.get("job").code) == (JobState.CANCELLED, 137)
 
 
+@pytest.mark.parametrize("now", [False, True])
+def test_a_job_is_stopped_on_a_full_disk(store: Store, monkeypatch: pytest.MonkeyPatch, now: bool) -> None:
+    files = running(store, **LONG)
+    store.allow(store.get("job"), 3)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as context:
+        context.setattr(store, "move", refuse)
+        with pytest.raises(StorageError, match="was asked to stop and does so, but that cannot be noted: the disk"):
+            cancel(store, local(store), store.get("job"), now=now)
+    assert {file.name: file.stat().st_size for file in files.glob("stop*")} == dict.fromkeys(
+        ["stop", "stop-now"] if now else ["stop"], 0
+    )
+    run_until(store, local(store), lambda: _is_free(store.folder.job("job").lock_file), ticks=False)
+    (job,) = run_until_done(store, local(store))
+    assert (job.state, job.attempt) == (JobState.CANCELLED, 1)
+
+
 def test_a_worker_dies_with_its_shepherd_and_the_job_is_lost(store: Store) -> None:
     files = running(store, daemon=True, **LONG)
     pids = json.loads((files / "began.json").read_text())
@@ -151,7 +172,10 @@ def test_the_shepherd_ignores_a_shutdowns_signal_and_the_worker_does_not(store: 
 
 def test_a_command_that_cannot_be_started_fails_and_says_why(store: Store) -> None:
     store.add(spec("job"))
-    (job,) = run_until_done(store, LocalJobs(store.folder, program=["/no/such/python"]))
+    place = LocalJobs(store.folder, program=["/no/such/python"])
+    (job,) = run_until_done(store, place)
+    for shepherd_process in place._children:  # it lets its lock go a moment before it is gone
+        shepherd_process.wait()
     assert (job.state, job.code) == (JobState.FAILED, 127)
     assert "the command could not be started" in log(store)
 

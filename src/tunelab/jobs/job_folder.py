@@ -9,7 +9,7 @@
 .tunelab/job/ID/recipe.yaml         the resolved recipe, written anew at each start
 .tunelab/job/ID/lock                held by the shepherd: the attempt lives as long as it is
 .tunelab/job/ID/log-OFFSET          the log from that byte on
-.tunelab/job/ID/attempt-N/          start.json, began.json, stop, exit.json; stack.txt if it stalled
+.tunelab/job/ID/attempt-N/          start.json, began.json, exit.json; stop, if a user asked; stack.txt if it stalled
 
 On a network disk all of it lies in .tunelab/hosts/HOST: each machine has its own, and no lock is shared by two.
 """
@@ -292,8 +292,13 @@ def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def is_cancelled(stop: Path) -> bool:
-    """Whether the attempt was to stop because a user asked, not because it stalled."""
-    with suppress(FileNotFoundError):
-        return stop.read_bytes() != b"stalled"
-    return False
+def leave_word(file: Path) -> None:
+    """Make an empty file, which a full disk takes, too, and see that it outlasts a power cut."""
+    with storage_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

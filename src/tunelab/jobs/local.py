@@ -22,7 +22,7 @@ from tunelab.jobs.backend import JobAttempt, LogPart, Sighting, command_of
 from tunelab.jobs.gpus import VISIBLE, Gpu, HeldGpus, gibibytes, gpus_for, gpus_here, require_gpus
 from tunelab.jobs.job import JobSpec
 from tunelab.jobs.job_environment import job_environment
-from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, is_cancelled
+from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, leave_word
 from tunelab.jobs.job_secrets import forget_secrets
 from tunelab.jobs.marked_processes import MARK, end_processes
 from tunelab.jobs.slots import read_slots, threads_of_a_job
@@ -144,17 +144,19 @@ class LocalJobs:
 
     def cancel(self, attempt: JobAttempt, *, now: bool = False) -> None:
         """Leave word for the shepherd, which looks for it several times a second."""
-        write_file(self._places(attempt)[1] / "stop", "now" if now else "save")
+        files = self._places(attempt)[1]
+        leave_word(files / "stop")
+        if now:
+            leave_word(files / "stop-now")
 
     def was_stopped(self, attempt: JobAttempt) -> bool:
         """Return whether word was left for the shepherd by a user."""
-        return is_cancelled(self._places(attempt)[1] / "stop")
+        return (self._places(attempt)[1] / "stop").exists()
 
     def end_stalled(self, attempt: JobAttempt) -> None:
-        """Leave word for the shepherd, unless the attempt is to stop anyway."""
-        stop = self._places(attempt)[1] / "stop"
-        if not stop.exists():
-            write_file(stop, "stalled")
+        """Leave word for the shepherd, which heeds a user's before it."""
+        if not (stop := self._places(attempt)[1] / "stop-stalled").exists():
+            leave_word(stop)
 
     def stack(self, attempt: JobAttempt) -> str:
         """Return what py-spy says of the worker, if that program is there."""

@@ -84,6 +84,11 @@ class Runner:
             if moved is None:
                 return
             job = moved
+        if job.state is JobState.RUNNING and self._backend.was_stopped(attempt):  # whoever asked could not note it
+            moved = self._store.move(job, JobState.CANCELLING, reason="asked to save and stop")
+            if moved is None:
+                return
+            job = moved
         if seen.is_running:
             self._watch(job, attempt)
             return

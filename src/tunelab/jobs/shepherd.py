@@ -8,7 +8,7 @@ nothing with it: the attempt lives as long as the lock is held, and the system l
 however it ends. The worker is killed by the system at the same moment (PDEATHSIG, which fires when the *thread* that
 started it ends: this process has one thread).
 
-It reads `start.json`, writes `began.json` and `exit.json`, and looks for the file `stop` several times a second.
+It reads `start.json`, writes `began.json` and `exit.json`, and looks for the files `stop…` several times a second.
 """
 
 from __future__ import annotations
@@ -160,9 +160,10 @@ def _started(start: dict[str, Any], secrets: dict[str, str]) -> subprocess.Popen
 
 
 class Ending:
-    """Whether the worker is to end: asked by the file `stop`, or out of time.
+    """Whether the worker is to end: asked by a file, or out of time.
 
-    The file holds `save` or `now`, or `stalled` from whoever watches the run's events.
+    The names are the words, and the files empty, so that a full disk takes them: `stop` asks to save and stop,
+    `stop-now` to end at once, `stop-stalled` comes from whoever watches the run's events.
     """
 
     def __init__(
@@ -193,9 +194,8 @@ class Ending:
             _signal(self._worker, signal.SIGKILL)
 
     def _asked(self) -> str | None:
-        with suppress(OSError), open(self._stop, encoding="utf-8") as file:
-            return file.read().strip()
-        return None
+        words = {"now": f"{self._stop}-now", "save": self._stop, "stalled": f"{self._stop}-stalled"}
+        return next((word for word, file in words.items() if os.path.exists(file)), None)
 
     def _ask(self, words: str, now: float) -> None:
         self._log.say(words)

@@ -20,7 +20,7 @@ from tunelab.files import storage_errors
 from tunelab.jobs.database import Database
 from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec, Move
-from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, is_cancelled, pack, unpack
+from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, pack, unpack
 from tunelab.jobs.state import MOVES, JobState, next_attempt
 
 _SCHEMA = """
@@ -263,7 +263,7 @@ def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
     """
     attempt = folder.last_attempt()
     files = folder.attempt(attempt)
-    is_stopped = is_cancelled(files / "stop")
+    is_stopped = (files / "stop").exists()
     if (files / "start.json").exists():
         return (JobState.CANCELLING if is_stopped else JobState.RUNNING), attempt
     return (JobState.CANCELLED if is_stopped else JobState.QUEUED), attempt

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from tunelab.errors import RunError, UserError
+from tunelab.errors import RunError, StorageError, UserError
 from tunelab.files import canonical_json, sha256_text
 from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.gpus import Gpu, gpus_here
@@ -144,7 +144,11 @@ def cancel(store: Store, backend: JobBackend, job: Job, *, now: bool = False) ->
         if job.state is JobState.CANCELLING:
             return job
         following = JobState.CANCELLED if job.state is JobState.QUEUED else JobState.CANCELLING
-        moved = store.move(job, following, reason="ended at once, as asked" if now else "asked to save and stop")
+        try:
+            moved = store.move(job, following, reason="ended at once, as asked" if now else "asked to save and stop")
+        except StorageError as error:
+            what = f"the job was asked to stop and does so, but that cannot be noted: {error.what}"
+            raise StorageError(what, where=error.where, remedy=error.remedy) from error
         if moved is not None:
             if moved.state.is_end:
                 backend.forget(attempt.spec)

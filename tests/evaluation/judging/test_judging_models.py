@@ -81,8 +81,8 @@ def test_compare_shows_what_a_judge_and_a_person_said_and_asks_no_one(
     evaluations = evaluated([(f"bad {each}", f"good {each}") for each in range(30)])
     assert compare_models("base:org/Small-1B", "tuned", workspace).report.judge is None
     notices: list[str] = []
-    events = EventLog(None, [lambda event: notices.append(event.text) if isinstance(event, Notice) else None])
-    with judge_server(prefers("good")) as served:
+    listener = lambda event: notices.append(event.text) if isinstance(event, Notice) else None  # noqa: E731
+    with judge_server(prefers("good")) as served, EventLog(None, [listener]) as events:
         judge = open_judge(config_of(served.endpoint), {})
         assert judge.most_cost(num_rows=30, num_pairs=1) == "judge: at most 63 calls"
         judge.ask(*evaluations, workspace, events=events)

@@ -86,7 +86,7 @@ def test_how_intervals_are_made_is_said_and_why_there_is_none() -> None:
     assert "10,000 resamples of 40 groups" in how_sure(plain_report())
     without = replace(change("accuracy", 0.5, 0.6), interval=None, p=None)
     report = plain_report(replace(plain_task(), figures=(without,), verdicts={"accuracy": "not shown"}))
-    assert how_sure(report) == "A dash: 10 conversations or sessions are needed for an interval."
+    assert how_sure(report) == "A dash: 10 conversations or sessions that differ are needed for an interval."
 
 
 def test_rows_are_counted_by_what_happened_to_them() -> None:

@@ -19,6 +19,7 @@ from tunelab.evaluation.statistics.interval import Interval
 from tunelab.evaluation.statistics.proportions import mcnemar_mid_p, tango_interval, wilson_interval
 
 Row = TypeVar("Row")
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +141,12 @@ def _flips(old: _Sample, new: _Sample) -> Floats:
 
 
 def _of_resamples(value: float, values_B: Floats, num_groups: int) -> Interval | None:
-    """Return the interval of a figure: percentiles, which of few groups are too narrow, and there Student's t."""
+    """Return the interval of a figure: percentiles, which of few groups are too narrow, and there Student's t.
+
+    None if all groups say the same: resampling them would give a certainty that no number of rows has.
+    """
     finite_B = values_B[np.isfinite(values_B)]
-    if not len(finite_B) or not np.isfinite(value):
+    if not len(finite_B) or not np.isfinite(value) or np.ptp(finite_B) <= _ROUNDING * max(1.0, abs(value)):
         return None
     if num_groups >= FEW_GROUPS:
         low, high = np.percentile(finite_B, [2.5, 97.5])

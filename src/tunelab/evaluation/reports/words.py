@@ -87,7 +87,7 @@ def how_sure(report: Report) -> str:
     methods = dict.fromkeys(change.interval.method for change in changes if change.interval is not None)
     words = [f"95 % intervals of the differences: {'; '.join(methods)}."] if methods else []
     if any(change.interval is None for change in changes):
-        words.append(f"A dash: {FEWEST_GROUPS} conversations or sessions are needed for an interval.")
+        words.append(f"A dash: {FEWEST_GROUPS} conversations or sessions that differ are needed for an interval.")
     if methods:
         words.append("Better and worse are said so that all of a task are right together in 95 of 100 cases (Holm).")
     for task in report.tasks:
