@@ -17,9 +17,8 @@ from tiny_model import save_tiny_model
 from tunelab.adapters.kinds import KINDS
 from tunelab.cli.main import VERBS
 from tunelab.conversations import ConversationConfig, read_conversations
-from tunelab.evaluation.judging.config import JudgeConfig
-from tunelab.evaluation.variants.config import BiasConfig, RobustnessConfig
 from tunelab.evaluation.variants.swap_lists import read_swap_lists
+from tunelab.flows.evaluating.suite import read_suite
 from tunelab.flows.gate import read_gates
 from tunelab.flows.rate import read_rubric
 from tunelab.recipes import resolve_recipe
@@ -127,15 +126,12 @@ def read_as(content: dict[str, Any], file: Path) -> object:
     """Return what a YAML block of a page is read as, by the key that only this kind of file has."""
     if "criteria" in content:
         return read_rubric(file)
-    if "judge" in content:
-        return JudgeConfig.model_validate(content["judge"])
     if "gates" in content:
         return read_gates(file)
     if "swaps" in content:
         return read_swap_lists(file)
-    if "robustness" in content:
-        sections = {"robustness": RobustnessConfig, "bias": BiasConfig}
-        return [sections[name].model_validate(section) for name, section in content.items()]
+    if {"tasks", "robustness", "judge"} & set(content):
+        return read_suite(file)
     return resolve_recipe(file, environment={}).recipe
 
 
