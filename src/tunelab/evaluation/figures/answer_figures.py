@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -115,8 +116,37 @@ def _of_answer(measured: Callable[[WrittenAnswer], float]) -> Callable[[Evaluate
     return lambda row: None if row.answer is None else measured(row.answer)
 
 
-def _counts(counted: Callable[[str, str], tuple[float, ...]], size: int) -> Callable[[EvaluatedRow], tuple[float, ...]]:
-    return lambda row: (0.0,) * size if row.answer is None else counted(row.answer.text, row.item.reference)
+def with_counts(row: EvaluatedRow) -> EvaluatedRow:
+    """Return a row with what figures of texts are made of, which takes the most time of a comparison.
+
+    Raises:
+        MissingExtraError: sacrebleu is not installed.
+    """
+    if row.answer is None:
+        return row
+    texts = row.answer.text, row.item.reference
+    return replace(row, counts={name: counted(*texts) for name, counted in _COUNTED.items()})
+
+
+def _counts(name: str, size: int) -> Callable[[EvaluatedRow], tuple[float, ...]]:
+    """Return the function of a row that is its counts of that name; zeros without an answer."""
+
+    def of(row: EvaluatedRow) -> tuple[float, ...]:
+        if row.answer is None:
+            return (0.0,) * size
+        found = row.counts.get(name)
+        return _COUNTED[name](row.answer.text, row.item.reference) if found is None else tuple(found)
+
+    return of
+
+
+def _first_count(name: str) -> Callable[[EvaluatedRow], float | None]:
+    counts = _counts(name, 1)
+    return lambda row: None if row.answer is None else counts(row)[0]
+
+
+def _lengths(row: EvaluatedRow) -> tuple[float, float]:
+    return (0.0, 0.0) if row.answer is None else (float(len(row.answer.text)), float(len(row.item.reference)))
 
 
 def _row_chrf(answer: str, reference: str) -> float:
@@ -124,6 +154,13 @@ def _row_chrf(answer: str, reference: str) -> float:
         return 100.0  # also of texts too short to hold a run
     return float(np.nan_to_num(chrf_value(np.array(chrf_counts(answer, reference)))))
 
+
+_COUNTED: Mapping[str, Callable[[str, str], tuple[float, ...]]] = {
+    "chrf": chrf_counts,
+    "mean_chrf": lambda answer, reference: (_row_chrf(answer, reference),),
+    "bleu": bleu_counts,
+    "rouge_l": lambda answer, reference: (rouge_l(answer, reference),),
+}
 
 ANSWERS: Sequence[Figure[EvaluatedRow]] = (
     mean_figure(
@@ -147,7 +184,7 @@ ANSWERS: Sequence[Figure[EvaluatedRow]] = (
         title="chrF",
         meaning="runs of 1 to 6 characters shared with the reference, of all answers together, 0 to 100",
         better="higher",
-        summands=_counts(chrf_counts, 3 * _CHRF_ORDERS),
+        summands=_counts("chrf", 3 * _CHRF_ORDERS),
         value=chrf_value,
     ),
     mean_figure(
@@ -155,14 +192,14 @@ ANSWERS: Sequence[Figure[EvaluatedRow]] = (
         title="chrF, mean",
         meaning="the same of each answer, mean over rows",
         better="higher",
-        of=of_texts(_row_chrf),
+        of=_first_count("mean_chrf"),
     ),
     Figure(
         name="bleu",
         title="BLEU",
         meaning="runs of 1 to 4 words shared with the reference, of all answers together, 0 to 100",
         better="higher",
-        summands=_counts(bleu_counts, 2 * _BLEU_ORDERS + 2),
+        summands=_counts("bleu", 2 * _BLEU_ORDERS + 2),
         value=bleu_value,
     ),
     mean_figure(
@@ -170,14 +207,14 @@ ANSWERS: Sequence[Figure[EvaluatedRow]] = (
         title="ROUGE-L",
         meaning="longest common series of words, F1 against the reference, mean over rows, 0 to 1",
         better="higher",
-        of=of_texts(rouge_l),
+        of=_first_count("rouge_l"),
     ),
     Figure(
         name="length_ratio",
         title="Length ratio",
         meaning="characters of all answers over those of all references",
         better="",
-        summands=_counts(lambda answer, reference: (float(len(answer)), float(len(reference))), 2),
+        summands=_lengths,
         value=lambda sums: ratio(sums[..., 0], sums[..., 1]),
     ),
     mean_figure(

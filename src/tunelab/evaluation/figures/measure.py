@@ -6,7 +6,7 @@ Legend: N rows, G groups, F summands of all figures, B resamples.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -89,14 +89,34 @@ def _samples(figures: Sequence[Figure[Row]], rows: Sequence[Row], groups: Sequen
         summands: np.array([summands(row) for row in rows], dtype=np.float64)
         for summands in dict.fromkeys(figure.summands for figure in figures)
     }
-    sums_GF = group_sums(np.hstack(list(tables.values())), groups)
-    ends = np.cumsum([table.shape[1] for table in tables.values()])[:-1]
-    sums_BF = resampled_sums(sums_GF, seed=seed) if len(sums_GF) >= FEWEST_GROUPS else np.empty((0, sums_GF.shape[1]))
-    parts = dict(zip(tables, np.split(sums_BF, ends, axis=1), strict=True))
+    num_groups = len(set(groups))
+    parts = _resampled(figures, tables, groups, is_independent=num_groups == len(rows), seed=seed)
     return [
-        _sample(figure, tables[figure.summands], figure.value(parts[figure.summands]), num_groups=len(sums_GF))
+        _sample(
+            figure,
+            tables[figure.summands],
+            figure.value(parts[figure.summands]) if figure.summands in parts else np.empty(0),
+            num_groups=num_groups,
+        )
         for figure in figures
     ]
+
+
+def _resampled(
+    figures: Sequence[Figure[Row]],
+    tables: Mapping[Callable[[Row], tuple[float, ...]], Floats],
+    groups: Sequence[str],
+    *,
+    is_independent: bool,
+    seed: int,
+) -> dict[Callable[[Row], tuple[float, ...]], Floats]:
+    """Return the sums of every resample, by summands: of figures whose interval needs them."""
+    needed = dict.fromkeys(figure.summands for figure in figures if not (figure.is_share and is_independent))
+    if not needed or len(set(groups)) < FEWEST_GROUPS:
+        return {}
+    sums_GF = group_sums(np.hstack([tables[summands] for summands in needed]), groups)
+    ends = np.cumsum([tables[summands].shape[1] for summands in needed])[:-1]
+    return dict(zip(needed, np.split(resampled_sums(sums_GF, seed=seed), ends, axis=1), strict=True))
 
 
 def _sample(figure: Figure[Row], table_NF: Floats, values_B: Floats, *, num_groups: int) -> _Sample:

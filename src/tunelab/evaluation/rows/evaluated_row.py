@@ -76,3 +76,5 @@ class EvaluatedRow:
     """Tokens of the reference that `nats` is of, its end-of-turn token included."""
     in_training: bool = False
     """Whether the model's training rows hold the same prompt, so that memory may answer."""
+    counts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """What figures of texts are made of, by name, counted once; what is not here is counted when it is asked for."""

@@ -80,6 +80,7 @@ class _StoredRow(msgspec.Struct, frozen=True, omit_defaults=True):
     nats: float | None = None
     num_scored_tokens: int = 0
     in_training: bool = False
+    counts: dict[str, tuple[float, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,7 @@ def _stored(row: EvaluatedRow) -> _StoredRow:
         nats=row.nats,
         num_scored_tokens=row.num_scored_tokens,
         in_training=row.in_training,
+        counts=dict(row.counts),
     )
 
 
@@ -168,6 +170,7 @@ def _row(item: Item, stored: _StoredRow) -> EvaluatedRow:
         nats=stored.nats,
         num_scored_tokens=stored.num_scored_tokens,
         in_training=stored.in_training,
+        counts=stored.counts,
     )
 
 

@@ -94,6 +94,8 @@ def _gaps(group_BN: Ints, right_N: Floats, num_groups: int) -> Floats:
 
 
 def _null_gaps(group_N: Ints, right_N: Floats, session: Sequence[str], num_groups: int, *, seed: int) -> Floats:
+    if len(set(session)) == len(session):
+        return _null_of_independent_rows(group_N, right_N, num_groups, seed=seed)
     unit_N, stratum_U, group_U = _units(group_N, session)
     order_U = np.argsort(stratum_U, kind="stable")
     draws = np.random.default_rng(seed)
@@ -106,6 +108,16 @@ def _null_gaps(group_N: Ints, right_N: Floats, session: Sequence[str], num_group
         permuted_BU[:, order_U] = group_U[drawn_BU]
         pieces.append(_gaps(permuted_BU[:, unit_N], right_N, num_groups))
     return np.concatenate(pieces)
+
+
+def _null_of_independent_rows(group_N: Ints, right_N: Floats, num_groups: int, *, seed: int) -> Floats:
+    """Return the gaps of permuted rows: how many right ones each group gets is multivariate hypergeometric."""
+    sizes_G = np.bincount(group_N, minlength=num_groups)
+    draws = np.random.default_rng(seed)
+    num_right = int(right_N.sum())
+    right_BG = draws.multivariate_hypergeometric(sizes_G, num_right, size=_NUM_PERMUTATIONS, method="marginals")
+    rates_BG = right_BG / sizes_G
+    return np.asarray(rates_BG.max(axis=1) - rates_BG.min(axis=1))
 
 
 def _units(group_N: Ints, session: Sequence[str]) -> tuple[Ints, Ints, Ints]:

@@ -8,6 +8,7 @@ from typing import get_args
 
 import msgspec
 
+from tunelab.evaluation.figures.answer_figures import with_counts
 from tunelab.evaluation.judging.asks import can_be_judged
 from tunelab.evaluation.reports.report import LatencyFigures, UnaskedRows
 from tunelab.evaluation.rows.answer_cache import AnswerCache
@@ -211,7 +212,7 @@ def _ask(
     for each, some in zip(asked, completions, strict=True):
         own, num_labels = scores_of.get(each.item.id, ()), len(each.label_ids)
         has_reference = len(own) > num_labels
-        rows[each.item.id] = EvaluatedRow(
+        row = EvaluatedRow(
             item=each.item,
             answer=answer_of.get(each.item.id),
             choice_log_probs=tuple(own[:num_labels]),
@@ -219,6 +220,7 @@ def _ask(
             num_scored_tokens=len(some[-1]) if has_reference else 0,
             in_training=each.in_training and model.tuned,
         )
+        rows[each.item.id] = row if each.item.variant else with_counts(row)
     return [rows[each.item.id] for each in plan.asked if each.item.id in rows]
 
 
