@@ -294,6 +294,12 @@ def test_doctor_says_what_it_found_and_did(store: Store) -> None:
     assert "the job cannot be read" in found
     assert orphan.wait() == -signal.SIGKILL
     store.folder.job("unread").spec_file.unlink()
+    store.folder.slots_file.write_text("abc")
+    (slots,) = examine(store)
+    assert "holds no number" in slots.found
+    assert "1 job at a time. tunelab jobs slots N writes it anew." in slots.found
+    assert slots.did == ""
+    write_slots(store.folder, 2)
     assert examine(store) == []
 
 

@@ -125,6 +125,7 @@ def test_a_file_of_the_users_own_is_read_and_neither_written_nor_deleted(store: 
         ("A B", "is no name of a variable"),
         ("=x", "is no name of a variable"),
         ("LD_PRELOAD=open", "decides what a process loads"),
+        ("TOKEN=/dev/null", "it is no regular file"),
         ("TOKEN=absent", "the secret TOKEN cannot be read"),
         ("TOKEN=open", "others may read the secret TOKEN, too"),
     ],

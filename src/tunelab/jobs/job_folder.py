@@ -205,6 +205,7 @@ class JobsFolder:
         for path in dict.fromkeys((self.home, self.path)):
             if not is_of_this_user(path) and os.path.lexists(path):
                 what = "this is a link" if path.is_symlink() else "this belongs to another user"
+                what = what if path.is_dir() or path.is_symlink() else "this is no folder"
                 expected = "a folder of your own: jobs are run in your name"
                 raise RunError(what, where=str(path), expected=expected, remedy="Use a workspace of your own.")
         return self.home.exists()
@@ -290,6 +291,13 @@ def held(lock: Path, *, wait: bool = False) -> Iterator[int | None]:
             yield descriptor
     finally:
         os.close(descriptor)
+
+
+def is_in_place(lock: Path, descriptor: int) -> bool:
+    """Whether a lock that is held is still the file of its name: a folder that was moved away is another process's."""
+    with suppress(OSError):
+        return os.path.samestat(os.stat(lock), os.fstat(descriptor))
+    return False
 
 
 def leave_word(file: Path) -> None:
