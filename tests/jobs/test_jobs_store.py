@@ -122,7 +122,7 @@ def test_a_list_says_how_many_jobs_are_left_out_of_a_database_that_was_made_agai
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in out.splitlines()] == ["two"]
     assert "was not usable (it is no file) and has been made again" in err
-    assert "1 folder cannot be read and is left out: tunelab jobs doctor says why." in err
+    assert "left out: 1 folder that cannot be read; tunelab jobs doctor says why." in err
 
 
 def test_a_job_whose_numbers_no_database_takes_keeps_no_other_from_being_found(tmp_path: Path) -> None:
@@ -251,6 +251,10 @@ def test_files_of_another_user_and_links_are_not_followed(tmp_path: Path, monkey
     (tmp_path / "here" / ".tunelab").symlink_to(tmp_path / "other" / ".tunelab")
     with pytest.raises(RunError, match="this is a link"):
         store_in(tmp_path / "here")
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file" / ".tunelab").touch()
+    with pytest.raises(RunError, match="this is no folder"):
+        store_in(tmp_path / "file")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(RunError, match="belongs to another user"):
         store_in(tmp_path / "other")

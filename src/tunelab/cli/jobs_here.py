@@ -28,8 +28,8 @@ def store_here(*, looks: bool = True) -> Store:
         why = f"the database of the jobs was not usable ({store.database.rebuilt})"
         print(f"Note: {why} and has been made again from their folders.", file=sys.stderr)
         if num_left_out := len(folder.jobs()) - sum(store.counts().values()):
-            says = "tunelab jobs doctor says why"
-            print(f"Note: {counted(num_left_out, 'folder')} cannot be read and is left out: {says}.", file=sys.stderr)
+            left_out = f"{counted(num_left_out, 'folder')} that cannot be read"
+            print(f"Note: left out: {left_out}; tunelab jobs doctor says why.", file=sys.stderr)
     if looks:
         bring_up_to_date(store)
     return store

@@ -45,11 +45,8 @@ class ServedJobs:
             StorageError: the workspace was moved away; nothing is made in its old place.
         """
         if not self._is_in_place():
-            where, remedy = (
-                str(self.folder.workspace.path),
-                "End this service, and begin one where the workspace is now.",
-            )
-            raise StorageError("the workspace was moved away", where=where, remedy=remedy)
+            remedy = "End this service, and begin one where the workspace is now."
+            raise StorageError("the workspace was moved away", where=str(self.folder.workspace.path), remedy=remedy)
         store = Store(self.folder)
         try:
             self.bring_up_to_date(store)
