@@ -17,7 +17,8 @@ from tunelab.errors import RunError, StorageError
 from tunelab.files import write_json
 from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine_database
-from tunelab.jobs.job_folder import JobFolder, held, pack
+from tunelab.jobs.job_files import JobFolder, pack
+from tunelab.jobs.job_folder import held
 from tunelab.jobs.runner import Runner
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store

@@ -22,7 +22,8 @@ from tunelab.jobs.backend import JobAttempt, LogPart, Sighting, command_of
 from tunelab.jobs.gpus import VISIBLE, Gpu, HeldGpus, gibibytes, gpus_for, gpus_here, require_gpus
 from tunelab.jobs.job import JobSpec
 from tunelab.jobs.job_environment import job_environment
-from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, leave_word
+from tunelab.jobs.job_files import JobFolder
+from tunelab.jobs.job_folder import JobsFolder, held, leave_word
 from tunelab.jobs.job_secrets import forget_secrets
 from tunelab.jobs.marked_processes import MARK, end_processes
 from tunelab.jobs.shepherd_log import log_file, log_files
