@@ -35,7 +35,8 @@ from jobs_trial import worker
 from jobs_trial.kills import kill_trial, spec, start_runner
 from jobs_trial.refusals import ERRORS, STEPS, refusals
 from tunelab.jobs import shepherd
-from tunelab.jobs.job_folder import JobFolder, JobsFolder
+from tunelab.jobs.job_files import JobFolder
+from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.slots import write_slots
 from tunelab.jobs.state import JobState

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from jobs_trial.kills import spec
 from tunelab.jobs.job_folder import JobsFolder, held
-from tunelab.jobs.shepherd import log_file
+from tunelab.jobs.shepherd_log import log_file
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 from tunelab.workspace import Workspace

@@ -19,7 +19,7 @@ from tunelab.jobs.service.application import application
 from tunelab.jobs.service.served_jobs import ServedJobs
 from tunelab.jobs.service.streams import JobStream, StreamReaders, messages
 from tunelab.jobs.service.watch import Watch
-from tunelab.jobs.shepherd import log_file
+from tunelab.jobs.shepherd_log import log_file
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 from tunelab.jobs.submit import GpuBytesOf

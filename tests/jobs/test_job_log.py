@@ -10,7 +10,7 @@ from jobs_files import spec, store_in
 
 from tunelab.cli import job_log
 from tunelab.cli.job_log import JobLog
-from tunelab.jobs.shepherd import log_file
+from tunelab.jobs.shepherd_log import log_file
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
 

@@ -21,7 +21,7 @@ from jobs_files import local, run_until, run_until_done, spec, store_in
 
 from jobs_trial.runner import SUBSTITUTE
 from tunelab.errors import StorageError
-from tunelab.jobs import shepherd
+from tunelab.jobs import shepherd, shepherd_log
 from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine
 from tunelab.jobs.in_process import InProcessJobs
@@ -181,15 +181,15 @@ def test_a_command_that_cannot_be_started_fails_and_says_why(store: Store) -> No
 
 
 def test_a_log_goes_on_in_another_file_and_offsets_stay_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shepherd, "LOG_FILE_BYTES", 1000)
+    monkeypatch.setattr(shepherd_log, "LOG_FILE_BYTES", 1000)
     store = store_in(tmp_path)
     folder = store.folder.job("job").path
     folder.mkdir(parents=True)
-    written = shepherd.Log(str(folder))
+    written = shepherd_log.Log(str(folder))
     for number in range(100):
         written.write(b"line %d\n" % number)
     place = local(store)
-    starts = shepherd.log_files(str(folder))
+    starts = shepherd_log.log_files(str(folder))
     assert len(starts) == 2
     assert starts[0] > 0
     first = place.logs("job")
@@ -199,7 +199,7 @@ def test_a_log_goes_on_in_another_file_and_offsets_stay_true(tmp_path: Path, mon
         text, since = text + part.data, part.end
     assert f"what comes before byte {starts[0]} is deleted".encode() in text
     assert text.splitlines()[-1].endswith(b"line 99")
-    again = shepherd.Log(str(folder))
+    again = shepherd_log.Log(str(folder))
     again.say("attempt 2")
     for each in (written, again):
         each._file.close()
@@ -208,7 +208,7 @@ def test_a_log_goes_on_in_another_file_and_offsets_stay_true(tmp_path: Path, mon
 
 
 def test_a_log_that_the_disk_refuses_is_counted_and_does_not_hold_up_the_worker(tmp_path: Path) -> None:
-    written = shepherd.Log(str(tmp_path))
+    written = shepherd_log.Log(str(tmp_path))
 
     class FullDisk:
         def __init__(self, file: object) -> None:
@@ -294,6 +294,12 @@ def test_doctor_says_what_it_found_and_did(store: Store) -> None:
     assert "the job cannot be read" in found
     assert orphan.wait() == -signal.SIGKILL
     store.folder.job("unread").spec_file.unlink()
+    store.folder.slots_file.write_text("abc")
+    (slots,) = examine(store)
+    assert "holds no number" in slots.found
+    assert "1 job at a time. tunelab jobs slots N writes it anew." in slots.found
+    assert slots.did == ""
+    write_slots(store.folder, 2)
     assert examine(store) == []
 
 
@@ -331,7 +337,7 @@ def test_a_command_that_cannot_be_started_for_a_while_is_tried_again(
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr(shepherd, "_started", refused)
-    log = shepherd.Log(str(tmp_path))
+    log = shepherd_log.Log(str(tmp_path))
     assert shepherd._attempt({"command": ["x"], "cwd": "."}, str(tmp_path), log) == {"code": 75}
     log._file.close()
 

@@ -14,7 +14,7 @@ from jobs_files import local, run_until, run_until_done, spec, store_in
 from train_task import write_task
 from tunelab.cli.main import run as tunelab
 from tunelab.errors import UserError
-from tunelab.jobs import disk, shepherd
+from tunelab.jobs import disk, shepherd, shepherd_log
 from tunelab.jobs.job import JobSpec
 from tunelab.jobs.job_secrets import forget_secrets, keep_secrets, secret_files
 from tunelab.jobs.state import JobState
@@ -125,6 +125,7 @@ def test_a_file_of_the_users_own_is_read_and_neither_written_nor_deleted(store: 
         ("A B", "is no name of a variable"),
         ("=x", "is no name of a variable"),
         ("LD_PRELOAD=open", "decides what a process loads"),
+        ("TOKEN=/dev/null", "it is no regular file"),
         ("TOKEN=absent", "the secret TOKEN cannot be read"),
         ("TOKEN=open", "others may read the secret TOKEN, too"),
     ],
@@ -169,10 +170,10 @@ def test_secrets_are_left_out_of_the_log_in_whichever_pieces_they_come(
             expected = expected.replace(value, f"[secret {name}]")
     for size in range(1, len(text) + 1):
         (tmp_path / str(size)).mkdir()
-        log = shepherd.Log(str(tmp_path / str(size)))
+        log = shepherd_log.Log(str(tmp_path / str(size)))
         log.hide(secrets)
         for start in range(0, len(text), size):
-            log.write(log._without_secrets(text[start : start + size].encode()))
+            log.write(log.without_secrets(text[start : start + size].encode()))
         log.flush()
         log._file.close()
         (written,) = (tmp_path / str(size)).iterdir()

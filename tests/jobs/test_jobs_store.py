@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from jobs_files import jobs_in, local, run_until, run_until_done, spec, store_in
 
+from tunelab.cli.main import run as tunelab
 from tunelab.errors import RunError, StorageError
 from tunelab.files import write_json
 from tunelab.jobs.backend import JobAttempt
 from tunelab.jobs.doctor import examine_database
-from tunelab.jobs.job_folder import JobFolder, held, pack
+from tunelab.jobs.job_files import JobFolder, pack
+from tunelab.jobs.job_folder import held
 from tunelab.jobs.runner import Runner
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import Store
@@ -103,6 +105,25 @@ def test_a_database_that_is_gone_is_made_again_from_the_folders(tmp_path: Path) 
     assert store.database.rebuilt == "the file is missing"
     assert _after(store) == before
     store.close()
+
+
+def test_a_list_says_how_many_jobs_are_left_out_of_a_database_that_was_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tunelab.cli.jobs_here.bring_up_to_date", lambda _: None)
+    store = store_in(tmp_path)
+    for name in ("one", "two"):
+        store.add(spec(name))
+    store.close()
+    store.folder.job("one").spec_file.write_text("{")
+    store.folder.database.unlink()
+    store.folder.database.mkdir()  # in its place
+    assert tunelab(["jobs", "list"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["two"]
+    assert "was not usable (it is no file) and has been made again" in err
+    assert "left out: 1 folder that cannot be read; tunelab jobs doctor says why." in err
 
 
 def test_a_job_whose_numbers_no_database_takes_keeps_no_other_from_being_found(tmp_path: Path) -> None:
@@ -231,6 +252,10 @@ def test_files_of_another_user_and_links_are_not_followed(tmp_path: Path, monkey
     (tmp_path / "here" / ".tunelab").symlink_to(tmp_path / "other" / ".tunelab")
     with pytest.raises(RunError, match="this is a link"):
         store_in(tmp_path / "here")
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file" / ".tunelab").touch()
+    with pytest.raises(RunError, match="this is no folder"):
+        store_in(tmp_path / "file")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(RunError, match="belongs to another user"):
         store_in(tmp_path / "other")

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from jobs_files import jobs_in
-from service_files import ENDED, add_job, parsed, quiet_jobs, write_log
+from service_files import ENDED, add_job, client_of, parsed, quiet_jobs, write_log
 
 from tunelab.cli.main import run as tunelab
 from tunelab.errors import UserError
@@ -110,6 +110,18 @@ def test_a_workspace_has_one_service_and_the_second_learns_where(
             assert "secret" not in message
             publish(folder, address="http://127.0.0.1:12345", token="secret")
     assert not service_file(folder).exists()
+
+
+def test_a_service_whose_workspace_was_moved_away_says_so_and_makes_nothing_in_its_old_place(tmp_path: Path) -> None:
+    folder = jobs_in(tmp_path / "here")
+    folder.make()
+    with only_service(folder) as is_in_place:
+        client = client_of(ServedJobs(folder, is_in_place=is_in_place))
+        assert client.get("/jobs").json() == {"jobs": [], "total": 0}
+        (tmp_path / "here").rename(tmp_path / "there")
+        answer = client.get("/jobs")
+        assert (answer.status_code, answer.json()["error"]["what"]) == (503, "the workspace was moved away")
+        assert not (tmp_path / "here").exists()
 
 
 def test_the_next_free_port_is_taken_unless_one_is_given(

@@ -19,7 +19,7 @@ from tunelab.jobs.service import streams
 from tunelab.jobs.service.served_jobs import ServedJobs
 from tunelab.jobs.service.streams import JobStream, StreamReaders, messages
 from tunelab.jobs.service.watch import Part, Watch
-from tunelab.jobs.shepherd import log_file
+from tunelab.jobs.shepherd_log import log_file
 from tunelab.jobs.state import JobState
 
 RUNNING = (JobState.STARTING, JobState.RUNNING)

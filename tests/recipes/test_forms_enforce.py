@@ -1,6 +1,7 @@
 """A recipe with a form next to it keeps to it: what is outside is refused with the lines of both files, all at once."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +247,12 @@ def test_without_a_form_next_to_it_a_file_of_modellab_is_held_against_modellabs_
     assert "learning_rate 0.001" not in "\n".join(overridden.notes)
     high = resolve_recipe(tmp_path / "lora.yaml", overrides=["training.learning_rate=0.02"], environment={})
     assert "--set: learning_rate 0.02 is above 0.01 (ModelLab's own form), and is used." in high.notes
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_a_form_that_is_no_file_is_refused_instead_of_passed_over(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "lora.yaml").write_text(LORA)
+    form = tmp_path / "lora.yaml.config"
+    {"link": lambda: form.symlink_to("nowhere"), "folder": form.mkdir, "pipe": lambda: os.mkfifo(form)}[kind]()
+    with pytest.raises(RecipeError, match=r"lora\.yaml\.config: the form cannot be read"):
+        resolve_recipe(tmp_path / "lora.yaml", environment={})

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from tunelab.cli.jobs_here import bring_up_to_date, reason_of
 from tunelab.cli.plain_text import harmless
 from tunelab.errors import TRY_AGAIN
-from tunelab.jobs.shepherd import log_file
+from tunelab.jobs.shepherd_log import log_file
 from tunelab.jobs.state import JobState
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunelab.cli.plain_text import harmless
-from tunelab.errors import RunError
+from tunelab.errors import RunError, counted
 from tunelab.jobs.job_folder import JobsFolder
 from tunelab.jobs.store import Store
 from tunelab.workspace import find_workspace
@@ -27,6 +27,9 @@ def store_here(*, looks: bool = True) -> Store:
     if store.database.rebuilt:
         why = f"the database of the jobs was not usable ({store.database.rebuilt})"
         print(f"Note: {why} and has been made again from their folders.", file=sys.stderr)
+        if num_left_out := len(folder.jobs()) - sum(store.counts().values()):
+            left_out = f"{counted(num_left_out, 'folder')} that cannot be read"
+            print(f"Note: left out: {left_out}; tunelab jobs doctor says why.", file=sys.stderr)
     if looks:
         bring_up_to_date(store)
     return store

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from tunelab.cli.console import SET, harmless, named, plain_app, print_document, print_table, say, this_command
-from tunelab.errors import RunError, listed
-from tunelab.recipes.keys import shown
+from tunelab.cli.console import SET, harmless, plain_app, print_document, say, this_command
+from tunelab.cli.sweep_report import document, how_to_resume, say_plan, say_trial, show
+from tunelab.errors import RunError
 
 if TYPE_CHECKING:
     from tunelab.jobs.store import Store
-    from tunelab.sweeps.result import Result
     from tunelab.sweeps.sweep import Sweep
-    from tunelab.sweeps.trials import Trial
-
-_SHOWN = 20
 
 
 class _RecipeFirst(TyperGroup):
@@ -101,7 +95,7 @@ def start_command(
     sweep.begin(plan, resolved.anchored)
     for note in resolved.notes:
         say(f"Note: {harmless(note)}")
-    _say_plan(sweep)
+    say_plan(sweep)
     _run(sweep, store)
 
 
@@ -115,7 +109,7 @@ def resume_command(name: Annotated[str, _NAME]) -> None:
     store = _store(sweep)
     if sweep.result_file.exists():
         say(f"The sweep {sweep.name} has ended; nothing was done.")
-        _show(sweep, store)
+        show(sweep, store)
         return
     _run(sweep, store)
 
@@ -132,9 +126,9 @@ def show_command(
     sweep = _sweep(name)
     store = _store(sweep)
     if as_json:
-        print_document(json.dumps(_document(sweep, store)))
+        print_document(json.dumps(document(sweep, store)))
     else:
-        _show(sweep, store)
+        show(sweep, store)
 
 
 @command.command("stop")
@@ -158,7 +152,8 @@ def stop_command(name: Annotated[str, _NAME]) -> None:
     is_active = stop_runs(Trials(sweep, store).look(), store, LocalJobs(store.folder))
     if store.needs_runner():
         ensure_runner(store)
-    say(f"The sweep {sweep.name} {'saves and stops' if is_active else 'is stopped'}. Go on with it: {_resume(sweep)}")
+    doing = "saves and stops" if is_active else "is stopped"
+    say(f"The sweep {sweep.name} {doing}. Go on with it: {how_to_resume(sweep)}")
 
 
 @command.command("best")
@@ -213,131 +208,22 @@ def _run(sweep: Sweep, store: Store) -> None:
             store,
             LocalJobs(store.folder),
             advance=advance,
-            watch=_say_trial,
+            watch=say_trial,
             gpu_bytes_of=expected_gpu_bytes,
         )
         try:
             trials = controller.run()
         except KeyboardInterrupt:
             stop = f"to save and stop it: {this_command()} sweep stop {sweep.name}"
-            raise KeyboardInterrupt(f"the run at work goes on ({stop}). Go on with: {_resume(sweep)}") from None
+            raise KeyboardInterrupt(f"the run at work goes on ({stop}). Go on with: {how_to_resume(sweep)}") from None
         if sweep.stop_file.exists():
-            say(f"The sweep {sweep.name} is stopped. Go on with it: {_resume(sweep)}")
+            say(f"The sweep {sweep.name} is stopped. Go on with it: {how_to_resume(sweep)}")
             return
         if sweep.plan.num_reserved:
             say("Measuring on the rows that no trial saw …")
         conclude(sweep, trials, controller.trials, measure=measure_reserved)
     say()
-    _show(sweep, store)
-
-
-def _say_plan(sweep: Sweep) -> None:
-    plan = sweep.plan
-    say(f"Sweep    {sweep.name} in {named(sweep.path)}: up to {plan.num_trials:,} trials of {plan.total_steps:,} steps")
-    for each in plan.space:
-        say(f"  {each.key}  {each.describe()}")
-    for note in plan.notes:
-        say(f"Note: {harmless(note)}.")
-    say()
-
-
-def _say_trial(trial: Trial) -> None:
-    from tunelab.sweeps.trials import TrialState
-
-    if trial.state in (TrialState.NEW, TrialState.QUEUED):
-        return
-    what = trial.label if trial.number is None else f"trial {trial.label}"
-    said = f"held-out loss {trial.loss:.4f}" if trial.loss is not None else harmless(trial.reason)
-    values = _values(trial) if trial.state is TrialState.RUNNING else ""
-    say(f"{what:<10} {trial.state:<9} {said or values}".rstrip())
-
-
-def _values(trial: Trial) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]} {shown(_rounded(value))}" for key, value in trial.settings.items())
-
-
-def _rounded(value: object) -> object:
-    return float(f"{value:.3g}") if isinstance(value, float) else value
-
-
-def _show(sweep: Sweep, store: Store) -> None:
-    from tunelab.sweeps.noise import Noise
-    from tunelab.sweeps.result import read_result
-    from tunelab.sweeps.trials import BASE, Trials
-
-    trials = Trials(sweep, store).look()
-    losses = tuple(t.loss for label, t in trials.items() if label.startswith(BASE) and t.loss is not None)
-    numbered = sorted((trial for trial in trials.values() if trial.number is not None), key=_by_loss)
-    keys = [each.key for each in sweep.plan.space]
-    rows = [
-        [trial.label, trial.state.value, _loss(trial), *(_cell(trial.settings[key]) for key in keys)]
-        for trial in numbered[:_SHOWN]
-    ]
-    if rows:
-        print_table(["trial", "state", "held-out loss", *(key.rpartition(".")[2] for key in keys)], rows)
-    if len(numbered) > _SHOWN:
-        say(f"… {len(numbered) - _SHOWN:,} more; --json lists all.")
-    if losses:
-        say(f"The recipe itself: {Noise(losses=losses).describe()}")
-    if (result := read_result(sweep)) is None:
-        say(f"Trials   {len(numbered):,} of up to {sweep.plan.num_trials:,}. Go on with it: {_resume(sweep)}")
-        return
-    _say_result(sweep, trials, result)
-
-
-def _say_result(sweep: Sweep, trials: Mapping[str, Trial], result: Result) -> None:
-    if result.importance is not None:
-        shares = ", ".join(f"{key} {share:.0%}" for key, share in result.importance.shares.items())
-        say(f"What matters ({result.importance.describe()}): {shares}")
-    if result.other_data:
-        of = listed(result.other_data)
-        say(f"Warning: the data files were changed while the sweep went on; not comparable with the first run: {of}.")
-    if result.comparison is not None:
-        say(result.comparison.describe())
-    say(result.sentence())
-    if sweep.picture_file.exists():
-        say(f"Picture  {named(sweep.picture_file)}")
-    if result.best is not None and (job := trials[result.best].job) is not None:
-        recipe = sweep.workspace.path / ".tunelab" / "job" / job.id / "recipe.yaml"
-        say(f"By hand  {this_command()} train {named(recipe)} --run {job.id}")
-        say(f"Next     {this_command()} sweep best {sweep.name} -o {sweep.name}-best.yaml")
-
-
-def _document(sweep: Sweep, store: Store) -> dict[str, Any]:
-    from tunelab.sweeps.result import read_result
-    from tunelab.sweeps.trials import Trials
-
-    result = read_result(sweep)
-    trials = [
-        {
-            "label": trial.label,
-            "state": trial.state,
-            "settings": dict(trial.settings),
-            "held_out_loss": trial.loss,
-            "curve": trial.curve.points,
-            "reason": trial.reason,
-            "job": trial.job.id if trial.job else None,
-        }
-        for trial in Trials(sweep, store).look().values()
-    ]
-    plan = asdict(sweep.plan)
-    return {"name": sweep.name, "plan": plan, "trials": trials, "result": None if result is None else asdict(result)}
-
-
-def _by_loss(trial: Trial) -> tuple[bool, float, int]:
-    return trial.loss is None, trial.loss or 0.0, trial.number or 0
-
-
-def _loss(trial: Trial) -> str:
-    return "–" if trial.loss is None else f"{trial.loss:.4f}"
-
-
-def _cell(value: object) -> object:
-    return _rounded(value) if isinstance(value, int | float | str) else shown(value)
-
-
-def _resume(sweep: Sweep) -> str:
-    return f"{this_command()} sweep resume {sweep.name}"
+    show(sweep, store)
 
 
 def _sweep(name: str) -> Sweep:

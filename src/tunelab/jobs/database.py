@@ -120,6 +120,8 @@ class Database:
     def _opened(self) -> sqlite3.Connection:
         if not self.path.exists():
             raise sqlite3.DatabaseError("the file is missing")
+        if not self.path.is_file():
+            raise sqlite3.DatabaseError("it is no file")
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=_LONGEST_WAIT_S)
         try:
             connection.execute("PRAGMA synchronous = FULL")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunelab.errors import RunError
+from tunelab.errors import RunError, counted
 from tunelab.jobs.job_folder import held
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.marked_processes import end_processes, marked_processes
 from tunelab.jobs.runner import Runner, ensure_runner
+from tunelab.jobs.slots import fault_of_slots, read_slots
 from tunelab.jobs.state import BEGUN
 from tunelab.jobs.store import Store
 
@@ -25,7 +26,7 @@ class Diagnosis:
 
 def examine(store: Store) -> list[Diagnosis]:
     """Look at database, folders, runner and processes, put right what is wrong, and return what was found and done."""
-    return [*examine_database(store), *_folders(store), *_runner(store), *_orphans(store)]
+    return [*examine_database(store), *_folders(store), *_slots(store), *_runner(store), *_orphans(store)]
 
 
 def examine_database(store: Store) -> list[Diagnosis]:
@@ -57,6 +58,13 @@ def _folders(store: Store) -> list[Diagnosis]:
         except RunError as error:
             diagnoses.append(Diagnosis(found=str(error), did=""))
     return diagnoses
+
+
+def _slots(store: Store) -> list[Diagnosis]:
+    if not (fault := fault_of_slots(store.folder)):
+        return []
+    slots = counted(read_slots(store.folder), "job")
+    return [Diagnosis(found=f"{fault}; {slots} at a time. tunelab jobs slots N writes it anew.", did="")]
 
 
 def _runner(store: Store) -> list[Diagnosis]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tunelab.errors import RunError, StorageError
-from tunelab.jobs.job_folder import HOSTS, JobFolder, JobsFolder, is_of_this_user
+from tunelab.jobs.job_files import JobFolder
+from tunelab.jobs.job_folder import HOSTS, JobsFolder, is_of_this_user
 from tunelab.jobs.state import JobState
 
 _TRIES = 20

@@ -103,6 +103,8 @@ def _given_file(name: str, file: Path) -> str:
     file = file.expanduser().absolute()
     try:
         found = file.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is no regular file")
         length = len(file.read_text(encoding="utf-8").strip())
     except (OSError, ValueError) as error:
         what = f"the secret {name} cannot be read ({getattr(error, 'strerror', None) or error})"

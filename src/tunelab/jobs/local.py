@@ -22,9 +22,11 @@ from tunelab.jobs.backend import JobAttempt, LogPart, Sighting, command_of
 from tunelab.jobs.gpus import VISIBLE, Gpu, HeldGpus, gibibytes, gpus_for, gpus_here, require_gpus
 from tunelab.jobs.job import JobSpec
 from tunelab.jobs.job_environment import job_environment
-from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, leave_word
+from tunelab.jobs.job_files import JobFolder
+from tunelab.jobs.job_folder import JobsFolder, held, leave_word
 from tunelab.jobs.job_secrets import forget_secrets
 from tunelab.jobs.marked_processes import MARK, end_processes
+from tunelab.jobs.shepherd_log import log_file, log_files
 from tunelab.jobs.slots import read_slots, threads_of_a_job
 from tunelab.jobs.warm_start import ensure_warm_server, warm_socket
 
@@ -135,7 +137,7 @@ class LocalJobs:
         while starts := _log_files(folder):
             start = max((each for each in starts if each <= since), default=starts[0])
             since = max(since, start)
-            with suppress(FileNotFoundError), open(shepherd.log_file(folder, start), "rb") as file:  # or just deleted
+            with suppress(FileNotFoundError), open(log_file(folder, start), "rb") as file:  # or just deleted
                 file.seek(since - start)
                 if (data := file.read(at_most)) or start == starts[-1]:
                     return LogPart(data=data, start=since)
@@ -254,5 +256,5 @@ def _started(folder: JobFolder, number: int, lock: int, errors: int) -> subproce
 
 def _log_files(folder: str) -> list[int]:
     with suppress(FileNotFoundError):
-        return shepherd.log_files(folder)
+        return log_files(folder)
     return []

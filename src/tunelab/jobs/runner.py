@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from tunelab.errors import StorageError, UserError, counted
@@ -20,7 +19,7 @@ from tunelab.jobs.backend import JobAttempt, JobBackend
 from tunelab.jobs.gpus import gibibytes
 from tunelab.jobs.job import Job, JobSpec
 from tunelab.jobs.job_environment import job_environment
-from tunelab.jobs.job_folder import JobsFolder, held
+from tunelab.jobs.job_folder import JobsFolder, held, is_in_place
 from tunelab.jobs.local import LocalJobs
 from tunelab.jobs.pauses import Pauses
 from tunelab.jobs.slots import read_slots
@@ -228,7 +227,7 @@ def run_jobs(folder: JobsFolder, backend: JobBackend) -> None:
 
 def _work(store: Store, backend: JobBackend, lock: int) -> None:
     runner = Runner(store, backend)
-    while _is_in_place(store.folder, lock):
+    while is_in_place(store.folder.runner_lock, lock):
         try:
             if not runner.tick() and _has_left(store, lock):
                 return
@@ -236,13 +235,6 @@ def _work(store: Store, backend: JobBackend, lock: int) -> None:
             print(error, file=sys.stderr, flush=True)
             time.sleep(_AFTER_FAULT_S)
         time.sleep(_TICK_S)
-
-
-def _is_in_place(folder: JobsFolder, lock: int) -> bool:
-    """Return whether the folder is still where it was: a runner of one that was moved away leaves it to another."""
-    with suppress(OSError):
-        return os.path.samestat(os.stat(folder.runner_lock), os.fstat(lock))
-    return False
 
 
 def _has_left(store: Store, lock: int) -> bool:

@@ -21,6 +21,17 @@ def read_slots(folder: JobsFolder) -> int:
     return 1
 
 
+def fault_of_slots(folder: JobsFolder) -> str:
+    """Return what is wrong with the file that says how many jobs run at once; empty if it is well, or not there."""
+    try:
+        slots = int(folder.slots_file.read_bytes())
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return f"{folder.slots_file} holds no number ({error})"
+    return "" if 1 <= slots <= MOST_SLOTS else f"{folder.slots_file} holds {slots}"
+
+
 def write_slots(folder: JobsFolder, slots: int) -> None:
     """Let so many jobs run at once from now on; those that run already go on if there are more.
 

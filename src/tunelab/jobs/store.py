@@ -7,11 +7,8 @@ other learns that it did not.
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from collections.abc import Collection, Iterable
-from contextlib import suppress
-from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -20,26 +17,11 @@ from tunelab.files import storage_errors
 from tunelab.jobs.database import Database
 from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec, Move
-from tunelab.jobs.job_folder import JobFolder, JobsFolder, held, pack, unpack
+from tunelab.jobs.job_files import unpack
+from tunelab.jobs.job_folder import JobsFolder, held
+from tunelab.jobs.rows import JOB_FIELDS, MOVE_FIELDS, SCHEMA, insert_job, note_move, placeholders, take_in
 from tunelab.jobs.state import MOVES, JobState, next_attempt
 
-_SCHEMA = """
-CREATE TABLE jobs (
-    id TEXT PRIMARY KEY, key TEXT UNIQUE NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL,
-    max_attempt INTEGER NOT NULL, priority INTEGER NOT NULL, submitted REAL NOT NULL, changed REAL NOT NULL,
-    code INTEGER, reason TEXT NOT NULL
-) STRICT;
-CREATE INDEX jobs_by_state ON jobs (state, priority DESC, submitted, id);
-CREATE INDEX jobs_by_time ON jobs (submitted DESC, id);
-CREATE TABLE moves (
-    id TEXT NOT NULL, attempt INTEGER NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL, time REAL NOT NULL,
-    reason TEXT NOT NULL
-) STRICT;
-CREATE INDEX moves_by_id ON moves (id);
-CREATE TABLE specs (id TEXT PRIMARY KEY, spec BLOB NOT NULL) STRICT
-"""
-JOB_FIELDS = tuple(each.name for each in fields(Job))
-_MOVE = tuple(each.name for each in fields(Move))
 _NAMED_AT_MOST = 1_000
 
 
@@ -71,7 +53,7 @@ class Store:
             self.folder.job(spec.id).write_spec(spec)
             with self.database.writing() as connection:
                 if (known := self.with_key(spec.key)) is None:
-                    _insert(connection, spec, JobState.QUEUED, attempt=1, reason="submitted")
+                    insert_job(connection, spec, JobState.QUEUED, attempt=1, reason="submitted")
         return known or self.get(spec.id), known is None
 
     def move(self, job: Job, new: JobState, *, reason: str = "", code: int | None = None) -> Job | None:
@@ -93,7 +75,7 @@ class Store:
             )
             if not changed.rowcount:
                 return None
-            _note(connection, Move(id=job.id, attempt=attempt, old=job.state, new=new, time=now, reason=reason))
+            note_move(connection, Move(id=job.id, attempt=attempt, old=job.state, new=new, time=now, reason=reason))
         return self.get(job.id)
 
     def explain(self, job: Job, reason: str) -> None:
@@ -195,8 +177,8 @@ class Store:
 
     def moves(self, job_id: str) -> list[Move]:
         """Return what a job went through, the earliest first."""
-        query = f"SELECT {', '.join(_MOVE)} FROM moves WHERE id = ? ORDER BY rowid"
-        return [Move(**dict(zip(_MOVE, row, strict=True))) for row in self.database.read(query, job_id)]
+        query = f"SELECT {', '.join(MOVE_FIELDS)} FROM moves WHERE id = ? ORDER BY rowid"
+        return [Move(**dict(zip(MOVE_FIELDS, row, strict=True))) for row in self.database.read(query, job_id)]
 
     def adopt(self) -> list[str]:
         """Take in the jobs whose folder was written and whose row was not, and return their ids.
@@ -206,7 +188,7 @@ class Store:
         """
         before = {job.id for job in self.jobs()}
         with self.database.writing() as connection:
-            self._take_in(connection, found_in="a folder that was in no row of the database")
+            take_in(connection, self.folder, found_in="a folder that was in no row of the database")
         return sorted({job.id for job in self.jobs()} - before)
 
     def _take_over(self) -> None:
@@ -223,64 +205,11 @@ class Store:
             self.folder.sign()
 
     def _opened(self, *, found_in: str = "") -> Database:
-        fill = partial(self._take_in, found_in=found_in)
-        return Database(self.folder.database, lock=self.folder.write_lock, schema=_SCHEMA, fill=fill)
+        fill = partial(take_in, jobs=self.folder, found_in=found_in)
+        return Database(self.folder.database, lock=self.folder.write_lock, schema=SCHEMA, fill=fill)
 
     def _select(self, rest: str, *values: object) -> list[Job]:
         return [_job(row) for row in self.database.read(f"SELECT {', '.join(JOB_FIELDS)} FROM jobs {rest}", *values)]
-
-    def _take_in(self, connection: sqlite3.Connection, *, found_in: str) -> int:
-        """Insert the jobs that have a folder and no row, and return how many.
-
-        Args:
-            connection: in a transaction.
-            found_in: where, if it may not be this machine that they were submitted on: none of them begins by itself.
-        """
-        num_taken = 0
-        known = {job_id for (job_id,) in connection.execute("SELECT id FROM jobs")}
-        for folder in self.folder.jobs():
-            if folder.path.name in known:
-                continue
-            # a second folder of one key, numbers that no command lets in, or one that doctor names
-            with suppress(sqlite3.IntegrityError, OverflowError, RunError):
-                spec = folder.read_spec()
-                state, attempt = state_on_disk(folder)
-                reason = "found in its folder"
-                if found_in:
-                    state, spec = (JobState.CANCELLED if state is JobState.QUEUED else state), replace(spec, retries=0)
-                    begins = f"; tunelab jobs retry {spec.id} begins it" if state.is_end else ""
-                    reason = f"found in {found_in}{begins}"
-                _insert(connection, spec, state, attempt=attempt, reason=reason)
-                num_taken += 1
-        return num_taken
-
-
-def state_on_disk(folder: JobFolder) -> tuple[JobState, int]:
-    """Return state and attempt of a job by its files alone.
-
-    An attempt that was begun counts as running, however long ago: the runner then looks at it as at any other, and
-    finds it ended, lost or at work.
-    """
-    attempt = folder.last_attempt()
-    files = folder.attempt(attempt)
-    is_stopped = (files / "stop").exists()
-    if (files / "start.json").exists():
-        return (JobState.CANCELLING if is_stopped else JobState.RUNNING), attempt
-    return (JobState.CANCELLED if is_stopped else JobState.QUEUED), attempt
-
-
-def _insert(connection: sqlite3.Connection, spec: JobSpec, state: JobState, *, attempt: int, reason: str) -> None:
-    now = time.time()
-    most = max(attempt, 1 + spec.retries)
-    row = (spec.id, spec.key, state, attempt, most, spec.priority, spec.submitted, now, None, reason)
-    connection.execute(f"INSERT INTO jobs ({', '.join(JOB_FIELDS)}) VALUES ({_marks(row)})", row)
-    connection.execute("INSERT INTO specs (id, spec) VALUES (?, ?)", (spec.id, pack(spec)))
-    _note(connection, Move(id=spec.id, attempt=attempt, old="", new=state, time=now, reason=reason))
-
-
-def _note(connection: sqlite3.Connection, move: Move) -> None:
-    row = (move.id, move.attempt, move.old, move.new, move.time, move.reason)
-    connection.execute(f"INSERT INTO moves ({', '.join(_MOVE)}) VALUES ({_marks(row)})", row)
 
 
 def _job(row: Iterable[Any]) -> Job:
@@ -290,10 +219,6 @@ def _job(row: Iterable[Any]) -> Job:
 
 def listing(states: Collection[JobState], *, limit: int) -> tuple[str, tuple[object, ...]]:
     """Return the query for jobs in some states, or in any, the latest first, and its values."""
-    where = f"WHERE state IN ({_marks(states)})" if states else ""
+    where = f"WHERE state IN ({placeholders(states)})" if states else ""
     query = f"SELECT {', '.join(JOB_FIELDS)} FROM jobs {where} ORDER BY submitted DESC, id LIMIT ?"
     return query, (*states, limit)
-
-
-def _marks(values: Collection[object]) -> str:
-    return ", ".join("?" * len(values))

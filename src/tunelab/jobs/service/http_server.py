@@ -45,10 +45,10 @@ def serve(
         UserError: the port is taken, or the workspace has a service already.
     """
     folder.make()
-    with only_service(folder), _listening(port) as listener:
+    with only_service(folder) as is_in_place, _listening(port) as listener:
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(32)
-        jobs = ServedJobs(folder, gpu_bytes_of=gpu_bytes_of)
+        jobs = ServedJobs(folder, gpu_bytes_of=gpu_bytes_of, is_in_place=is_in_place)
         app = application(jobs, port=port, token=token, is_ending=lambda: server.should_exit)
         server = uvicorn.Server(_config(app))
         for each in (signal.SIGTERM, signal.SIGHUP):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from tunelab.errors import RunError
 from tunelab.files import write_file
-from tunelab.jobs.job_folder import JobsFolder, held
+from tunelab.jobs.job_folder import JobsFolder, held, is_in_place
 
 _LONGEST_LOCK_WAIT_S = 1.0
 _LOOK_S = 0.05
@@ -22,20 +23,21 @@ def service_file(folder: JobsFolder) -> Path:
 
 
 @contextmanager
-def only_service(folder: JobsFolder) -> Iterator[None]:
-    """Be the one service of a workspace; the file that says where it is goes with it.
+def only_service(folder: JobsFolder) -> Iterator[Callable[[], bool]]:
+    """Be the one service of a workspace, and yield what says whether that is still where it was.
 
-    A file of a service that was killed is known by the lock, which nobody holds: the next one writes it anew.
+    The file that says where the service is goes with it. One of a service that was killed is known by the lock, which
+    nobody holds: the next one writes it anew.
 
     Raises:
         RunError: there is one.
     """
     last = time.monotonic() + _LONGEST_LOCK_WAIT_S
     while True:  # a program that looks whether one runs holds the lock for an instant
-        with held(folder.path / "service.lock") as lock:
+        with held(file := folder.path / "service.lock") as lock:
             if lock is not None:
                 try:
-                    yield
+                    yield partial(is_in_place, file, lock)
                 finally:
                     service_file(folder).unlink(missing_ok=True)
                 return

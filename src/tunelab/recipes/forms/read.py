@@ -26,13 +26,13 @@ _ANYTHING = ("default", "learn_more")
 
 
 def form_next_to(file: Path) -> RecipeForm | None:
-    """Return the form of a YAML file, which has its name and ``.config``; None if there is no such file.
+    """Return the form of a YAML file, which has its name and ``.config``; None if nothing has that name.
 
     Raises:
         RecipeError: it cannot be read, or it is no form.
     """
     path = file.with_name(f"{file.name}.config")
-    return read_form(path) if os.path.isfile(path) else None
+    return read_form(path) if os.path.lexists(path) else None
 
 
 def read_form(path: Path) -> RecipeForm:
