@@ -186,7 +186,7 @@ def test_convert_leaves_adapter_figures_history_and_comparison(
     state = json.loads((run / "trainer_state.json").read_text())
     assert [each["step"] for each in state["log_history"] if "loss" in each] == [1, 2]
     report = json.loads((run / "report.json").read_text())
-    assert (report["setting"]["temperature"], len(report["rows"])) == (0.9, 1)
+    assert (report["sampling"]["temperature"], report["tasks"][0]["num_rows"]) == (0.9, 1)
     last = time.monotonic() + 60
     while not _is_free(JobsFolder(workspace=Workspace(path=tmp_path)).runner_lock):
         assert time.monotonic() < last

@@ -16,7 +16,7 @@ from tunelab.cli.main import run as tunelab
 from tunelab.errors import RunError, StorageError
 from tunelab.jobs import disk, hosts, job_folder
 from tunelab.jobs.disk import is_memory, is_network_disk
-from tunelab.jobs.rows import JOB_FIELDS
+from tunelab.jobs.job_rows import JOB_FIELDS
 from tunelab.jobs.state import JobState
 from tunelab.jobs.submit import cancel, submit
 

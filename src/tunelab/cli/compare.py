@@ -31,6 +31,7 @@ def command(
         int | None, typer.Option(metavar="N", help="Seed of sampled answers. Default: the recipe's training.seed.")
     ] = None,
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare on the rows of this file.")] = None,
+    suite: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare by the tasks of this suite.")] = None,
     show: Annotated[int, typer.Option(min=0, metavar="N", help="Answers shown side by side.")] = 3,
     slice_field: Annotated[
         str | None, typer.Option("--slice", metavar="FIELD", help="Print the figures of each value of this field.")
@@ -51,9 +52,11 @@ def command(
     """
     given = FLAGS.read(EvaluationConfig, settings).model_dump(exclude_unset=True)
     if other is None:
-        compared = compare_quietly(find_workspace(Path.cwd()).find_run(model), file=file, seed=seed, **given)
+        compared = compare_quietly(
+            find_workspace(Path.cwd()).find_run(model), file=file, suite=suite, seed=seed, **given
+        )
     else:
-        if file is not None or seed is not None or given:
+        if file is not None or suite is not None or seed is not None or given:
             remedy = "Evaluate both on them first: tunelab evaluate, which takes these options."
             raise UserError("two evaluations that are stored cannot be made on other rows or settings", remedy=remedy)
         from tunelab.flows.compare import compare_models
@@ -83,12 +86,12 @@ def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settin
     return compared
 
 
-def compare_quietly(run: Run, **settings: Any) -> Compared:
+def compare_quietly(run: Run, *, suite: Path | None = None, **settings: Any) -> Compared:
     """Compare a run with its base and print nothing but how far it is."""
     from tunelab.flows.compare import compare_run
 
     with answer_progress() as listener, EventLog(None, [listener]) as events:
-        return compare_run(run, events=events, **settings)
+        return compare_run(run, events=events, suite=str(suite) if suite else None, **settings)
 
 
 def _run_of(name: str) -> Run:

@@ -42,7 +42,8 @@ def command(
     """Let a model answer held-out rows and keep its answers.
 
     MODEL is a run's id, the beginning of one, its folder, the word latest, an adapter's folder, or base:NAME for a base
-    model. What was asked before is not asked again: a killed evaluation goes on, and a second one runs no model.
+    model. What was asked before is not asked again: a killed evaluation goes on, and a second one runs no model, unless
+    it measures latency.
     """
     from tunelab.flows.evaluating.evaluate import evaluate, plan_evaluation
     from tunelab.flows.evaluating.find_models import find_model, find_other

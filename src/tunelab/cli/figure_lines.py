@@ -30,5 +30,6 @@ def print_figures(evaluation: Evaluation, workspace: Workspace) -> None:
                     interval_in_words(each.name, each.interval),
                 )
                 for title, each in measured
+                if each.value is not None
             ],
         )

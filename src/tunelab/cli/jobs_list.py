@@ -11,7 +11,7 @@ from tunelab.cli.jobs_here import store_here, when
 from tunelab.cli.plain_text import harmless, named, print_document
 from tunelab.errors import counted
 from tunelab.jobs.hosts import other_hosts
-from tunelab.jobs.rows import JOB_FIELDS
+from tunelab.jobs.job_rows import JOB_FIELDS
 from tunelab.jobs.state import JobState
 from tunelab.jobs.store import listing
 

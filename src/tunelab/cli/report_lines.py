@@ -21,7 +21,8 @@ from tunelab.evaluation.reports.words import (
 )
 
 if TYPE_CHECKING:
-    from tunelab.evaluation.reports.report import ComparedRow, Report
+    from tunelab.evaluation.reports.report import ComparedRow, Report, TaskReport
+    from tunelab.evaluation.reports.words import Line
     from tunelab.flows.compare import Compared
 
 _SHOWN_CHARACTERS = 600
@@ -56,7 +57,7 @@ def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_f
         print_table(
             ["Measure", *names, "Difference", "95 % interval"],
             [
-                (line.title, line.before, line.after, line.difference, line.interval)
+                (_titled(line, task), line.before, line.after, line.difference, line.interval)
                 for line in totals_table(task)
                 if not line.name.startswith(OF_A_CLASS)
             ],
@@ -70,12 +71,23 @@ def print_report(compared: Compared, *, show: int, regressions: int = 0, slice_f
         say(f"Judge {harmless(report.judge.model)}:")
         for text in judge_lines(report.judge):
             say(f"  {harmless(text)}")
+    for task in report.tasks:
+        if (found := task.robustness_loss) is not None:
+            ends = interval_in_words("robustness_loss", found.interval)
+            lost = in_words("robustness_loss", found.value)
+            say(f"Changed prompts cost {lost} of the rows their right answer ({ends}); the page has each kind.")
     for change in report.general:
         what = "General text" if change.name == "general" else harmless(change.name)
         say(f"{what}: {general_in_words(change)}.")
     if compared.rows:
         say(rows_in_words(compared.rows))
     say(headline(report), style="bold")
+
+
+def _titled(line: Line, task: TaskReport) -> str:
+    """Return a figure's title, with the rows that it is of if they are others than those that were answered."""
+    num_rows = task.figure(line.name).after.num_rows
+    return line.title if num_rows == task.num_rows else f"{line.title} ({counted(num_rows, 'row')})"
 
 
 def _in_order(rows: Sequence[ComparedRow]) -> list[ComparedRow]:

@@ -47,6 +47,9 @@ def read_gates(file: Path) -> list[GateConfig]:
     Raises:
         RecipeError: the file is none of gates, one of them cannot be meant, or names a figure that there is not.
     """
+    if not file.exists():
+        remedy = "Name one by --gates FILE, or write gates.yaml."
+        raise RecipeError("there is no such file of gates", where=str(file), remedy=remedy)
     content = load(file)
     written = content.get("gates") if isinstance(content, dict) else None
     if not isinstance(written, list) or not written or set(content) != {"gates"}:

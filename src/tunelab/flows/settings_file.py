@@ -26,6 +26,8 @@ def read_settings(file: Path, config: type[Config], *, what: str) -> Config:
     Raises:
         RecipeError: it cannot be read, or a setting is unknown or impossible; it names the line.
     """
+    if not file.exists():
+        raise RecipeError(f"there is no such {what}", where=str(file), expected="a YAML file")
     content = load(file)
     if not isinstance(content, dict):
         raise RecipeError(f"this is no {what}", where=str(file), expected="keys and values")

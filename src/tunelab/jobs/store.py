@@ -19,7 +19,7 @@ from tunelab.jobs.hosts import host_of
 from tunelab.jobs.job import Job, JobSpec, Move
 from tunelab.jobs.job_files import unpack
 from tunelab.jobs.job_folder import JobsFolder, held
-from tunelab.jobs.rows import JOB_FIELDS, MOVE_FIELDS, SCHEMA, insert_job, note_move, placeholders, take_in
+from tunelab.jobs.job_rows import JOB_FIELDS, MOVE_FIELDS, SCHEMA, insert_job, note_move, placeholders, take_in
 from tunelab.jobs.state import MOVES, JobState, next_attempt
 
 _NAMED_AT_MOST = 1_000

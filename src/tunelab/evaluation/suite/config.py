@@ -68,9 +68,6 @@ class SuiteConfig(SamplingConfig):
     """Of sampled answers, resampled rows and changed prompts."""
     slices: tuple[str, ...] = ()
     """Fields of the rows by which figures are split, next to label, language, prompt length, turn and tool."""
-    scoring: Literal["sum", "per_byte", "pmi"] = "sum"
-    """How labels are scored: by the log-probability of the whole answer (exact); of it a byte; of it less without the
-    prompt."""
     noise_rows: int = Field(20, ge=0)
     """So many rows are answered again in another order, to see what changes by itself."""
     general: GeneralConfig = GeneralConfig()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import get_args
 
 import msgspec
@@ -81,7 +81,7 @@ def plan_evaluation(
         longest_prompt=model.longest_prompt,
         fields=slice_fields(fields, rows, model.parts),
     )
-    tasks = _with_changed(tasks, rows, model, suite)
+    tasks = [_of_parts(task, parts) for task in _with_changed(tasks, rows, model, suite)]
     suite_id = _suite_id(suite, tasks, parts)
     return EvaluationPlan(suite=suite, suite_id=suite_id, rows=rows, tasks=tuple(tasks), parts=parts)
 
@@ -99,7 +99,7 @@ def evaluate(
     items = [each.item for each in plan.asked]
     folder.write_items(plan.suite_id, items, config=canonical_json(plan.suite.model_dump(mode="json")))
     answered = {each.item.id for each in plan.asked if each.is_answered}
-    num_answers = len(answered) * ("generation" in plan.parts)
+    num_answers = len(answered) * _answers_are_asked(plan.tasks)
     amounts = {"answers": len(models) * num_answers, "sequences": len(models) * len(items)}
     events.emit(Planned(stage="comparing", amounts=amounts))
     latencies = _latencies(models, plan)
@@ -141,6 +141,16 @@ def _with_sections(suite: SuiteConfig, parts: Collection[Part]) -> SuiteConfig:
             "latency": latency if "latency" in parts else None,
         }
     )
+
+
+def _of_parts(task: AskedTask, parts: Collection[Part]) -> AskedTask:
+    """Return a task with the kinds of figures that are measured now; all, if none of its own is named."""
+    kinds = tuple(kind for kind in task.record.kinds if kind in parts) or task.record.kinds
+    return replace(task, record=replace(task.record, kinds=kinds))
+
+
+def _answers_are_asked(tasks: Sequence[AskedTask]) -> bool:
+    return any(kind != "loss" for task in tasks for kind in task.record.kinds)
 
 
 def _with_changed(tasks: Sequence[AskedTask], rows: SuiteRows, model: Model, suite: SuiteConfig) -> list[AskedTask]:
@@ -185,7 +195,7 @@ def _ask(
 ) -> list[EvaluatedRow]:
     """Return a model's rows, in the order of the plan's items."""
     asked = [each for task in tasks for each in task.asked]
-    to_answer = [each for each in asked if each.is_answered] if "generation" in plan.parts else []
+    to_answer = [each for each in asked if each.is_answered] if _answers_are_asked(plan.tasks) else []
     answers = ask_answers(
         model,
         [each.prompt_ids for each in to_answer],

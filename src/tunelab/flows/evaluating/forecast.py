@@ -25,7 +25,7 @@ def forecast(plan: EvaluationPlan, *, num_models: int) -> Iterator[str]:
         num_models: how many models are asked.
     """
     for task in plan.tasks:
-        answered = [each for each in task.asked if each.is_answered]
+        answered = [each for each in task.asked if each.is_answered and not each.item.variant]
         if answered:
             groups = [each.item.group for each in answered]
             yield f"{task.record.name}: {what_can_be_shown(groups)}"
