@@ -6,16 +6,15 @@ python examples/python_api.py examples/recipe_lora.yaml --set training.num_train
 import argparse
 from pathlib import Path
 
-from tunelab.evaluation.report import Report
 from tunelab.events import StepDone
 from tunelab.flows.check import check_data_or_recipe
-from tunelab.flows.compare import compare_run
+from tunelab.flows.compare import Compared, compare_run
 from tunelab.flows.train import train
 from tunelab.recipes import resolve_recipe
 from tunelab.workspace import find_workspace
 
 
-def main(arguments: list[str] | None = None) -> Report:
+def main(arguments: list[str] | None = None) -> Compared:
     """Run the three verbs on a recipe and return the comparison; a UserError says what a user can fix."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
@@ -38,11 +37,13 @@ def main(arguments: list[str] | None = None) -> Report:
     print(f"adapter in {trained.run.adapter}")
 
     # Compare: base and tuned model on the same held-out rows; report.json and report.html lie in the run's folder.
-    report = compare_run(trained.run, num_examples=4)
-    for row in report.rows:
-        print(f"{row.question.asked}\n  base:  {row.base.text!r}\n  tuned: {row.tuned.text!r}")
-    print(f"held-out loss {report.base.loss:.3f} -> {report.tuned.loss:.3f}")
-    return report
+    compared = compare_run(trained.run, num_examples=4)
+    for row in compared.rows:
+        before, after = (side.answer.text if side.answer else "" for side in (row.before, row.after))
+        print(f"{row.item.asked}\n  base:  {before!r}\n  tuned: {after!r}")
+    loss = compared.report.tasks[0].figure("loss")
+    print(f"held-out loss {loss.before.value:.3f} -> {loss.after.value:.3f}")
+    return compared
 
 
 if __name__ == "__main__":

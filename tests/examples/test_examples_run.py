@@ -91,13 +91,14 @@ def test_the_python_api_checks_trains_and_compares(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     settings = ("training.num_training_steps=3", "training.num_warmup_steps=0", f"model.base_model={tiny_model}")
-    report = example("python_api").main(
+    compared = example("python_api").main(
         [str(EXAMPLES / "recipe_lora.yaml"), *(word for each in settings for word in ("--set", each))]
     )
-    assert len(report.rows) == 4
-    assert report.base.loss is not None
-    assert report.tuned.loss is not None
-    assert report.tuned.loss < report.base.loss
+    assert len(compared.rows) == 4
+    loss = compared.report.tasks[0].figure("loss")
+    assert loss.before.value is not None
+    assert loss.after.value is not None
+    assert loss.after.value < loss.before.value
     assert "32 conversations to train on, 8 held out" in capsys.readouterr().out
 
 
