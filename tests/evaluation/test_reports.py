@@ -71,6 +71,12 @@ def test_general_text_is_measured_by_the_same_texts_alone():
     )[0].general
 
 
+def test_a_base_model_that_answered_no_general_prompt_has_no_such_figure():
+    nothing = GeneralLoss(name="general", texts=(), nats=(), num_tokens=())
+    sides = (side(name, [True] * 9, general=(nothing,)) for name in ("base:nano", "run"))
+    assert build_report(*sides)[0].general == ()
+
+
 def test_evaluations_of_other_suites_or_templates_are_not_compared():
     first, second = half_and(50)
     with pytest.raises(RunError, match=r"base:nano and run were evaluated by different suites \(s, t\)"):

@@ -228,7 +228,7 @@ def _general(before: Evaluation, after: Evaluation, *, seed: int) -> tuple[Gener
     own = {each.name: each for each in before.general}
     for later in after.general:
         earlier = own.get(later.name)
-        if earlier is None or earlier.texts != later.texts:
+        if earlier is None or not later.texts or earlier.texts != later.texts:  # a base may answer nothing
             continue
         pairs = list(zip(earlier.nats, later.nats, later.num_tokens, strict=True))
         figures: list[Figure[tuple[float, float, int]]] = [
