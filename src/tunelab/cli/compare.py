@@ -51,17 +51,17 @@ def command(
     Models are named by a run's id, the beginning of one, its folder, the word latest, or base:MODEL.
     """
     given = FLAGS.read(EvaluationConfig, settings).model_dump(exclude_unset=True)
-    if other is None:
-        compared = compare_quietly(
-            find_workspace(Path.cwd()).find_run(model), file=file, suite=suite, seed=seed, **given
-        )
+    workspace = find_workspace(Path.cwd())
+    run = workspace.find_run(model) if other is None else None
+    if run is not None:
+        compared = compare_quietly(run, file=file, suite=suite, seed=seed, **given)
     else:
         if file is not None or suite is not None or seed is not None or given:
             remedy = "Evaluate both on them first: tunelab evaluate, which takes these options."
             raise UserError("two evaluations that are stored cannot be made on other rows or settings", remedy=remedy)
         from tunelab.flows.compare import compare_models
 
-        compared = compare_models(model, other, find_workspace(Path.cwd()))
+        compared = compare_models(model, str(other), workspace)
     if html is not None:
         _write_page(html, compared)
     if as_json:
@@ -72,8 +72,8 @@ def command(
     from tunelab.cli.report_lines import print_report
 
     print_report(compared, show=show, regressions=regressions, slice_field=slice_field)
-    if other is None:
-        say(f"Report: {named(_run_of(model).html_report_file)}")
+    if run is not None:
+        say(f"Report: {named(run.html_report_file)}")
 
 
 def compare_and_print(run: Run, *, show: int, file: Path | None = None, **settings: Any) -> Compared:
@@ -92,10 +92,6 @@ def compare_quietly(run: Run, *, suite: Path | None = None, **settings: Any) -> 
 
     with answer_progress() as listener, EventLog(None, [listener]) as events:
         return compare_run(run, events=events, suite=str(suite) if suite else None, **settings)
-
-
-def _run_of(name: str) -> Run:
-    return find_workspace(Path.cwd()).find_run(name)
 
 
 def _write_page(file: Path, compared: Compared) -> None:

@@ -90,5 +90,13 @@ def pictured(text: str) -> str:
     return "".join(_picture(c) if (ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 else c for c in text)
 
 
+def shortened(text: str, characters: int) -> str:
+    """Return text of so many characters at most, and how many are left out of its middle."""
+    if len(text) <= characters:
+        return text
+    half = characters // 2
+    return f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"
+
+
 def _picture(character: str) -> str:
     return chr(0x2400 + ord(character)) if ord(character) < 32 else "␡" if ord(character) == 127 else "�"

@@ -17,7 +17,7 @@ from tunelab.checks.report.examples import Example, ShownMessage
 from tunelab.checks.report.statistics import TokenStatistics, short
 from tunelab.errors import StorageError, counted
 from tunelab.files import storage_errors
-from tunelab.rendering.preview import PreviewSpan, pictured, visible
+from tunelab.rendering.preview import PreviewSpan, pictured, shortened, visible
 
 # Agents' prompts fill megabytes; --json keeps them whole.
 _SPAN_CHARACTERS = 6000
@@ -236,14 +236,7 @@ def _ends(messages: Sequence[ShownMessage]) -> tuple[list[ShownMessage | None], 
 
 def _clipped(spans: Sequence[PreviewSpan]) -> list[PreviewSpan]:
     """Return spans whose untrained texts are no longer than the page can show."""
-    return [span if span.trained else replace(span, text=_shortened(span.text, _SPAN_CHARACTERS)) for span in spans]
-
-
-def _shortened(text: str, characters: int) -> str:
-    if len(text) <= characters:
-        return text
-    half = characters // 2
-    return f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"
+    return [span if span.trained else replace(span, text=shortened(span.text, _SPAN_CHARACTERS)) for span in spans]
 
 
 def _widths() -> str:
@@ -255,7 +248,7 @@ def _widths() -> str:
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
-        shortened=_shortened,
+        shortened=shortened,
         clipped=_clipped,
         ends=_ends,
         opened=_opened,

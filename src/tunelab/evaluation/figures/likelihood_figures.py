@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -56,3 +56,12 @@ LIKELIHOOD: Sequence[Figure[EvaluatedRow]] = (
     ),
 )
 """Every figure of likelihood, in the order of a report."""
+
+
+def by_what_is_measured(
+    figures: Sequence[Figure[EvaluatedRow]],
+) -> list[tuple[list[Figure[EvaluatedRow]], Callable[[EvaluatedRow], bool]]]:
+    """Return figures of answers and figures of likelihood, each with what says whether a row has what they measure."""
+    answers = [figure for figure in figures if figure not in LIKELIHOOD]
+    likelihood = [figure for figure in figures if figure in LIKELIHOOD]
+    return [(answers, lambda row: row.answer is not None), (likelihood, lambda row: row.nats is not None)]

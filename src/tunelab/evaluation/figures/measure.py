@@ -56,14 +56,15 @@ class FigureChange:
 
 def measure(figures: Sequence[Figure[Row]], rows: Sequence[Row], groups: Sequence[str], *, seed: int) -> list[Measured]:
     """Return each figure of a model's rows with its 95 % interval."""
-    return [sample.measured for sample in _samples(figures, rows, groups, seed=seed)]
+    (samples,) = _samples(figures, [rows], groups, seed=seed)
+    return [sample.measured for sample in samples]
 
 
 def compare_figures(
     figures: Sequence[Figure[Row]], before: Sequence[Row], after: Sequence[Row], groups: Sequence[str], *, seed: int
 ) -> list[FigureChange]:
     """Return each figure of two models that answered the same rows, in the same order, and how it changed."""
-    old, new = (_samples(figures, rows, groups, seed=seed) for rows in (before, after))  # one seed: the same draws
+    old, new = _samples(figures, [before, after], groups, seed=seed)
     return [_change(*pair) for pair in zip(old, new, strict=True)]
 
 
@@ -78,45 +79,47 @@ class _Sample:
     """Of every resample; empty of fewer than ten groups."""
 
 
-def _samples(figures: Sequence[Figure[Row]], rows: Sequence[Row], groups: Sequence[str], *, seed: int) -> list[_Sample]:
-    if not figures:
-        return []
-    if not rows:
+Summands = Callable[[Row], tuple[float, ...]]
+Tables = Mapping[Summands[Row], Floats]
+"""Of one model, by summands (N × F, or B × F): figures that are made of the same ones share them."""
+
+
+def _samples(
+    figures: Sequence[Figure[Row]], models: Sequence[Sequence[Row]], groups: Sequence[str], *, seed: int
+) -> list[list[_Sample]]:
+    """Return the samples of each model's rows, all from the same draws of groups."""
+    if not groups:
         nothing = np.empty((0, 0))
-        return [_sample(figure, nothing, np.empty(0), num_groups=0) for figure in figures]
-    # figures that are made of the same summands share them
-    tables = {
-        summands: np.array([summands(row) for row in rows], dtype=np.float64)
-        for summands in dict.fromkeys(figure.summands for figure in figures)
-    }
+        return [[_sample(figure, nothing, np.empty(0), num_groups=0) for figure in figures] for _ in models]
     num_groups = len(set(groups))
-    parts = _resampled(figures, tables, groups, is_independent=num_groups == len(rows), seed=seed)
+    summands = dict.fromkeys(figure.summands for figure in figures)
+    tables = [{of: np.array([of(row) for row in rows], dtype=np.float64) for of in summands} for rows in models]
+    needed = dict.fromkeys(figure.summands for figure in figures if not (figure.is_share and num_groups == len(groups)))
+    resampled = _resampled(tables, list(needed), groups, seed=seed)
     return [
-        _sample(
-            figure,
-            tables[figure.summands],
-            figure.value(parts[figure.summands]) if figure.summands in parts else np.empty(0),
-            num_groups=num_groups,
-        )
-        for figure in figures
+        [
+            _sample(
+                figure,
+                table[figure.summands],
+                figure.value(sums[figure.summands]) if figure.summands in sums else np.empty(0),
+                num_groups=num_groups,
+            )
+            for figure in figures
+        ]
+        for table, sums in zip(tables, resampled, strict=True)
     ]
 
 
 def _resampled(
-    figures: Sequence[Figure[Row]],
-    tables: Mapping[Callable[[Row], tuple[float, ...]], Floats],
-    groups: Sequence[str],
-    *,
-    is_independent: bool,
-    seed: int,
-) -> dict[Callable[[Row], tuple[float, ...]], Floats]:
-    """Return the sums of every resample, by summands: of figures whose interval needs them."""
-    needed = dict.fromkeys(figure.summands for figure in figures if not (figure.is_share and is_independent))
+    tables: Sequence[Tables[Row]], needed: Sequence[Summands[Row]], groups: Sequence[str], *, seed: int
+) -> list[Tables[Row]]:
+    """Return the sums of every resample of each model; none of fewer than ten groups."""
     if not needed or len(set(groups)) < FEWEST_GROUPS:
-        return {}
-    sums_GF = group_sums(np.hstack([tables[summands] for summands in needed]), groups)
-    ends = np.cumsum([tables[summands].shape[1] for summands in needed])[:-1]
-    return dict(zip(needed, np.split(resampled_sums(sums_GF, seed=seed), ends, axis=1), strict=True))
+        return [{} for _ in tables]
+    columns = [table[of] for table in tables for of in needed]
+    ends = np.cumsum([column.shape[1] for column in columns])[:-1]
+    parts = np.split(resampled_sums(group_sums(np.hstack(columns), groups), seed=seed), ends, axis=1)
+    return [dict(zip(needed, parts[start:], strict=False)) for start in range(0, len(parts), len(needed))]
 
 
 def _sample(figure: Figure[Row], table_NF: Floats, values_B: Floats, *, num_groups: int) -> _Sample:

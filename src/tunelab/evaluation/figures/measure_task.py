@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tunelab.evaluation.figures.figures_of import figures_of
-from tunelab.evaluation.figures.likelihood_figures import LIKELIHOOD
+from tunelab.evaluation.figures.likelihood_figures import by_what_is_measured
 from tunelab.evaluation.figures.measure import Measured, measure
 from tunelab.evaluation.rows.evaluated_row import EvaluatedRow
 
@@ -19,9 +19,8 @@ def measure_task(task: TaskRecord, rows: Sequence[EvaluatedRow], *, seed: int) -
     own = [row for row in rows if row.item.task == task.name and not row.item.variant]
     figures = figures_of(task.kinds, labels=task.labels, schema=task.json_schema)
     found: dict[str, Measured] = {}
-    for is_likelihood in (False, True):
-        some = [figure for figure in figures if (figure in LIKELIHOOD) == is_likelihood]
-        counted = [row for row in own if (row.nats if is_likelihood else row.answer) is not None]
+    for some, has in by_what_is_measured(figures):
+        counted = [row for row in own if has(row)]
         groups = [row.item.group for row in counted]
         found |= {each.name: each for each in measure(some, counted, groups, seed=seed)}
     return [(figure.title, found[figure.name]) for figure in figures]

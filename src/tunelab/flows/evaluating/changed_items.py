@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tunelab.conversations import Conversation
@@ -45,16 +45,11 @@ def with_changed_items(task: AskedTask, rows: TaskRows, renderer: Renderer, suit
     return replace(task, asked=(*task.asked, *changed), left_out=(*task.left_out, *left_out))
 
 
-def tried_of(task_ids: Sequence[str], config: RobustnessConfig | BiasConfig, *, seed: int) -> frozenset[str]:
-    """Return the ids of the items that are changed, of those that are answered as they are."""
-    return rows_tried(task_ids, num_rows=config.num_rows, seed=seed)
-
-
 def _variants(
     task: AskedTask, rows: TaskRows, config: RobustnessConfig | BiasConfig, *, seed: int
 ) -> Iterator[tuple[Asked, Variant]]:
     answered = [each for each in task.asked if each.is_answered]
-    tried = tried_of([each.item.id for each in answered], config, seed=seed)
+    tried = rows_tried([each.item.id for each in answered], num_rows=config.num_rows, seed=seed)
     for asked in answered:
         item = asked.item
         if item.id in tried and item.asked:

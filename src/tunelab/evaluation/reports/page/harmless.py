@@ -26,13 +26,5 @@ def escaped(text: str) -> Markup:
     return Markup.escape(harmless(text))
 
 
-def shortened(text: str, characters: int) -> str:
-    """Return text of so many characters at most, and how many are left out of its middle."""
-    if len(text) <= characters:
-        return text
-    half = characters // 2
-    return f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"
-
-
 def _picture(character: str) -> str:
     return pictured(character) if ord(character) < _FIRST_PRINTED else f"⟨U+{ord(character):04X}⟩"

@@ -12,10 +12,11 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from tunelab.evaluation.reports.page.harmless import escaped, shortened
+from tunelab.evaluation.reports.page.harmless import escaped
 from tunelab.evaluation.reports.report import ComparedRow, Outcome, Report, TaskReport
 from tunelab.evaluation.reports.words import OUTCOMES
 from tunelab.evaluation.rows.evaluated_row import WrittenAnswer
+from tunelab.rendering.preview import shortened
 
 _WHOLE_ROWS: dict[Outcome, int] = {"broken": 200, "wrong": 50, "fixed": 100, "right": 50}
 _WHOLE_BYTES, _BRIEF_BYTES = 1_400_000, 1_200_000

@@ -22,7 +22,7 @@ from tunelab.evaluation.reports.page.details import (
     variant_lines,
 )
 from tunelab.evaluation.reports.page.gates import gate_bars, gates_in_words
-from tunelab.evaluation.reports.page.harmless import harmless, shortened
+from tunelab.evaluation.reports.page.harmless import harmless
 from tunelab.evaluation.reports.page.shown_rows import SliceFilter, shown_rows
 from tunelab.evaluation.reports.page.slice_plots import ordered_slices, slice_plots
 from tunelab.evaluation.reports.page.tiles import tiles
@@ -39,6 +39,7 @@ from tunelab.evaluation.reports.words import (
     totals_table,
     verdict_of,
 )
+from tunelab.rendering.preview import shortened
 
 _PACKAGE = "tunelab.evaluation.reports.page"
 _MOST_SLICE_FILTERS = 8
